@@ -1,0 +1,2 @@
+//! The Voxelry program.
+fn main() {}

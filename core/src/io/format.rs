@@ -1,0 +1,131 @@
+//! The one slice that lists the file formats.
+
+use super::{ImageSink, ImageSource, ImageSpec};
+use crate::error::PathContext;
+use crate::{Error, Result, VoxelType};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// How to open a file that does not say everything about itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OpenOptions {
+    /// Shape `[z, y, x]` of a raw file.
+    pub shape: Option<[usize; 3]>,
+    /// Voxel type of a raw file.
+    pub voxel: Option<VoxelType>,
+    /// Whether a raw file is big-endian.
+    pub big_endian: bool,
+    /// Bytes to skip at the start of a raw file.
+    pub offset: u64,
+    /// Spacing `[z, y, x]` and unit that override the file's.
+    pub spacing: Option<([f64; 3], crate::Unit)>,
+    /// The dataset inside a container (HDF5), if it has several.
+    pub dataset: Option<String>,
+}
+
+/// How to write a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteOptions {
+    /// Whether to compress, where the format can.
+    pub compress: bool,
+    /// Chunk shape `[z, y, x]` for chunked formats; a default otherwise.
+    pub chunk: Option<[usize; 3]>,
+    /// Shard shape `[z, y, x]` in voxels for formats that shard; none: no sharding.
+    pub shard: Option<[usize; 3]>,
+    /// Version of the format, where there are several (`"0.4"`, `"0.5"` for OME-Zarr).
+    pub version: Option<String>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { compress: true, chunk: None, shard: None, version: None }
+    }
+}
+
+/// A file format: declared once, listed in [`FORMATS`].
+pub trait Format: Sync {
+    /// Short name: `nifti`.
+    fn id(&self) -> &'static str;
+    /// Name for people: `NIfTI-1/2`.
+    fn name(&self) -> &'static str;
+    /// Endings of file names, lower case, without the first dot, longest first: `nii.gz`, `nii`.
+    fn extensions(&self) -> &'static [&'static str];
+    /// Whether the file (`head` holds its first 4 KiB at most; empty for a folder) is of this format.
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool;
+    /// Opens an image.
+    ///
+    /// # Errors
+    /// If the header is damaged, lies, or needs what is not supported.
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>>;
+    /// Whether images can be written in this format.
+    fn writes(&self) -> bool {
+        false
+    }
+    /// What of `spec` the format cannot express, one sentence each: the losses of a conversion.
+    fn losses(&self, _spec: &ImageSpec) -> Vec<String> {
+        Vec::new()
+    }
+    /// Begins to write an image.
+    ///
+    /// # Errors
+    /// If the format cannot hold such an image, or the target cannot be created.
+    fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
+        let _ = (spec, options);
+        Err(Error::file(path, format!("{} files can be read but not written", self.name())))
+    }
+}
+
+/// All formats, in the order in which a file is offered to them.
+pub static FORMATS: &[&dyn Format] = &[];
+
+fn has_extension(format: &dyn Format, path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    format.extensions().iter().any(|e| name.strip_suffix(e).is_some_and(|stem| stem.ends_with('.')))
+}
+
+/// The format that a path's ending names.
+///
+/// # Errors
+/// If no format has that ending.
+pub fn by_extension(path: &Path) -> Result<&'static dyn Format> {
+    FORMATS.iter().copied().find(|f| f.writes() && has_extension(*f, path)).ok_or_else(|| {
+        let known: Vec<_> =
+            FORMATS.iter().filter(|f| f.writes()).flat_map(|f| f.extensions()).copied().collect();
+        Error::file(
+            path,
+            format!("no format is known by this ending; it should be one of .{}", known.join(", .")),
+        )
+    })
+}
+
+/// Opens an image, by its content first and its name second.
+///
+/// # Errors
+/// If it is of no known format, damaged, or lies.
+pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
+    let path = path.as_ref();
+    let mut head = Vec::new();
+    if !path.is_dir() {
+        File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
+    }
+    let format = FORMATS
+        .iter()
+        .copied()
+        .find(|f| f.recognises(path, &head))
+        .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
+    format.open(path, options)
+}
+
+/// Begins to write an image in the format that the path's ending names.
+///
+/// # Errors
+/// If no format has that ending or the format cannot hold such an image.
+pub fn create(
+    path: impl AsRef<Path>,
+    spec: &ImageSpec,
+    options: &WriteOptions,
+) -> Result<Box<dyn ImageSink>> {
+    let path = path.as_ref();
+    by_extension(path)?.create(path, spec, options)
+}

@@ -1,0 +1,228 @@
+//! Image files. One trait to read a region of a level ([`ImageSource`]), one to write
+//! ([`ImageSink`]), and one slice, [`FORMATS`], that lists what is understood; `info`, `convert`,
+//! file dialogs and the engine follow from it. Nothing here knows operators.
+//!
+//! Architecture invariant: a header is never trusted for an allocation. A reader checks what a
+//! header promises against the length of the file before it allocates, and a sink never leaves a
+//! file that looks complete and is not: it writes beside the target and renames in `finish`.
+
+mod format;
+
+pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
+
+use crate::{Geometry, Region, Result, Volume, VoxelType};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One resolution level of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// Shape `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Where its voxels lie.
+    pub geometry: Geometry,
+    /// The box of voxels that is cheapest to read at once, `[z, y, x]`.
+    pub chunk: [usize; 3],
+}
+
+/// One channel.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Channel {
+    /// Name, or empty.
+    pub name: String,
+    /// Display colour, if the file gives one.
+    pub color: Option<[u8; 3]>,
+}
+
+/// What an image is, without its voxels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageInfo {
+    /// Id of the format it was read with.
+    pub format: &'static str,
+    /// Resolution levels, finest first; at least one.
+    pub levels: Vec<Level>,
+    /// Type of every voxel as [`ImageSource::read`] returns it.
+    pub voxel: VoxelType,
+    /// Channels; at least one.
+    pub channels: Vec<Channel>,
+    /// Number of time frames; at least one.
+    pub times: usize,
+    /// Time between frames in seconds, if the file says.
+    pub time_step: Option<f64>,
+    /// Whether the file says that it holds labels.
+    pub labels: bool,
+    /// What reading changed or could not express, one sentence each.
+    pub notes: Vec<String>,
+    /// Further fields of the header, for the inspector.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl ImageInfo {
+    /// A single-level, single-channel image.
+    pub fn simple(
+        format: &'static str,
+        shape: [usize; 3],
+        chunk: [usize; 3],
+        voxel: VoxelType,
+        geometry: Geometry,
+    ) -> Self {
+        Self {
+            format,
+            levels: vec![Level { shape, geometry, chunk }],
+            voxel,
+            channels: vec![Channel::default()],
+            times: 1,
+            time_step: None,
+            labels: false,
+            notes: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Shape `[z, y, x]` of the finest level.
+    pub fn shape(&self) -> [usize; 3] {
+        self.levels[0].shape
+    }
+
+    /// Geometry of the finest level.
+    pub fn geometry(&self) -> Geometry {
+        self.levels[0].geometry
+    }
+
+    /// Voxels of all channels and times at the finest level.
+    pub fn voxel_count(&self) -> u64 {
+        self.shape().iter().map(|&n| n as u64).product::<u64>()
+            * self.channels.len() as u64
+            * self.times as u64
+    }
+}
+
+/// Which volume of an image: level, channel, time, each from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Frame {
+    /// Resolution level, 0 the finest.
+    pub level: usize,
+    /// Channel.
+    pub channel: usize,
+    /// Time frame.
+    pub time: usize,
+}
+
+impl Frame {
+    /// Level 0 of a channel and time.
+    pub fn new(channel: usize, time: usize) -> Self {
+        Self { level: 0, channel, time }
+    }
+}
+
+/// An open image. Reading is thread-safe: the engine and the viewer read from many threads.
+pub trait ImageSource: Send + Sync {
+    /// What it is.
+    fn info(&self) -> &ImageInfo;
+
+    /// Reads a region of one frame. The volume has the region's shape and `info().voxel` as type.
+    ///
+    /// # Errors
+    /// If the file is truncated or damaged, or the frame or region lies outside.
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume>;
+
+    /// Reads all of one frame. Readers that can do this faster than region by region override it.
+    ///
+    /// # Errors
+    /// As [`ImageSource::read`].
+    fn read_all(&self, frame: Frame) -> Result<Volume> {
+        self.read(frame, Region::whole(self.info().levels[frame.level].shape))
+    }
+}
+
+/// What is to be written, known before the first voxel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageSpec {
+    /// Shape `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Voxel type.
+    pub voxel: VoxelType,
+    /// Where the voxels lie.
+    pub geometry: Geometry,
+    /// Channels; at least one.
+    pub channels: Vec<Channel>,
+    /// Number of time frames; at least one.
+    pub times: usize,
+    /// Seconds between frames.
+    pub time_step: Option<f64>,
+    /// Whether the voxels are labels (which pyramids must not average).
+    pub labels: bool,
+}
+
+impl ImageSpec {
+    /// One volume.
+    pub fn volume(shape: [usize; 3], voxel: VoxelType, geometry: Geometry, labels: bool) -> Self {
+        Self { shape, voxel, geometry, channels: vec![Channel::default()], times: 1, time_step: None, labels }
+    }
+}
+
+impl From<&ImageInfo> for ImageSpec {
+    fn from(info: &ImageInfo) -> Self {
+        Self {
+            shape: info.shape(),
+            voxel: info.voxel,
+            geometry: info.geometry(),
+            channels: info.channels.clone(),
+            times: info.times,
+            time_step: info.time_step,
+            labels: info.labels,
+        }
+    }
+}
+
+/// Where an image is being written to.
+///
+/// The caller delivers, for each time, for each channel, the tiles of
+/// `Region::whole(shape).tiles(block())`. Where `any_order()` is false, it delivers them in exactly
+/// that order (time slowest, then channel, then tiles), from one thread at a time.
+pub trait ImageSink: Send + Sync {
+    /// Shape of the tiles to deliver.
+    fn block(&self) -> [usize; 3];
+
+    /// Whether tiles may come in any order and from many threads.
+    fn any_order(&self) -> bool {
+        false
+    }
+
+    /// Writes one tile of level 0.
+    ///
+    /// # Errors
+    /// If the disk is full or the target cannot be written.
+    fn write(&self, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()>;
+
+    /// Completes the file, builds its pyramid if it has one, and gives it its final name.
+    ///
+    /// # Errors
+    /// As [`ImageSink::write`]. Without `finish`, or if it fails, nothing is left behind.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Writes one whole volume.
+///
+/// # Errors
+/// If the format cannot hold it, or the disk cannot.
+pub fn write_volume(
+    path: &std::path::Path,
+    volume: &Volume,
+    geometry: Geometry,
+    labels: bool,
+    options: &WriteOptions,
+) -> Result<()> {
+    let spec = ImageSpec::volume(volume.shape(), volume.voxel_type(), geometry, labels);
+    let sink = create(path, &spec, options)?;
+    let whole = Region::whole(volume.shape());
+    for tile in whole.tiles(sink.block()) {
+        let frame = Frame::default();
+        if tile == whole {
+            sink.write(frame, tile.start, volume)?;
+        } else {
+            sink.write(frame, tile.start, &volume.crop(tile))?;
+        }
+    }
+    sink.finish()
+}

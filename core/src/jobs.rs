@@ -1,0 +1,157 @@
+//! Progress, warnings and cancellation of anything that takes time. The desktop program, the
+//! command line and the pool are three consumers of the same events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::{Error, Result};
+
+/// What a running job says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A stage begins; `total` is the work it will do, in voxels.
+    Stage {
+        /// What is being done, in the user's words.
+        name: String,
+        /// Voxels to work through.
+        total: u64,
+    },
+    /// Voxels done so far in the current stage.
+    Progress {
+        /// Voxels done.
+        done: u64,
+        /// Voxels to work through.
+        total: u64,
+    },
+    /// Something the user should know that does not stop the job.
+    Warning(String),
+    /// A fact worth a line in a verbose log.
+    Note(String),
+}
+
+type Listener = dyn Fn(Event) + Send + Sync;
+
+struct Shared {
+    cancelled: AtomicBool,
+    done: AtomicU64,
+    total: AtomicU64,
+    reported: AtomicU64,
+    listener: Option<Box<Listener>>,
+}
+
+/// A handle to a running job; clones are the same job.
+#[derive(Clone)]
+pub struct Job(Arc<Shared>);
+
+impl Default for Job {
+    fn default() -> Self {
+        Self::silent()
+    }
+}
+
+impl Job {
+    /// A job that nobody listens to.
+    pub fn silent() -> Self {
+        Self::with(None)
+    }
+
+    /// A job that tells `listener` of its events, from whichever thread they happen on.
+    pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self::with(Some(Box::new(listener)))
+    }
+
+    fn with(listener: Option<Box<Listener>>) -> Self {
+        Self(Arc::new(Shared {
+            cancelled: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+            listener,
+        }))
+    }
+
+    /// Asks the job to stop. It does so at its next [`Job::check`].
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the job was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Call this at least every few milliseconds of work.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once the job was asked to stop.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Begins a stage of `total` voxels.
+    pub fn stage(&self, name: impl Into<String>, total: u64) {
+        self.0.done.store(0, Ordering::Relaxed);
+        self.0.reported.store(0, Ordering::Relaxed);
+        self.0.total.store(total, Ordering::Relaxed);
+        self.send(Event::Stage { name: name.into(), total });
+    }
+
+    /// Adds `voxels` to what is done; listeners hear of it about every half per cent.
+    pub fn advance(&self, voxels: u64) {
+        let total = self.0.total.load(Ordering::Relaxed);
+        let done = self.0.done.fetch_add(voxels, Ordering::Relaxed) + voxels;
+        let reported = self.0.reported.load(Ordering::Relaxed);
+        let due = done >= reported + (total / 200).max(1)
+            && self.0.reported.compare_exchange(reported, done, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if due {
+            self.send(Event::Progress { done: done.min(total), total });
+        }
+    }
+
+    /// Tells the user something that does not stop the job.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.send(Event::Warning(message.into()));
+    }
+
+    /// A line for a verbose log.
+    pub fn note(&self, message: impl Into<String>) {
+        self.send(Event::Note(message.into()));
+    }
+
+    fn send(&self, event: Event) {
+        if let Some(listener) = &self.0.listener {
+            listener(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_cancelled_job_says_so() {
+        let job = Job::silent();
+        assert!(job.check().is_ok());
+        job.clone().cancel();
+        assert!(matches!(job.check(), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn progress_is_reported_in_steps_and_never_past_the_total() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        let job = Job::new(move |event| sink.lock().unwrap().push(event));
+        job.stage("median", 10_000);
+        for _ in 0..10_001 {
+            job.advance(1);
+        }
+        let events = seen.lock().unwrap();
+        assert_eq!(events[0], Event::Stage { name: "median".into(), total: 10_000 });
+        assert!(events.len() <= 202, "{} events", events.len());
+        for event in &events[1..] {
+            assert!(matches!(event, Event::Progress { done, total: 10_000 } if *done <= 10_000));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The engine of Voxelry: volumes, files, operators, measurements, recipes and the block engine.
+//!
+//! Arrays are indexed `[z, y, x]` in C order throughout; geometry is in `f64`. This crate knows no
+//! GPU, no window and no async runtime, so that the desktop program, the command line and a worker
+//! of the pool run the same code.
+
+pub mod blocks;
+pub mod error;
+pub mod io;
+pub mod jobs;
+pub mod measure;
+pub mod ops;
+pub mod recipe;
+pub mod volume;
+
+pub use error::{Error, Result};
+pub use jobs::Job;
+pub use volume::{Geometry, Region, Unit, Volume, Voxel, VoxelType};
