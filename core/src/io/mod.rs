@@ -8,6 +8,8 @@
 
 pub mod atomic;
 mod format;
+mod nifti;
+mod planar;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
