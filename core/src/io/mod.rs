@@ -8,8 +8,12 @@
 
 pub mod atomic;
 mod format;
+mod metaimage;
 mod nifti;
+mod npy;
+mod nrrd;
 mod planar;
+mod raw;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
