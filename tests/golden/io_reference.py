@@ -62,7 +62,7 @@ def nifti(path):
         a = a.reshape(a.shape[:-1] + (1,) * (8 - a.ndim) + a.shape[-1:])
     elif stored.kind == "c":
         a = magnitude(a, stored.itemsize == 16)
-    elif a.dtype != stored.newbyteorder("="):  # scaled
+    elif a.dtype.newbyteorder("=") != stored.newbyteorder("="):  # scaled
         exact = stored.kind == "f" and stored.itemsize == 4 or stored.itemsize <= 2
         a = a.astype(np.float32 if exact else np.float64)
     if components == 1:
