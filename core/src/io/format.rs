@@ -83,6 +83,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::nrrd::Nrrd,
     &super::metaimage::MetaImage,
     &super::npy::Npy,
+    #[cfg(feature = "hdf5")]
+    &super::hdf5::Hdf5,
     // Last: raw files are known by their names only.
     &super::raw::Raw,
 ];

@@ -8,6 +8,8 @@
 
 pub mod atomic;
 mod format;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 mod metaimage;
 mod nifti;
 mod npy;
