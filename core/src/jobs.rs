@@ -39,7 +39,7 @@ pub enum Event {
 type Listener = dyn Fn(Event) + Send + Sync;
 
 struct Shared {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     done: AtomicU64,
     total: AtomicU64,
     reported: AtomicU64,
@@ -59,17 +59,29 @@ impl Default for Job {
 impl Job {
     /// A job that nobody listens to.
     pub fn silent() -> Self {
-        Self::with(None)
+        Self::with(Arc::default(), None)
+    }
+
+    /// A part of this job: it is cancelled with it and its warnings and notes are heard, but its
+    /// stages and progress are not. The block engine gives it to kernels, since it counts itself.
+    pub fn part(&self) -> Self {
+        let whole = self.clone();
+        let listener = move |event| {
+            if matches!(event, Event::Warning(_) | Event::Note(_)) {
+                whole.send(event);
+            }
+        };
+        Self::with(self.0.cancelled.clone(), Some(Box::new(listener)))
     }
 
     /// A job that tells `listener` of its events, from whichever thread they happen on.
     pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self::with(Some(Box::new(listener)))
+        Self::with(Arc::default(), Some(Box::new(listener)))
     }
 
-    fn with(listener: Option<Box<Listener>>) -> Self {
+    fn with(cancelled: Arc<AtomicBool>, listener: Option<Box<Listener>>) -> Self {
         Self(Arc::new(Shared {
-            cancelled: AtomicBool::new(false),
+            cancelled,
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             reported: AtomicU64::new(0),
