@@ -10,6 +10,7 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+mod histogram;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -39,6 +40,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
+    &histogram::Otsu,
     // Morphology
     // Objects
     // Measurements
