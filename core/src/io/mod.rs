@@ -8,6 +8,7 @@
 
 pub mod atomic;
 mod format;
+mod tiff;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
