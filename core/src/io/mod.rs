@@ -9,6 +9,8 @@
 pub mod atomic;
 mod format;
 mod tiff;
+mod nifti;
+mod planar;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
