@@ -50,6 +50,9 @@ pub(super) enum SampleFormat {
     ComplexFloat,
 }
 
+/// Width, height, samples, bits and format.
+pub(super) type Kind = (usize, usize, usize, u16, SampleFormat);
+
 /// One page of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
@@ -87,7 +90,9 @@ impl Page {
         let width = extent(256, one(256)?)?;
         let height = extent(257, one(257)?)?;
         if let Some(depth @ 2..) = one(32997)? {
-            return Err(bad(format!("ImageDepth is {depth}; pages that are volumes themselves are not read")));
+            return Err(bad(format!(
+                "ImageDepth is {depth}; pages that are volumes themselves are not read"
+            )));
         }
         let photometric = one(262)?;
         let compression = match one(259)?.unwrap_or(1) {
@@ -111,12 +116,12 @@ impl Page {
             return Err(bad(format!("SamplesPerPixel is {samples}")));
         }
         let default_bits = if compression == Compression::OldJpeg { 8 } else { 1 };
-        let bits = same(all(258)?, default_bits).map_err(|v| {
+        let bits = same(all(258)?, samples, default_bits).map_err(|v| {
             bad(format!("BitsPerSample is {v}; samples of different sizes in one page are not read"))
         })?;
-        let format = match same(all(339)?, 1)
-            .map_err(|v| bad(format!("SampleFormat is {v}; samples of different kinds in one page are not read")))?
-        {
+        let format = match same(all(339)?, samples, 1).map_err(|v| {
+            bad(format!("SampleFormat is {v}; samples of different kinds in one page are not read"))
+        })? {
             // 4 is "undefined"; 0 is written by some programs for the same.
             0 | 1 | 4 => SampleFormat::Uint,
             2 => SampleFormat::Int,
@@ -189,8 +194,13 @@ impl Page {
                     self.bits, self.compression
                 ));
             }
-            Compression::Rle | Compression::Fax3 | Compression::Fax4 if self.bits != 1 || self.samples_in_chunk() != 1 => {
-                return bad(format!("BitsPerSample is {} with the fax compression {:?}", self.bits, self.compression));
+            Compression::Rle | Compression::Fax3 | Compression::Fax4
+                if self.bits != 1 || self.samples_in_chunk() != 1 =>
+            {
+                return bad(format!(
+                    "BitsPerSample is {} with the fax compression {:?}",
+                    self.bits, self.compression
+                ));
             }
             Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {}
             _ if self.photometric == 6 => {
@@ -203,10 +213,14 @@ impl Page {
             }
             _ => {}
         }
-        let needed = self.chunk_bytes(self.chunk[1]).and_then(|n| n.checked_mul(self.chunk_count()? as u64));
+        let needed = self.decoded_bytes();
         let row = self.row_bytes().unwrap_or(u64::MAX);
         match needed {
-            Some(n) if n <= input.length().saturating_mul(self.compression.expansion(row)).saturating_add(row) => {}
+            Some(n)
+                if n <= input
+                    .length()
+                    .saturating_mul(self.compression.expansion(row))
+                    .saturating_add(row) => {}
             _ => {
                 return bad(format!(
                     "ImageWidth {} and ImageLength {} with {} samples of {} bits cannot be in a file of {} bytes",
@@ -228,7 +242,9 @@ impl Page {
 
     /// Decoded bytes of one row of a chunk.
     pub(super) fn row_bytes(&self) -> Option<u64> {
-        let bits = (self.chunk[0] as u64).checked_mul(self.samples_in_chunk() as u64)?.checked_mul(u64::from(self.bits))?;
+        let bits = (self.chunk[0] as u64)
+            .checked_mul(self.samples_in_chunk() as u64)?
+            .checked_mul(u64::from(self.bits))?;
         Some(bits.div_ceil(8))
     }
 
@@ -253,6 +269,14 @@ impl Page {
         if self.tiled { self.chunk[1] } else { self.chunk[1].min(self.height - index * self.chunk[1]) }
     }
 
+    /// Decoded bytes of all chunks of the page.
+    fn decoded_bytes(&self) -> Option<u64> {
+        if self.tiled {
+            return self.chunk_bytes(self.chunk[1])?.checked_mul(self.chunk_count()? as u64);
+        }
+        self.chunk_bytes(self.height)?.checked_mul(if self.planar { self.samples as u64 } else { 1 })
+    }
+
     /// Whether the bytes in the file are the voxels, but perhaps for their byte order.
     pub(super) fn is_plain(&self) -> bool {
         self.compression == Compression::None
@@ -263,8 +287,8 @@ impl Page {
     }
 
     /// What pages must have in common to be slices of one stack.
-    pub(super) fn kind(&self) -> (usize, usize, usize, VoxelType) {
-        (self.width, self.height, self.samples, self.voxel)
+    pub(super) fn kind(&self) -> Kind {
+        (self.width, self.height, self.samples, self.bits, self.format)
     }
 
     /// Decoded bytes of the page as voxels.
@@ -277,7 +301,8 @@ impl Page {
 
     /// Where the chunks lie: offsets and lengths in bytes, as many as the page needs.
     pub(super) fn chunks(&self, input: &Input, dialect: Dialect) -> Result<Vec<(u64, u64)>> {
-        let (offset_tag, count_tag) = if self.tiled && self.ifd.get(324).is_some() { (324, 325) } else { (273, 279) };
+        let (offset_tag, count_tag) =
+            if self.tiled && self.ifd.get(324).is_some() { (324, 325) } else { (273, 279) };
         let needed = self.chunk_count().unwrap_or(usize::MAX);
         let Some(entry) = self.ifd.get(offset_tag).or_else(|| self.ifd.get(513)) else {
             return Err(Error::file(input.path(), format!("{} is missing", name(offset_tag))));
@@ -314,8 +339,10 @@ impl Page {
     }
 }
 
-fn same(values: Option<Vec<u64>>, default: u64) -> std::result::Result<u64, String> {
-    let Some(values) = values else { return Ok(default) };
+fn same(values: Option<Vec<u64>>, samples: u64, default: u64) -> std::result::Result<u64, String> {
+    let Some(mut values) = values else { return Ok(default) };
+    // Some writers count one value too many or too few; those that are there agree.
+    values.truncate(samples as usize);
     match values.first() {
         None => Ok(default),
         Some(first) if values.iter().all(|v| v == first) => Ok(*first),
@@ -334,9 +361,9 @@ fn voxel_type(format: SampleFormat, bits: u64) -> Option<VoxelType> {
         (SampleFormat::Int, 16) => VoxelType::I16,
         (SampleFormat::Int, 32) => VoxelType::I32,
         (SampleFormat::Int, 64) => VoxelType::I64,
-        (SampleFormat::Float, 16 | 24 | 32) | (SampleFormat::ComplexInt, 32) | (SampleFormat::ComplexFloat, 64) => {
-            VoxelType::F32
-        }
+        (SampleFormat::Float, 16 | 24 | 32)
+        | (SampleFormat::ComplexInt, 32)
+        | (SampleFormat::ComplexFloat, 64) => VoxelType::F32,
         (SampleFormat::Float, 64) | (SampleFormat::ComplexInt, 64) | (SampleFormat::ComplexFloat, 128) => {
             VoxelType::F64
         }
