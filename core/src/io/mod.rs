@@ -9,6 +9,8 @@
 pub mod atomic;
 mod format;
 mod tiff;
+pub mod pyramid;
+mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
