@@ -196,12 +196,12 @@ impl Layout {
         let own = extra_geometry(&self.spec.geometry);
         match self.version {
             Version::V04 => {
-                ome.extend(own.map(|v| ("voxelry".to_owned(), v)));
+                ome.extend(own.map(|v| (EXTRA_GEOMETRY.to_owned(), v)));
                 vec![(".zgroup", json!({"zarr_format": 2})), (".zattrs", Value::Object(ome))]
             }
             Version::V05 => {
                 let mut attributes = Map::from_iter([("ome".to_owned(), Value::Object(ome))]);
-                attributes.extend(own.map(|v| ("voxelry".to_owned(), v)));
+                attributes.extend(own.map(|v| (EXTRA_GEOMETRY.to_owned(), v)));
                 vec![("zarr.json", json!({"zarr_format": 3, "node_type": "group", "attributes": attributes}))]
             }
         }
@@ -279,7 +279,10 @@ fn upright(geometry: &Geometry) -> bool {
     diagonal.iter().all(|d| *d > 0.0) && m == DMat3::from_diagonal(diagonal.into())
 }
 
-/// The name of the attribute's fields: the affine map, row by row, and whether it is anatomical.
+/// The attribute that keeps what a scale and a translation cannot say.
+pub(super) const EXTRA_GEOMETRY: &str = "voxelry";
+
+/// The attribute's fields: the affine map, row by row, and whether it is anatomical.
 fn extra_geometry(geometry: &Geometry) -> Option<Value> {
     if upright(geometry) && !geometry.oriented {
         return None;
@@ -288,6 +291,20 @@ fn extra_geometry(geometry: &Geometry) -> Option<Value> {
     let t = geometry.world_from_index.translation;
     let rows: Vec<[f64; 4]> = (0..3).map(|r| [m.x_axis[r], m.y_axis[r], m.z_axis[r], t[r]]).collect();
     Some(json!({"world_from_index_xyz": rows, "oriented": geometry.oriented}))
+}
+
+/// The geometry that [`EXTRA_GEOMETRY`] keeps, without its unit.
+pub(super) fn full_geometry(own: &Value) -> Option<Geometry> {
+    let rows = own.get("world_from_index_xyz")?.as_array()?;
+    let mut geometry = Geometry { oriented: own.get("oriented")?.as_bool()?, ..Geometry::default() };
+    let number = |r: usize, c: usize| rows.get(r)?.get(c)?.as_f64().filter(|v| v.is_finite());
+    for r in 0..3 {
+        for c in 0..3 {
+            geometry.world_from_index.matrix3.col_mut(c)[r] = number(r, c)?;
+        }
+        geometry.world_from_index.translation[r] = number(r, 3)?;
+    }
+    (geometry.voxel_volume() > 0.0).then_some(geometry)
 }
 
 /// What OME-Zarr cannot express of an image.

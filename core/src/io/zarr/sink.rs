@@ -4,6 +4,7 @@ use super::is_zarr;
 use super::layout::Layout;
 use super::node::local;
 use crate::error::PathContext;
+use crate::io::atomic::AtomicDir;
 use crate::io::{Frame, ImageSink, pyramid};
 use crate::{Error, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
@@ -68,57 +69,6 @@ impl WritableStorageTraits for LocalWriter {
     }
 }
 
-/// The folder that an image grows in until it is complete; removed unless it is.
-struct Partial {
-    path: PathBuf,
-    target: PathBuf,
-}
-
-impl Partial {
-    fn create(target: &Path) -> Result<Self> {
-        let name =
-            target.file_name().ok_or_else(|| Error::file(target, "is not the name of a new folder"))?;
-        let beside = |ending: &str| {
-            let mut name = name.to_owned();
-            name.push(ending);
-            target.with_file_name(name)
-        };
-        if target.exists() && !replaceable(target) {
-            return Err(Error::file(target, "exists and is not a Zarr folder, so it is not replaced"));
-        }
-        let path = beside(".voxelry-partial");
-        if path.exists() {
-            fs::remove_dir_all(&path).at(&path)?;
-        }
-        fs::create_dir_all(&path).at(&path)?;
-        Ok(Self { path, target: target.to_owned() })
-    }
-
-    /// Gives the folder its name; an older image of that name gives way.
-    fn commit(&self) -> Result<()> {
-        if self.target.exists() {
-            let old = self.path.with_extension("voxelry-old");
-            if old.exists() {
-                fs::remove_dir_all(&old).at(&old)?;
-            }
-            fs::rename(&self.target, &old).at(&self.target)?;
-            if let Err(e) = fs::rename(&self.path, &self.target) {
-                let _ = fs::rename(&old, &self.target);
-                return Err(Error::io(&self.target, e));
-            }
-            return fs::remove_dir_all(&old).at(&old);
-        }
-        fs::rename(&self.path, &self.target).at(&self.target)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After `commit` there is nothing of that name.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
 fn replaceable(target: &Path) -> bool {
     target.is_dir() && (is_zarr(target) || fs::read_dir(target).is_ok_and(|mut d| d.next().is_none()))
 }
@@ -130,14 +80,17 @@ pub(super) struct ZarrSink {
     documents: Vec<Value>,
     /// Smallest and largest value of each channel.
     range: Mutex<Vec<Option<(f64, f64)>>>,
-    partial: Partial,
+    partial: AtomicDir,
 }
 
 impl ZarrSink {
     /// Creates the folder beside the target.
     pub(super) fn create(target: &Path, layout: Layout) -> Result<Self> {
-        let partial = Partial::create(target)?;
-        let writer = Arc::new(LocalWriter(partial.path.clone()));
+        if target.exists() && !replaceable(target) {
+            return Err(Error::file(target, "exists and is not a Zarr folder, so it is not replaced"));
+        }
+        let partial = AtomicDir::create(target)?;
+        let writer = Arc::new(LocalWriter(partial.path().to_owned()));
         let fail = |reason: String| Error::file(target, reason);
         let mut arrays = Vec::new();
         let mut documents = Vec::new();
@@ -152,7 +105,7 @@ impl ZarrSink {
             let metadata = metadata.map_err(|e| fail(e.to_string()))?;
             let array = Array::new_with_metadata(writer.clone(), &format!("/{level}"), metadata)
                 .map_err(|e| fail(e.to_string()))?;
-            let folder = partial.path.join(level.to_string());
+            let folder = partial.path().join(level.to_string());
             fs::create_dir_all(&folder).at(&folder)?;
             write_json(&folder.join(if v3 { "zarr.json" } else { ".zarray" }), &document)?;
             arrays.push(array);
@@ -179,7 +132,7 @@ impl ZarrSink {
             };
             self.arrays[level].store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options).map_err(|e| {
                 Error::file(
-                    &self.partial.path,
+                    self.partial.path(),
                     format!("chunk {index:?} of level {level} cannot be written: {e}"),
                 )
             })
@@ -200,7 +153,7 @@ impl ZarrSink {
         let document = self.documents[level - 1].as_object().expect("documents are written as objects");
         let zarr_format = if document["zarr_format"] == 2 { 2 } else { 3 };
         let finer =
-            ZarrArray::open(store, &self.partial.path, &(level - 1).to_string(), document, zarr_format)?;
+            ZarrArray::open(store, self.partial.path(), &(level - 1).to_string(), document, zarr_format)?;
         let (this, below) = (&self.layout.levels[level], self.layout.levels[level - 1].shape);
         let [has_t, has_c] = self.layout.leading();
         let first = usize::from(has_t) + usize::from(has_c);
@@ -267,14 +220,14 @@ impl ImageSink for ZarrSink {
 
     fn finish(self: Box<Self>) -> Result<()> {
         if self.layout.levels.len() > 2 {
-            let store = local(&self.partial.path)?;
+            let store = local(self.partial.path())?;
             for level in 2..self.layout.levels.len() {
                 self.coarsen(&store, level)?;
             }
         }
         let range = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for (name, document) in self.layout.group_metadata(&range) {
-            write_json(&self.partial.path.join(name), &document)?;
+            write_json(&self.partial.path().join(name), &document)?;
         }
         self.partial.commit()
     }

@@ -2,6 +2,7 @@
 
 use super::ID;
 use super::array::{Slicing, ZarrArray};
+use super::layout::{EXTRA_GEOMETRY, full_geometry};
 use super::ngff::{self, Axis, Dataset, Multiscale, Role};
 use super::node::{Kind, Node, join, show};
 use crate::io::{Channel, Frame, ImageInfo, ImageSource, Level, OpenOptions};
@@ -68,7 +69,8 @@ impl Opening<'_> {
         }
         let ome = node.ome().clone();
         if ome.contains_key("multiscales") {
-            return self.multiscale(path, &ome, node.zarr_format);
+            let own = node.attributes.get(EXTRA_GEOMETRY).cloned();
+            return self.multiscale(path, &ome, node.zarr_format, own);
         }
         let (what, below) = self.images_below(path, &node, &ome)?;
         let Some(first) = below.first() else {
@@ -129,7 +131,13 @@ impl Opening<'_> {
         Err(self.fail(path, reason))
     }
 
-    fn multiscale(&mut self, path: &str, ome: &Map<String, Value>, zarr_format: u8) -> Result<ZarrSource> {
+    fn multiscale(
+        &mut self,
+        path: &str,
+        ome: &Map<String, Value>,
+        zarr_format: u8,
+        own: Option<Value>,
+    ) -> Result<ZarrSource> {
         let image = ngff::multiscale(ome).map_err(|reason| self.fail(path, reason))?;
         self.notes.extend(image.notes.iter().cloned());
         let mut levels = Vec::new();
@@ -173,7 +181,11 @@ impl Opening<'_> {
                 ));
             }
         }
-        self.finish(path, image, levels, ome, labels, metadata)
+        let mut source = self.finish(path, image, levels, ome, labels, metadata)?;
+        if let Some(own) = own {
+            restore(&mut source.info, &own);
+        }
+        Ok(source)
     }
 
     /// An array without OME metadata: its last three axes are z, y, x.
@@ -264,6 +276,30 @@ impl Opening<'_> {
         };
         Ok(ZarrSource { info, image, levels: arrays.into_iter().map(|(_, array)| array).collect() })
     }
+}
+
+/// Takes the full affine map that Voxelry wrote, if scale and unit still agree with it.
+fn restore(info: &mut ImageInfo, own: &Value) {
+    let scaled = info.levels[0].geometry;
+    let Some(mut full) = full_geometry(own) else {
+        info.notes.push("the affine map in Voxelry's attribute is damaged and was ignored".to_owned());
+        return;
+    };
+    full.unit = scaled.unit;
+    let agree = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
+    if !(0..3).all(|a| agree(full.spacing()[a], scaled.spacing()[a])) {
+        info.notes.push(
+            "the affine map in Voxelry's attribute contradicts the voxel size and was ignored".to_owned(),
+        );
+        return;
+    }
+    let finest = scaled.spacing();
+    for level in &mut info.levels {
+        let own = level.geometry.spacing();
+        level.geometry = full.binned(std::array::from_fn(|a| own[a] / finest[a]));
+    }
+    // Exactly, not by way of a factor of 1.
+    info.levels[0].geometry = full;
 }
 
 impl ImageSource for ZarrSource {
