@@ -9,8 +9,8 @@
 pub mod atomic;
 pub mod convert;
 mod format;
-mod tiff;
 pub mod pyramid;
+mod tiff;
 mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
