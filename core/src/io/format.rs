@@ -81,6 +81,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::tiff::Tiff,
     &super::nifti::Nifti,
 ];
+pub static FORMATS: &[&dyn Format] = &[&super::tiff::Tiff, &super::zarr::OmeZarr];
 
 pub(super) fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
