@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod spec;
 
 pub mod components;
+mod histogram;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -40,6 +41,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
+    &histogram::Otsu,
     // Morphology
     // Objects
     // Measurements
