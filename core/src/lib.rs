@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod measure;
 pub mod ops;
 pub mod recipe;
+pub mod sample;
 pub mod volume;
 
 pub use error::{Error, Result};
