@@ -67,7 +67,7 @@ impl Job {
     pub fn part(&self) -> Self {
         let whole = self.clone();
         let listener = move |event| {
-            if matches!(event, Event::Warning(_) | Event::Note(_)) {
+            if !matches!(event, Event::Stage { .. } | Event::Progress { .. }) {
                 whole.send(event);
             }
         };

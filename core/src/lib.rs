@@ -10,6 +10,7 @@ pub mod io;
 pub mod jobs;
 pub mod measure;
 pub mod ops;
+pub mod picture;
 pub mod recipe;
 pub mod sample;
 pub mod volume;

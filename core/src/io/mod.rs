@@ -6,7 +6,9 @@
 //! header promises against the length of the file before it allocates, and a sink never leaves a
 //! file that looks complete and is not: it writes beside the target and renames in `finish`.
 
+pub mod atomic;
 mod format;
+mod tiff;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
