@@ -13,6 +13,7 @@ pub mod ops;
 pub mod picture;
 pub mod recipe;
 pub mod results;
+pub mod sample;
 pub mod volume;
 
 pub use error::{Error, Result};
