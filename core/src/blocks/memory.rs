@@ -4,7 +4,8 @@
 /// it is lower.
 pub fn physical_memory() -> u64 {
     let total = total_memory().unwrap_or(4 << 30);
-    match std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse::<u64>().ok()) {
+    match std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse::<u64>().ok())
+    {
         Some(limit) => total.min(limit),
         None => total,
     }

@@ -9,10 +9,10 @@
 pub mod atomic;
 pub mod convert;
 mod format;
-pub mod pyramid;
-mod tiff;
 mod nifti;
 mod planar;
+pub mod pyramid;
+mod tiff;
 mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
