@@ -10,6 +10,7 @@ use std::sync::Arc;
 use voxelry_core::Error;
 use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::io::{self, Frame, ImageInfo, OpenOptions, WriteOptions};
+use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default, Input, Kind, OPERATORS, Operator, ParamType, Produces, Value};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
 use voxelry_core::results;
@@ -22,7 +23,8 @@ pub fn command() -> Command {
         .subcommands(OPERATORS.iter().map(|op| operator(*op)))
 }
 
-fn operator(op: &dyn Operator) -> Command {
+/// The command of one operator.
+pub fn operator(op: &dyn Operator) -> Command {
     let spec = op.spec();
     let path = value_parser!(PathBuf);
     let out = match spec.output {
@@ -72,6 +74,14 @@ fn dashed(name: &'static str) -> String {
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let (id, matches) = matches.subcommand().expect("required");
+    run_operator(id, matches).map(|_| ())
+}
+
+/// Runs an operator as its arguments say, and returns the tables that it wrote.
+///
+/// # Errors
+/// If an argument is wrong, a file can't be read or written, or the operator can't do it.
+pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let op = ops::find(id)?;
     let spec = op.spec();
     let (progress, job) = common::job(matches);
@@ -132,7 +142,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     for (name, value) in &heard.facts {
         progress.say(&format!("{name} = {value}"));
     }
-    Ok(())
+    Ok(ran.tables.into_iter().map(|(_, table)| table).collect())
 }
 
 fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {
