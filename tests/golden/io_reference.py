@@ -1,5 +1,5 @@
-"""Reference checksums of images that are neither TIFF nor Zarr: what nibabel, SimpleITK, numpy and
-h5py read, in Voxelry's order (time, channel, z, y, x) and voxel types.
+"""Reference checksums of images that are neither TIFF nor Zarr: what nibabel, SimpleITK, pynrrd,
+numpy and h5py read, in Voxelry's order (time, channel, z, y, x) and voxel types.
 
     python io_reference.py DATA_FOLDER > io_checksums.json
 
@@ -19,6 +19,7 @@ import zlib
 
 import h5py
 import nibabel
+import nrrd
 import numpy as np
 import SimpleITK as sitk
 
@@ -61,7 +62,7 @@ def nifti(path):
         a = a.reshape(a.shape[:-1] + (1,) * (8 - a.ndim) + a.shape[-1:])
     elif stored.kind == "c":
         a = magnitude(a, stored.itemsize == 16)
-    elif a.dtype != stored.newbyteorder("="):  # scaled
+    elif a.dtype.newbyteorder("=") != stored.newbyteorder("="):  # scaled
         exact = stored.kind == "f" and stored.itemsize == 4 or stored.itemsize <= 2
         a = a.astype(np.float32 if exact else np.float64)
     if components == 1:
@@ -76,8 +77,34 @@ def nifti(path):
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+def is_oriented(path):
+    """Whether the header names anatomical axes: SimpleITK takes all for LPS."""
+    with open(path, "rb") as f:
+        text = f.read(4096).decode("latin1")
+    if path.endswith((".mha", ".mhd")):
+        said = re.search(r"^AnatomicalOrientation *= *(\S+)", text, re.M)
+        return "?" not in said[1] if said else re.search(r"^TransformMatrix", text, re.M) is not None
+    return re.search(r"^space: *(\S+)", text, re.M) is not None
+
+
+def nrrd_file(path):
+    """By pynrrd, for encodings that SimpleITK does not read."""
+    a, header = nrrd.read(path, index_order="C")
+    affine = np.eye(4)
+    affine[:3, :3] = header["space directions"].T
+    affine[:3, 3] = header["space origin"]
+    flip = np.diag({"right": [1.0], "left": [-1.0]}[header["space"].split("-")[0]]
+                   + {"anterior": [1.0], "posterior": [-1.0]}[header["space"].split("-")[1]] + [1.0, 1.0])
+    return entry(a[None, None], flip @ affine)
+
+
 def itk(path):
-    img = sitk.ReadImage(path)
+    try:
+        img = sitk.ReadImage(path)
+    except RuntimeError:
+        if not path.endswith(".nrrd"):
+            raise
+        return nrrd_file(path)
     dim = img.GetDimension()
     a = sitk.GetArrayFromImage(img)
     if img.GetNumberOfComponentsPerPixel() == 1:
@@ -91,7 +118,7 @@ def itk(path):
     direction = np.reshape(img.GetDirection(), (dim, dim))[:n, :n]
     affine[:n, :n] = direction * np.array(img.GetSpacing()[:n])
     affine[:n, 3] = img.GetOrigin()[:n]
-    return entry(np.moveaxis(a, -1, 1), LPS_TO_RAS @ affine)
+    return entry(np.moveaxis(a, -1, 1), LPS_TO_RAS @ affine if is_oriented(path) else affine)
 
 
 def hdf5(path):
@@ -118,7 +145,12 @@ def read(path):
         return {"error": True}  # not a format that Voxelry reads
     if path.endswith(".npy"):
         a = np.load(path)
-        return entry(a.reshape((1,) * max(0, 3 - a.ndim) + a.shape).reshape(1, -1, *a.shape[-3:]), None)
+        if a.dtype.kind == "c":
+            a = magnitude(a, a.dtype.itemsize == 16)
+        a = a.astype({"b": np.uint8}.get(a.dtype.kind, np.float32 if a.dtype == np.float16 else a.dtype))
+        a = a.astype(a.dtype.newbyteorder("="))
+        a = a.reshape((1,) * max(0, 3 - a.ndim) + a.shape)
+        return entry(a.reshape(a.shape[0] if a.ndim == 5 else 1, -1, *a.shape[-3:]), None)
     # nibabel goes by names: one without an ending is given one, and in a pair of which one file is
     # compressed and the other is not, both are inflated.
     with tempfile.TemporaryDirectory() as folder:
@@ -154,10 +186,11 @@ def main(root):
         images.append({"path": path, **result})
     versions = {
         "python": platform.python_version(), "numpy": np.__version__, "nibabel": nibabel.__version__,
-        "SimpleITK": sitk.Version.VersionString(), "h5py": h5py.__version__,
+        "SimpleITK": sitk.Version.VersionString(), "pynrrd": nrrd.__version__, "h5py": h5py.__version__,
     }
     lines = ",\n  ".join(json.dumps(i) for i in images)
     print('{"made_with": ' + json.dumps(versions) + ',\n "images": [\n  ' + lines + "\n]}")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -110,8 +110,12 @@ fn compare(root: &Path, image: &Value) -> Option<String> {
 }
 
 fn check(golden: &str) {
+    check_in(golden, data_folder());
+}
+
+fn check_in(golden: &str, root: Option<PathBuf>) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(golden);
-    let (Ok(text), Some(root)) = (std::fs::read_to_string(&file), data_folder()) else {
+    let (Ok(text), Some(root)) = (std::fs::read_to_string(&file), root) else {
         eprintln!("skipped: {} or the shared data are not here", file.display());
         return;
     };
@@ -136,6 +140,12 @@ fn check(golden: &str) {
 #[test]
 fn images_match_nibabel_simpleitk_numpy_and_h5py() {
     check("io_checksums.json");
+}
+
+#[test]
+fn dialects_match_nibabel_simpleitk_pynrrd_and_numpy() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/io_samples");
+    check_in("io_samples_checksums.json", Some(samples));
 }
 
 #[test]

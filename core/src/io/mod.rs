@@ -9,11 +9,15 @@
 pub mod atomic;
 pub mod convert;
 mod format;
+mod metaimage;
 mod nifti;
+mod npy;
+mod nrrd;
 mod planar;
 pub mod pyramid;
 mod tiff;
 mod zarr;
+mod raw;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 

@@ -8,6 +8,7 @@ mod convert;
 mod gather;
 pub(crate) mod sink;
 mod store;
+pub(crate) mod text;
 
 pub(crate) use codec::Codec;
 pub(crate) use convert::Sample;
