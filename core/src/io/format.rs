@@ -78,13 +78,13 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which a file is offered to them.
-pub static FORMATS: &[&dyn Format] = &[&super::tiff::Tiff, &super::nifti::Nifti, &super::zarr::OmeZarr];
 pub static FORMATS: &[&dyn Format] = &[
+    &super::tiff::Tiff,
     &super::nifti::Nifti,
+    &super::zarr::OmeZarr,
     &super::nrrd::Nrrd,
     &super::metaimage::MetaImage,
     &super::npy::Npy,
-    // Last: raw files are known by their names only.
     &super::raw::Raw,
 ];
 
