@@ -206,8 +206,20 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
         c,
         t,
         planes: ordered,
-        spacing: [number("spacing"), None, None],
+        spacing: [
+            number("spacing").or(number("PhysicalSizeZ")),
+            number("PhysicalSizeY"),
+            number("PhysicalSizeX"),
+        ],
         unit: json["unit"].as_str().and_then(|u| u.parse().ok()).unwrap_or_default(),
+        time_step: number("TimeIncrement"),
+        channels: json["channels"]
+            .as_array()
+            .map(|names| {
+                let name = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
+                names.iter().map(|v| Channel { name: name(v), color: None }).collect()
+            })
+            .unwrap_or_default(),
         notes: plain.notes,
         metadata,
         ..Arrangement::default()
