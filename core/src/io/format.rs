@@ -77,7 +77,7 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which a file is offered to them.
-pub static FORMATS: &[&dyn Format] = &[&super::tiff::OmeTiff, &super::tiff::Tiff];
+pub static FORMATS: &[&dyn Format] = &[&super::tiff::OmeTiff, &super::tiff::Tiff, &super::folder::Folder];
 
 fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();

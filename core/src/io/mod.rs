@@ -7,6 +7,7 @@
 //! file that looks complete and is not: it writes beside the target and renames in `finish`.
 
 pub mod atomic;
+mod folder;
 mod format;
 mod tiff;
 

@@ -20,8 +20,11 @@ mod layout;
 mod ome;
 mod page;
 mod samples;
-mod stack;
+mod slices;
+pub(crate) mod stack;
 mod write;
+
+pub(super) use slices::open_slices;
 
 use super::{Format, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
 use crate::{Geometry, Result, VoxelType};
@@ -37,7 +40,7 @@ pub struct Tiff;
 pub struct OmeTiff;
 
 fn open(path: &Path, options: &OpenOptions, id: &'static str) -> Result<Box<dyn ImageSource>> {
-    let mut stack = layout::arrange(TiffFile::open(path)?, Vec::new())?;
+    let mut stack = layout::arrange(TiffFile::open(path)?)?;
     stack.info.format = id;
     if let Some((spacing, unit)) = options.spacing {
         stack.info.levels[0].geometry = Geometry::from_spacing(spacing, unit);
