@@ -87,6 +87,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::npy::Npy,
     &super::raw::Raw,
 ];
+pub static FORMATS: &[&dyn Format] = &[&super::tiff::OmeTiff, &super::tiff::Tiff, &super::folder::Folder];
 
 pub(super) fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();

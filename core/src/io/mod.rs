@@ -8,6 +8,7 @@
 
 pub mod atomic;
 pub mod convert;
+mod folder;
 mod format;
 mod metaimage;
 mod nifti;

@@ -87,7 +87,10 @@ fn geometry(arrangement: &mut Arrangement, fields: &BTreeMap<&str, &str>, z: Opt
     };
     let z = z.map(f64::abs).filter(|v| *v > 0.0);
     if unit == Unit::Voxel {
-        arrangement.spacing = [z, None, None];
+        // Without a unit, a resolution is a spacing in voxels only where it is not dots per inch.
+        let none =
+            page.ifd.get(296).and_then(|e| e.integers(&file.input, file.dialect).ok()) == Some(vec![1]);
+        arrangement.spacing = if none { [z, pixel(283), pixel(282)] } else { [z, None, None] };
         return;
     }
     arrangement.unit = unit;

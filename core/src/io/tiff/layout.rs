@@ -27,16 +27,40 @@ pub(super) struct Arrangement {
 }
 
 /// Opens a file as an image.
-pub(super) fn arrange(file: TiffFile, extra: Vec<TiffFile>) -> Result<Stack> {
+pub(super) fn arrange(file: TiffFile) -> Result<Stack> {
     let mut files = vec![file];
-    files.extend(extra);
     let description = description(&files[0])?;
-    let mut arrangement = match description.as_deref() {
+    let arrangement = match description.as_deref() {
         Some(text) if ome::is_ome(text) => ome::arrange(text, &mut files)?,
         Some(text) if imagej::is_imagej(text) => imagej::arrange(text, &files[0])?,
         Some(text) if text.starts_with("{\"shape\":") => shaped(text, &files[0])?,
         _ => pages_as_slices(&files[0])?,
     };
+    finish(files, arrangement, description)
+}
+
+/// Files of one slice each as an image.
+pub(super) fn arrange_slices(files: Vec<TiffFile>) -> Result<Stack> {
+    let planes = files
+        .iter()
+        .enumerate()
+        .map(|(file, f)| {
+            let page = f.pages.iter().position(|p| !p.reduced).unwrap_or(0);
+            Some(Plane { file, page, shift: 0 })
+        })
+        .collect();
+    let mut arrangement = Arrangement { z: files.len(), c: 1, t: 1, planes, ..Arrangement::default() };
+    let description = description(&files[0])?;
+    // A slice that ImageJ wrote says how large its voxels are.
+    if let Some(text) = description.as_deref().filter(|t| imagej::is_imagej(t)) {
+        let one = imagej::arrange(text, &files[0])?;
+        (arrangement.spacing, arrangement.unit) = (one.spacing, one.unit);
+        arrangement.metadata = one.metadata;
+    }
+    finish(files, arrangement, description)
+}
+
+fn finish(files: Vec<TiffFile>, mut arrangement: Arrangement, description: Option<String>) -> Result<Stack> {
     let Some(first) = arrangement.planes.iter().flatten().next().copied() else {
         return Err(Error::file(files[0].input.path(), "none of the planes it describes is in it"));
     };
@@ -47,16 +71,10 @@ pub(super) fn arrange(file: TiffFile, extra: Vec<TiffFile>) -> Result<Stack> {
         arrangement.metadata.insert("ImageDescription".into(), text.chars().take(65_536).collect());
     }
     for file in &files {
-        arrangement.notes.extend(file.notes.iter().cloned());
+        arrangement.notes.extend(file.notes.iter().take(16).cloned());
     }
-    let info = info(&page, &files, first, arrangement.clone_axes(), &mut arrangement)?;
+    let info = info(&page, &files, first, &mut arrangement)?;
     Ok(Stack { info, files, planes: arrangement.planes, samples: page.samples })
-}
-
-impl Arrangement {
-    fn clone_axes(&self) -> [usize; 3] {
-        [self.t, self.c, self.z]
-    }
 }
 
 fn description(file: &TiffFile) -> Result<Option<String>> {
@@ -206,8 +224,20 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
         c,
         t,
         planes: ordered,
-        spacing: [number("spacing"), None, None],
+        spacing: [
+            number("spacing").or(number("PhysicalSizeZ")),
+            number("PhysicalSizeY"),
+            number("PhysicalSizeX"),
+        ],
         unit: json["unit"].as_str().and_then(|u| u.parse().ok()).unwrap_or_default(),
+        time_step: number("TimeIncrement"),
+        channels: json["channels"]
+            .as_array()
+            .map(|names| {
+                let name = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
+                names.iter().map(|v| Channel { name: name(v), color: None }).collect()
+            })
+            .unwrap_or_default(),
         notes: plain.notes,
         metadata,
         ..Arrangement::default()
@@ -312,13 +342,8 @@ fn resolution(page: &Page, file: &TiffFile, notes: &mut Vec<String>) -> Option<(
     })
 }
 
-fn info(
-    page: &Page,
-    files: &[TiffFile],
-    first: Plane,
-    [t, c, z]: [usize; 3],
-    arrangement: &mut Arrangement,
-) -> Result<ImageInfo> {
+fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrangement) -> Result<ImageInfo> {
+    let (t, c, z) = (arrangement.t, arrangement.c, arrangement.z);
     let file = &files[first.file];
     if arrangement.unit == Unit::Voxel
         && arrangement.spacing[1].is_none()

@@ -11,6 +11,7 @@
 
 mod ccitt;
 mod codec;
+mod description;
 mod ifd;
 mod imagej;
 pub(crate) mod input;
@@ -19,16 +20,53 @@ mod layout;
 mod ome;
 mod page;
 mod samples;
-mod stack;
+mod slices;
+pub(crate) mod stack;
+mod write;
 
-use super::{Format, ImageSource, OpenOptions};
-use crate::Result;
+pub(super) use slices::open_slices;
+
+use super::{Format, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
+use crate::{Geometry, Result, VoxelType};
 use stack::TiffFile;
 use std::path::Path;
 
-/// The TIFF format; see the module.
+/// TIFF, `BigTIFF` and ImageJ stacks; see the module.
 #[derive(Debug)]
 pub struct Tiff;
+
+/// OME-TIFF: the same files with OME-XML in them.
+#[derive(Debug)]
+pub struct OmeTiff;
+
+fn open(path: &Path, options: &OpenOptions, id: &'static str) -> Result<Box<dyn ImageSource>> {
+    let mut stack = layout::arrange(TiffFile::open(path)?)?;
+    stack.info.format = id;
+    if let Some((spacing, unit)) = options.spacing {
+        stack.info.levels[0].geometry = Geometry::from_spacing(spacing, unit);
+    }
+    Ok(Box::new(stack))
+}
+
+/// What neither form of TIFF can say.
+fn geometry_losses(spec: &ImageSpec) -> Vec<String> {
+    let mut losses = Vec::new();
+    let axes = spec.geometry.world_from_index;
+    let plain = Geometry::from_spacing(spec.geometry.spacing(), spec.geometry.unit).world_from_index;
+    if axes.matrix3 != plain.matrix3 {
+        losses.push("TIFF has no rotation, shear or mirroring: only the spacing is kept".to_owned());
+    }
+    if axes.translation != plain.translation {
+        losses.push("TIFF has no origin: the image starts at 0".to_owned());
+    }
+    if spec.geometry.oriented {
+        losses.push("TIFF has no anatomical orientation".to_owned());
+    }
+    if spec.labels {
+        losses.push("TIFF does not say that voxels are labels".to_owned());
+    }
+    losses
+}
 
 impl Format for Tiff {
     fn id(&self) -> &'static str {
@@ -36,11 +74,11 @@ impl Format for Tiff {
     }
 
     fn name(&self) -> &'static str {
-        "TIFF, BigTIFF, OME-TIFF, ImageJ stack"
+        "TIFF, BigTIFF, ImageJ stack"
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["ome.tiff", "ome.tif", "tiff", "tif", "btf", "tf2", "tf8"]
+        &["tiff", "tif", "btf", "tf2", "tf8"]
     }
 
     fn recognises(&self, _path: &Path, head: &[u8]) -> bool {
@@ -48,10 +86,61 @@ impl Format for Tiff {
     }
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
-        let mut stack = layout::arrange(TiffFile::open(path)?, Vec::new())?;
-        if let Some((spacing, unit)) = options.spacing {
-            stack.info.levels[0].geometry = crate::Geometry::from_spacing(spacing, unit);
+        open(path, options, self.id())
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+
+    fn losses(&self, spec: &ImageSpec) -> Vec<String> {
+        let mut losses = geometry_losses(spec);
+        let named = spec.channels.iter().any(|c| !c.name.is_empty() || c.color.is_some());
+        if named && matches!(spec.voxel, VoxelType::U8 | VoxelType::U16 | VoxelType::F32) {
+            losses.push("an ImageJ stack has no channel names and colours; .ome.tif has".to_owned());
         }
-        Ok(Box::new(stack))
+        losses
+    }
+
+    fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
+        Ok(Box::new(write::TiffSink::create(path, spec, options, false)?))
     }
 }
+
+impl Format for OmeTiff {
+    fn id(&self) -> &'static str {
+        "ome-tiff"
+    }
+
+    fn name(&self) -> &'static str {
+        "OME-TIFF"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["ome.tiff", "ome.tif", "ome.btf", "ome.tf2", "ome.tf8"]
+    }
+
+    fn recognises(&self, path: &Path, head: &[u8]) -> bool {
+        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        ifd::is_tiff(head) && self.extensions().iter().any(|e| name.ends_with(&format!(".{e}")))
+    }
+
+    fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
+        open(path, options, self.id())
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+
+    fn losses(&self, spec: &ImageSpec) -> Vec<String> {
+        geometry_losses(spec)
+    }
+
+    fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
+        Ok(Box::new(write::TiffSink::create(path, spec, options, true)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

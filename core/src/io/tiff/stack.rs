@@ -49,6 +49,13 @@ impl TiffFile {
     }
 }
 
+impl TiffFile {
+    /// The first page that is not a reduced copy.
+    pub(super) fn main_page(&self) -> &Page {
+        self.pages.iter().find(|p| !p.reduced).unwrap_or(&self.pages[0])
+    }
+}
+
 /// Where one plane of the image lies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plane {
@@ -60,13 +67,13 @@ pub(super) struct Plane {
 
 /// An image made of pages.
 #[derive(Debug)]
-pub(super) struct Stack {
-    pub info: ImageInfo,
-    pub files: Vec<TiffFile>,
+pub(crate) struct Stack {
+    pub(crate) info: ImageInfo,
+    pub(super) files: Vec<TiffFile>,
     /// Planes by `[time][channel of pages][z]`; none where the file has none (read as zeros).
-    pub planes: Vec<Option<Plane>>,
+    pub(super) planes: Vec<Option<Plane>>,
     /// Samples of a pixel, each a channel of the image.
-    pub samples: usize,
+    pub(super) samples: usize,
 }
 
 /// A page ready to be read.
