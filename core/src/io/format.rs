@@ -86,8 +86,9 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::metaimage::MetaImage,
     &super::npy::Npy,
     &super::raw::Raw,
+    &super::tiff::OmeTiff,
+    &super::folder::Folder,
 ];
-pub static FORMATS: &[&dyn Format] = &[&super::tiff::OmeTiff, &super::tiff::Tiff, &super::folder::Folder];
 
 pub(super) fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
