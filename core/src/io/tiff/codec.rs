@@ -16,7 +16,8 @@ pub(super) fn decompress(
     rows: usize,
     tables: Option<&[u8]>,
 ) -> Result<Vec<u8>, String> {
-    let expected = page.chunk_bytes(rows).filter(|&n| n <= isize::MAX as u64).ok_or("a chunk is too large")? as usize;
+    let expected =
+        page.chunk_bytes(rows).filter(|&n| n <= isize::MAX as u64).ok_or("a chunk is too large")? as usize;
     let is_jpeg = matches!(page.compression, Compression::Jpeg | Compression::OldJpeg);
     if page.reversed_bits && !is_jpeg {
         for byte in &mut raw {
@@ -184,7 +185,9 @@ fn check_xz_dictionary(raw: &[u8]) -> Result<(), String> {
             let code = u64::from(*raw.get(at).ok_or_else(cut)?);
             let dictionary = if code >= 40 { u64::MAX } else { (2 | (code & 1)) << (code / 2 + 11) };
             if dictionary > LARGEST {
-                return Err(format!("the LZMA dictionary would have {dictionary} bytes; at most {LARGEST} are allowed"));
+                return Err(format!(
+                    "the LZMA dictionary would have {dictionary} bytes; at most {LARGEST} are allowed"
+                ));
             }
         }
         at = at.saturating_add(usize::try_from(size).map_err(|_| cut())?);

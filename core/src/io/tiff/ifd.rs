@@ -79,7 +79,9 @@ impl Entry {
             return Ok(self.inline[..total as usize].to_vec());
         }
         input.bytes(dialect.word(&self.inline), total).map_err(|e| match e {
-            Error::File { path, reason } => Error::File { path, reason: format!("{}: {reason}", name(self.tag)) },
+            Error::File { path, reason } => {
+                Error::File { path, reason: format!("{}: {reason}", name(self.tag)) }
+            }
             other => other,
         })
     }
@@ -149,10 +151,7 @@ impl Ifd {
 
 /// Whether a file that begins so is a TIFF.
 pub(super) fn is_tiff(head: &[u8]) -> bool {
-    matches!(
-        head.get(..4),
-        Some(b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+" | b"MM*\0" | b"II\0*")
-    )
+    matches!(head.get(..4), Some(b"II*\0" | b"MM\0*" | b"II+\0" | b"MM\0+" | b"MM*\0" | b"II\0*"))
 }
 
 /// Reads the header and the chain of directories. Also whether the chain is damaged after the
@@ -186,7 +185,8 @@ pub(super) fn read_chain(input: &Input) -> Result<(Dialect, Vec<Ifd>, Option<Str
     let mut damage = None;
     while next != 0 {
         if !seen.insert(next) {
-            damage = Some(format!("the chain of directories returns to offset {next}; the pages before are read"));
+            damage =
+                Some(format!("the chain of directories returns to offset {next}; the pages before are read"));
             break;
         }
         match read_directory(input, dialect, next, &mut budget) {
@@ -221,13 +221,14 @@ pub(super) fn read_directory(
     let damaged = |reason: String| {
         Error::file(input.path(), format!("the image file directory at offset {offset}: {reason}"))
     };
-    let counted = input.bytes(offset, head).map_err(|_| {
-        damaged(format!("lies beyond the end of the file ({} bytes)", input.length()))
-    })?;
+    let counted = input
+        .bytes(offset, head)
+        .map_err(|_| damaged(format!("lies beyond the end of the file ({} bytes)", input.length())))?;
     let count = if dialect.wide { dialect.u64(&counted) } else { u64::from(dialect.u16(&counted)) };
-    let bytes = count.checked_mul(size).filter(|&n| n <= *budget && count <= 65_536).ok_or_else(|| {
-        damaged(format!("{count} entries cannot be in a file of {} bytes", input.length()))
-    })?;
+    let bytes = count
+        .checked_mul(size)
+        .filter(|&n| n <= *budget && count <= 65_536)
+        .ok_or_else(|| damaged(format!("{count} entries cannot be in a file of {} bytes", input.length())))?;
     *budget -= bytes;
     let start = offset + head;
     let table = input.bytes(start, bytes).map_err(|_| {
@@ -237,8 +238,11 @@ pub(super) fn read_directory(
         .chunks_exact(size as usize)
         .map(|e| {
             let mut inline = [0; 8];
-            let (count, value) =
-                if dialect.wide { (dialect.u64(&e[4..]), &e[12..]) } else { (u64::from(dialect.u32(&e[4..])), &e[8..]) };
+            let (count, value) = if dialect.wide {
+                (dialect.u64(&e[4..]), &e[12..])
+            } else {
+                (u64::from(dialect.u32(&e[4..])), &e[8..])
+            };
             inline[..value.len()].copy_from_slice(value);
             Entry { tag: dialect.u16(e), kind: dialect.u16(&e[2..]), count, inline }
         })

@@ -93,6 +93,8 @@ fn geometry(arrangement: &mut Arrangement, fields: &BTreeMap<&str, &str>, z: Opt
     arrangement.unit = unit;
     arrangement.spacing = [z, pixel(283), pixel(282)].map(|s| s.map(|v| v * factor));
     if arrangement.z > 1 && z.is_none() {
-        arrangement.notes.push("the distance between slices is not given; that between columns is taken".into());
+        arrangement
+            .notes
+            .push("the distance between slices is not given; that between columns is taken".into());
     }
 }

@@ -75,7 +75,10 @@ impl Input {
             Some(end) if end <= self.length => Ok(()),
             _ => Err(Error::file(
                 &self.path,
-                format!("{count} bytes at offset {offset} are beyond the end of the file ({} bytes)", self.length),
+                format!(
+                    "{count} bytes at offset {offset} are beyond the end of the file ({} bytes)",
+                    self.length
+                ),
             )),
         }
     }

@@ -30,7 +30,8 @@ pub(super) fn decode(
     decoder.decode_headers().map_err(|e| damaged(&e))?;
     let (width, height) = decoder.dimensions().ok_or("JPEG data has no size")?;
     let input = decoder.input_colorspace().ok_or("JPEG data has no colour space")?;
-    let output = if input == ColorSpace::YCbCr && page.photometric == YCBCR { ColorSpace::RGB } else { input };
+    let output =
+        if input == ColorSpace::YCbCr && page.photometric == YCBCR { ColorSpace::RGB } else { input };
     if output.num_components() != samples {
         return Err(format!(
             "the JPEG image has {} components where SamplesPerPixel asks for {samples}",

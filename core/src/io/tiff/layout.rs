@@ -173,7 +173,8 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
     let Some(planes) = planes_of(file, count) else { return Ok(plain) };
     // Axes that are neither time nor channel are slices.
     let role = |i: usize| axes.as_ref().map_or('Z', |a| a[i]);
-    let extent = |name: char| (0..shape.len()).filter(|&i| role(i) == name).map(|i| shape[i]).product::<usize>();
+    let extent =
+        |name: char| (0..shape.len()).filter(|&i| role(i) == name).map(|i| shape[i]).product::<usize>();
     let (t, c) = (extent('T'), extent('C'));
     let z = count / (t * c);
     let mut ordered = vec![None; count];
@@ -239,7 +240,9 @@ fn describe_page(page: &Page, arrangement: &mut Arrangement) {
     match page.photometric {
         0 => note("PhotometricInterpretation is 0 (white is zero); the values are left as they are stored"),
         3 => note("the values are indices into the file's colour palette; the palette is not applied"),
-        6 if page.compression == super::page::Compression::None => note("the channels are Y, Cb, Cr as stored"),
+        6 if page.compression == super::page::Compression::None => {
+            note("the channels are Y, Cb, Cr as stored")
+        }
         8 | 9 | 10 => note("the channels are L, a, b as stored"),
         _ => {}
     }
@@ -292,12 +295,21 @@ fn resolution(page: &Page, file: &TiffFile, notes: &mut Vec<String>) -> Option<(
         _ => return None,
     };
     let dpi = x * 25.4 / millimetres;
-    if [72.0, 96.0, 100.0, 150.0, 200.0, 204.0, 300.0, 400.0, 600.0, 1200.0].iter().any(|d| (dpi - d).abs() < 0.1) {
-        notes.push(format!("XResolution of {dpi:.0} dots per inch is a printer's or screen's, not taken for the voxel size"));
+    if [72.0, 96.0, 100.0, 150.0, 200.0, 204.0, 300.0, 400.0, 600.0, 1200.0]
+        .iter()
+        .any(|d| (dpi - d).abs() < 0.1)
+    {
+        notes.push(format!(
+            "XResolution of {dpi:.0} dots per inch is a printer's or screen's, not taken for the voxel size"
+        ));
         return None;
     }
     let spacing = [millimetres / y, millimetres / x];
-    Some(if spacing[1] < 0.01 { (spacing.map(|s| s * 1000.0), Unit::Micrometre) } else { (spacing, Unit::Millimetre) })
+    Some(if spacing[1] < 0.01 {
+        (spacing.map(|s| s * 1000.0), Unit::Micrometre)
+    } else {
+        (spacing, Unit::Millimetre)
+    })
 }
 
 fn info(
@@ -315,7 +327,9 @@ fn info(
         arrangement.spacing = [arrangement.spacing[0], Some(y), Some(x)];
         arrangement.unit = unit;
         if z > 1 && arrangement.spacing[0].is_none() {
-            arrangement.notes.push("the distance between slices is not given; that between columns is taken".into());
+            arrangement
+                .notes
+                .push("the distance between slices is not given; that between columns is taken".into());
         }
     }
     let x = arrangement.spacing[2].unwrap_or(1.0);
@@ -347,7 +361,11 @@ fn info(
         .ok_or_else(|| Error::file(file.input.path(), "has more voxels than can be counted"))?;
     Ok(ImageInfo {
         format: "tiff",
-        levels: vec![Level { shape, geometry, chunk: [1, page.chunk[1].min(page.height), page.chunk[0].min(page.width)] }],
+        levels: vec![Level {
+            shape,
+            geometry,
+            chunk: [1, page.chunk[1].min(page.height), page.chunk[0].min(page.width)],
+        }],
         voxel: page.voxel,
         channels,
         times: t,

@@ -29,7 +29,11 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
     };
     let mut images = document.descendants().filter(|n| n.has_tag_name_ignoring_namespace("Pixels"));
     let Some(pixels) = images.next() else {
-        return plain(files, "the OME-XML describes no pixels (they may be in a companion file); pages are read as slices".into());
+        return plain(
+            files,
+            "the OME-XML describes no pixels (they may be in a companion file); pages are read as slices"
+                .into(),
+        );
     };
     let size = |name: &str| match pixels.attribute(name).and_then(|v| v.trim().parse::<usize>().ok()) {
         Some(n @ 1..=0x7fff_ffff) => Ok(n),
@@ -45,7 +49,10 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
     if (page.width, page.height) != (width, height) {
         return plain(
             files,
-            format!("OME-XML SizeX and SizeY are {width}×{height}, but the page has {}×{}; pages are read as slices", page.width, page.height),
+            format!(
+                "OME-XML SizeX and SizeY are {width}×{height}, but the page has {}×{}; pages are read as slices",
+                page.width, page.height
+            ),
         );
     }
     let samples = page.samples;
@@ -70,7 +77,9 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
     }
     let missing = arrangement.planes.iter().filter(|p| p.is_none()).count();
     if missing > 0 {
-        arrangement.notes.push(format!("{missing} of {count} planes are not in the file; they are read as zeros"));
+        arrangement
+            .notes
+            .push(format!("{missing} of {count} planes are not in the file; they are read as zeros"));
     }
     Ok(arrangement)
 }
@@ -135,9 +144,15 @@ impl Order {
     }
 }
 
-fn place(pixels: Node, order: &Order, files: &mut Vec<TiffFile>, arrangement: &mut Arrangement) -> Result<()> {
+fn place(
+    pixels: Node,
+    order: &Order,
+    files: &mut Vec<TiffFile>,
+    arrangement: &mut Arrangement,
+) -> Result<()> {
     let total = arrangement.planes.len();
-    let blocks: Vec<Node> = pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).collect();
+    let blocks: Vec<Node> =
+        pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).collect();
     let mut put = |rank: usize, file: usize, page: usize, files: &[TiffFile]| {
         if rank < total && page < files[file].pages.len() {
             arrangement.planes[order.index(rank)] = Some(Plane { file, page, shift: 0 });
@@ -166,7 +181,8 @@ fn place(pixels: Node, order: &Order, files: &mut Vec<TiffFile>, arrangement: &m
         let planes = number("PlaneCount").unwrap_or(if named { 1 } else { pages }).min(pages);
         let at = |name| number(name).unwrap_or(0);
         let c = at("FirstC") / order.samples;
-        let inside = at("FirstZ") < order.extent('Z') && c < order.extent('C') && at("FirstT") < order.extent('T');
+        let inside =
+            at("FirstZ") < order.extent('Z') && c < order.extent('C') && at("FirstT") < order.extent('T');
         if !inside {
             continue;
         }
@@ -217,7 +233,10 @@ fn file_of(block: Node, files: &mut Vec<TiffFile>) -> Result<std::result::Result
 
 fn describe(pixels: Node, arrangement: &mut Arrangement) {
     let number = |name: &str| {
-        pixels.attribute(name).and_then(|v| v.trim().parse::<f64>().ok()).filter(|v| v.is_finite() && *v > 0.0)
+        pixels
+            .attribute(name)
+            .and_then(|v| v.trim().parse::<f64>().ok())
+            .filter(|v| v.is_finite() && *v > 0.0)
     };
     let unit = |axis: &str| pixels.attribute(format!("PhysicalSize{axis}Unit").as_str()).unwrap_or("µm");
     let x_unit: Unit = unit("X").parse().unwrap_or_default();
@@ -233,10 +252,15 @@ fn describe(pixels: Node, arrangement: &mut Arrangement) {
     if arrangement.spacing[2].is_some() {
         arrangement.unit = x_unit;
         if x_unit == Unit::Voxel && unit("X") != "pixel" {
-            arrangement.notes.push(format!("PhysicalSizeXUnit is \"{}\", which is unknown; lengths are in voxels", unit("X")));
+            arrangement.notes.push(format!(
+                "PhysicalSizeXUnit is \"{}\", which is unknown; lengths are in voxels",
+                unit("X")
+            ));
         }
         if arrangement.z > 1 && arrangement.spacing[0].is_none() {
-            arrangement.notes.push("the distance between slices is not given; that between columns is taken".into());
+            arrangement
+                .notes
+                .push("the distance between slices is not given; that between columns is taken".into());
         }
     }
     arrangement.time_step = number("TimeIncrement").map(|v| {

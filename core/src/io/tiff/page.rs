@@ -87,7 +87,9 @@ impl Page {
         let width = extent(256, one(256)?)?;
         let height = extent(257, one(257)?)?;
         if let Some(depth @ 2..) = one(32997)? {
-            return Err(bad(format!("ImageDepth is {depth}; pages that are volumes themselves are not read")));
+            return Err(bad(format!(
+                "ImageDepth is {depth}; pages that are volumes themselves are not read"
+            )));
         }
         let photometric = one(262)?;
         let compression = match one(259)?.unwrap_or(1) {
@@ -114,9 +116,9 @@ impl Page {
         let bits = same(all(258)?, default_bits).map_err(|v| {
             bad(format!("BitsPerSample is {v}; samples of different sizes in one page are not read"))
         })?;
-        let format = match same(all(339)?, 1)
-            .map_err(|v| bad(format!("SampleFormat is {v}; samples of different kinds in one page are not read")))?
-        {
+        let format = match same(all(339)?, 1).map_err(|v| {
+            bad(format!("SampleFormat is {v}; samples of different kinds in one page are not read"))
+        })? {
             // 4 is "undefined"; 0 is written by some programs for the same.
             0 | 1 | 4 => SampleFormat::Uint,
             2 => SampleFormat::Int,
@@ -189,8 +191,13 @@ impl Page {
                     self.bits, self.compression
                 ));
             }
-            Compression::Rle | Compression::Fax3 | Compression::Fax4 if self.bits != 1 || self.samples_in_chunk() != 1 => {
-                return bad(format!("BitsPerSample is {} with the fax compression {:?}", self.bits, self.compression));
+            Compression::Rle | Compression::Fax3 | Compression::Fax4
+                if self.bits != 1 || self.samples_in_chunk() != 1 =>
+            {
+                return bad(format!(
+                    "BitsPerSample is {} with the fax compression {:?}",
+                    self.bits, self.compression
+                ));
             }
             Compression::Jpeg | Compression::OldJpeg | Compression::WebP => {}
             _ if self.photometric == 6 => {
@@ -206,7 +213,11 @@ impl Page {
         let needed = self.chunk_bytes(self.chunk[1]).and_then(|n| n.checked_mul(self.chunk_count()? as u64));
         let row = self.row_bytes().unwrap_or(u64::MAX);
         match needed {
-            Some(n) if n <= input.length().saturating_mul(self.compression.expansion(row)).saturating_add(row) => {}
+            Some(n)
+                if n <= input
+                    .length()
+                    .saturating_mul(self.compression.expansion(row))
+                    .saturating_add(row) => {}
             _ => {
                 return bad(format!(
                     "ImageWidth {} and ImageLength {} with {} samples of {} bits cannot be in a file of {} bytes",
@@ -228,7 +239,9 @@ impl Page {
 
     /// Decoded bytes of one row of a chunk.
     pub(super) fn row_bytes(&self) -> Option<u64> {
-        let bits = (self.chunk[0] as u64).checked_mul(self.samples_in_chunk() as u64)?.checked_mul(u64::from(self.bits))?;
+        let bits = (self.chunk[0] as u64)
+            .checked_mul(self.samples_in_chunk() as u64)?
+            .checked_mul(u64::from(self.bits))?;
         Some(bits.div_ceil(8))
     }
 
@@ -277,7 +290,8 @@ impl Page {
 
     /// Where the chunks lie: offsets and lengths in bytes, as many as the page needs.
     pub(super) fn chunks(&self, input: &Input, dialect: Dialect) -> Result<Vec<(u64, u64)>> {
-        let (offset_tag, count_tag) = if self.tiled && self.ifd.get(324).is_some() { (324, 325) } else { (273, 279) };
+        let (offset_tag, count_tag) =
+            if self.tiled && self.ifd.get(324).is_some() { (324, 325) } else { (273, 279) };
         let needed = self.chunk_count().unwrap_or(usize::MAX);
         let Some(entry) = self.ifd.get(offset_tag).or_else(|| self.ifd.get(513)) else {
             return Err(Error::file(input.path(), format!("{} is missing", name(offset_tag))));
@@ -334,9 +348,9 @@ fn voxel_type(format: SampleFormat, bits: u64) -> Option<VoxelType> {
         (SampleFormat::Int, 16) => VoxelType::I16,
         (SampleFormat::Int, 32) => VoxelType::I32,
         (SampleFormat::Int, 64) => VoxelType::I64,
-        (SampleFormat::Float, 16 | 24 | 32) | (SampleFormat::ComplexInt, 32) | (SampleFormat::ComplexFloat, 64) => {
-            VoxelType::F32
-        }
+        (SampleFormat::Float, 16 | 24 | 32)
+        | (SampleFormat::ComplexInt, 32)
+        | (SampleFormat::ComplexFloat, 64) => VoxelType::F32,
         (SampleFormat::Float, 64) | (SampleFormat::ComplexInt, 64) | (SampleFormat::ComplexFloat, 128) => {
             VoxelType::F64
         }

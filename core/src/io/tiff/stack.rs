@@ -97,11 +97,11 @@ impl ImageSource for Stack {
         let page_channels = self.info.channels.len() / self.samples;
         let (channel, sample) = (frame.channel / self.samples, frame.channel % self.samples);
         let first = (frame.time * page_channels + channel) * depth + region.start[0];
-        volume.as_bytes_mut().par_chunks_mut(plane_bytes).enumerate().try_for_each(|(z, out)| {
-            match self.planes[first + z] {
-                Some(plane) => self.reader(plane)?.read(sample, region, size, out),
-                None => Ok(()),
-            }
+        volume.as_bytes_mut().par_chunks_mut(plane_bytes).enumerate().try_for_each(|(z, out)| match self
+            .planes[first + z]
+        {
+            Some(plane) => self.reader(plane)?.read(sample, region, size, out),
+            None => Ok(()),
         })?;
         Ok(volume)
     }
@@ -136,9 +136,8 @@ pub(crate) fn check_bounds(info: &ImageInfo, path: &Path, frame: Frame, region: 
             ),
         ));
     }
-    let inside = (0..3).all(|a| {
-        region.start[a].checked_add(region.shape[a]).is_some_and(|end| end <= level.shape[a])
-    });
+    let inside =
+        (0..3).all(|a| region.start[a].checked_add(region.shape[a]).is_some_and(|end| end <= level.shape[a]));
     if inside {
         return Ok(());
     }
@@ -213,7 +212,8 @@ impl Reader<'_> {
             let (offset, length) = self.chunks[first + index];
             let rows = page.rows_of(index);
             if length < rows as u64 * row_bytes && (offset, length) != (0, 0) {
-                let reason = format!("uncompressed data ends after {length} of {} bytes", rows as u64 * row_bytes);
+                let reason =
+                    format!("uncompressed data ends after {length} of {} bytes", rows as u64 * row_bytes);
                 return Err(self.error(first + index, &reason));
             }
             match segments.last_mut() {
@@ -294,7 +294,8 @@ impl Reader<'_> {
             }
             let count = page.rows_of(index);
             let raw = self.input.bytes(offset.saturating_add(self.shift), length)?;
-            let bytes = decompress(page, raw, count, self.tables.as_deref()).map_err(|r| self.error(number, &r))?;
+            let bytes =
+                decompress(page, raw, count, self.tables.as_deref()).map_err(|r| self.error(number, &r))?;
             let voxels = to_voxels(page, bytes, count, self.big_endian);
             let stride = chunk_width * samples * size;
             let from = columns.start.max(column * chunk_width);
