@@ -12,6 +12,7 @@ pub mod spec;
 
 pub mod components;
 mod histogram;
+mod label;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -44,6 +45,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::Otsu,
     // Morphology
     // Objects
+    &label::Label,
     // Measurements
 ];
 

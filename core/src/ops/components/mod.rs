@@ -19,6 +19,7 @@
 //! numbering roots in order numbers components by their first voxel, whatever the slabs were.
 //! Working memory: one bit a voxel and four bytes a run.
 
+pub mod blocked;
 mod forest;
 mod rows;
 
@@ -373,4 +374,4 @@ fn unite_rows<R: Rows>(a: Row, a_first: u32, b: Row, b_first: u32, reach: u32, f
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,95 @@
 use super::*;
+use crate::blocks::run_prepared;
+use crate::ops::{Args, Call, Grid, Kind, Output, Prepared, Value, find};
+use crate::{Geometry, Unit, Volume, VoxelType};
+use std::sync::Arc;
+
+/// An input of an operator.
+pub(crate) type Image = (Arc<Volume>, Grid);
+
+/// A grey image with a spacing of 1.
+pub(crate) fn grey<T: crate::Voxel>(shape: [usize; 3], voxels: Vec<T>) -> Image {
+    let volume = Volume::from(Array3::from_shape_vec(shape, voxels).unwrap());
+    let grid = Grid { shape, voxel: T::TYPE, kind: Kind::Grey, geometry: Geometry::default() };
+    (Arc::new(volume), grid)
+}
+
+/// A mask with a spacing of 1.
+pub(crate) fn mask(shape: [usize; 3], voxels: Vec<u8>) -> Image {
+    let (volume, grid) = grey(shape, voxels);
+    (volume, grid.with(VoxelType::U8, Kind::Mask))
+}
+
+/// Labels with a spacing of 1.
+pub(crate) fn labels(shape: [usize; 3], voxels: Vec<u32>) -> Image {
+    let (volume, grid) = grey(shape, voxels);
+    (volume, grid.with(VoxelType::U32, Kind::Labels))
+}
+
+/// The image with another spacing, in micrometres.
+pub(crate) fn spaced((volume, grid): Image, spacing: [f64; 3]) -> Image {
+    (volume, Grid { geometry: Geometry::from_spacing(spacing, Unit::Micrometre), ..grid })
+}
+
+/// An operator prepared for inputs.
+pub(crate) fn prepare(op: &str, args: &[(&str, &str)], inputs: &[Option<Image>]) -> Prepared {
+    let op = find(op).unwrap_or_else(|| panic!("no operator {op}"));
+    let spec = op.spec();
+    let given = args.iter().map(|(name, text)| {
+        let param = spec.param(name).unwrap_or_else(|| panic!("{} has no {name}", spec.id));
+        (param.name, Value::parse(&param.ty, text).unwrap())
+    });
+    let args = Args::complete(spec, given.collect()).unwrap();
+    let grids: Vec<_> = inputs.iter().map(|i| i.as_ref().map(|(_, grid)| *grid)).collect();
+    op.prepare(&Call { op: spec.id, args: &args, inputs: &grids }).unwrap()
+}
+
+/// Runs an operator on whole volumes, with the number of threads given.
+pub(crate) fn whole(op: &str, args: &[(&str, &str)], inputs: &[Option<Image>], threads: usize) -> Output {
+    let prepared = prepare(op, args, inputs);
+    let volumes = inputs.iter().map(|i| i.as_ref().map(|(volume, _)| volume.clone())).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| prepared.kernel.whole(volumes, &Job::silent())).unwrap()
+}
+
+/// Runs an operator block by block, with random blocks.
+pub(crate) fn blocked(
+    op: &str,
+    args: &[(&str, &str)],
+    inputs: &[Option<Image>],
+    random: &mut Random,
+) -> Output {
+    let shape = inputs[0].as_ref().unwrap().1.shape;
+    let block = shape.map(|n| 1 + random.below(n + 2));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1 + random.below(3)).build().unwrap();
+    pool.install(|| run_prepared(prepare(op, args, inputs), inputs, block, &Job::silent())).unwrap()
+}
+
+/// Runs an operator on whole volumes with one thread and with several, and block by block, and holds
+/// them equal, bit for bit.
+pub(crate) fn hold_blocked(
+    op: &str,
+    args: &[(&str, &str)],
+    inputs: &[Option<Image>],
+    random: &mut Random,
+) -> Volume {
+    let expected = whole(op, args, inputs, 1).into_volume();
+    let shape = expected.shape();
+    let threads = 2 + random.below(3);
+    assert!(
+        whole(op, args, inputs, threads).into_volume().as_bytes() == expected.as_bytes(),
+        "{op} {args:?} {shape:?}: threads"
+    );
+    for _ in 0..2 {
+        let other = blocked(op, args, inputs, random).into_volume();
+        assert_eq!(other.voxel_type(), expected.voxel_type());
+        assert!(
+            other.as_bytes() == expected.as_bytes(),
+            "{op} {args:?} {shape:?}: blocks\n{expected:?}\n{other:?}"
+        );
+    }
+    expected
+}
 
 /// A generator for tests: xorshift64*.
 pub(crate) struct Random(pub u64);
