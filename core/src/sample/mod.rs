@@ -361,7 +361,8 @@ fn table(sample: &Virtual, objects: &BTreeMap<u32, Seen>) -> Result<Table> {
     use arrow::datatypes::{DataType, Field, Schema};
     let field = |name: &str, ty: DataType, unit: &str| {
         let metadata = if unit.is_empty() { vec![] } else { vec![("unit".to_owned(), unit.to_owned())] };
-        Field::new(name, ty, false).with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>())
+        Field::new(name, ty, false)
+            .with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>())
     };
     let voxel_volume = sample.kind.spacing.iter().product::<f64>();
     let mut fields = vec![
