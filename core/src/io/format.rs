@@ -77,9 +77,9 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which a file is offered to them.
-pub static FORMATS: &[&dyn Format] = &[&super::tiff::Tiff];
+pub static FORMATS: &[&dyn Format] = &[&super::tiff::Tiff, &super::nifti::Nifti, &super::zarr::OmeZarr];
 
-fn has_extension(format: &dyn Format, path: &Path) -> bool {
+pub(super) fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     format.extensions().iter().any(|e| name.strip_suffix(e).is_some_and(|stem| stem.ends_with('.')))
 }

@@ -7,8 +7,13 @@
 //! file that looks complete and is not: it writes beside the target and renames in `finish`.
 
 pub mod atomic;
+pub mod convert;
 mod format;
+mod nifti;
+mod planar;
+pub mod pyramid;
 mod tiff;
+mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 

@@ -10,6 +10,7 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+pub mod components;
 mod histogram;
 mod threshold;
 

@@ -44,15 +44,21 @@ impl Canvas {
     /// Writes text with its upper left corner at `x, y`, on a dark shadow so that it reads on any
     /// ground. A glyph is `8 · scale` pixels wide.
     pub fn text(&mut self, x: usize, y: usize, text: &str, scale: usize, color: [u8; 3]) {
-        for (shift, ink) in [(scale, [0; 3]), (0, color)] {
-            for (i, c) in text.chars().enumerate() {
-                let glyph =
-                    font8x8::BASIC_FONTS.get(c).or_else(|| font8x8::LATIN_FONTS.get(c)).unwrap_or([0; 8]);
-                for (row, bits) in glyph.iter().enumerate() {
-                    for column in (0..8).filter(|b| bits >> b & 1 == 1) {
-                        let left = x + (i * 8 + column) * scale + shift;
-                        self.fill(left, y + row * scale + shift, scale, scale, ink);
-                    }
+        self.glyphs(x + scale, y + scale, text, scale, [0; 3]);
+        self.glyphs(x, y, text, scale, color);
+    }
+
+    /// Writes text without a shadow.
+    pub fn plain_text(&mut self, x: usize, y: usize, text: &str, color: [u8; 3]) {
+        self.glyphs(x, y, text, 1, color);
+    }
+
+    fn glyphs(&mut self, x: usize, y: usize, text: &str, scale: usize, color: [u8; 3]) {
+        for (i, c) in text.chars().enumerate() {
+            let glyph = font8x8::BASIC_FONTS.get(c).or_else(|| font8x8::LATIN_FONTS.get(c)).unwrap_or([0; 8]);
+            for (row, bits) in glyph.iter().enumerate() {
+                for column in (0..8).filter(|b| bits >> b & 1 == 1) {
+                    self.fill(x + (i * 8 + column) * scale, y + row * scale, scale, scale, color);
                 }
             }
         }

@@ -139,7 +139,6 @@ impl Entry {
 /// One image file directory.
 #[derive(Debug, Clone)]
 pub(super) struct Ifd {
-    pub offset: u64,
     pub entries: Vec<Entry>,
 }
 
@@ -251,7 +250,7 @@ pub(super) fn read_directory(
     let link = &mut link[..if dialect.wide { 8 } else { 4 }];
     // Some writers leave the last link out altogether.
     let next = input.read_at(start + bytes, link).map_or(0, |()| dialect.word(link));
-    Ok((Ifd { offset, entries }, next))
+    Ok((Ifd { entries }, next))
 }
 
 /// The name of a tag, for messages.

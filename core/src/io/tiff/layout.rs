@@ -2,7 +2,7 @@
 
 use super::imagej;
 use super::ome;
-use super::page::Page;
+use super::page::{Kind, Page};
 use super::stack::{Plane, Stack, TiffFile};
 use crate::io::{Channel, ImageInfo, Level};
 use crate::{Error, Geometry, Result, Unit};
@@ -101,7 +101,7 @@ fn check_planes(files: &[TiffFile], arrangement: &Arrangement, page: &Page) -> R
 
 /// The plain case: the pages of the commonest kind are the slices.
 pub(super) fn pages_as_slices(file: &TiffFile) -> Result<Arrangement> {
-    let mut kinds: Vec<((usize, usize, usize, crate::VoxelType), Vec<usize>, u64)> = Vec::new();
+    let mut kinds: Vec<(Kind, Vec<usize>, u64)> = Vec::new();
     let full = file.pages.iter().any(|p| !p.reduced);
     let mut position = std::collections::HashMap::new();
     for (index, page) in file.pages.iter().enumerate() {

@@ -50,6 +50,9 @@ pub(super) enum SampleFormat {
     ComplexFloat,
 }
 
+/// Width, height, samples, bits and format.
+pub(super) type Kind = (usize, usize, usize, u16, SampleFormat);
+
 /// One page of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
@@ -113,10 +116,10 @@ impl Page {
             return Err(bad(format!("SamplesPerPixel is {samples}")));
         }
         let default_bits = if compression == Compression::OldJpeg { 8 } else { 1 };
-        let bits = same(all(258)?, default_bits).map_err(|v| {
+        let bits = same(all(258)?, samples, default_bits).map_err(|v| {
             bad(format!("BitsPerSample is {v}; samples of different sizes in one page are not read"))
         })?;
-        let format = match same(all(339)?, 1).map_err(|v| {
+        let format = match same(all(339)?, samples, 1).map_err(|v| {
             bad(format!("SampleFormat is {v}; samples of different kinds in one page are not read"))
         })? {
             // 4 is "undefined"; 0 is written by some programs for the same.
@@ -210,7 +213,7 @@ impl Page {
             }
             _ => {}
         }
-        let needed = self.chunk_bytes(self.chunk[1]).and_then(|n| n.checked_mul(self.chunk_count()? as u64));
+        let needed = self.decoded_bytes();
         let row = self.row_bytes().unwrap_or(u64::MAX);
         match needed {
             Some(n)
@@ -266,6 +269,14 @@ impl Page {
         if self.tiled { self.chunk[1] } else { self.chunk[1].min(self.height - index * self.chunk[1]) }
     }
 
+    /// Decoded bytes of all chunks of the page.
+    fn decoded_bytes(&self) -> Option<u64> {
+        if self.tiled {
+            return self.chunk_bytes(self.chunk[1])?.checked_mul(self.chunk_count()? as u64);
+        }
+        self.chunk_bytes(self.height)?.checked_mul(if self.planar { self.samples as u64 } else { 1 })
+    }
+
     /// Whether the bytes in the file are the voxels, but perhaps for their byte order.
     pub(super) fn is_plain(&self) -> bool {
         self.compression == Compression::None
@@ -276,8 +287,8 @@ impl Page {
     }
 
     /// What pages must have in common to be slices of one stack.
-    pub(super) fn kind(&self) -> (usize, usize, usize, VoxelType) {
-        (self.width, self.height, self.samples, self.voxel)
+    pub(super) fn kind(&self) -> Kind {
+        (self.width, self.height, self.samples, self.bits, self.format)
     }
 
     /// Decoded bytes of the page as voxels.
@@ -328,8 +339,10 @@ impl Page {
     }
 }
 
-fn same(values: Option<Vec<u64>>, default: u64) -> std::result::Result<u64, String> {
-    let Some(values) = values else { return Ok(default) };
+fn same(values: Option<Vec<u64>>, samples: u64, default: u64) -> std::result::Result<u64, String> {
+    let Some(mut values) = values else { return Ok(default) };
+    // Some writers count one value too many or too few; those that are there agree.
+    values.truncate(samples as usize);
     match values.first() {
         None => Ok(default),
         Some(first) if values.iter().all(|v| v == first) => Ok(*first),

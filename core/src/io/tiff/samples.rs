@@ -2,7 +2,7 @@
 //! magnitudes.
 
 use super::page::{Page, SampleFormat};
-use bytemuck::{Pod, cast_slice, cast_slice_mut};
+use bytemuck::{Pod, cast_slice};
 
 const NATIVE_BIG: bool = cfg!(target_endian = "big");
 
@@ -22,7 +22,7 @@ pub(super) fn to_voxels(page: &Page, bytes: Vec<u8>, rows: usize, big_endian: bo
         8 | 16 | 32 | 64 | 128 if magnitude => usize::from(page.bits) / 16,
         8 | 16 | 32 | 64 => usize::from(page.bits) / 8,
         _ => {
-            let mut unpacked = unpack(page, &bytes, rows, values, file_endian);
+            let mut unpacked = unpack(page, &bytes, rows, values);
             if page.predictor == 2 {
                 sum(page, &mut unpacked, values, samples);
             }
@@ -80,7 +80,7 @@ pub(crate) fn swap(bytes: &mut [u8], size: usize) {
 }
 
 /// Reads samples of any number of bits, packed from the high bit, rows padded to bytes.
-fn unpack(page: &Page, bytes: &[u8], rows: usize, values: usize, big_endian: bool) -> Vec<u8> {
+fn unpack(page: &Page, bytes: &[u8], rows: usize, values: usize) -> Vec<u8> {
     let bits = usize::from(page.bits);
     let stride = (values * bits).div_ceil(8);
     let size = match page.bits {
@@ -91,10 +91,8 @@ fn unpack(page: &Page, bytes: &[u8], rows: usize, values: usize, big_endian: boo
     let mut out = Vec::with_capacity(rows * values * size);
     for row in bytes.chunks_exact(stride).take(rows) {
         if bits == 24 {
-            // Whole bytes follow the byte order of the file.
             for v in row.chunks_exact(3) {
-                let v = if big_endian { [0, v[0], v[1], v[2]] } else { [0, v[2], v[1], v[0]] };
-                out.extend_from_slice(&u32::from_be_bytes(v).to_ne_bytes());
+                out.extend_from_slice(&u32::from_be_bytes([0, v[0], v[1], v[2]]).to_ne_bytes());
             }
             continue;
         }
@@ -201,9 +199,4 @@ pub(super) fn pick(source: &[u8], samples: usize, sample: usize, size: usize, ou
         (_, 4) => each::<4>(source, samples, sample, out),
         _ => each::<8>(source, samples, sample, out),
     }
-}
-
-/// Voxels as bytes to write to.
-pub(super) fn bytes_of<T: Pod>(values: &mut [T]) -> &mut [u8] {
-    cast_slice_mut(values)
 }
