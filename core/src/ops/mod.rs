@@ -42,7 +42,12 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
-    &histogram::Otsu,
+    &histogram::OTSU,
+    &histogram::MultiOtsu,
+    &histogram::LI,
+    &histogram::YEN,
+    &histogram::TRIANGLE,
+    &histogram::ISODATA,
     // Morphology
     // Objects
     &label::Label,

@@ -15,16 +15,15 @@ fn checksum(volume: &Volume) -> String {
 
 #[test]
 fn the_same_seed_gives_the_same_bits_for_ever() {
-    let pinned = [("foam", "", ""), ("bone", "", ""), ("cells", "", ""), ("granules", "", "")];
-    for (name, image, truth) in pinned {
-        let options = Options { size: [64; 3], rings: 0.1, beam_hardening: 0.2, ..Options::default() };
-        let sample = make(find(name).unwrap(), &options);
-        assert_eq!(
-            (checksum(&sample.image), checksum(&sample.truth)),
-            (image.into(), truth.into()),
-            "{name}"
-        );
-    }
+    let options = Options { size: [64; 3], rings: 0.1, beam_hardening: 0.2, ..Options::default() };
+    let made: Vec<String> = KINDS
+        .iter()
+        .map(|kind| {
+            let sample = make(kind, &options);
+            format!("{} {} {}", kind.name, checksum(&sample.image), checksum(&sample.truth))
+        })
+        .collect();
+    assert_eq!(made, ["foam eebde23112dede70 ebfa5667f3257dfb", "bone", "cells", "granules",]);
 }
 
 #[test]
@@ -107,7 +106,7 @@ fn samples_have_the_statistics_they_are_made_with() {
         match kind.name {
             "foam" => {
                 // Two bubbles a cell of 36³ voxels, less the liquid.
-                assert!((filled - 0.90).abs() < 0.06, "{filled}");
+                assert!((filled - 0.82).abs() < 0.02, "{filled}");
                 assert!((volume / (36f64.powi(3) / 2.0 * filled) - 1.0).abs() < 0.1, "{volume}");
             }
             "bone" => assert!((filled - BONE_FRACTION).abs() < 0.05, "{filled}"),

@@ -116,6 +116,23 @@ impl Histogram {
     }
 }
 
+impl Histogram {
+    /// Number of voxels.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Sum of the voxels' values, each taken as its bin's centre.
+    pub fn sum(&self) -> f64 {
+        self.counts.iter().zip(&self.centres).map(|(&n, &c)| n as f64 * c).sum()
+    }
+
+    /// Width of a bin; 0 if there is only one.
+    pub fn width(&self) -> f64 {
+        if self.centres.len() < 2 { 0.0 } else { self.centres[1] - self.centres[0] }
+    }
+}
+
 /// Least and greatest finite value; `None` if there is none.
 pub fn range(volume: &Volume, job: &Job) -> Result<Option<(f64, f64)>> {
     with_volume!(volume, |a| typed_range(slice(a), job))
@@ -197,7 +214,13 @@ fn direct<T: Voxel, const N: usize>(
             }
             Ok(even.iter().zip(odd.iter()).map(|(a, b)| u64::from(*a) + u64::from(*b)).collect())
         })
-        .try_reduce(|| vec![0; N], |a, b| Ok(add(a, &b)))
+        .try_reduce(
+            || vec![0; N],
+            |mut a, b| {
+                add(&mut a, &b);
+                Ok(a)
+            },
+        )
 }
 
 fn general<T: Voxel>(voxels: &[T], bins: &Bins, job: &Job) -> Result<Vec<u64>> {
@@ -216,13 +239,18 @@ fn general<T: Voxel>(voxels: &[T], bins: &Bins, job: &Job) -> Result<Vec<u64>> {
             }
             Ok(counts)
         })
-        .try_reduce(|| vec![0; bins.len()], |a, b| Ok(add(a, &b)))
+        .try_reduce(
+            || vec![0; bins.len()],
+            |mut a, b| {
+                add(&mut a, &b);
+                Ok(a)
+            },
+        )
 }
 
-/// The sum of two partial histograms of the same bins.
-pub fn add(mut a: Vec<u64>, b: &[u64]) -> Vec<u64> {
-    for (a, b) in a.iter_mut().zip(b) {
+/// Adds a partial histogram of the same bins.
+pub fn add(sum: &mut [u64], part: &[u64]) {
+    for (a, b) in sum.iter_mut().zip(part) {
         *a += b;
     }
-    a
 }

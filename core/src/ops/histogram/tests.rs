@@ -31,7 +31,7 @@ fn peaks(shape: [usize; 3], voxel: VoxelType) -> Volume {
     Volume::from(Array3::from_shape_vec(shape, adapted.collect()).unwrap()).cast(voxel)
 }
 
-fn prepare(op: &dyn Operator, volume: &Volume, args: &[(&'static str, super::super::Value)]) -> Prepared {
+fn prepare(op: &dyn Operator, volume: &Volume, args: &[(&'static str, crate::ops::Value)]) -> Prepared {
     let grid = Grid {
         shape: volume.shape(),
         voxel: volume.voxel_type(),
@@ -44,6 +44,14 @@ fn prepare(op: &dyn Operator, volume: &Volume, args: &[(&'static str, super::sup
 
 /// The facts that a whole run reports.
 fn facts(op: &dyn Operator, volume: &Volume) -> Result<Vec<f64>> {
+    facts_with(op, volume, &[])
+}
+
+fn facts_with(
+    op: &dyn Operator,
+    volume: &Volume,
+    args: &[(&'static str, crate::ops::Value)],
+) -> Result<Vec<f64>> {
     let found = Arc::new(std::sync::Mutex::new(vec![]));
     let sink = found.clone();
     let job = Job::new(move |e| {
@@ -51,7 +59,7 @@ fn facts(op: &dyn Operator, volume: &Volume) -> Result<Vec<f64>> {
             sink.lock().unwrap().push(value);
         }
     });
-    prepare(op, volume, &[]).kernel.whole(vec![Some(Arc::new(volume.clone()))], &job)?;
+    prepare(op, volume, args).kernel.whole(vec![Some(Arc::new(volume.clone()))], &job)?;
     let found = found.lock().unwrap().clone();
     Ok(found)
 }
@@ -60,15 +68,41 @@ fn golden() -> serde_json::Value {
     serde_json::from_str(include_str!("../../../../tests/golden/grid.json")).unwrap()
 }
 
+const TYPES: [VoxelType; 6] =
+    [VoxelType::U8, VoxelType::U16, VoxelType::I16, VoxelType::I32, VoxelType::F32, VoxelType::F64];
+
 #[test]
 fn thresholds_are_those_of_scikit_image() {
     let golden = golden();
-    for (name, op) in [("otsu", &Otsu as &dyn Operator)] {
-        for voxel in
-            [VoxelType::U8, VoxelType::U16, VoxelType::I16, VoxelType::I32, VoxelType::F32, VoxelType::F64]
-        {
-            let expected = golden[format!("{name} {voxel}")].as_f64().unwrap();
-            assert_eq!(facts(op, &peaks([9, 11, 13], voxel)).unwrap(), [expected], "{name} {voxel}");
+    let close = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance;
+    for op in [&OTSU, &LI, &YEN, &TRIANGLE, &ISODATA] {
+        for voxel in TYPES {
+            let name = format!("{} {voxel}", op.spec.id);
+            let expected = golden[&name].as_f64().unwrap();
+            let volume = peaks([9, 11, 13], voxel);
+            let found = facts(op, &volume).unwrap()[0];
+            // Li's is not a bin; for floats ours is within half of one.
+            let (min, max) = bins::range(&volume, &Job::silent()).unwrap().unwrap();
+            let tolerance = match (op.spec.id, voxel.is_float()) {
+                ("li", true) => (max - min) / 512.0,
+                ("li", false) => 1e-9,
+                _ => 0.0,
+            };
+            assert!(close(found, expected, tolerance), "{name}: {found} for {expected}");
+        }
+    }
+    for voxel in [VoxelType::U8, VoxelType::F32] {
+        for classes in [3, 4] {
+            let volume = peaks([9, 11, 13], voxel);
+            let expected: Vec<f64> = golden[format!("multi-otsu {classes} {voxel}")]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_f64().unwrap())
+                .collect();
+            let args = [("classes", crate::ops::Value::Int(classes))];
+            let found = facts_with(&MultiOtsu, &volume, &args).unwrap();
+            assert_eq!(found, expected, "{classes} {voxel}");
         }
     }
 }
@@ -77,52 +111,52 @@ fn thresholds_are_those_of_scikit_image() {
 fn constant_images_have_nothing_above_and_nan_is_left_out() {
     for voxel in VoxelType::ALL {
         let constant = Volume::zeros(voxel, [1, 3, 2]);
-        assert_eq!(facts(&Otsu, &constant).unwrap().len(), 1);
-        let out = prepare(&Otsu, &constant, &[]).kernel.whole(vec![Some(Arc::new(constant))], &Job::silent());
+        assert_eq!(facts(&OTSU, &constant).unwrap().len(), 1);
+        let out = prepare(&OTSU, &constant, &[]).kernel.whole(vec![Some(Arc::new(constant))], &Job::silent());
         assert_eq!(out.unwrap().into_volume(), Volume::zeros(VoxelType::U8, [1, 3, 2]), "{voxel}");
     }
     let nan = Volume::from(
         Array3::from_shape_vec((1, 1, 6), vec![f32::NAN, 0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, 1.0])
             .unwrap(),
     );
-    let out = prepare(&Otsu, &nan, &[]).kernel.whole(vec![Some(Arc::new(nan))], &Job::silent()).unwrap();
+    let out = prepare(&OTSU, &nan, &[]).kernel.whole(vec![Some(Arc::new(nan))], &Job::silent()).unwrap();
     assert_eq!(out.into_volume().as_bytes(), [0, 0, 1, 1, 0, 1]);
     let none = Volume::from(Array3::from_elem((1, 2, 1), f64::NAN));
-    assert!(facts(&Otsu, &none).unwrap_err().to_string().contains("no finite voxel"));
-    assert!(facts(&Otsu, &Volume::zeros(VoxelType::U16, [0, 2, 2])).is_err());
-}
-
-/// Runs the phases block by block, as an engine would.
-fn blocked(prepared: &Prepared, volume: &Volume, block: [usize; 3]) -> Volume {
-    let Mode::Program(program) = prepared.kernel.mode() else { panic!("a program") };
-    let mut state = vec![];
-    let mut out = Volume::zeros(program.fields()[0].voxel, volume.shape());
-    for (p, phase) in program.phases().iter().enumerate() {
-        let mut partials = vec![];
-        for tile in Region::whole(volume.shape()).tiles(block) {
-            let block = Block { out: tile, sources: vec![tile], shapes: vec![volume.shape()] };
-            let input = vec![Some(Arc::new(volume.crop(tile)))];
-            let (volumes, partial) = program.run(p, &state, &block, input, &Job::silent()).unwrap();
-            if let ([_], [made]) = (&phase.writes[..], &volumes[..]) {
-                out.paste(tile.start, made);
-            }
-            partials.push((tile, partial));
-        }
-        assert_eq!(program.merge(p, &mut state, partials).unwrap(), Next::Continue);
-    }
-    out
+    assert!(facts(&OTSU, &none).unwrap_err().to_string().contains("no finite voxel"));
+    assert!(facts(&OTSU, &Volume::zeros(VoxelType::U16, [0, 2, 2])).is_err());
 }
 
 #[test]
 fn blocks_give_the_same_bits() {
+    let operators: [&dyn Operator; 6] = [&OTSU, &MultiOtsu, &LI, &YEN, &TRIANGLE, &ISODATA];
     for voxel in VoxelType::ALL {
-        let volume = peaks([7, 9, 10], voxel);
-        let prepared = prepare(&Otsu, &volume, &[]);
-        let whole = prepared.kernel.whole(vec![Some(Arc::new(volume.clone()))], &Job::silent()).unwrap();
-        let whole = whole.into_volume();
-        assert!(whole.as_bytes().contains(&1) && whole.as_bytes().contains(&0));
-        for block in [[3, 4, 5], [1, 9, 10], [7, 1, 1]] {
-            assert_eq!(blocked(&prepared, &volume, block), whole, "{voxel} {block:?}");
+        let volume = Arc::new(peaks([7, 9, 10], voxel));
+        for op in operators {
+            let run = |block| {
+                let grid =
+                    Grid { shape: volume.shape(), voxel, kind: Kind::Grey, geometry: Geometry::default() };
+                let input = [Some((volume.clone(), grid))];
+                let made =
+                    crate::blocks::run_prepared(prepare(op, &volume, &[]), &input, block, &Job::silent());
+                made.unwrap().into_volume()
+            };
+            let whole = prepare(op, &volume, &[]).kernel.whole(vec![Some(volume.clone())], &Job::silent());
+            let whole = whole.unwrap().into_volume();
+            assert!(whole.as_bytes().contains(&1) && whole.as_bytes().contains(&0));
+            for block in [[3, 4, 5], [1, 9, 10], [7, 1, 1]] {
+                assert_eq!(run(block), whole, "{} {voxel} {block:?}", op.spec().id);
+            }
         }
     }
+}
+
+#[test]
+fn classes_are_numbered_from_the_darkest() {
+    let image =
+        Volume::from(Array3::from_shape_vec((1, 2, 4), vec![5u8, 5, 90, 91, 200, 201, 6, 89]).unwrap());
+    let out = prepare(&MultiOtsu, &image, &[]).kernel.whole(vec![Some(Arc::new(image))], &Job::silent());
+    let expected = Array3::from_shape_vec((1, 2, 4), vec![0u32, 0, 1, 1, 2, 2, 0, 1]).unwrap();
+    assert_eq!(out.unwrap().into_volume(), Volume::U32(expected));
+    let flat = Volume::zeros(VoxelType::U8, [2, 2, 2]);
+    assert!(facts(&MultiOtsu, &flat).unwrap_err().to_string().contains("too few for 3 classes"));
 }
