@@ -116,9 +116,6 @@ pub fn write(folder: &Path, study: &Study, job: &Job) -> Result<()> {
         table.write_parquet(&folder.join(format!("{name}.parquet")))?;
         table.write_csv(&folder.join(format!("{name}.csv")))?;
     }
-    for (title, mesh) in &study.results.meshes {
-        io::mesh::write(&folder.join(format!("{title}.ply")), mesh)?;
-    }
     montage(study.image, outlines, &MontageOptions::default(), job)?.save_png(&folder.join("montage.png"))?;
     let grid = study.image.grid();
     let summary = Summary {

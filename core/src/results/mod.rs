@@ -2,6 +2,7 @@
 //! provenance from which the same bytes can be made again. Nothing in it depends on the time, the
 //! machine or the number of threads.
 
+mod files;
 mod folder;
 mod identity;
 mod provenance;

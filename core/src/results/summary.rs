@@ -1,7 +1,7 @@
 //! The figures of a table at a glance.
 
 use crate::measure::Table;
-use arrow::array::{Array, AsArray, Float64Array};
+use arrow::array::{AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use serde::Serialize;
