@@ -16,11 +16,11 @@ mod npy;
 mod nrrd;
 mod planar;
 pub mod pyramid;
+mod raw;
 mod tiff;
 mod zarr;
-mod raw;
 
-pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
+pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
 use crate::{Geometry, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};

@@ -58,3 +58,25 @@ pub static OPERATORS: &[&dyn Operator] = &[
 pub fn find(id: &str) -> Option<&'static dyn Operator> {
     OPERATORS.iter().copied().find(|op| op.spec().id == id)
 }
+
+/// The operator set up with its defaults for a large image with cubic voxels of 1 µm, to tell how
+/// it would run; none if it needs parameters or can't say without an image.
+pub fn prepare_default(op: &dyn Operator) -> Option<Prepared> {
+    let spec = op.spec();
+    let args = Args::complete(spec, std::collections::BTreeMap::new()).ok()?;
+    let geometry = crate::Geometry::from_spacing([1.0; 3], crate::Unit::Micrometre);
+    let inputs: Vec<_> = spec
+        .inputs
+        .iter()
+        .map(|input| {
+            let kind = input.kinds[0];
+            let voxel = match kind {
+                Kind::Grey => crate::VoxelType::U16,
+                Kind::Mask => crate::VoxelType::U8,
+                Kind::Labels => crate::VoxelType::U32,
+            };
+            (!input.optional).then_some(Grid { shape: [1024; 3], voxel, kind, geometry })
+        })
+        .collect();
+    op.prepare(&Call { op: spec.id, args: &args, inputs: &inputs }).ok()
+}
