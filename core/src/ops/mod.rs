@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod kernel;
+pub mod morphology;
 pub mod spec;
 
 mod threshold;
@@ -36,10 +37,17 @@ pub trait Operator: Sync {
 /// All operators, grouped, in the order in which they are listed to people.
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
+    &morphology::WhiteTopHat,
+    &morphology::BlackTopHat,
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
     // Morphology
+    &morphology::Erode,
+    &morphology::Dilate,
+    &morphology::Open,
+    &morphology::Close,
+    &morphology::Gradient,
     // Objects
     // Measurements
 ];
