@@ -11,6 +11,9 @@ pub mod kernel;
 pub mod morphology;
 pub mod spec;
 
+pub mod components;
+mod histogram;
+mod label;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -42,6 +45,12 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
+    &histogram::OTSU,
+    &histogram::MultiOtsu,
+    &histogram::LI,
+    &histogram::YEN,
+    &histogram::TRIANGLE,
+    &histogram::ISODATA,
     // Morphology
     &morphology::Erode,
     &morphology::Dilate,
@@ -49,6 +58,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::Close,
     &morphology::Gradient,
     // Objects
+    &label::Label,
     // Measurements
 ];
 
