@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod kernel;
+pub mod morphology;
 pub mod spec;
 
 pub mod components;
@@ -39,6 +40,8 @@ pub trait Operator: Sync {
 /// All operators, grouped, in the order in which they are listed to people.
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
+    &morphology::WhiteTopHat,
+    &morphology::BlackTopHat,
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
@@ -49,6 +52,11 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::TRIANGLE,
     &histogram::ISODATA,
     // Morphology
+    &morphology::Erode,
+    &morphology::Dilate,
+    &morphology::Open,
+    &morphology::Close,
+    &morphology::Gradient,
     // Objects
     &label::Label,
     // Measurements
