@@ -14,6 +14,8 @@ mod npy;
 mod nrrd;
 mod planar;
 mod raw;
+#[cfg(test)]
+mod roundtrip;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 
