@@ -88,21 +88,26 @@ def is_oriented(path):
 
 
 def nrrd_file(path):
-    """By pynrrd, for encodings that SimpleITK does not read."""
+    """By pynrrd, for encodings and time axes that SimpleITK does not read: x y z, list, time."""
     a, header = nrrd.read(path, index_order="C")
+    kinds = header["kinds"][::-1]
+    if "time" not in kinds:
+        a = a[None]
+    if "list" not in kinds:
+        a = a[:, None]
     affine = np.eye(4)
-    affine[:3, :3] = header["space directions"].T
+    affine[:3, :3] = header["space directions"][:3].T
     affine[:3, 3] = header["space origin"]
-    flip = np.diag({"right": [1.0], "left": [-1.0]}[header["space"].split("-")[0]]
-                   + {"anterior": [1.0], "posterior": [-1.0]}[header["space"].split("-")[1]] + [1.0, 1.0])
-    return entry(a[None, None], flip @ affine)
+    words = header["space"].split("-")
+    flip = np.diag([-1.0 if "left" in words else 1.0, -1.0 if "posterior" in words else 1.0, 1.0, 1.0])
+    return entry(a, flip @ affine)
 
 
 def itk(path):
     try:
         img = sitk.ReadImage(path)
     except RuntimeError:
-        if not path.endswith(".nrrd"):
+        if not path.endswith((".nrrd", ".nhdr")):
             raise
         return nrrd_file(path)
     dim = img.GetDimension()

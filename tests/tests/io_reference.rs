@@ -185,3 +185,67 @@ fn the_comparison_notices_one_changed_voxel() {
     std::fs::write(&path, b"nothing").unwrap();
     assert!(compare(folder.path(), &image).unwrap().contains("refused"));
 }
+
+/// Writes a file of each format and kind into the folder that `VOXELRY_WRITTEN` names, with their
+/// checksums in `written.json`, for `tests/golden/io_written.py` to read with the reference readers.
+#[test]
+fn written_for_other_readers() {
+    let Some(folder) = std::env::var_os("VOXELRY_WRITTEN").map(PathBuf::from) else { return };
+    let mut images = Vec::new();
+    let mut seed = 1u32;
+    for ending in ["nii", "nii.gz", "hdr", "hdr.gz", "nrrd", "nhdr", "mha", "mhd", "npy"] {
+        for (voxel, channels, times, compress, version) in [
+            ("u8", 1, 1, true, None),
+            ("i8", 1, 1, false, None),
+            ("u16", 3, 1, true, None),
+            ("i16", 1, 2, true, None),
+            ("f32", 2, 2, true, None),
+            ("u32", 3, 1, false, None),
+            ("f64", 1, 1, true, Some("2")),
+            ("i64", 1, 1, false, Some("2")),
+        ] {
+            if version.is_some() && !ending.starts_with("nii") {
+                continue;
+            }
+            let shape = [5, 4, 3];
+            let (c, s) = (0.3f64.cos(), 0.3f64.sin());
+            let mut geometry = voxelry_core::Geometry { oriented: true, ..Default::default() };
+            geometry.unit = voxelry_core::Unit::Millimetre;
+            let world = &mut geometry.world_from_index;
+            world.x_axis = [0.5 * c, 0.5 * s, 0.0].into();
+            world.y_axis = [-0.75 * s, 0.75 * c, 0.0].into();
+            world.z_axis = [0.0, 0.0, -2.0].into();
+            world.translation = [10.0, -20.0, 30.0].into();
+            let spec = io::ImageSpec {
+                channels: vec![io::Channel::default(); channels],
+                times,
+                ..io::ImageSpec::volume(shape, voxel.parse().unwrap(), geometry, false)
+            };
+            let version = version.map(str::to_owned);
+            let options = io::WriteOptions { compress, version, ..Default::default() };
+            let name = format!("{voxel}_{channels}_{times}_{}.{ending}", &ending[..2]);
+            let sink = io::create(folder.join(&name), &spec, &options).unwrap();
+            let mut crc = crc32fast::Hasher::new();
+            for time in 0..times {
+                for channel in 0..channels {
+                    let mut volume = Volume::zeros(spec.voxel, shape);
+                    for value in volume.as_bytes_mut() {
+                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        *value = (seed >> 24) as u8 & 0x3f;
+                    }
+                    crc.update(&little_endian(&volume));
+                    sink.write(Frame::new(channel, time), [0; 3], &volume).unwrap();
+                }
+            }
+            sink.finish().unwrap();
+            let a = geometry.world_from_index;
+            let affine: Vec<f64> =
+                (0..3).flat_map(|r| [a.x_axis[r], a.y_axis[r], a.z_axis[r], a.translation[r]]).collect();
+            images.push(serde_json::json!({
+                "path": name, "channels": channels, "times": times, "shape": shape, "voxel": voxel,
+                "affine": affine, "crc32": crc.finalize(),
+            }));
+        }
+    }
+    std::fs::write(folder.join("written.json"), serde_json::to_string(&images).unwrap()).unwrap();
+}

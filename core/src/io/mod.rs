@@ -19,6 +19,8 @@ pub mod pyramid;
 mod raw;
 mod tiff;
 mod zarr;
+#[cfg(test)]
+mod roundtrip;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 

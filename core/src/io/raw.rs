@@ -85,6 +85,7 @@ impl Format for Raw {
             header: None,
             wrap: if gzip { Wrap::Gzip } else { Wrap::Raw },
             order: FrameOrder::TimeChannel,
+            size_at: None,
         };
         sink::create(plan, spec)
     }

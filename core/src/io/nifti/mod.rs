@@ -103,7 +103,15 @@ impl Format for Nifti {
         let plan = if single {
             let mut inner = header;
             inner.resize(inner.len().next_multiple_of(16), 0);
-            Plan { data: path.to_owned(), prefix: Vec::new(), inner_prefix: inner, header: None, wrap, order }
+            Plan {
+                data: path.to_owned(),
+                prefix: Vec::new(),
+                inner_prefix: inner,
+                header: None,
+                wrap,
+                order,
+                size_at: None,
+            }
         } else {
             let ending = if gzip { ".gz" } else { "" };
             let stem = &path.to_string_lossy()[..path.to_string_lossy().len() - 4 - ending.len()];
@@ -115,6 +123,7 @@ impl Format for Nifti {
                 header: Some((PathBuf::from(format!("{stem}.hdr{ending}")), bytes)),
                 wrap,
                 order,
+                size_at: None,
             }
         };
         sink::create(plan, spec)
