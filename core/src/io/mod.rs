@@ -17,10 +17,10 @@ mod nrrd;
 mod planar;
 pub mod pyramid;
 mod raw;
-mod tiff;
-mod zarr;
 #[cfg(test)]
 mod roundtrip;
+mod tiff;
+mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
