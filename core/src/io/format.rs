@@ -79,6 +79,8 @@ pub trait Format: Sync {
 
 /// All formats, in the order in which a file is offered to them.
 pub static FORMATS: &[&dyn Format] = &[
+    // Before TIFF, whose endings end its own.
+    &super::tiff::OmeTiff,
     &super::tiff::Tiff,
     &super::nifti::Nifti,
     &super::zarr::OmeZarr,
@@ -86,7 +88,6 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::metaimage::MetaImage,
     &super::npy::Npy,
     &super::raw::Raw,
-    &super::tiff::OmeTiff,
     &super::folder::Folder,
 ];
 
