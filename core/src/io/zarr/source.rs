@@ -192,7 +192,7 @@ impl Opening<'_> {
     fn plain(&mut self, path: &str, document: &Map<String, Value>, node: &Node) -> Result<ZarrSource> {
         let array = ZarrArray::open(&self.store, self.root, path, document, node.zarr_format)?;
         let axes = array.shape().len();
-        if !(2..=5).contains(&axes) {
+        if axes > 5 {
             return Err(
                 self.fail(path, format!("an array of {axes} axes without OME metadata is not an image"))
             );
@@ -261,7 +261,7 @@ impl Opening<'_> {
         self.notes.extend(first.note().map(str::to_owned));
         let mut seen = std::collections::HashSet::new();
         self.notes.retain(|note| seen.insert(note.clone()));
-        metadata.insert("codecs".to_owned(), first.codecs.clone());
+        metadata.insert("codecs".to_owned(), first.codec_names());
         let channels: Vec<Channel> = ngff::channels(ome, channels, &mut metadata);
         let info = ImageInfo {
             format: ID,
