@@ -11,8 +11,12 @@ pub mod kernel;
 pub mod spec;
 
 pub mod components;
+mod grid;
 mod histogram;
+mod hysteresis;
+mod intensity;
 mod threshold;
+mod window;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -39,6 +43,19 @@ pub trait Operator: Sync {
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
     // Grid and intensity
+    &grid::Crop,
+    &grid::Pad,
+    &grid::Flip,
+    &grid::Rotate,
+    &grid::Bin,
+    &grid::Resample,
+    &intensity::Rescale,
+    &intensity::Normalise,
+    &intensity::Clip,
+    &intensity::Invert,
+    &intensity::Arithmetic,
+    &intensity::Mask,
+    &intensity::Cast,
     // Thresholds
     &threshold::Threshold,
     &histogram::OTSU,
@@ -47,6 +64,9 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::YEN,
     &histogram::TRIANGLE,
     &histogram::ISODATA,
+    &hysteresis::Hysteresis,
+    &window::LocalMean,
+    &window::Sauvola,
     // Morphology
     // Objects
     // Measurements
