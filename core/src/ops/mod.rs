@@ -12,9 +12,13 @@ pub mod morphology;
 pub mod spec;
 
 pub mod components;
+mod grid;
 mod histogram;
 mod label;
+mod hysteresis;
+mod intensity;
 mod threshold;
+mod window;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -43,6 +47,19 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::WhiteTopHat,
     &morphology::BlackTopHat,
     // Grid and intensity
+    &grid::Crop,
+    &grid::Pad,
+    &grid::Flip,
+    &grid::Rotate,
+    &grid::Bin,
+    &grid::Resample,
+    &intensity::Rescale,
+    &intensity::Normalise,
+    &intensity::Clip,
+    &intensity::Invert,
+    &intensity::Arithmetic,
+    &intensity::Mask,
+    &intensity::Cast,
     // Thresholds
     &threshold::Threshold,
     &histogram::OTSU,
@@ -51,6 +68,9 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::YEN,
     &histogram::TRIANGLE,
     &histogram::ISODATA,
+    &hysteresis::Hysteresis,
+    &window::LocalMean,
+    &window::Sauvola,
     // Morphology
     &morphology::Erode,
     &morphology::Dilate,
