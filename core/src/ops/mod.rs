@@ -10,6 +10,7 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+mod measure;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -42,6 +43,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Morphology
     // Objects
     // Measurements
+    &measure::MeasureObjects,
 ];
 
 /// The operator with this id.
