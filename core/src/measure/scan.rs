@@ -180,7 +180,7 @@ impl<'a> Scanner<'a> {
             self.planes[1][at] = self.number(id);
         }
         let (above, row) = self.planes[1].split_at_mut(at);
-        let above = &above[at - self.width..];
+        let above = if y == 0 { &[][..] } else { &above[at - self.width..] };
         let mut x = 0;
         while x < ids.len() {
             let id = ids[x].id();
@@ -193,7 +193,7 @@ impl<'a> Scanner<'a> {
                 0
             } else {
                 // Most runs lie below a run of the same object.
-                let guess = above[start + 1];
+                let guess = above.get(start + 1).copied().unwrap_or(0);
                 if guess != 0 && self.labels.keys()[guess as usize - 1] == u64::from(id) {
                     guess
                 } else {
