@@ -17,6 +17,7 @@ mod histogram;
 mod label;
 mod hysteresis;
 mod intensity;
+mod measure;
 mod threshold;
 mod window;
 
@@ -80,6 +81,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Objects
     &label::Label,
     // Measurements
+    &measure::MeasureObjects,
 ];
 
 /// The operator with this id.
