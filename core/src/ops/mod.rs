@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod spec;
 
 pub mod components;
+pub mod distance;
 mod histogram;
 mod label;
 mod threshold;
@@ -51,6 +52,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Morphology
     // Objects
     &label::Label,
+    &distance::Distance,
     // Measurements
 ];
 
