@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod convert;
 mod folder;
 mod format;
+pub mod mesh;
 mod metaimage;
 mod nifti;
 mod npy;

@@ -13,6 +13,7 @@ pub mod spec;
 
 pub mod components;
 mod grid;
+pub mod distance;
 mod histogram;
 mod label;
 mod hysteresis;
@@ -80,6 +81,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::Gradient,
     // Objects
     &label::Label,
+    &distance::Distance,
     // Measurements
     &measure::MeasureObjects,
 ];
