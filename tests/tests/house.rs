@@ -23,7 +23,11 @@ fn the_engine_knows_no_gpu_no_window_and_no_async_runtime() {
     for unwanted in NOT_IN_CORE {
         assert!(!crates.iter().any(|c| c == unwanted), "voxelry-core depends on {unwanted}");
     }
-    assert_eq!(crates.iter().filter(|c| c.starts_with("voxelry")).count(), 1, "core knows nobody of the house");
+    assert_eq!(
+        crates.iter().filter(|c| c.starts_with("voxelry")).count(),
+        1,
+        "core knows nobody of the house"
+    );
 }
 
 #[test]

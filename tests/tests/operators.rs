@@ -17,7 +17,11 @@ fn every_default_can_be_read_and_names_are_the_house_style() {
     for op in OPERATORS {
         let spec = op.spec();
         assert!(ids.insert(spec.id), "{} is listed twice", spec.id);
-        assert!(spec.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{}", spec.id);
+        assert!(
+            spec.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+            "{}",
+            spec.id
+        );
         assert!(spec.summary.ends_with('.') && !spec.details.is_empty(), "{}: text", spec.id);
         assert!(!spec.inputs.is_empty() && !spec.inputs[0].optional, "{}: inputs", spec.id);
         for param in spec.params {
@@ -64,7 +68,8 @@ fn volume(kind: Kind, voxel: VoxelType, shape: [usize; 3], random: &mut Random) 
         })),
         Kind::Grey => {
             let grey = Array3::from_shape_fn(shape, |(z, y, x)| {
-                ((coarse(z, y, x) % 4 * 50 + hash(z, y, x) % 23) as f64) / if voxel.is_float() { 7.0 } else { 1.0 }
+                ((coarse(z, y, x) % 4 * 50 + hash(z, y, x) % 23) as f64)
+                    / if voxel.is_float() { 7.0 } else { 1.0 }
             });
             Volume::F64(grey).cast(voxel)
         }
@@ -83,7 +88,10 @@ fn arguments(op: &dyn Operator, text: &str) -> Args {
         let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("operators.txt: {text}"));
         let param = spec.param(name).unwrap_or_else(|| panic!("{} has no parameter {name}", spec.id));
         let value = value.replace('_', " ");
-        given.insert(param.name, Value::parse(&param.ty, &value).unwrap_or_else(|e| panic!("{}: {e}", spec.id)));
+        given.insert(
+            param.name,
+            Value::parse(&param.ty, &value).unwrap_or_else(|e| panic!("{}: {e}", spec.id)),
+        );
     }
     Args::complete(spec, given).unwrap_or_else(|e| panic!("add {} to operators.txt: {e}", spec.id))
 }

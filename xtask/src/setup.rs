@@ -11,7 +11,8 @@ pub fn ensure() -> Result<()> {
     if cfg!(target_os = "macos") {
         bail!("a C compiler is needed: xcode-select --install");
     }
-    let root = std::process::Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"));
+    let root =
+        std::process::Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"));
     if root && have("apt-get") {
         sh("apt-get", &["update", "-q"])?;
         return sh("apt-get", &["install", "-y", "-q", "--no-install-recommends", "gcc", "libc6-dev"]);

@@ -27,11 +27,13 @@ pub fn open_args() -> Vec<Arg> {
             .long("byte-order")
             .value_parser(["little", "big"])
             .help("Byte order of a raw file [default: little]"),
-        Arg::new("offset").long("offset").value_parser(value_parser!(u64)).help("Bytes before a raw file's voxels"),
-        Arg::new("spacing")
-            .long("spacing")
-            .value_name("LENGTH")
-            .help("Voxel size, such as \"6um\" or \"2,0.5,0.5 um\" (z,y,x), if the file doesn't say or is wrong"),
+        Arg::new("offset")
+            .long("offset")
+            .value_parser(value_parser!(u64))
+            .help("Bytes before a raw file's voxels"),
+        Arg::new("spacing").long("spacing").value_name("LENGTH").help(
+            "Voxel size, such as \"6um\" or \"2,0.5,0.5 um\" (z,y,x), if the file doesn't say or is wrong",
+        ),
         Arg::new("dataset").long("dataset").value_name("NAME").help("Dataset inside a container file"),
     ]
 }
@@ -44,7 +46,8 @@ pub fn open_options(matches: &ArgMatches) -> Result<OpenOptions> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
     let wrong = |name: &str, reason: String| Error::Usage(format!("--{name}: {reason}"));
     let shape = text("shape").map(parse_triple).transpose().map_err(|e| wrong("shape", e))?;
-    let voxel: Option<VoxelType> = text("dtype").map(str::parse).transpose().map_err(|e| wrong("dtype", e))?;
+    let voxel: Option<VoxelType> =
+        text("dtype").map(str::parse).transpose().map_err(|e| wrong("dtype", e))?;
     let spacing = text("spacing").map(parse_spacing).transpose().map_err(|e| wrong("spacing", e))?;
     Ok(OpenOptions {
         shape,
@@ -86,10 +89,9 @@ pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
 /// `--memory` and `--block`, for commands that run operators.
 pub fn engine_args() -> Vec<Arg> {
     vec![
-        Arg::new("memory")
-            .long("memory")
-            .value_name("SIZE")
-            .help("Memory to work within, such as 2G; larger images go block by block [default: half of RAM]"),
+        Arg::new("memory").long("memory").value_name("SIZE").help(
+            "Memory to work within, such as 2G; larger images go block by block [default: half of RAM]",
+        ),
         Arg::new("block")
             .long("block")
             .value_name("Z,Y,X")

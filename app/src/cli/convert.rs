@@ -4,8 +4,8 @@ use super::common::{self, bytes, open, open_args, open_options, parse_triple};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
-use voxelry_core::io::convert::{ConvertOptions, convert};
 use voxelry_core::io::WriteOptions;
+use voxelry_core::io::convert::{ConvertOptions, convert};
 use voxelry_core::{Error, Region};
 
 pub fn command() -> Command {
@@ -21,14 +21,36 @@ pub fn command() -> Command {
                 .default_value("0")
                 .help("Resolution level to read, 0 the finest"),
         )
-        .arg(Arg::new("start").long("start").value_name("Z,Y,X").requires("size").help("First voxel of the part to keep"))
-        .arg(Arg::new("size").long("size").value_name("Z,Y,X").requires("start").help("Shape of the part to keep"))
+        .arg(
+            Arg::new("start")
+                .long("start")
+                .value_name("Z,Y,X")
+                .requires("size")
+                .help("First voxel of the part to keep"),
+        )
+        .arg(
+            Arg::new("size")
+                .long("size")
+                .value_name("Z,Y,X")
+                .requires("start")
+                .help("Shape of the part to keep"),
+        )
         .arg(Arg::new("type").long("type").value_name("TYPE").help("Voxel type to write: u8 … f64"))
-        .arg(Arg::new("labels").long("labels").action(ArgAction::SetTrue).help("The voxels are labels: never average them"))
+        .arg(
+            Arg::new("labels")
+                .long("labels")
+                .action(ArgAction::SetTrue)
+                .help("The voxels are labels: never average them"),
+        )
         .arg(Arg::new("uncompressed").long("uncompressed").action(ArgAction::SetTrue).help("Don't compress"))
         .arg(Arg::new("chunk").long("chunk").value_name("Z,Y,X").help("Chunk shape of OME-Zarr"))
         .arg(Arg::new("shard").long("shard").value_name("Z,Y,X").help("Shard shape of OME-Zarr, in voxels"))
-        .arg(Arg::new("zarr-version").long("zarr-version").value_parser(["0.4", "0.5"]).help("Version of OME-Zarr"))
+        .arg(
+            Arg::new("zarr-version")
+                .long("zarr-version")
+                .value_parser(["0.4", "0.5"])
+                .help("Version of OME-Zarr"),
+        )
         .args(open_args())
 }
 
@@ -59,8 +81,13 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     progress.finish();
     let spec = converted.spec;
     let [z, y, x] = spec.shape;
-    let voxels = spec.shape.iter().map(|&n| n as u64).product::<u64>() * (spec.channels.len() * spec.times) as u64;
+    let voxels =
+        spec.shape.iter().map(|&n| n as u64).product::<u64>() * (spec.channels.len() * spec.times) as u64;
     let size = bytes(voxels * spec.voxel.size() as u64);
-    progress.say(&format!("{}: {x} × {y} × {z} voxels of {}, {size} uncompressed", out.display(), spec.voxel));
+    progress.say(&format!(
+        "{}: {x} × {y} × {z} voxels of {}, {size} uncompressed",
+        out.display(),
+        spec.voxel
+    ));
     Ok(())
 }

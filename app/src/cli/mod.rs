@@ -52,7 +52,14 @@ fn program() -> Command {
                 .value_parser(clap::value_parser!(u16).range(1..))
                 .help("Use N threads (default: all cores); the result doesn't depend on it"),
         )
-        .arg(Arg::new("quiet").long("quiet").short('q').global(true).action(ArgAction::SetTrue).help("No progress"))
+        .arg(
+            Arg::new("quiet")
+                .long("quiet")
+                .short('q')
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("No progress"),
+        )
         .arg(
             Arg::new("verbose")
                 .long("verbose")
@@ -73,7 +80,9 @@ pub fn main() -> Result<()> {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
             // Clap's own text is the message; its first line reads "error: …".
-            return Err(Error::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()).into());
+            return Err(
+                Error::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()).into()
+            );
         }
         Err(help) => {
             help.print()?;

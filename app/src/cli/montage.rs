@@ -16,7 +16,12 @@ pub fn command() -> Command {
         .about("Draw a sheet of slices as PNG, with the outlines of labels")
         .arg(Arg::new("image").required(true).value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("out").long("out").short('o').required(true).value_parser(value_parser!(PathBuf)))
-        .arg(Arg::new("labels").long("labels").value_parser(value_parser!(PathBuf)).help("Outline these labels"))
+        .arg(
+            Arg::new("labels")
+                .long("labels")
+                .value_parser(value_parser!(PathBuf))
+                .help("Outline these labels"),
+        )
         .arg(Arg::new("axis").long("axis").value_parser(["z", "y", "x"]).default_value("z"))
         .arg(Arg::new("slices").long("slices").value_parser(value_parser!(usize)).default_value("20"))
         .arg(Arg::new("width").long("width").value_parser(value_parser!(usize)).default_value("1600"))
@@ -81,7 +86,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             let source = open(path, &voxelry_core::io::OpenOptions::default())?;
             let labels = FileField::new(source, Frame::default(), Kind::Labels);
             if labels.grid().shape != image.grid().shape {
-                let reason = format!("has shape {:?} but the image {:?}", labels.grid().shape, image.grid().shape);
+                let reason =
+                    format!("has shape {:?} but the image {:?}", labels.grid().shape, image.grid().shape);
                 return Err(Error::file(path, reason).into());
             }
             Some(Arc::new(labels))
@@ -90,7 +96,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     let window: Option<Vec<f64>> = matches.get_many("window").map(|w| w.copied().collect());
     let options = MontageOptions {
-        axis: ["z", "y", "x"].iter().position(|a| a == matches.get_one::<String>("axis").expect("default")).unwrap_or(0),
+        axis: ["z", "y", "x"]
+            .iter()
+            .position(|a| a == matches.get_one::<String>("axis").expect("default"))
+            .unwrap_or(0),
         slices: *matches.get_one("slices").expect("default"),
         width: *matches.get_one("width").expect("default"),
         window: window.map(|w| [w[0], w[1]]),

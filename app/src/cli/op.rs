@@ -35,7 +35,13 @@ pub fn operator(op: &dyn Operator) -> Command {
     let mut command = Command::new(spec.id)
         .about(spec.summary)
         .after_help(spec.details)
-        .arg(Arg::new("in").value_name("IN").required(true).value_parser(path.clone()).help(spec.inputs[0].help))
+        .arg(
+            Arg::new("in")
+                .value_name("IN")
+                .required(true)
+                .value_parser(path.clone())
+                .help(spec.inputs[0].help),
+        )
         .arg(Arg::new("out").value_name("OUT").required(true).value_parser(path.clone()).help(out))
         .arg(
             Arg::new("as")
@@ -48,10 +54,11 @@ pub fn operator(op: &dyn Operator) -> Command {
         command = command.arg(arg.required(!input.optional).help(input.help));
     }
     for param in spec.params {
-        let mut arg = Arg::new(param.name)
-            .long(dashed(param.name))
-            .allow_hyphen_values(true)
-            .help(format!("{} [{}]", param.help, param.ty.describe()));
+        let mut arg = Arg::new(param.name).long(dashed(param.name)).allow_hyphen_values(true).help(format!(
+            "{} [{}]",
+            param.help,
+            param.ty.describe()
+        ));
         match param.default {
             Default::Required => arg = arg.required(true),
             Default::Absent => {}
@@ -98,7 +105,11 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let source = open(path, &open_options_of(op, matches)?)?;
     let asked = matches.get_one::<String>("as").map(String::as_str);
     let kind = kind_for(&spec.inputs[0], source.info(), asked);
-    let frame = if spec.param("level").is_none() { montage::frame(matches, source.info())? } else { Frame::default() };
+    let frame = if spec.param("level").is_none() {
+        montage::frame(matches, source.info())?
+    } else {
+        Frame::default()
+    };
     let mut names = vec![IMAGE.to_owned()];
     let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
     for input in &spec.inputs[1..] {
@@ -148,7 +159,11 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
 fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {
     // An operator with a parameter of the same name (crop's shape, say) keeps it for itself.
     let names = ["shape", "dtype", "byte-order", "offset", "spacing", "dataset"];
-    if names.iter().any(|n| op.spec().param(n).is_some()) { Ok(OpenOptions::default()) } else { open_options(matches) }
+    if names.iter().any(|n| op.spec().param(n).is_some()) {
+        Ok(OpenOptions::default())
+    } else {
+        open_options(matches)
+    }
 }
 
 /// `table.csv` → `table.contacts.csv`.

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
+use voxelry_core::Error;
 use voxelry_core::error::suggestion;
 use voxelry_core::ops::{self, Default, Group, Mode, OPERATORS, Operator, Produces};
-use voxelry_core::Error;
 
 pub fn command() -> Command {
     Command::new("ops")

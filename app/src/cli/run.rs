@@ -37,7 +37,12 @@ pub fn command() -> Command {
                 .conflicts_with_all(["recipe", "input", "with", "channel", "time", "labels-as"])
                 .help("Make an earlier result again from its provenance.toml"),
         )
-        .arg(Arg::new("input").num_args(0..).value_parser(path.clone()).help("Images; several make one folder each"))
+        .arg(
+            Arg::new("input")
+                .num_args(0..)
+                .value_parser(path.clone())
+                .help("Images; several make one folder each"),
+        )
         .arg(Arg::new("out").long("out").short('o').required(true).value_name("DIR").value_parser(path))
         .arg(
             Arg::new("with")
@@ -111,7 +116,9 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 
 fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
     let usage = |text: &str| Error::Usage(text.to_owned());
-    let name = matches.get_one::<String>("recipe").ok_or_else(|| usage("--recipe FILE (or --provenance FILE) is needed"))?;
+    let name = matches
+        .get_one::<String>("recipe")
+        .ok_or_else(|| usage("--recipe FILE (or --provenance FILE) is needed"))?;
     let recipe = recipes::load(name)?;
     let inputs: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
     if inputs.is_empty() {
@@ -196,7 +203,12 @@ fn free(folder: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// Runs one task and returns its tables by file name.
-fn run_one(task: &Task, matches: &ArgMatches, progress: &Progress, job: &Job) -> Result<Vec<(String, Table)>> {
+fn run_one(
+    task: &Task,
+    matches: &ArgMatches,
+    progress: &Progress,
+    job: &Job,
+) -> Result<Vec<(String, Table)>> {
     let (_, image_path) = &task.inputs[0];
     let source = open(image_path, &task.options)?;
     let info = source.info().clone();
@@ -315,7 +327,10 @@ fn recorded(options: &OpenOptions) -> BTreeMap<String, String> {
     add("dtype", options.voxel.map(|v| v.name().to_owned()));
     add("byte-order", options.big_endian.then(|| "big".to_owned()));
     add("offset", (options.offset > 0).then(|| options.offset.to_string()));
-    add("spacing", options.spacing.map(|(value, unit)| voxelry_core::ops::Length { value, unit }.to_string()));
+    add(
+        "spacing",
+        options.spacing.map(|(value, unit)| voxelry_core::ops::Length { value, unit }.to_string()),
+    );
     add("dataset", options.dataset.clone());
     record
 }

@@ -9,7 +9,8 @@ use voxelry_core::io::{self, WriteOptions};
 use voxelry_core::sample::{self, KINDS, Options};
 
 pub fn command() -> Command {
-    let kinds: Vec<String> = KINDS.iter().map(|k| format!("{}: {} Truth: {}", k.name, k.summary, k.truth)).collect();
+    let kinds: Vec<String> =
+        KINDS.iter().map(|k| format!("{}: {} Truth: {}", k.name, k.summary, k.truth)).collect();
     let number = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_parser(value_parser!(f64)).default_value(value).help(help)
     };

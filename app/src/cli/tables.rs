@@ -12,7 +12,11 @@ use voxelry_core::picture::{Line, Plot};
 fn with_plot(id: &'static str) -> Command {
     let op = ops::find(id).expect("an operator of this name");
     op::operator(op).arg(
-        Arg::new("plot").long("plot").value_name("FILE.png").value_parser(value_parser!(PathBuf)).help("Draw it, too"),
+        Arg::new("plot")
+            .long("plot")
+            .value_name("FILE.png")
+            .value_parser(value_parser!(PathBuf))
+            .help("Draw it, too"),
     )
 }
 

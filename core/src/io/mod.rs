@@ -16,9 +16,9 @@ mod npy;
 mod nrrd;
 mod planar;
 pub mod pyramid;
+mod raw;
 mod tiff;
 mod zarr;
-mod raw;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
 

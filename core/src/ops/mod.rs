@@ -57,6 +57,14 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::Open,
     &morphology::Close,
     &morphology::Gradient,
+    &morphology::Gradient,
+    &morphology::Reconstruct,
+    &morphology::HMaxima,
+    &morphology::HMinima,
+    &morphology::FillHoles,
+    &morphology::RemoveSmall,
+    &morphology::KeepLargest,
+    &morphology::ClearBorder,
     // Objects
     &label::Label,
     // Measurements

@@ -30,8 +30,15 @@ const GROUND: [u8; 3] = [255, 255, 255];
 const INK: [u8; 3] = [40, 44, 52];
 const GRID: [u8; 3] = [225, 228, 232];
 /// Colours that differ also for colour-blind eyes (Okabe & Ito 2008).
-const COLORS: [[u8; 3]; 7] =
-    [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [230, 159, 0], [86, 180, 233], [90, 90, 90]];
+const COLORS: [[u8; 3]; 7] = [
+    [0, 114, 178],
+    [213, 94, 0],
+    [0, 158, 115],
+    [204, 121, 167],
+    [230, 159, 0],
+    [86, 180, 233],
+    [90, 90, 90],
+];
 
 impl Plot {
     /// Draws the plot.
@@ -39,10 +46,14 @@ impl Plot {
         let mut canvas = Canvas::new(width, height, GROUND);
         let (left, right, top, bottom) = (104, 24, 40, 56);
         let legend = if self.lines.len() > 1 { 22 } else { 0 };
-        let (w, h) = (width.saturating_sub(left + right).max(10), height.saturating_sub(top + bottom + legend).max(10));
+        let (w, h) = (
+            width.saturating_sub(left + right).max(10),
+            height.saturating_sub(top + bottom + legend).max(10),
+        );
         let top = top + legend;
         let scaled = |y: f64| if self.log { (y + 1.0).max(1.0).log10() } else { y };
-        let all = || self.lines.iter().flat_map(|l| &l.points).filter(|p| p[0].is_finite() && p[1].is_finite());
+        let all =
+            || self.lines.iter().flat_map(|l| &l.points).filter(|p| p[0].is_finite() && p[1].is_finite());
         let range = |values: &mut dyn Iterator<Item = f64>| {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             for v in values {
@@ -89,7 +100,9 @@ impl Plot {
                     stroke(&mut canvas, a, b, color);
                 }
             }
-            if let [only] = line.points[..] && only.iter().all(|v| v.is_finite()) {
+            if let [only] = line.points[..]
+                && only.iter().all(|v| v.is_finite())
+            {
                 let [x, y] = pixel(only).map(|v| v.round() as usize);
                 canvas.fill(x.saturating_sub(2), y.saturating_sub(2), 5, 5, color);
             }

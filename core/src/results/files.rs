@@ -51,7 +51,8 @@ impl Table {
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
         let wrong = |e: parquet::errors::ParquetError| Error::file(path, e.to_string());
         let file = File::create(path).at(path)?;
-        let mut writer = parquet::arrow::ArrowWriter::try_new(file, self.batch.schema(), None).map_err(wrong)?;
+        let mut writer =
+            parquet::arrow::ArrowWriter::try_new(file, self.batch.schema(), None).map_err(wrong)?;
         writer.write(&self.batch).map_err(wrong)?;
         writer.close().map_err(wrong)?;
         Ok(())
