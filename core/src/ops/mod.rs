@@ -10,7 +10,16 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+mod anisotropic_diffusion;
+mod bilateral;
+mod filter;
+mod flat_field;
+mod gaussian;
+mod mean;
+mod median;
+mod non_local_means;
 mod threshold;
+mod total_variation;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -36,6 +45,19 @@ pub trait Operator: Sync {
 /// All operators, grouped, in the order in which they are listed to people.
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
+    &gaussian::Gaussian,
+    &mean::Mean,
+    &median::Median,
+    &median::Percentile,
+    &bilateral::Bilateral,
+    &non_local_means::NonLocalMeans,
+    &total_variation::TotalVariation,
+    &anisotropic_diffusion::AnisotropicDiffusion,
+    &gaussian::Unsharp,
+    &flat_field::FlatField,
+    &gaussian::BackgroundSubtraction,
+    &gaussian::GradientMagnitude,
+    &gaussian::LaplacianOfGaussian,
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
