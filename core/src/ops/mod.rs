@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod kernel;
+pub mod morphology;
 pub mod spec;
 
 mod anisotropic_diffusion;
@@ -18,6 +19,9 @@ mod gaussian;
 mod mean;
 mod median;
 mod non_local_means;
+pub mod components;
+mod histogram;
+mod label;
 mod threshold;
 mod total_variation;
 
@@ -58,15 +62,51 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &gaussian::BackgroundSubtraction,
     &gaussian::GradientMagnitude,
     &gaussian::LaplacianOfGaussian,
+    &morphology::WhiteTopHat,
+    &morphology::BlackTopHat,
     // Grid and intensity
     // Thresholds
     &threshold::Threshold,
+    &histogram::OTSU,
+    &histogram::MultiOtsu,
+    &histogram::LI,
+    &histogram::YEN,
+    &histogram::TRIANGLE,
+    &histogram::ISODATA,
     // Morphology
+    &morphology::Erode,
+    &morphology::Dilate,
+    &morphology::Open,
+    &morphology::Close,
+    &morphology::Gradient,
     // Objects
+    &label::Label,
     // Measurements
 ];
 
 /// The operator with this id.
 pub fn find(id: &str) -> Option<&'static dyn Operator> {
     OPERATORS.iter().copied().find(|op| op.spec().id == id)
+}
+
+/// The operator set up with its defaults for a large image with cubic voxels of 1 µm, to tell how
+/// it would run; none if it needs parameters or can't say without an image.
+pub fn prepare_default(op: &dyn Operator) -> Option<Prepared> {
+    let spec = op.spec();
+    let args = Args::complete(spec, std::collections::BTreeMap::new()).ok()?;
+    let geometry = crate::Geometry::from_spacing([1.0; 3], crate::Unit::Micrometre);
+    let inputs: Vec<_> = spec
+        .inputs
+        .iter()
+        .map(|input| {
+            let kind = input.kinds[0];
+            let voxel = match kind {
+                Kind::Grey => crate::VoxelType::U16,
+                Kind::Mask => crate::VoxelType::U8,
+                Kind::Labels => crate::VoxelType::U32,
+            };
+            (!input.optional).then_some(Grid { shape: [1024; 3], voxel, kind, geometry })
+        })
+        .collect();
+    op.prepare(&Call { op: spec.id, args: &args, inputs: &inputs }).ok()
 }
