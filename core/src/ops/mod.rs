@@ -11,6 +11,14 @@ pub mod kernel;
 pub mod morphology;
 pub mod spec;
 
+mod anisotropic_diffusion;
+mod bilateral;
+mod filter;
+mod flat_field;
+mod gaussian;
+mod mean;
+mod median;
+mod non_local_means;
 pub mod components;
 mod grid;
 pub mod distance;
@@ -21,6 +29,7 @@ mod intensity;
 mod measure;
 mod threshold;
 mod window;
+mod total_variation;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -46,6 +55,19 @@ pub trait Operator: Sync {
 /// All operators, grouped, in the order in which they are listed to people.
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
+    &gaussian::Gaussian,
+    &mean::Mean,
+    &median::Median,
+    &median::Percentile,
+    &bilateral::Bilateral,
+    &non_local_means::NonLocalMeans,
+    &total_variation::TotalVariation,
+    &anisotropic_diffusion::AnisotropicDiffusion,
+    &gaussian::Unsharp,
+    &flat_field::FlatField,
+    &gaussian::BackgroundSubtraction,
+    &gaussian::GradientMagnitude,
+    &gaussian::LaplacianOfGaussian,
     &morphology::WhiteTopHat,
     &morphology::BlackTopHat,
     // Grid and intensity
