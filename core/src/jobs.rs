@@ -27,12 +27,19 @@ pub enum Event {
     Warning(String),
     /// A fact worth a line in a verbose log.
     Note(String),
+    /// A value that was found on the way and belongs to the record of the result.
+    Fact {
+        /// What it is, such as `threshold`.
+        name: String,
+        /// Its value, in the image's units.
+        value: f64,
+    },
 }
 
 type Listener = dyn Fn(Event) + Send + Sync;
 
 struct Shared {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     done: AtomicU64,
     total: AtomicU64,
     reported: AtomicU64,
@@ -52,17 +59,29 @@ impl Default for Job {
 impl Job {
     /// A job that nobody listens to.
     pub fn silent() -> Self {
-        Self::with(None)
+        Self::with(Arc::default(), None)
+    }
+
+    /// A part of this job: it is cancelled with it and its warnings and notes are heard, but its
+    /// stages and progress are not. The block engine gives it to kernels, since it counts itself.
+    pub fn part(&self) -> Self {
+        let whole = self.clone();
+        let listener = move |event| {
+            if !matches!(event, Event::Stage { .. } | Event::Progress { .. }) {
+                whole.send(event);
+            }
+        };
+        Self::with(self.0.cancelled.clone(), Some(Box::new(listener)))
     }
 
     /// A job that tells `listener` of its events, from whichever thread they happen on.
     pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self::with(Some(Box::new(listener)))
+        Self::with(Arc::default(), Some(Box::new(listener)))
     }
 
-    fn with(listener: Option<Box<Listener>>) -> Self {
+    fn with(cancelled: Arc<AtomicBool>, listener: Option<Box<Listener>>) -> Self {
         Self(Arc::new(Shared {
-            cancelled: AtomicBool::new(false),
+            cancelled,
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             reported: AtomicU64::new(0),
@@ -116,6 +135,11 @@ impl Job {
     /// A line for a verbose log.
     pub fn note(&self, message: impl Into<String>) {
         self.send(Event::Note(message.into()));
+    }
+
+    /// A value that was found on the way and belongs to the record of the result.
+    pub fn fact(&self, name: impl Into<String>, value: f64) {
+        self.send(Event::Fact { name: name.into(), value });
     }
 
     fn send(&self, event: Event) {

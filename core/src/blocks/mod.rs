@@ -1,1 +1,15 @@
-//! blocks
+//! The block engine: runs a planned recipe over an image of any size within a memory budget, block
+//! by block, and merges what is global. Also the [`Field`]s that it reads and writes: an image of
+//! which regions can be had, wherever its voxels are.
+//!
+//! Architecture invariant: whole = blocked, bit for bit, for every operator; a property test holds it.
+
+mod engine;
+mod field;
+mod memory;
+mod scratch;
+
+pub use engine::{Engine, Ran, run_prepared};
+pub use field::{Field, FileField, LocalField, MemoryField};
+pub use memory::{block_for, physical_memory};
+pub use scratch::ScratchField;

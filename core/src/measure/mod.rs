@@ -1,1 +1,38 @@
-//! measure
+//! Measurements: tables, meshes and the figures of single images. The sums that make up a table
+//! live here and know nothing of operators; [`crate::ops`] has the operators that call them.
+
+pub mod columns;
+pub mod crofton;
+pub mod csv;
+pub mod extras;
+pub mod index;
+pub mod intensity;
+pub mod linear;
+pub mod local_area;
+pub mod object;
+pub mod objects;
+pub mod parquet;
+pub mod run;
+pub mod scan;
+pub mod sums;
+pub mod table;
+
+/// A surface of triangles; positions `(x, y, z)` in world units.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mesh {
+    /// Vertices.
+    pub vertices: Vec<[f32; 3]>,
+    /// Triangles, counter-clockwise seen from outside.
+    pub triangles: Vec<[u32; 3]>,
+    /// The label that each triangle belongs to; empty if there is only one surface.
+    pub labels: Vec<u32>,
+}
+
+/// A named table of measurements; units are in the metadata of its columns (key `unit`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// `objects`, `contacts`, `image`, …
+    pub name: String,
+    /// The rows.
+    pub batch: arrow::record_batch::RecordBatch,
+}

@@ -1,1 +1,144 @@
-//! ops
+//! Operators. One file an operator (or a family that shares one kernel), and one slice,
+//! [`OPERATORS`], that lists them: from that entry follow the command, the recipe step, the form in
+//! the viewer, the execution in memory, block by block and on the pool, the docs and the tests.
+//!
+//! Architecture invariant: an operator's result is the same bits for any number of threads, any
+//! block size and any executor. Float sums run in a fixed order per output voxel; sums across
+//! voxels are integers or are merged in block order.
+
+pub mod args;
+pub mod kernel;
+pub mod morphology;
+pub mod spec;
+
+mod anisotropic_diffusion;
+mod bilateral;
+mod filter;
+mod flat_field;
+mod gaussian;
+mod mean;
+mod median;
+mod non_local_means;
+pub mod components;
+mod grid;
+pub mod distance;
+mod histogram;
+mod label;
+mod hysteresis;
+mod intensity;
+mod measure;
+mod threshold;
+mod window;
+mod total_variation;
+
+pub use args::{Args, Length, Value};
+pub use kernel::{
+    Block, Call, FieldSpec, Grid, Kernel, Local, LocalKernel, Mode, Next, Output, Phase, Prepared, Program,
+    Source, Tiling,
+};
+pub use spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+
+use crate::Result;
+
+/// An operator: what it is, and how it is set up for given parameters and inputs.
+pub trait Operator: Sync {
+    /// The declaration from which everything else follows.
+    fn spec(&self) -> &'static Spec;
+
+    /// Resolves the parameters against the inputs' grids.
+    ///
+    /// # Errors
+    /// If a parameter does not suit the inputs.
+    fn prepare(&self, call: &Call) -> Result<Prepared>;
+}
+
+/// All operators, grouped, in the order in which they are listed to people.
+pub static OPERATORS: &[&dyn Operator] = &[
+    // Filters
+    &gaussian::Gaussian,
+    &mean::Mean,
+    &median::Median,
+    &median::Percentile,
+    &bilateral::Bilateral,
+    &non_local_means::NonLocalMeans,
+    &total_variation::TotalVariation,
+    &anisotropic_diffusion::AnisotropicDiffusion,
+    &gaussian::Unsharp,
+    &flat_field::FlatField,
+    &gaussian::BackgroundSubtraction,
+    &gaussian::GradientMagnitude,
+    &gaussian::LaplacianOfGaussian,
+    &morphology::WhiteTopHat,
+    &morphology::BlackTopHat,
+    // Grid and intensity
+    &grid::Crop,
+    &grid::Pad,
+    &grid::Flip,
+    &grid::Rotate,
+    &grid::Bin,
+    &grid::Resample,
+    &intensity::Rescale,
+    &intensity::Normalise,
+    &intensity::Clip,
+    &intensity::Invert,
+    &intensity::Arithmetic,
+    &intensity::Mask,
+    &intensity::Cast,
+    // Thresholds
+    &threshold::Threshold,
+    &histogram::OTSU,
+    &histogram::MultiOtsu,
+    &histogram::LI,
+    &histogram::YEN,
+    &histogram::TRIANGLE,
+    &histogram::ISODATA,
+    &hysteresis::Hysteresis,
+    &window::LocalMean,
+    &window::Sauvola,
+    // Morphology
+    &morphology::Erode,
+    &morphology::Dilate,
+    &morphology::Open,
+    &morphology::Close,
+    &morphology::Gradient,
+    &morphology::Gradient,
+    &morphology::Reconstruct,
+    &morphology::HMaxima,
+    &morphology::HMinima,
+    &morphology::FillHoles,
+    &morphology::RemoveSmall,
+    &morphology::KeepLargest,
+    &morphology::ClearBorder,
+    // Objects
+    &label::Label,
+    &distance::Distance,
+    // Measurements
+    &measure::MeasureObjects,
+];
+
+/// The operator with this id.
+pub fn find(id: &str) -> Option<&'static dyn Operator> {
+    OPERATORS.iter().copied().find(|op| op.spec().id == id)
+}
+
+/// The operator set up with its defaults for a large image with cubic voxels of 1 µm, to tell how
+/// it would run; none if it needs parameters or can't say without an image.
+pub fn prepare_default(op: &dyn Operator) -> Option<Prepared> {
+    let spec = op.spec();
+    let args = Args::complete(spec, std::collections::BTreeMap::new()).ok()?;
+    let geometry = crate::Geometry::from_spacing([1.0; 3], crate::Unit::Micrometre);
+    let inputs: Vec<_> = spec
+        .inputs
+        .iter()
+        .map(|input| {
+            let kind = input.kinds[0];
+            let voxel = match kind {
+                Kind::Grey => crate::VoxelType::U16,
+                Kind::Mask => crate::VoxelType::U8,
+                Kind::Labels => crate::VoxelType::U32,
+            };
+            (!input.optional).then_some(Grid { shape: [1024; 3], voxel, kind, geometry })
+        })
+        .collect();
+    op.prepare(&Call { op: spec.id, args: &args, inputs: &inputs }).ok()
+}

@@ -77,7 +77,7 @@ impl FromStr for Unit {
 ///
 /// Vectors here are `(x, y, z)`, as everywhere in glam, while arrays are `[z, y, x]`. Voxel centres
 /// have integer indices. Where `oriented`, world axes are right, anterior, superior (RAS+, as in
-/// NIfTI); otherwise they are just the image's own axes.
+/// `NIfTI`); otherwise they are just the image's own axes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
     /// World position of an index.

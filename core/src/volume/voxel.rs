@@ -77,7 +77,7 @@ impl fmt::Display for VoxelType {
 impl FromStr for VoxelType {
     type Err = String;
 
-    /// Reads `u8` … `f64`, and NumPy's names (`uint8`, `float32` …).
+    /// Reads `u8` … `f64`, and `NumPy`'s names (`uint8`, `float32` …).
     fn from_str(s: &str) -> Result<Self, String> {
         let short = s.replace("uint", "u").replace("int", "i").replace("float", "f");
         Self::ALL.into_iter().find(|t| t.name() == short).ok_or_else(|| {

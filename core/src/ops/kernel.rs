@@ -1,0 +1,337 @@
+//! How a prepared operator runs: on a whole volume in memory, and block by block.
+
+use super::args::{Args, Length};
+use super::spec::Kind;
+use crate::measure::Table;
+use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
+use std::sync::Arc;
+
+/// What is known of an image before its voxels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// Shape `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Type of the voxels.
+    pub voxel: VoxelType,
+    /// What they mean.
+    pub kind: Kind,
+    /// Where they lie.
+    pub geometry: Geometry,
+}
+
+impl Grid {
+    /// The same grid with another voxel type and meaning.
+    pub fn with(&self, voxel: VoxelType, kind: Kind) -> Self {
+        Self { voxel, kind, ..*self }
+    }
+
+    /// The grid of a mask of the same shape.
+    pub fn mask(&self) -> Self {
+        self.with(VoxelType::U8, Kind::Mask)
+    }
+
+    /// The grid of labels of the same shape.
+    pub fn labels(&self) -> Self {
+        self.with(VoxelType::U32, Kind::Labels)
+    }
+}
+
+/// A call to be prepared: parameters, and the grids of the inputs in the declared order.
+pub struct Call<'a> {
+    /// The operator's id, for messages.
+    pub op: &'static str,
+    /// Checked parameters.
+    pub args: &'a Args,
+    /// Grids in the order of the declaration; `None` for an optional input that is not given.
+    /// Required inputs are always present.
+    pub inputs: &'a [Option<Grid>],
+}
+
+impl Call<'_> {
+    /// The grid of the first input.
+    pub fn grid(&self) -> Grid {
+        self.inputs[0].expect("the first input is required")
+    }
+
+    /// A length parameter in voxels of the first input, `[z, y, x]`.
+    ///
+    /// # Errors
+    /// If it is physical and the image's spacing is not known.
+    pub fn voxels(&self, name: &str) -> Result<[f64; 3]> {
+        self.in_voxels(self.args.length(name))
+    }
+
+    /// A length in voxels of the first input, `[z, y, x]`.
+    ///
+    /// # Errors
+    /// If it is physical and the image's spacing is not known.
+    pub fn in_voxels(&self, length: Length) -> Result<[f64; 3]> {
+        length.voxels(&self.grid().geometry).map_err(|reason| self.error(reason))
+    }
+
+    /// An error of this operator.
+    pub fn error(&self, reason: impl Into<String>) -> Error {
+        Error::Operator { op: self.op, reason: reason.into() }
+    }
+}
+
+/// An operator set up for its inputs.
+pub struct Prepared {
+    /// Grid of the result; for operators that make tables or meshes, that of the first input.
+    pub output: Grid,
+    /// What runs.
+    pub kernel: Box<dyn Kernel>,
+    /// Working memory of a whole run beyond inputs and output, in bytes per voxel of the input.
+    pub scratch: f64,
+}
+
+impl Prepared {
+    /// A local operator.
+    pub fn local(output: Grid, kernel: impl Local + 'static) -> Self {
+        Self { output, kernel: Box::new(LocalKernel { local: kernel, out: output.shape }), scratch: 0.0 }
+    }
+
+    /// Any operator.
+    pub fn new(output: Grid, kernel: impl Kernel + 'static) -> Self {
+        Self { output, kernel: Box::new(kernel), scratch: 0.0 }
+    }
+
+    /// States the working memory of a whole run beyond inputs and output, in bytes per voxel.
+    pub fn scratch(mut self, bytes_per_voxel: f64) -> Self {
+        self.scratch = bytes_per_voxel;
+        self
+    }
+}
+
+/// What a run makes.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// An image on the prepared output grid.
+    Volume(Volume),
+    /// Tables of measurements.
+    Tables(Vec<Table>),
+    /// A surface.
+    Mesh(crate::measure::Mesh),
+}
+
+impl Output {
+    /// The volume; a kernel that declares an image makes one.
+    ///
+    /// # Panics
+    /// If it is something else, which is a defect in the operator.
+    pub fn into_volume(self) -> Volume {
+        match self {
+            Self::Volume(v) => v,
+            other => panic!("an image was declared, but {other:?} was made"),
+        }
+    }
+}
+
+/// What a prepared operator does.
+pub trait Kernel: Send + Sync {
+    /// Runs on whole volumes in memory, in the order of the declared inputs. An input whose `Arc`
+    /// is the last may be unwrapped and worked on in place.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], or what the operator cannot do.
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output>;
+
+    /// How it runs block by block.
+    fn mode(&self) -> Mode<'_>;
+}
+
+/// How an operator runs block by block.
+pub enum Mode<'a> {
+    /// Each output block needs only a region of the inputs. Consecutive local steps are fused.
+    Local(&'a dyn Local),
+    /// Phases over blocks with merges in between.
+    Program(&'a dyn Program),
+}
+
+/// An operator whose output block depends on a region of its inputs alone.
+pub trait Local: Send + Sync {
+    /// How far around an output voxel it looks, `[z, y, x]`. Used by the default `source`.
+    fn halo(&self) -> [usize; 3] {
+        [0; 3]
+    }
+
+    /// The region of input number `input`, of `shape`, that output region `out` needs; it must lie
+    /// inside. The default is `out` grown by the halo, for operators that keep the grid.
+    fn source(&self, out: Region, input: usize, shape: [usize; 3]) -> Region {
+        let _ = input;
+        out.grown(self.halo(), shape)
+    }
+
+    /// Makes one output block. `inputs[i]` covers exactly `block.sources[i]`.
+    ///
+    /// Where a source reaches the end of the image, the operator applies its border rule there;
+    /// elsewhere there are real voxels. The volume has the shape of `block.out`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], or what the operator cannot do.
+    fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume>;
+}
+
+/// Which part of the image a kernel is given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// The output region to make.
+    pub out: Region,
+    /// The region that each input covers, in the inputs' own indices.
+    pub sources: Vec<Region>,
+    /// Shape of each whole input (of the output, for absent inputs).
+    pub shapes: Vec<[usize; 3]>,
+}
+
+impl Block {
+    /// The block that is a whole image.
+    pub fn whole(out: [usize; 3], inputs: &[Option<Arc<Volume>>]) -> Self {
+        let shapes: Vec<_> = inputs.iter().map(|v| v.as_ref().map_or(out, |v| v.shape())).collect();
+        Self { out: Region::whole(out), sources: shapes.iter().map(|&s| Region::whole(s)).collect(), shapes }
+    }
+
+    /// Shape of the whole first input.
+    pub fn image(&self) -> [usize; 3] {
+        self.shapes[0]
+    }
+
+    /// The output region as indices into the first input's block.
+    pub fn inner(&self) -> Region {
+        self.out.relative_to(self.sources[0].start)
+    }
+}
+
+/// Runs a [`Local`] operator whole: as one block.
+pub struct LocalKernel<L> {
+    /// The operator.
+    pub local: L,
+    /// Shape of the output.
+    pub out: [usize; 3],
+}
+
+impl<L: Local> Kernel for LocalKernel<L> {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let block = Block::whole(self.out, &inputs);
+        self.local.block(&block, inputs, job).map(Output::Volume)
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Local(&self.local)
+    }
+}
+
+/// How a phase cuts the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tiling {
+    /// Blocks of the engine's choice.
+    Blocks,
+    /// Blocks that span the whole of these axes (`z, y, x`): lines or slabs.
+    Spanning([bool; 3]),
+}
+
+/// What a phase reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// An input of the operator, with a halo.
+    Input(usize, [usize; 3]),
+    /// A scratch field, with a halo.
+    Field(usize, [usize; 3]),
+}
+
+/// A scratch image on the output grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldSpec {
+    /// Its type.
+    pub voxel: VoxelType,
+}
+
+/// One pass over the blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// What it does, for progress.
+    pub name: &'static str,
+    /// How it cuts the image.
+    pub tiling: Tiling,
+    /// What it reads. An absent optional input arrives as `None`.
+    pub reads: Vec<Source>,
+    /// The fields that it writes, one volume each. A phase may write a field that it reads: other
+    /// blocks may then see either state in their halo, so this is for relaxations to a unique end.
+    pub writes: Vec<usize>,
+}
+
+/// What comes after a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The next phase, or the end.
+    Continue,
+    /// The same phase again.
+    Repeat,
+}
+
+/// An operator as phases over blocks. State and partial results are bytes, so that they can cross
+/// processes.
+///
+/// Architecture invariant: partials are merged in block order, whatever order they were made in.
+pub trait Program: Send + Sync {
+    /// Scratch fields, all on the grid of the output.
+    fn fields(&self) -> Vec<FieldSpec>;
+
+    /// The passes.
+    fn phases(&self) -> Vec<Phase>;
+
+    /// The field that is the result, if the result is an image.
+    fn result(&self) -> Option<usize>;
+
+    /// Runs one phase on one block. Returns a volume of the shape of `block.out` for each of the
+    /// phase's `writes`, and a partial result for `merge` (may be empty). `inputs[i]` covers
+    /// `block.sources[i]`, for each of the phase's `reads`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], or what the operator cannot do.
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)>;
+
+    /// Merges the partial results of a phase, in block order with the blocks' output regions, into
+    /// the state that the next phases get.
+    ///
+    /// # Errors
+    /// What the operator cannot do.
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next>;
+
+    /// What the run found out that the user should know and the record of the result keeps, such
+    /// as an automatic threshold: names and values, from the final state. A runner reports each
+    /// with [`Job::fact`] after the last merge, as `whole` does itself.
+    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
+        let _ = state;
+        Vec::new()
+    }
+
+    /// Makes the result of an operator that makes no image.
+    ///
+    /// # Errors
+    /// What the operator cannot do.
+    fn finish(&self, state: Vec<u8>) -> Result<Output> {
+        let _ = state;
+        unreachable!("an operator without a result field makes its output here")
+    }
+}
+
+/// Encodes a partial result or a state.
+pub fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("plain data always encodes")
+}
+
+/// Decodes what [`encode`] wrote.
+///
+/// # Errors
+/// If the bytes are not such a value (a message from another version).
+pub fn decode<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes)
+        .map_err(|e| Error::Operator { op: "merge", reason: format!("a partial result can't be read: {e}") })
+}
