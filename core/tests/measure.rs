@@ -67,7 +67,12 @@ impl Random {
 }
 
 /// Voxels whose physical position about a random centre satisfies `inside`.
-fn shape(random: &mut Random, reach: f64, spacing: [f64; 3], inside: impl Fn(glam::DVec3) -> bool) -> Array3<u8> {
+fn shape(
+    random: &mut Random,
+    reach: f64,
+    spacing: [f64; 3],
+    inside: impl Fn(glam::DVec3) -> bool,
+) -> Array3<u8> {
     let n = spacing.map(|s| (2.0 * reach / s) as usize + 4);
     let c: [f64; 3] = std::array::from_fn(|a| n[a] as f64 / 2.0 - 0.5 + random.next() - 0.5);
     Array3::from_shape_fn(n, |(z, y, x)| {
@@ -95,7 +100,13 @@ fn surface_breadth_and_euler_of_known_bodies() {
         ("ball r 20, spacing 3 1 2", 20.0, [3.0, 1.0, 2.0], 0.01),
     ] {
         let mut errors = [(0.0, 0.0f64); 3];
-        let repeats = if r > 30.0 { 2 } else if r > 6.0 { 6 } else { 40 };
+        let repeats = if r > 30.0 {
+            2
+        } else if r > 6.0 {
+            6
+        } else {
+            40
+        };
         for _ in 0..repeats {
             let a = shape(&mut random, r, spacing, |p| p.length() <= r);
             let t = &measure(&[Some(image(a, Kind::Mask, spacing))])[0];
@@ -212,13 +223,18 @@ fn same(a: &[Table], b: &[Table], what: &str) {
 #[test]
 fn blocks_and_threads_change_nothing() {
     let mut random = Random(5);
-    for (n, labels) in [([1, 1, 1], 1), ([1, 9, 40], 9), ([23, 1, 17], 12), ([19, 22, 31], 60), ([70, 12, 9], 40)] {
+    for (n, labels) in
+        [([1, 1, 1], 1), ([1, 9, 40], 9), ([23, 1, 17], 12), ([19, 22, 31], 60), ([70, 12, 9], 40)]
+    {
         let (a, mut v) = scene(&mut random, n, labels);
         v[[0, 0, 0]] = f32::NAN;
         let u = v.mapv(|x| if x.is_nan() { 0u16 } else { ((x + 3.0) * 6000.0) as u16 });
         let spacing = [1.5, 1.0, 0.7];
-        let mut inputs =
-            vec![Some(image(a, Kind::Labels, spacing)), Some(image(v, Kind::Grey, spacing)), Some(image(u, Kind::Grey, spacing))];
+        let mut inputs = vec![
+            Some(image(a, Kind::Labels, spacing)),
+            Some(image(v, Kind::Grey, spacing)),
+            Some(image(u, Kind::Grey, spacing)),
+        ];
         inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
         let expected = whole("measure", &inputs, &[]);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
@@ -242,7 +258,10 @@ fn figures_follow_from_the_voxels_one_by_one() {
     let (a, mut v) = scene(&mut random, [14, 11, 17], 25);
     v[[3, 4, 5]] = f32::NAN;
     v[[7, 7, 7]] = f32::INFINITY;
-    let t = &measure(&[Some(image(a.clone(), Kind::Labels, [1.0; 3])), Some(image(v.clone(), Kind::Grey, [1.0; 3]))])[0];
+    let t = &measure(&[
+        Some(image(a.clone(), Kind::Labels, [1.0; 3])),
+        Some(image(v.clone(), Kind::Grey, [1.0; 3])),
+    ])[0];
     let labels = column(t, "label");
     let all: std::collections::BTreeSet<u32> = a.iter().copied().filter(|v| *v != 0).collect();
     assert_eq!(labels, all.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
@@ -269,7 +288,8 @@ fn figures_follow_from_the_voxels_one_by_one() {
             check("intensity_kurtosis", moment(4) / moment(2).powi(2) - 3.0);
         }
         if mean > 0.1 {
-            let x: f64 = voxels.iter().filter(|&&i| v[i].is_finite()).map(|&i| f64::from(v[i]) * i.2 as f64).sum();
+            let x: f64 =
+                voxels.iter().filter(|&&i| v[i].is_finite()).map(|&i| f64::from(v[i]) * i.2 as f64).sum();
             check("weighted_centroid_x", x / (mean * n));
         }
     }

@@ -112,11 +112,23 @@ impl Column {
     }
 }
 
-const fn int(name: &'static str, unit: UnitRule, needs: Needs, doc: &'static str, f: fn(&Object) -> i64) -> Column {
+const fn int(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> i64,
+) -> Column {
     Column { name, unit, needs, doc, value: Value::Int(f) }
 }
 
-const fn real(name: &'static str, unit: UnitRule, needs: Needs, doc: &'static str, f: fn(&Object) -> f64) -> Column {
+const fn real(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> f64,
+) -> Column {
     Column { name, unit, needs, doc, value: Value::Real(f) }
 }
 
@@ -139,8 +151,10 @@ const SEMI: &str = "Semi-axis √(5λ) of the solid ellipsoid with the same seco
 const SD: &str = "Standard deviation √λ of voxel centres along a principal axis, greatest first.";
 const CENTROID: &str = "Mean voxel index.";
 const WORLD: &str = "Mean position of the voxels in world coordinates.";
-const WEIGHTED: &str = "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
-const WEIGHTED_SD: &str = "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const WEIGHTED: &str =
+    "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
+const WEIGHTED_SD: &str =
+    "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
 const PERCENTILE: &str = "Exact percentile of the finite intensities, linear between order statistics.";
 
 /// All columns, in the order of the table.
@@ -174,9 +188,13 @@ pub static COLUMNS: &[Column] = &[
     real("centroid_world_x", Length(1), Voxels, WORLD, |o| o.world().x),
     real("centroid_world_y", Length(1), Voxels, WORLD, |o| o.world().y),
     real("centroid_world_z", Length(1), Voxels, WORLD, |o| o.world().z),
-    real("equivalent_diameter", Length(1), Voxels, "Diameter (6V/π)^⅓ of the ball of the same volume.", |o| {
-        (6.0 * o.volume() / PI).cbrt()
-    }),
+    real(
+        "equivalent_diameter",
+        Length(1),
+        Voxels,
+        "Diameter (6V/π)^⅓ of the ball of the same volume.",
+        |o| (6.0 * o.volume() / PI).cbrt(),
+    ),
     real("sd_1", Length(1), Voxels, SD, |o| o.sd()[0]),
     real("sd_2", Length(1), Voxels, SD, |o| o.sd()[1]),
     real("sd_3", Length(1), Voxels, SD, |o| o.sd()[2]),
@@ -198,8 +216,12 @@ pub static COLUMNS: &[Column] = &[
     real("ellipsoid_semi_axis_1", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[0]).sqrt()),
     real("ellipsoid_semi_axis_2", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[1]).sqrt()),
     real("ellipsoid_semi_axis_3", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[2]).sqrt()),
-    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| ratio(o.sd()[1], o.sd()[0])),
-    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| ratio(o.sd()[2], o.sd()[1])),
+    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| {
+        ratio(o.sd()[1], o.sd()[0])
+    }),
+    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| {
+        ratio(o.sd()[2], o.sd()[1])
+    }),
     real(
         "fractional_anisotropy",
         One,
@@ -215,10 +237,16 @@ pub static COLUMNS: &[Column] = &[
     real("anisotropy", One, Voxels, "(s₁ − s₃)/s₁ with s = √λ (Mader 2013).", |o| {
         ratio(o.sd()[0] - o.sd()[2], o.sd()[0])
     }),
-    real("oblateness", One, Voxels, "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).", |o| {
-        let [a, b, c] = o.sd();
-        2.0 * ratio(a - b, a - c) - 1.0
-    }),
+    real(
+        "oblateness",
+        One,
+        Voxels,
+        "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).",
+        |o| {
+            let [a, b, c] = o.sd();
+            2.0 * ratio(a - b, a - c) - 1.0
+        },
+    ),
     real(
         "surface_area",
         Length(2),
@@ -260,7 +288,9 @@ pub static COLUMNS: &[Column] = &[
     real("compactness", One, Cells, "36πV²/S³; MorphoLibJ calls this sphericity.", |o| {
         36.0 * PI * o.volume().powi(2) / o.surface().powi(3)
     }),
-    int("neighbours", One, Contacts, "Other labels that share a voxel face with it.", |o| o.neighbours as i64),
+    int("neighbours", One, Contacts, "Other labels that share a voxel face with it.", |o| {
+        o.neighbours as i64
+    }),
     real(
         "contact_area_total",
         Length(2),
@@ -271,16 +301,28 @@ pub static COLUMNS: &[Column] = &[
     real("free_surface_area", Length(2), Contacts, "Surface area that does not touch another label.", |o| {
         (o.surface() - o.contact_area).max(0.0)
     }),
-    channel("intensity_missing", One, Intensity, "Voxels whose intensity is NaN or infinite; no other column counts them.", |o, c| {
-        o.channels[c].missing as f64
+    channel(
+        "intensity_missing",
+        One,
+        Intensity,
+        "Voxels whose intensity is NaN or infinite; no other column counts them.",
+        |o, c| o.channels[c].missing as f64,
+    ),
+    channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| {
+        o.channels[c].mean
     }),
-    channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| o.channels[c].mean),
-    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| o.channels[c].sd),
+    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| {
+        o.channels[c].sd
+    }),
     channel("intensity_min", AsInput, Intensity, "Least intensity.", |o, c| o.channels[c].min),
     channel("intensity_max", AsInput, Intensity, "Greatest intensity.", |o, c| o.channels[c].max),
     channel("intensity_sum", AsInput, Intensity, "Sum of the intensities.", |o, c| o.channels[c].sum),
-    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| o.channels[c].skewness),
-    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| o.channels[c].kurtosis),
+    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| {
+        o.channels[c].skewness
+    }),
+    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| {
+        o.channels[c].kurtosis
+    }),
     channel("weighted_centroid_z", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[0]),
     channel("weighted_centroid_y", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[1]),
     channel("weighted_centroid_x", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[2]),

@@ -77,9 +77,7 @@ fn octant(grid: usize) -> impl Iterator<Item = DVec3> {
 /// Moves a plane with normal `n` through a neighbourhood with unit edges and reports each
 /// configuration with the length of its interval.
 fn sweep(n: DVec3, mut report: impl FnMut(u8, f64)) {
-    let height = |c: usize| {
-        n.x * (c & 1) as f64 + n.y * ((c >> 1) & 1) as f64 + n.z * ((c >> 2) & 1) as f64
-    };
+    let height = |c: usize| n.x * (c & 1) as f64 + n.y * ((c >> 1) & 1) as f64 + n.z * ((c >> 2) & 1) as f64;
     let mut corners: [usize; 8] = std::array::from_fn(|c| c);
     corners.sort_by(|&a, &b| height(a).total_cmp(&height(b)));
     let mut config = 0u8;
@@ -199,9 +197,13 @@ mod tests {
     fn cubes_get_the_published_weights() {
         let w = weights(DMat3::IDENTITY);
         // Lindblad 2005: one corner, an edge, three in a row, a face, a tripod.
-        for (config, published) in
-            [(0b0000_0001, 0.636), (0b0000_0011, 0.669), (0b0000_0111, 0.554), (0b0000_1111, 0.927), (0b0001_0111, 0.421)]
-        {
+        for (config, published) in [
+            (0b0000_0001, 0.636),
+            (0b0000_0011, 0.669),
+            (0b0000_0111, 0.554),
+            (0b0000_1111, 0.927),
+            (0b0001_0111, 0.421),
+        ] {
             println!("{config:08b} {:.3} for {published}", w[config]);
         }
         for (config, published) in [(0b0000_0001, 0.636), (0b0000_1111, 0.927)] {

@@ -101,9 +101,7 @@ impl Measure {
         self.channels
             .iter()
             .enumerate()
-            .map(|(i, &ty)| {
-                Scale::of_type(ty).unwrap_or_else(|| Scale::of_range(ty, range(i).0, range(i).1))
-            })
+            .map(|(i, &ty)| Scale::of_type(ty).unwrap_or_else(|| Scale::of_range(ty, range(i).0, range(i).1)))
             .collect()
     }
 
@@ -111,14 +109,26 @@ impl Measure {
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub fn run(&self, pass: Pass, state: &State, out: Region, labels: Part, channels: &[Part], job: &Job) -> Result<Partial> {
+    pub fn run(
+        &self,
+        pass: Pass,
+        state: &State,
+        out: Region,
+        labels: Part,
+        channels: &[Part],
+        job: &Job,
+    ) -> Result<Partial> {
         match pass {
             Pass::Range => {
                 let ranges = channels
                     .iter()
                     .zip(&self.channels)
                     .map(|(part, &ty)| {
-                        if Scale::of_type(ty).is_some() { Ok((f64::INFINITY, f64::NEG_INFINITY)) } else { range(part, out, job) }
+                        if Scale::of_type(ty).is_some() {
+                            Ok((f64::INFINITY, f64::NEG_INFINITY))
+                        } else {
+                            range(part, out, job)
+                        }
                     })
                     .collect::<Result<_>>()?;
                 Ok(Partial::Range(ranges))

@@ -86,7 +86,8 @@ impl Operator for MeasureObjects {
                 types.push(channel.voxel);
             }
         }
-        let columns = columns::choose(call.args.words("columns"), types.len()).map_err(crate::Error::Usage)?;
+        let columns =
+            columns::choose(call.args.words("columns"), types.len()).map_err(crate::Error::Usage)?;
         let what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,

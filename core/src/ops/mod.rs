@@ -13,23 +13,23 @@ pub mod spec;
 
 mod anisotropic_diffusion;
 mod bilateral;
+pub mod components;
+pub mod distance;
 mod filter;
 mod flat_field;
 mod gaussian;
-mod mean;
-mod median;
-mod non_local_means;
-pub mod components;
 mod grid;
-pub mod distance;
 mod histogram;
-mod label;
 mod hysteresis;
 mod intensity;
+mod label;
+mod mean;
 mod measure;
+mod median;
+mod non_local_means;
 mod threshold;
-mod window;
 mod total_variation;
+mod window;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
