@@ -1,6 +1,6 @@
 //! Voxels of one Zarr array.
 
-use super::chunk::{Chain, Codecs, ShardIndex, index_length};
+use super::chunk::{Chain, Codecs, ShardIndex, index_length, zstd_content_size};
 use super::ngff::{Multiscale, Role};
 use super::node::show;
 use crate::{Error, Region, Result, Volume, Voxel, VoxelType};
@@ -124,7 +124,7 @@ impl Slicing {
 
 /// A decoded box of voxels, all axes.
 struct Decoded {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// Its first voxel in the array.
     origin: Vec<u64>,
     shape: Vec<u64>,
@@ -282,11 +282,12 @@ impl ZarrArray {
         region: Region,
         convert: impl Fn(S) -> T + Send + Sync,
     ) -> Result<Volume> {
-        let bytes = region.shape.iter().try_fold(size_of::<T>(), |a, b| a.checked_mul(*b));
-        if bytes.is_none_or(|b| b > isize::MAX as usize) {
+        let voxels = region.shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
+        // Asked for in a way that can fail, before it is asked for in a way that cannot.
+        if voxels.is_none_or(|n| Vec::<T>::new().try_reserve_exact(n).is_err()) {
             return Err(Error::Memory(format!("a region of shape {:?}", region.shape)));
         }
-        let mut out = Array3::<T>::default(region.shape);
+        let mut out = Array3::from_elem(region.shape, T::default());
         if !region.is_empty() {
             let unit = if self.codecs.chain.is_some() { &self.chunk } else { &self.grid };
             let grid = slicing.space.map(|axis| axis.map_or(1, |a| unit[a] as usize));
@@ -376,7 +377,7 @@ impl ZarrArray {
         let encoded =
             if self.codecs.inner.is_some() { self.inner_chunk(index, start)? } else { self.whole(index)? };
         let Some(encoded) = encoded else { return Ok(None) };
-        let bytes = chain.decode(&encoded, bytes, self.stored.sample())?;
+        let bytes = chain.decode(encoded, bytes, self.stored.sample())?;
         let origin = (0..axes).map(|a| start[a] / chunk[a] * chunk[a]).collect();
         Ok(Some(Decoded { bytes, origin, shape: chunk.clone(), strides: chain.strides(chunk) }))
     }
@@ -454,7 +455,7 @@ impl ZarrArray {
             let subset = ArraySubset::new_with_ranges(&ranges);
             let bytes: ArrayBytes<'static> =
                 self.array.retrieve_chunk_subset_opt(index, &subset, &options).map_err(text)?;
-            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned();
+            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
             return Ok(Some(Decoded {
                 bytes,
                 origin: start.to_vec(),
@@ -483,30 +484,10 @@ impl ZarrArray {
                 &options,
             )
             .map_err(|e| e.to_string())?;
-        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned();
+        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
         let origin = (0..axes).map(|a| start[a] / self.grid[a] * self.grid[a]).collect();
         Ok(Some(Decoded { bytes, origin, shape: self.grid.clone(), strides: c_order(&self.grid) }))
     }
-}
-
-/// The size that the first frame of a Zstandard stream promises, if it does (RFC 8878, 3.1.1.1).
-fn zstd_content_size(frame: &[u8]) -> Option<u64> {
-    let (magic, rest) = frame.split_at_checked(4)?;
-    if magic != [0x28, 0xb5, 0x2f, 0xfd] {
-        return None;
-    }
-    let descriptor = *rest.first()?;
-    let single_segment = descriptor & 0x20 != 0;
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let at = 1 + usize::from(!single_segment) + dictionary;
-    let length = match descriptor >> 6 {
-        0 if single_segment => 1,
-        0 => return None,
-        n => 1 << n,
-    };
-    let mut bytes = [0; 8];
-    bytes[..length].copy_from_slice(rest.get(at..at + length)?);
-    Some(u64::from_le_bytes(bytes) + if length == 2 { 256 } else { 0 })
 }
 
 /// Splits a view of `region` where the chunk grid does.

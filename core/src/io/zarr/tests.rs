@@ -506,3 +506,39 @@ fn groups_lead_to_their_first_image() {
     group(&root, "{\"labels\": [\".\"]}");
     assert!(open(None).is_err());
 }
+
+#[test]
+fn the_examples_of_the_specification_are_understood() {
+    let data = std::env::var_os("VOXELRY_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|a| a.join("shared/data")).find(|d| d.is_dir()),
+        |d| Some(d.into()),
+    );
+    let Some(examples) = data.map(|d| d.join("ome_zarr_models/tests/data/examples")).filter(|d| d.is_dir()) else {
+        eprintln!("skipped: the shared data are not here");
+        return;
+    };
+    for (file, axes, levels, spacing, step) in [
+        ("v04/image_label_example.json", 5, 1, None, None),
+        ("v04/multiscales_example.json", 4, 2, None, None),
+        ("v05/image_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
+        ("v05/image_no_version_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
+        ("v05/labels_image_example.json", 5, 1, None, None),
+        ("v05/image_label_example.json", 5, 3, None, None),
+    ] {
+        let text = std::fs::read_to_string(examples.join(file)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let json = json.get("attributes").unwrap_or(&json);
+        let ome = json.get("ome").unwrap_or(json).as_object().unwrap();
+        let image = ngff::multiscale(ome).unwrap();
+        assert_eq!((image.axes.len(), image.datasets.len()), (axes, levels), "{file}");
+        let mut notes = Vec::new();
+        let geometry = image.geometry(0, &mut notes);
+        assert!(notes.is_empty() && geometry.unit == Unit::Micrometre, "{file}: {notes:?}");
+        if let Some(spacing) = spacing {
+            assert_eq!(geometry.spacing(), spacing, "{file}");
+        }
+        if let Some(step) = step {
+            assert!((image.time_step().unwrap() - step).abs() < 1e-12, "{file}");
+        }
+    }
+}
