@@ -2,7 +2,7 @@
 
 use super::chunk::{Chain, Codecs, ShardIndex, index_length, zstd_content_size};
 use super::ngff::{Multiscale, Role};
-use super::node::show;
+use super::node::{place, show};
 use crate::{Error, Region, Result, Volume, Voxel, VoxelType};
 use bytemuck::AnyBitPattern;
 use half::{bf16, f16};
@@ -132,6 +132,13 @@ struct Decoded {
     strides: Vec<usize>,
 }
 
+/// Indices of shards that were read already; none for a shard that was never written.
+#[derive(Default)]
+struct KnownIndices {
+    shards: HashMap<Vec<u64>, Option<Arc<ShardIndex>>>,
+    entries: usize,
+}
+
 /// An open array.
 pub(super) struct ZarrArray {
     array: Array<dyn ReadableStorageTraits>,
@@ -144,8 +151,7 @@ pub(super) struct ZarrArray {
     stored: Stored,
     codecs: Codecs,
     store: ReadableStorage,
-    /// Indices of shards that were read already, and how many entries they have.
-    indices: Mutex<(HashMap<Vec<u64>, Option<Arc<ShardIndex>>>, usize)>,
+    indices: Mutex<KnownIndices>,
 }
 
 pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, String> {
@@ -157,7 +163,7 @@ pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Ve
 }
 
 fn bytes_of(shape: &[u64], size: usize) -> Option<u64> {
-    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| *b <= isize::MAX as u64)
+    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| isize::try_from(*b).is_ok())
 }
 
 impl ZarrArray {
@@ -169,7 +175,7 @@ impl ZarrArray {
         document: &Map<String, Value>,
         zarr_format: u8,
     ) -> Result<Self> {
-        let at = root.join(path);
+        let at = place(root, path);
         Self::check_and_open(store, &at, path, document, zarr_format)
             .map_err(|reason| Error::file(&at, reason))
     }
@@ -401,7 +407,7 @@ impl ZarrArray {
 
     fn shard_index(&self, shard: &[u64]) -> std::result::Result<Option<Arc<ShardIndex>>, String> {
         let lock = || self.indices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = lock().0.get(shard) {
+        if let Some(known) = lock().shards.get(shard) {
             return Ok(known.clone());
         }
         let key = self.array.chunk_key(shard);
@@ -423,11 +429,11 @@ impl ZarrArray {
             }
         };
         let mut cache = lock();
-        if cache.1 > MAX_INDEX_ENTRIES {
-            *cache = (HashMap::new(), 0);
+        if cache.entries > MAX_INDEX_ENTRIES {
+            *cache = KnownIndices::default();
         }
-        cache.1 += found.as_ref().map_or(1, |i| i.len());
-        cache.0.insert(shard.to_vec(), found.clone());
+        cache.entries += found.as_ref().map_or(1, |i| i.len());
+        cache.shards.insert(shard.to_vec(), found.clone());
         Ok(found)
     }
 

@@ -104,8 +104,8 @@ impl Codecs {
             order.reverse();
         }
         let big = document.get("dtype").and_then(Value::as_str).is_some_and(|t| t.starts_with('>'));
-        let chain = plain.then(|| Chain { order, swap: big != cfg!(target_endian = "big"), steps });
-        let chain = chain.filter(|_| document.get("dtype").is_some_and(|t| t.is_string()));
+        let chain = plain.then_some(Chain { order, swap: big != cfg!(target_endian = "big"), steps });
+        let chain = chain.filter(|_| document.get("dtype").is_some_and(Value::is_string));
         Ok(Self { names, inner: None, chain, index_at_start: false, index_checksum: false })
     }
 
@@ -192,7 +192,7 @@ impl Chain {
         let mut bytes = encoded;
         for (i, step) in self.steps.iter().enumerate().rev() {
             bytes = match step {
-                Step::Crc32c => checked(bytes)?,
+                Step::Crc32c => checked(&bytes)?,
                 Step::Zstd => zstd(&bytes, sizes[i])?.into(),
                 Step::Gzip => inflate(flate2::read::GzDecoder::new(&*bytes), bytes.len(), sizes[i])?.into(),
                 Step::Zlib => inflate(flate2::read::ZlibDecoder::new(&*bytes), bytes.len(), sizes[i])?.into(),
@@ -300,7 +300,7 @@ fn blosc(encoded: &[u8], expected: usize) -> Result<Vec<u8>> {
     Ok(out.into_owned())
 }
 
-fn checked(bytes: Bytes) -> Result<Bytes> {
+fn checked(bytes: &Bytes) -> Result<Bytes> {
     let length = bytes.len().checked_sub(4).ok_or("it is shorter than its checksum")?;
     verify(&bytes[..length], &bytes[length..])?;
     Ok(bytes.slice(..length))
