@@ -15,6 +15,7 @@ pub mod distance;
 mod histogram;
 mod label;
 mod threshold;
+mod watershed;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -53,6 +54,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Objects
     &label::Label,
     &distance::Distance,
+    &watershed::Watershed,
     // Measurements
 ];
 
