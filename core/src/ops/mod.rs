@@ -30,6 +30,7 @@ mod non_local_means;
 mod threshold;
 mod total_variation;
 mod window;
+mod watershed;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -112,6 +113,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Objects
     &label::Label,
     &distance::Distance,
+    &watershed::Watershed,
     // Measurements
     &measure::MeasureObjects,
 ];
