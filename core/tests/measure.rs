@@ -67,7 +67,12 @@ impl Random {
 }
 
 /// Voxels whose physical position about a random centre satisfies `inside`.
-fn shape(random: &mut Random, reach: f64, spacing: [f64; 3], inside: impl Fn(glam::DVec3) -> bool) -> Array3<u8> {
+fn shape(
+    random: &mut Random,
+    reach: f64,
+    spacing: [f64; 3],
+    inside: impl Fn(glam::DVec3) -> bool,
+) -> Array3<u8> {
     let n = spacing.map(|s| (2.0 * reach / s) as usize + 4);
     let c: [f64; 3] = std::array::from_fn(|a| n[a] as f64 / 2.0 - 0.5 + random.next() - 0.5);
     Array3::from_shape_fn(n, |(z, y, x)| {
@@ -95,7 +100,13 @@ fn surface_breadth_and_euler_of_known_bodies() {
         ("ball r 20, spacing 3 1 2", 20.0, [3.0, 1.0, 2.0], 0.01),
     ] {
         let mut errors = [(0.0, 0.0f64); 3];
-        let repeats = if r > 30.0 { 2 } else if r > 6.0 { 6 } else { 40 };
+        let repeats = if r > 30.0 {
+            2
+        } else if r > 6.0 {
+            6
+        } else {
+            40
+        };
         for _ in 0..repeats {
             let a = shape(&mut random, r, spacing, |p| p.length() <= r);
             let t = &measure(&[Some(image(a, Kind::Mask, spacing))])[0];
@@ -212,13 +223,18 @@ fn same(a: &[Table], b: &[Table], what: &str) {
 #[test]
 fn blocks_and_threads_change_nothing() {
     let mut random = Random(5);
-    for (n, labels) in [([1, 1, 1], 1), ([1, 9, 40], 9), ([23, 1, 17], 12), ([19, 22, 31], 60), ([70, 12, 9], 40)] {
+    for (n, labels) in
+        [([1, 1, 1], 1), ([1, 9, 40], 9), ([23, 1, 17], 12), ([19, 22, 31], 60), ([70, 12, 9], 40)]
+    {
         let (a, mut v) = scene(&mut random, n, labels);
         v[[0, 0, 0]] = f32::NAN;
         let u = v.mapv(|x| if x.is_nan() { 0u16 } else { ((x + 3.0) * 6000.0) as u16 });
         let spacing = [1.5, 1.0, 0.7];
-        let mut inputs =
-            vec![Some(image(a, Kind::Labels, spacing)), Some(image(v, Kind::Grey, spacing)), Some(image(u, Kind::Grey, spacing))];
+        let mut inputs = vec![
+            Some(image(a, Kind::Labels, spacing)),
+            Some(image(v, Kind::Grey, spacing)),
+            Some(image(u, Kind::Grey, spacing)),
+        ];
         inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
         let expected = whole("measure", &inputs, &[]);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
@@ -242,7 +258,10 @@ fn figures_follow_from_the_voxels_one_by_one() {
     let (a, mut v) = scene(&mut random, [14, 11, 17], 25);
     v[[3, 4, 5]] = f32::NAN;
     v[[7, 7, 7]] = f32::INFINITY;
-    let t = &measure(&[Some(image(a.clone(), Kind::Labels, [1.0; 3])), Some(image(v.clone(), Kind::Grey, [1.0; 3]))])[0];
+    let t = &measure(&[
+        Some(image(a.clone(), Kind::Labels, [1.0; 3])),
+        Some(image(v.clone(), Kind::Grey, [1.0; 3])),
+    ])[0];
     let labels = column(t, "label");
     let all: std::collections::BTreeSet<u32> = a.iter().copied().filter(|v| *v != 0).collect();
     assert_eq!(labels, all.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
@@ -268,8 +287,50 @@ fn figures_follow_from_the_voxels_one_by_one() {
             check("intensity_skewness", moment(3) / moment(2).powf(1.5));
             check("intensity_kurtosis", moment(4) / moment(2).powi(2) - 3.0);
         }
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        for (name, f) in [("p05", 0.05), ("p25", 0.25), ("median", 0.5), ("p75", 0.75), ("p95", 0.95)] {
+            let at = f * (n - 1.0);
+            let (low, t) = (at.floor(), at - at.floor());
+            let b = sorted[(low as usize + 1).min(sorted.len() - 1)];
+            check(&format!("intensity_{name}"), sorted[low as usize] * (1.0 - t) + b * t);
+        }
+        let c: [f64; 3] = ["z", "y", "x"].map(|a| column(t, &format!("centroid_{a}"))[row]);
+        let radii: Vec<f64> = voxels
+            .iter()
+            .map(|i| {
+                ((i.0 as f64 - c[0]).powi(2) + (i.1 as f64 - c[1]).powi(2) + (i.2 as f64 - c[2]).powi(2))
+                    .sqrt()
+            })
+            .collect();
+        let radius = radii.iter().sum::<f64>() / radii.len() as f64;
+        check("radius_mean", radius);
+        check(
+            "radius_sd",
+            (radii.iter().map(|r| (r - radius).powi(2)).sum::<f64>() / radii.len() as f64).sqrt(),
+        );
+        let corners: Vec<[f64; 3]> = voxels
+            .iter()
+            .flat_map(|i| {
+                (0..8).map(move |k| {
+                    [(i.0 + (k & 1)) as f64, (i.1 + (k >> 1 & 1)) as f64, (i.2 + (k >> 2)) as f64]
+                })
+            })
+            .collect();
+        let mut feret = 0.0f64;
+        for p in &corners {
+            for q in &corners {
+                feret = feret.max((0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>());
+            }
+        }
+        check("feret_max", feret.sqrt());
+        assert!(column(t, "feret_min")[row] >= 1.0 && column(t, "feret_min")[row] <= feret.sqrt());
+        let fill = column(t, "bbox_fill")[row];
+        let solidity = column(t, "solidity")[row];
+        assert!(solidity <= 1.0 + 1e-12 && solidity >= fill - 1e-12, "{solidity} {fill}");
         if mean > 0.1 {
-            let x: f64 = voxels.iter().filter(|&&i| v[i].is_finite()).map(|&i| f64::from(v[i]) * i.2 as f64).sum();
+            let x: f64 =
+                voxels.iter().filter(|&&i| v[i].is_finite()).map(|&i| f64::from(v[i]) * i.2 as f64).sum();
             check("weighted_centroid_x", x / (mean * n));
         }
     }
@@ -289,4 +350,114 @@ fn contacts_count_faces_and_areas() {
     let area = column(contacts, "contact_area")[0];
     assert!((area / 256.0 - 1.0).abs() < 0.15, "{area}");
     assert_eq!(column(&tables[0], "neighbours"), [1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn objects_are_filtered_by_what_they_measure() {
+    let mut random = Random(31);
+    let n = [17, 20, 23];
+    let (a, v) = scene(&mut random, n, 40);
+    let inputs = [Some(image(a.clone(), Kind::Labels, [1.0; 3])), Some(image(v, Kind::Grey, [1.0; 3]))];
+    let t = &measure(&inputs)[0];
+    for (condition, remove) in
+        [("voxel_count > 20 and sphericity < 0.8", false), ("touches_border or intensity_median > 2", true)]
+    {
+        let given = [("condition", Value::Text(condition.into())), ("remove", Value::Bool(remove))];
+        let prepared = || prepare("filter-objects", &inputs, &given);
+        let volumes = inputs.iter().map(|i| i.as_ref().map(|(v, _)| v.clone())).collect();
+        let found = prepared().kernel.whole(volumes, &Job::silent()).unwrap().into_volume();
+        let labels = column(t, "label");
+        let holds: Vec<bool> = (0..labels.len())
+            .map(|r| {
+                let c = |name: &str| column(t, name)[r];
+                if remove {
+                    !(c("touches_border") != 0.0 || c("intensity_median") > 2.0)
+                } else {
+                    c("voxel_count") > 20.0 && c("sphericity") < 0.8
+                }
+            })
+            .collect();
+        let kept = |l: u32| labels.iter().position(|m| *m == f64::from(l)).is_some_and(|r| holds[r]);
+        assert!(holds.contains(&true) && holds.contains(&false));
+        assert_eq!(found, Volume::from(a.mapv(|l| if kept(l) { l } else { 0 })));
+        let owned: Vec<Option<Image>> = inputs.to_vec();
+        let blocked =
+            voxelry_core::blocks::run_prepared(prepared(), &owned, [5, 9, 11], &Job::silent()).unwrap();
+        assert_eq!(blocked.into_volume(), found);
+    }
+}
+
+#[test]
+fn slices_and_histograms_do_not_depend_on_blocks() {
+    let mut random = Random(41);
+    let (_, mut v) = scene(&mut random, [9, 12, 15], 3);
+    v[[4, 4, 4]] = f32::NAN;
+    for kind in [
+        Volume::from(v.clone()),
+        Volume::from(v.mapv(|x| if x.is_nan() { 0i16 } else { (x * 100.0) as i16 })),
+    ] {
+        let input = [Some(image(kind, Kind::Grey, [1.0; 3]))];
+        for axis in ["z", "y", "x"] {
+            let given = [("axis", Value::Text(axis.into())), ("threshold", Value::Float(1.0))];
+            let expected = whole("slice-stats", &input, &given);
+            let run = prepare("slice-stats", &input, &given);
+            let Output::Tables(found) =
+                voxelry_core::blocks::run_prepared(run, &input, [2, 5, 4], &Job::silent()).unwrap()
+            else {
+                panic!()
+            };
+            same(&expected, &found, axis);
+        }
+        let expected = whole("histogram", &input, &[("bins", Value::Int(10))]);
+        let run = prepare("histogram", &input, &[("bins", Value::Int(10))]);
+        let Output::Tables(found) =
+            voxelry_core::blocks::run_prepared(run, &input, [2, 5, 4], &Job::silent()).unwrap()
+        else {
+            panic!()
+        };
+        same(&expected, &found, "histogram");
+        let total: f64 = column(&found[0], "count").iter().sum();
+        assert!(total >= (9 * 12 * 15 - 1) as f64);
+    }
+    let t = &whole("slice-stats", &[Some(image(v.clone(), Kind::Grey, [1.0; 3]))], &[])[0];
+    let slice = v.index_axis(ndarray::Axis(0), 4);
+    let values: Vec<f64> = slice.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
+    assert!((column(t, "mean")[4] - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-12);
+    assert_eq!(column(t, "missing")[4], 1.0);
+}
+
+#[test]
+fn a_wrong_column_is_an_error_with_the_right_one() {
+    let op = ops::find("measure").unwrap();
+    let given = BTreeMap::from([("columns", Value::Words(vec!["volum".into()]))]);
+    let args = Args::complete(op.spec(), given).unwrap();
+    let (_, grid) = image(Array3::<u32>::zeros([1; 3]), Kind::Labels, [1.0; 3]);
+    let mut inputs = vec![Some(grid)];
+    inputs.resize(op.spec().inputs.len(), None);
+    let e = op.prepare(&Call { op: "measure", args: &args, inputs: &inputs }).err().unwrap();
+    assert!(e.to_string().contains("did you mean \"volume\"?"), "{e}");
+}
+
+#[test]
+fn an_empty_image_has_empty_tables() {
+    let tables = measure(&[Some(image(Array3::<u32>::zeros([5, 1, 3]), Kind::Labels, [1.0; 3]))]);
+    assert_eq!((tables[0].rows(), tables[1].rows(), tables[2].rows()), (0, 0, 1));
+    assert_eq!(one(&tables[2], "volume_fraction"), 0.0);
+}
+
+#[test]
+fn plates_rods_and_balls_have_their_structure_model_index() {
+    let n = 64;
+    let at = |i: usize| i as f64 - 31.3;
+    let ball = Array3::from_shape_fn([n; 3], |(z, y, x)| {
+        u8::from(at(z).powi(2) + at(y).powi(2) + at(x).powi(2) <= 625.0)
+    });
+    let rod = Array3::from_shape_fn([n; 3], |(_, y, x)| u8::from(at(y).powi(2) + at(x).powi(2) <= 144.0));
+    let plate = Array3::from_shape_fn([n; 3], |(z, _, _)| u8::from(at(z).abs() < 6.0));
+    for (name, a, truth) in [("ball", ball, 4.0), ("rod", rod, 3.0), ("plate", plate, 0.0)] {
+        let t = &measure(&[Some(image(a, Kind::Mask, [1.0; 3]))])[2];
+        let smi = one(t, "structure_model_index");
+        println!("{name}: SMI {smi:.3} for {truth}, connectivity {}", one(t, "connectivity"));
+        assert!((smi - truth).abs() < 0.25, "{name}: {smi}");
+    }
 }

@@ -58,6 +58,12 @@ pub enum Needs {
     Cells,
     /// Pairs of touching objects.
     Contacts,
+    /// The centroids of all objects.
+    Nearest,
+    /// Distances of voxels from the centroid.
+    Radius,
+    /// The convex hull.
+    Hull,
     /// The distribution of intensities.
     Percentiles,
 }
@@ -112,11 +118,23 @@ impl Column {
     }
 }
 
-const fn int(name: &'static str, unit: UnitRule, needs: Needs, doc: &'static str, f: fn(&Object) -> i64) -> Column {
+const fn int(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> i64,
+) -> Column {
     Column { name, unit, needs, doc, value: Value::Int(f) }
 }
 
-const fn real(name: &'static str, unit: UnitRule, needs: Needs, doc: &'static str, f: fn(&Object) -> f64) -> Column {
+const fn real(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> f64,
+) -> Column {
     Column { name, unit, needs, doc, value: Value::Real(f) }
 }
 
@@ -130,7 +148,7 @@ const fn channel(
     Column { name, unit, needs, doc, value: Value::Channel(f) }
 }
 
-use Needs::{Cells, Contacts, Intensity, Percentiles, Voxels};
+use Needs::{Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Voxels};
 use UnitRule::{Degree, Index, Intensity as AsInput, Length, None as Nothing, One};
 
 const AXIS: &str = "Unit vector of a principal axis in world coordinates (eigenvectors of the covariance of voxel centres, greatest variance first); its largest component is positive.";
@@ -139,8 +157,14 @@ const SEMI: &str = "Semi-axis √(5λ) of the solid ellipsoid with the same seco
 const SD: &str = "Standard deviation √λ of voxel centres along a principal axis, greatest first.";
 const CENTROID: &str = "Mean voxel index.";
 const WORLD: &str = "Mean position of the voxels in world coordinates.";
-const WEIGHTED: &str = "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
-const WEIGHTED_SD: &str = "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const WEIGHTED: &str =
+    "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
+const WEIGHTED_SD: &str =
+    "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
+const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
+const FERET_MIN: &str = "Least distance of two parallel planes around it, over the directions of all faces of the convex hull (left out for hulls of many thousand corners) and 145 more spread evenly.";
+const FERET_MIN_AXIS: &str = "Unit normal of those planes, in world coordinates.";
 const PERCENTILE: &str = "Exact percentile of the finite intensities, linear between order statistics.";
 
 /// All columns, in the order of the table.
@@ -174,9 +198,13 @@ pub static COLUMNS: &[Column] = &[
     real("centroid_world_x", Length(1), Voxels, WORLD, |o| o.world().x),
     real("centroid_world_y", Length(1), Voxels, WORLD, |o| o.world().y),
     real("centroid_world_z", Length(1), Voxels, WORLD, |o| o.world().z),
-    real("equivalent_diameter", Length(1), Voxels, "Diameter (6V/π)^⅓ of the ball of the same volume.", |o| {
-        (6.0 * o.volume() / PI).cbrt()
-    }),
+    real(
+        "equivalent_diameter",
+        Length(1),
+        Voxels,
+        "Diameter (6V/π)^⅓ of the ball of the same volume.",
+        |o| (6.0 * o.volume() / PI).cbrt(),
+    ),
     real("sd_1", Length(1), Voxels, SD, |o| o.sd()[0]),
     real("sd_2", Length(1), Voxels, SD, |o| o.sd()[1]),
     real("sd_3", Length(1), Voxels, SD, |o| o.sd()[2]),
@@ -198,8 +226,12 @@ pub static COLUMNS: &[Column] = &[
     real("ellipsoid_semi_axis_1", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[0]).sqrt()),
     real("ellipsoid_semi_axis_2", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[1]).sqrt()),
     real("ellipsoid_semi_axis_3", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[2]).sqrt()),
-    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| ratio(o.sd()[1], o.sd()[0])),
-    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| ratio(o.sd()[2], o.sd()[1])),
+    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| {
+        ratio(o.sd()[1], o.sd()[0])
+    }),
+    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| {
+        ratio(o.sd()[2], o.sd()[1])
+    }),
     real(
         "fractional_anisotropy",
         One,
@@ -215,10 +247,16 @@ pub static COLUMNS: &[Column] = &[
     real("anisotropy", One, Voxels, "(s₁ − s₃)/s₁ with s = √λ (Mader 2013).", |o| {
         ratio(o.sd()[0] - o.sd()[2], o.sd()[0])
     }),
-    real("oblateness", One, Voxels, "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).", |o| {
-        let [a, b, c] = o.sd();
-        2.0 * ratio(a - b, a - c) - 1.0
-    }),
+    real(
+        "oblateness",
+        One,
+        Voxels,
+        "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).",
+        |o| {
+            let [a, b, c] = o.sd();
+            2.0 * ratio(a - b, a - c) - 1.0
+        },
+    ),
     real(
         "surface_area",
         Length(2),
@@ -260,7 +298,9 @@ pub static COLUMNS: &[Column] = &[
     real("compactness", One, Cells, "36πV²/S³; MorphoLibJ calls this sphericity.", |o| {
         36.0 * PI * o.volume().powi(2) / o.surface().powi(3)
     }),
-    int("neighbours", One, Contacts, "Other labels that share a voxel face with it.", |o| o.neighbours as i64),
+    int("neighbours", One, Contacts, "Other labels that share a voxel face with it.", |o| {
+        o.neighbours as i64
+    }),
     real(
         "contact_area_total",
         Length(2),
@@ -271,16 +311,59 @@ pub static COLUMNS: &[Column] = &[
     real("free_surface_area", Length(2), Contacts, "Surface area that does not touch another label.", |o| {
         (o.surface() - o.contact_area).max(0.0)
     }),
-    channel("intensity_missing", One, Intensity, "Voxels whose intensity is NaN or infinite; no other column counts them.", |o, c| {
-        o.channels[c].missing as f64
+    int(
+        "nearest_label",
+        Nothing,
+        Nearest,
+        "The label whose centroid is nearest; the lesser of two equally near; 0 if there is no other.",
+        |o| o.extras.nearest().0 as i64,
+    ),
+    real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |o| {
+        o.extras.nearest().1
     }),
-    channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| o.channels[c].mean),
-    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| o.channels[c].sd),
+    real("radius_mean", Length(1), Radius, "Mean distance of the voxel centres from the centroid.", |o| {
+        o.extras.radius()
+    }),
+    real("radius_sd", Length(1), Radius, "Standard deviation of that distance.", |o| {
+        let mean = o.extras.radius();
+        (o.variances.iter().sum::<f64>() - mean * mean).max(0.0).sqrt()
+    }),
+    real("feret_max", Length(1), Hull, FERET_MAX, |o| o.extras.hull().feret.max),
+    real("feret_max_axis_x", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.x),
+    real("feret_max_axis_y", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.y),
+    real("feret_max_axis_z", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.z),
+    real("feret_min", Length(1), Hull, FERET_MIN, |o| o.extras.hull().feret.min),
+    real("feret_min_axis_x", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.x),
+    real("feret_min_axis_y", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.y),
+    real("feret_min_axis_z", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.z),
+    real("convex_volume", Length(3), Hull, "Volume of the convex hull of the voxels' corners.", |o| {
+        o.extras.hull().voxels * o.frame.geometry.voxel_volume()
+    }),
+    real("solidity", One, Hull, "Volume ÷ volume of the convex hull.", |o| {
+        o.voxels.count as f64 / o.extras.hull().voxels
+    }),
+    channel(
+        "intensity_missing",
+        One,
+        Intensity,
+        "Voxels whose intensity is NaN or infinite; no other column counts them.",
+        |o, c| o.channels[c].missing as f64,
+    ),
+    channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| {
+        o.channels[c].mean
+    }),
+    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| {
+        o.channels[c].sd
+    }),
     channel("intensity_min", AsInput, Intensity, "Least intensity.", |o, c| o.channels[c].min),
     channel("intensity_max", AsInput, Intensity, "Greatest intensity.", |o, c| o.channels[c].max),
     channel("intensity_sum", AsInput, Intensity, "Sum of the intensities.", |o, c| o.channels[c].sum),
-    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| o.channels[c].skewness),
-    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| o.channels[c].kurtosis),
+    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| {
+        o.channels[c].skewness
+    }),
+    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| {
+        o.channels[c].kurtosis
+    }),
     channel("weighted_centroid_z", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[0]),
     channel("weighted_centroid_y", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[1]),
     channel("weighted_centroid_x", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[2]),

@@ -103,7 +103,9 @@ impl Table {
                     let crossed: f64 = (0..13)
                         .map(|i| {
                             let cut = pairs(i)
-                                .filter(|&p| (config as u8 & p).count_ones() == 1 && (out & p).count_ones() == 1)
+                                .filter(|&p| {
+                                    (config as u8 & p).count_ones() == 1 && (out & p).count_ones() == 1
+                                })
                                 .count();
                             area[i] * cut as f64 / f64::from(sharing(i))
                         })
@@ -207,7 +209,8 @@ impl Planes {
         let volume = world.determinant().abs();
         let mut families: Vec<(DVec3, Vec<(u8, Vec<u8>)>, f64, f64)> = Vec::with_capacity(13);
         // Planes of the axes: both faces of a neighbourhood, each shared by two neighbourhoods.
-        for (axis, masks) in [(2, [FACES[0], FACES[1]]), (1, [FACES[2], FACES[3]]), (0, [FACES[4], FACES[5]])] {
+        for (axis, masks) in [(2, [FACES[0], FACES[1]]), (1, [FACES[2], FACES[3]]), (0, [FACES[4], FACES[5]])]
+        {
             let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
             let normal = world.col(u).cross(world.col(v));
             let polygons = masks.map(|m| (m, rectangle_sides(m))).to_vec();
@@ -224,8 +227,10 @@ impl Planes {
                 };
                 let mask = (0..8).filter(|&c| inside(c)).fold(0u8, |m, c| m | 1 << c);
                 let near = (0..8).filter(|&c| inside(c) && (c >> axis) & 1 == 0).fold(0u8, |m, c| m | 1 << c);
-                let along: Vec<u8> =
-                    (0..8).filter(|&c| near & (1 << c) != 0).map(|c| 1u8 << c | 1u8 << (c | 1 << axis)).collect();
+                let along: Vec<u8> = (0..8)
+                    .filter(|&c| near & (1 << c) != 0)
+                    .map(|c| 1u8 << c | 1u8 << (c | 1 << axis))
+                    .collect();
                 let sides = vec![near, mask & !near, along[0], along[1]];
                 families.push((normal, vec![(mask, sides)], 4.0, 1.0));
             }
@@ -240,9 +245,8 @@ impl Planes {
                     (a | b | c, vec![a | b, b | c, c | a])
                 })
                 .collect();
-            let at = |c: usize| {
-                world * DVec3::new((c & 1) as f64, ((c >> 1) & 1) as f64, ((c >> 2) & 1) as f64)
-            };
+            let at =
+                |c: usize| world * DVec3::new((c & 1) as f64, ((c >> 1) & 1) as f64, ((c >> 2) & 1) as f64);
             let (a, b, c) = (at(corner ^ 1), at(corner ^ 2), at(corner ^ 4));
             families.push(((b - a).cross(c - a), polygons, 6.0, 1.0));
         }
@@ -351,7 +355,13 @@ mod tests {
         // Lehmann and Legland 2012, table of 3D weights, each for both ends of an axis.
         let published = [0.045_777_891_204_76, 0.036_980_627_876_08, 0.035_195_639_782_32].map(|w| 2.0 * w);
         for (i, share) in shares.iter().enumerate() {
-            let expected = published[if i < 3 { 0 } else if i < 9 { 1 } else { 2 }];
+            let expected = published[if i < 3 {
+                0
+            } else if i < 9 {
+                1
+            } else {
+                2
+            }];
             assert!((share - expected).abs() < 1e-10, "{i}: {share} for {expected}");
         }
     }
@@ -374,7 +384,9 @@ mod tests {
         let breadth = sum(|w| w.breadth) as f64 * table.length_unit;
         let shares = direction_weights(&DIRECTIONS.map(|d| step(DMat3::IDENTITY, d)));
         let expected: f64 = (0..13)
-            .map(|i| shares[i] / f64::from(DIRECTIONS[i].iter().map(|v| i32::from(v * v)).sum::<i32>()).sqrt())
+            .map(|i| {
+                shares[i] / f64::from(DIRECTIONS[i].iter().map(|v| i32::from(v * v)).sum::<i32>()).sqrt()
+            })
             .sum();
         assert!((breadth - expected).abs() < 1e-6, "{breadth} for {expected}");
     }

@@ -114,7 +114,9 @@ mod tests {
         for (n, &key) in keys.iter().enumerate() {
             assert_eq!(index.number(key), n);
         }
-        assert!(keys.iter().enumerate().all(|(n, &key)| index.number(key) == n && index.find(key) == Some(n)));
+        assert!(
+            keys.iter().enumerate().all(|(n, &key)| index.number(key) == n && index.find(key) == Some(n))
+        );
         assert_eq!(index.find(7), None);
         assert_eq!(Index::default().find(7), None);
     }

@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn scales_keep_thirty_bits_and_integers_exact() {
-        for (low, high) in [(0.0, 1.0), (-3.5, 1e30), (1e-30, 2e-30), (5.0, 5.0), (1.0, -1.0), (-f64::MAX, f64::MAX)] {
+        for (low, high) in
+            [(0.0, 1.0), (-3.5, 1e30), (1e-30, 2e-30), (5.0, 5.0), (1.0, -1.0), (-f64::MAX, f64::MAX)]
+        {
             let s = Scale::of_range(VoxelType::F64, low, high);
             if low <= high {
                 for v in [low, high] {

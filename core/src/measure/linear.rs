@@ -98,7 +98,13 @@ mod tests {
         for k in 0..3 {
             assert!((values[k] - [9.0, 4.0, 1.0][k]).abs() < 1e-12);
             assert!(vectors[k].dot(r.col(k)).abs() > 1.0 - 1e-12);
-            assert!(vectors[k].to_array().iter().copied().fold(0.0, |m: f64, c| if c.abs() > m.abs() { c } else { m }) > 0.0);
+            assert!(
+                vectors[k].to_array().iter().copied().fold(0.0, |m: f64, c| if c.abs() > m.abs() {
+                    c
+                } else {
+                    m
+                }) > 0.0
+            );
         }
         assert_eq!(axes(DMat3::ZERO).0, [0.0; 3]);
     }

@@ -77,7 +77,13 @@ pub struct Channel {
 
 impl<'a> Object<'a> {
     /// The object of row `row`.
-    pub fn new(frame: &'a Frame, objects: &'a Objects, row: usize, contacts: (u64, f64), extras: Extras<'a>) -> Self {
+    pub fn new(
+        frame: &'a Frame,
+        objects: &'a Objects,
+        row: usize,
+        contacts: (u64, f64),
+        extras: Extras<'a>,
+    ) -> Self {
         let voxels = &objects.voxels[row];
         let (centroid, covariance) = unweighted(voxels);
         let (variances, axes) = axes(in_world(frame, covariance));

@@ -42,8 +42,12 @@ pub fn objects_table(frame: &Frame, objects: &Objects, extras: &ExtraColumns, ch
     let mut builder = Builder::default();
     for (i, choice) in chosen.iter().enumerate() {
         let values = match choice.column.value {
-            Value::Int(_) => Values::Int(gathered(&blocks, i, |v| if let Values::Int(v) = v { v } else { &[] })),
-            Value::Flag(_) => Values::Flag(gathered(&blocks, i, |v| if let Values::Flag(v) = v { v } else { &[] })),
+            Value::Int(_) => {
+                Values::Int(gathered(&blocks, i, |v| if let Values::Int(v) = v { v } else { &[] }))
+            }
+            Value::Flag(_) => {
+                Values::Flag(gathered(&blocks, i, |v| if let Values::Flag(v) = v { v } else { &[] }))
+            }
             _ => Values::Real(gathered(&blocks, i, |v| if let Values::Real(v) = v { v } else { &[] })),
         };
         let unit = choice.column.unit.text(frame.geometry.unit);
@@ -92,7 +96,12 @@ pub fn contacts_table(frame: &Frame, objects: &Objects) -> Table {
     builder
         .column("label_a", "", "The lesser label.", Values::Int(label(32)))
         .column("label_b", "", "The greater label.", Values::Int(label(0)))
-        .column("contact_area", &unit, "Area of the interface, Crofton with 13 directions.", Values::Real(area))
+        .column(
+            "contact_area",
+            &unit,
+            "Area of the interface, Crofton with 13 directions.",
+            Values::Real(area),
+        )
         .column(
             "face_count",
             "1",

@@ -52,8 +52,12 @@ mod tests {
     fn units_survive_and_bytes_are_the_same() {
         let make = |n: i64| {
             let mut b = Builder::default();
-            b.column("label", "", "", Values::Int((0..n).collect()))
-                .column("volume", "µm³", "Size.", Values::Real((0..n).map(|v| v as f64 / 3.0).collect()));
+            b.column("label", "", "", Values::Int((0..n).collect())).column(
+                "volume",
+                "µm³",
+                "Size.",
+                Values::Real((0..n).map(|v| v as f64 / 3.0).collect()),
+            );
             b.finish("objects")
         };
         let table = concat(&[("a".into(), &make(3)), ("b".into(), &make(2))]).unwrap();

@@ -31,7 +31,7 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// Offset of an image position in the voxels' memory order.
     #[inline(always)]
-    fn offset(&self, [z, y, x]: [usize; 3]) -> usize {
+    pub fn offset(&self, [z, y, x]: [usize; 3]) -> usize {
         let [_, h, w] = self.region.shape;
         let [oz, oy, ox] = self.region.start;
         ((z - oz) * h + (y - oy)) * w + (x - ox)
@@ -134,13 +134,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// Labels of another type, as `u32`.
-    fn run_any<T: Voxel>(&mut self, a: &ndarray::Array3<T>, labels: Part, channels: &[Part], job: &Job) -> Result<()> {
+    fn run_any<T: Voxel>(
+        &mut self,
+        a: &ndarray::Array3<T>,
+        labels: Part,
+        channels: &[Part],
+        job: &Job,
+    ) -> Result<()> {
         let cast = Volume::from(a.mapv(|v| u32::from_f64(v.to_f64())));
         self.run::<u32>(Part { volume: &cast, region: labels.region }, channels, job)
     }
 
     fn run<L: Label>(&mut self, labels: Part, channels: &[Part], job: &Job) -> Result<()> {
-        let ids = L::of(labels.volume).expect("the type was matched").as_slice().expect("volumes are in C order");
+        let ids =
+            L::of(labels.volume).expect("the type was matched").as_slice().expect("volumes are in C order");
         let [oz, oy, ox] = self.slab.start;
         let [d, h, w] = self.slab.shape;
         let halo = self.plan.table.is_some();
@@ -242,7 +249,13 @@ impl<'a> Scanner<'a> {
             with_volume!(part.volume, |a| {
                 let row = &a.as_slice().expect("volumes are in C order")[from..];
                 for &(x, length, object) in &self.runs {
-                    intensity::add_run(&mut sums[object], &row[x..x + length], scale, [lz, ly, x], self.slab.start);
+                    intensity::add_run(
+                        &mut sums[object],
+                        &row[x..x + length],
+                        scale,
+                        [lz, ly, x],
+                        self.slab.start,
+                    );
                 }
             });
         }
@@ -256,7 +269,16 @@ impl<'a> Scanner<'a> {
         let rows = h + usize::from(oy + h == self.plan.image[1]);
         let columns = w + usize::from(ox + w == self.plan.image[2]);
         for y in 0..rows {
-            let sides = [side, if y + oy == 0 { 1 } else if y == h { 2 } else { 0 }];
+            let sides = [
+                side,
+                if y + oy == 0 {
+                    1
+                } else if y == h {
+                    2
+                } else {
+                    0
+                },
+            ];
             self.cell_row(y, columns, sides);
         }
     }
@@ -285,12 +307,24 @@ impl<'a> Scanner<'a> {
                 let x = k * 8 + bits.trailing_zeros() as usize / 8;
                 bits &= bits - 1;
                 let v = [
-                    rows[0][x], rows[0][x + 1], rows[1][x], rows[1][x + 1],
-                    rows[2][x], rows[2][x + 1], rows[3][x], rows[3][x + 1],
+                    rows[0][x],
+                    rows[0][x + 1],
+                    rows[1][x],
+                    rows[1][x + 1],
+                    rows[2][x],
+                    rows[2][x + 1],
+                    rows[3][x],
+                    rows[3][x + 1],
                 ];
                 let mut left = !equal(&v, 0);
                 union.all.add(&table[usize::from(left)]);
-                let side = if x == first { 1 } else if x == last { 2 } else { 0 };
+                let side = if x == first {
+                    1
+                } else if x == last {
+                    2
+                } else {
+                    0
+                };
                 let sides = outside_index([sides[0], sides[1], side]);
                 if sides == 0 {
                     union.inner.add(&table[usize::from(left)]);

@@ -31,7 +31,13 @@ pub struct Builder {
 
 impl Builder {
     /// Adds a column.
-    pub fn column(&mut self, name: impl Into<String>, unit: &str, description: &str, values: Values) -> &mut Self {
+    pub fn column(
+        &mut self,
+        name: impl Into<String>,
+        unit: &str,
+        description: &str,
+        values: Values,
+    ) -> &mut Self {
         let (ty, array): (DataType, ArrayRef) = match values {
             Values::Int(v) => (DataType::Int64, Arc::new(Int64Array::from(v))),
             Values::Real(v) => (DataType::Float64, Arc::new(Float64Array::from(v))),
@@ -53,7 +59,8 @@ impl Builder {
     /// If the columns differ in length, which is a defect in the caller.
     pub fn finish(self, name: &str) -> Table {
         let schema = Arc::new(Schema::new(self.fields));
-        let batch = RecordBatch::try_new(schema, self.arrays).expect("columns of one length and their own types");
+        let batch =
+            RecordBatch::try_new(schema, self.arrays).expect("columns of one length and their own types");
         Table { name: name.to_owned(), batch }
     }
 }
@@ -103,13 +110,16 @@ pub fn concat(samples: &[(String, &Table)]) -> Result<Table> {
         .filter(|f| samples.iter().all(|(_, t)| t.batch.schema_ref().field_with_name(f.name()).is_ok()))
         .map(|f| f.as_ref().clone())
         .collect();
-    let mut fields = vec![Field::new("sample", DataType::Utf8, false)
-        .with_metadata(HashMap::from([("description".to_owned(), "The sample's name.".to_owned())]))];
+    let mut fields = vec![
+        Field::new("sample", DataType::Utf8, false)
+            .with_metadata(HashMap::from([("description".to_owned(), "The sample's name.".to_owned())])),
+    ];
     fields.extend(common.iter().cloned());
     let schema = Arc::new(Schema::new(fields));
     let mut batches = Vec::with_capacity(samples.len());
     for (sample, table) in samples {
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec![sample.as_str(); table.rows()]))];
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(vec![sample.as_str(); table.rows()]))];
         for field in &common {
             let at = table.batch.schema_ref().index_of(field.name()).expect("common to all");
             let other = table.batch.schema_ref().field(at);

@@ -10,7 +10,9 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+mod filter_objects;
 mod measure;
+mod slice_stats;
 mod threshold;
 
 pub use args::{Args, Length, Value};
@@ -42,8 +44,11 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &threshold::Threshold,
     // Morphology
     // Objects
+    &filter_objects::FilterObjects,
     // Measurements
     &measure::MeasureObjects,
+    &slice_stats::SliceStats,
+    &slice_stats::Histogram,
 ];
 
 /// The operator with this id.
