@@ -461,3 +461,105 @@ fn plates_rods_and_balls_have_their_structure_model_index() {
         assert!((smi - truth).abs() < 0.25, "{name}: {smi}");
     }
 }
+
+#[test]
+fn columns_agree_with_the_peers() {
+    let shape = [26usize, 24, 30];
+    let seeds: Vec<[i64; 3]> = (0..14i64)
+        .map(|k| [(7 * k * k + 3) % 26, (11 * k + 5) % 24, (13 * k * k + 7 * k + 2) % 30])
+        .collect();
+    let labels = Array3::from_shape_fn(shape, |(z, y, x)| {
+        let p = [z as i64, y as i64, x as i64];
+        let squared = |s: &[i64; 3]| (0..3).map(|a| (p[a] - s[a]).pow(2)).sum::<i64>();
+        let nearest = (0..14).min_by_key(|&k| (squared(&seeds[k]), k)).unwrap();
+        let outside = squared(&[13, 12, 15]) > 150 || (z * 31 + y * 17 + x * 7) % 23 == 0;
+        if outside { 0 } else { nearest as u32 * 3 + 2 }
+    });
+    let grey = Array3::from_shape_fn(shape, |(z, y, x)| {
+        ((z * 73 + y * 179 + x * 283) % 251) as f32 / 7.0 + x as f32
+    });
+    let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/measure.csv"));
+    let golden = voxelry_core::measure::csv::read(&golden.unwrap(), "golden").unwrap();
+    let table = |spacing: [f64; 3]| {
+        let inputs = [Some(image(labels.clone(), Kind::Labels, spacing)), Some(image(grey.clone(), Kind::Grey, spacing))];
+        measure(&inputs).swap_remove(0)
+    };
+    let (spaced, isotropic) = (table([2.0, 1.0, 0.5]), table([1.0; 3]));
+    for field in golden.batch.schema().fields() {
+        let name = field.name().as_str();
+        let found = match name {
+            "surface_area_isotropic" => column(&isotropic, "surface_area"),
+            "face_contacts" => {
+                let tables = measure(&[Some(image(labels.clone(), Kind::Labels, [1.0; 3]))]);
+                let c = &tables[1];
+                column(&isotropic, "label")
+                    .iter()
+                    .map(|l| {
+                        let rows = column(c, "label_a").into_iter().zip(column(c, "label_b")).zip(column(c, "face_count"));
+                        rows.filter(|((a, b), _)| a == l || b == l).map(|(_, n)| n).sum()
+                    })
+                    .collect()
+            }
+            name => column(&spaced, name),
+        };
+        for (row, (found, expected)) in found.into_iter().zip(column(&golden, name)).enumerate() {
+            // Intensities of the peers are summed in f32.
+            let close = (found - expected).abs() <= 2e-5 * expected.abs().max(1e-3);
+            assert!(close, "{name} of row {row}: {found} for {expected}");
+        }
+    }
+}
+
+/// A folder of real images, if it is there.
+fn data(path: &str) -> Option<std::path::PathBuf> {
+    let base = std::env::var_os("VOXELRY_DATA").map(std::path::PathBuf::from).or_else(|| {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        here.ancestors().map(|a| a.join("shared/data")).find(|p| p.is_dir())
+    });
+    let found = base.map(|b| b.join(path)).filter(|p| p.exists());
+    if found.is_none() {
+        println!("skipped: there is no {path}");
+    }
+    found
+}
+
+fn tiff_mask(path: &std::path::Path) -> Array3<u8> {
+    let mut decoder = tiff::decoder::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
+    let (mut planes, mut voxels) = (0, Vec::new());
+    let (w, h) = decoder.dimensions().unwrap();
+    loop {
+        match decoder.read_image().unwrap() {
+            tiff::decoder::DecodingResult::U8(v) => voxels.extend(v.into_iter().map(|v| u8::from(v != 0))),
+            other => panic!("{other:?}"),
+        }
+        planes += 1;
+        if !decoder.more_images() {
+            break;
+        }
+        decoder.next_image().unwrap();
+    }
+    Array3::from_shape_vec((planes, h as usize, w as usize), voxels).unwrap()
+}
+
+#[test]
+fn ellipsoids_of_known_axes_and_directions() {
+    // Semi-axes, azimuth θ and elevation φ stand in the names: A30_B20_C10_T30_P30.
+    for (name, axes) in [
+        ("ellipsoid_A30_B20_C10_T00_P00.tif", [30.0, 20.0, 10.0]),
+        ("ellipsoid_A30_B20_C10_T30_P30.tif", [30.0, 20.0, 10.0]),
+        ("ellipsoid_A45_B35_C25_T30_P20_R10.tif", [45.0, 35.0, 25.0]),
+    ] {
+        let Some(path) = data(&format!("morpholibj/src/test/resources/files/{name}")) else { return };
+        let t = &measure(&[Some(image(tiff_mask(&path), Kind::Mask, [1.0; 3]))])[0];
+        let found: Vec<f64> = (1..4).map(|k| one(t, &format!("ellipsoid_semi_axis_{k}"))).collect();
+        println!(
+            "{name}: {found:.3?}, azimuth {:.2}, elevation {:.2}, touches border {}",
+            one(t, "azimuth"),
+            one(t, "elevation"),
+            one(t, "touches_border")
+        );
+        for k in 0..3 {
+            assert!((found[k] / axes[k] - 1.0).abs() < 0.02, "{name}: {found:?}");
+        }
+    }
+}
