@@ -27,6 +27,9 @@ mod mean;
 mod measure;
 mod median;
 mod non_local_means;
+mod filter_objects;
+mod measure;
+mod slice_stats;
 mod threshold;
 mod total_variation;
 mod window;
@@ -114,8 +117,11 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &label::Label,
     &distance::Distance,
     &watershed::Watershed,
+    &filter_objects::FilterObjects,
     // Measurements
     &measure::MeasureObjects,
+    &slice_stats::SliceStats,
+    &slice_stats::Histogram,
 ];
 
 /// The operator with this id.
