@@ -13,15 +13,15 @@ pub mod spec;
 
 mod anisotropic_diffusion;
 mod bilateral;
+pub mod components;
 mod filter;
 mod flat_field;
 mod gaussian;
+mod histogram;
+mod label;
 mod mean;
 mod median;
 mod non_local_means;
-pub mod components;
-mod histogram;
-mod label;
 mod threshold;
 mod total_variation;
 
