@@ -22,17 +22,12 @@ mod grid;
 mod histogram;
 mod hysteresis;
 mod intensity;
-mod filter;
-mod flat_field;
-mod gaussian;
-mod histogram;
 mod label;
 mod mean;
 mod measure;
 mod median;
 mod non_local_means;
 mod filter_objects;
-mod measure;
 mod slice_stats;
 mod threshold;
 mod total_variation;
@@ -108,7 +103,6 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::Dilate,
     &morphology::Open,
     &morphology::Close,
-    &morphology::Gradient,
     &morphology::Gradient,
     &morphology::Reconstruct,
     &morphology::HMaxima,
