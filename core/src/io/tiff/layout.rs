@@ -1,5 +1,6 @@
 //! From pages to an image: which page is which slice, channel and time, and how large a voxel is.
 
+use super::describe::{describe_page, resolution, sample_channels};
 use super::ome;
 use super::page::{Kind, Page};
 use super::stack::{Plane, Stack, TiffFile};
@@ -277,85 +278,6 @@ pub(super) fn planes_of(file: &TiffFile, count: usize) -> Option<Vec<Plane>> {
         .then(|| (0..count).map(|i| Plane { file: 0, page: 0, shift: stride * i as u64 }).collect())
 }
 
-/// Notes and fields that follow from the page alone.
-fn describe_page(page: &Page, arrangement: &mut Arrangement) {
-    use super::page::SampleFormat::{ComplexFloat, ComplexInt};
-    let mut note = |text: &str| arrangement.notes.push(text.to_owned());
-    match page.photometric {
-        0 => note("PhotometricInterpretation is 0 (white is zero); the values are left as they are stored"),
-        3 => note("the values are indices into the file's colour palette; the palette is not applied"),
-        6 if page.compression == super::page::Compression::None => {
-            note("the channels are Y, Cb, Cr as stored");
-        }
-        8..=10 => note("the channels are L, a, b as stored"),
-        _ => {}
-    }
-    if page.orientation != 1 {
-        note(&format!("Orientation is {}; rows and columns are left as they are stored", page.orientation));
-    }
-    if matches!(page.format, ComplexFloat | ComplexInt) {
-        note("complex values are read as their magnitude");
-    }
-    let metadata = &mut arrangement.metadata;
-    metadata.insert("Compression".into(), format!("{:?}", page.compression));
-    metadata.insert("BitsPerSample".into(), page.bits.to_string());
-    metadata.insert("PhotometricInterpretation".into(), page.photometric.to_string());
-}
-
-/// Names of the samples of a pixel.
-fn sample_channels(page: &Page) -> Vec<Channel> {
-    let named = |names: &[(&str, Option<[u8; 3]>)]| {
-        (0..page.samples)
-            .map(|i| match names.get(i) {
-                Some((name, color)) => Channel { name: (*name).to_owned(), color: *color },
-                None if i == names.len() && matches!(page.photometric, 0..=2) => {
-                    Channel { name: "alpha".into(), color: None }
-                }
-                None => Channel::default(),
-            })
-            .collect()
-    };
-    let (r, g, b) = (Some([255, 0, 0]), Some([0, 255, 0]), Some([0, 0, 255]));
-    match (page.photometric, page.samples) {
-        (_, 1) => vec![Channel::default()],
-        (2 | 6, 3..) => named(&[("red", r), ("green", g), ("blue", b)]),
-        (5, 4..) => named(&[("cyan", None), ("magenta", None), ("yellow", None), ("black", None)]),
-        (8..=10, 3..) => named(&[("L", None), ("a", None), ("b", None)]),
-        (0 | 1, 2) => named(&[("grey", None)]),
-        _ => named(&[]),
-    }
-}
-
-/// Spacing of rows and columns from the resolution tags, in millimetres or, below 10 µm, micrometres.
-fn resolution(page: &Page, file: &TiffFile, notes: &mut Vec<String>) -> Option<([f64; 2], Unit)> {
-    let number = |tag| {
-        let values = page.ifd.get(tag)?.numbers(&file.input, file.dialect).ok()?;
-        values.first().copied().filter(|v| v.is_finite() && *v > 0.0)
-    };
-    let (x, y) = (number(282)?, number(283)?);
-    let millimetres = match number(296).unwrap_or(2.0) as i64 {
-        2 => 25.4,
-        3 => 10.0,
-        _ => return None,
-    };
-    let dpi = x * 25.4 / millimetres;
-    if [72.0, 96.0, 100.0, 150.0, 200.0, 204.0, 300.0, 400.0, 600.0, 1200.0]
-        .iter()
-        .any(|d| (dpi - d).abs() < 0.1)
-    {
-        notes.push(format!(
-            "XResolution of {dpi:.0} dots per inch is a printer's or screen's, not taken for the voxel size"
-        ));
-        return None;
-    }
-    let spacing = [millimetres / y, millimetres / x];
-    Some(if spacing[1] < 0.01 {
-        (spacing.map(|s| s * 1000.0), Unit::Micrometre)
-    } else {
-        (spacing, Unit::Millimetre)
-    })
-}
-
 fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrangement) -> Result<ImageInfo> {
     let (t, c, z) = (arrangement.t, arrangement.c, arrangement.z);
     let file = &files[first.file];
@@ -400,11 +322,7 @@ fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrange
         .ok_or_else(|| Error::file(file.input.path(), "has more voxels than can be counted"))?;
     Ok(ImageInfo {
         format: "tiff",
-        levels: vec![Level {
-            shape,
-            geometry,
-            chunk: [1, page.chunk[1].min(page.height), page.chunk[0].min(page.width)],
-        }],
+        levels: vec![Level { shape, geometry, chunk: levels::cheapest(page) }],
         voxel: page.voxel,
         channels,
         times: t,

@@ -98,6 +98,15 @@ pub(super) fn describe(page: &Page, full: &Page, depth: usize, geometry: &Geomet
     Level {
         shape: [depth, page.height, page.width],
         geometry: geometry.binned(factors),
-        chunk: [1, page.chunk[1].min(page.height), page.chunk[0].min(page.width)],
+        chunk: cheapest(page),
     }
+}
+
+/// The box of voxels that is cheapest to read at once: a tile; as many strips as make a good read.
+pub(super) fn cheapest(page: &Page) -> [usize; 3] {
+    const ENOUGH: usize = 256 << 10;
+    let [columns, rows] = page.chunk;
+    let strip = columns.saturating_mul(rows).saturating_mul(page.voxel.size()).max(1);
+    let rows = if page.tiled { rows } else { rows.saturating_mul(ENOUGH.div_ceil(strip)) };
+    [1, rows.min(page.height), columns.min(page.width)]
 }

@@ -14,7 +14,9 @@
 
 mod ccitt;
 mod codec;
+mod describe;
 mod description;
+mod directory;
 mod ifd;
 mod imagej;
 pub(crate) mod input;
