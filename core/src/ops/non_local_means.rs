@@ -20,7 +20,7 @@ static SPEC: Spec = Spec {
     details: "Σ w·v ∕ Σ w over the box of the search radius, with w = exp(−max(D − 2·noise², 0) ∕ h²), where D is the \
         mean squared difference of the two boxes of the patch radius (Buades, Coll & Morel 2005, \
         doi:10.1109/CVPR.2005.38; scikit-image's fast mode weighs the same way). The voxel itself has weight 1. \
-        Computed in f32; the exponential is exact to 10⁻⁶. NaN spreads as far as the search reaches; a patch that \
+        Computed in f32; the exponential is exact to 3·10⁻⁷. NaN spreads as far as the search reaches; a patch that \
         holds one is like no other. Exact block by block.",
     inputs: GREY,
     output: Produces::Image(Kind::Grey),
