@@ -114,6 +114,9 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         let path = if number == 0 { out.clone() } else { beside(out, &table.name) };
         table.write(&path)?;
     }
+    for (_, mesh) in &ran.meshes {
+        io::mesh::write(out, mesh)?;
+    }
     let heard = progress.finish();
     for (name, value) in &heard.facts {
         progress.say(&format!("{name} = {value}"));

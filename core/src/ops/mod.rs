@@ -14,16 +14,25 @@ pub mod spec;
 mod anisotropic_diffusion;
 mod bilateral;
 pub mod components;
+pub mod distance;
 mod filter;
 mod flat_field;
 mod gaussian;
+mod grid;
 mod histogram;
+mod hysteresis;
+mod intensity;
 mod label;
 mod mean;
+mod measure;
 mod median;
 mod non_local_means;
+mod filter_objects;
+mod slice_stats;
 mod threshold;
 mod total_variation;
+mod window;
+mod watershed;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -65,6 +74,19 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::WhiteTopHat,
     &morphology::BlackTopHat,
     // Grid and intensity
+    &grid::Crop,
+    &grid::Pad,
+    &grid::Flip,
+    &grid::Rotate,
+    &grid::Bin,
+    &grid::Resample,
+    &intensity::Rescale,
+    &intensity::Normalise,
+    &intensity::Clip,
+    &intensity::Invert,
+    &intensity::Arithmetic,
+    &intensity::Mask,
+    &intensity::Cast,
     // Thresholds
     &threshold::Threshold,
     &histogram::OTSU,
@@ -73,15 +95,31 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::YEN,
     &histogram::TRIANGLE,
     &histogram::ISODATA,
+    &hysteresis::Hysteresis,
+    &window::LocalMean,
+    &window::Sauvola,
     // Morphology
     &morphology::Erode,
     &morphology::Dilate,
     &morphology::Open,
     &morphology::Close,
     &morphology::Gradient,
+    &morphology::Reconstruct,
+    &morphology::HMaxima,
+    &morphology::HMinima,
+    &morphology::FillHoles,
+    &morphology::RemoveSmall,
+    &morphology::KeepLargest,
+    &morphology::ClearBorder,
     // Objects
     &label::Label,
+    &distance::Distance,
+    &watershed::Watershed,
+    &filter_objects::FilterObjects,
     // Measurements
+    &measure::MeasureObjects,
+    &slice_stats::SliceStats,
+    &slice_stats::Histogram,
 ];
 
 /// The operator with this id.

@@ -172,10 +172,14 @@ pub trait Ordered: Voxel {
     fn from_key(key: Self::Key, flip: Self::Key) -> Self;
     /// `self − other` for `self ≥ other`, clamped to the range of an integer.
     fn minus(self, other: Self) -> Self;
+    /// `self − height`, where the height is rounded and the result clamped for integers.
+    fn lowered(self, height: f64) -> Self;
+    /// `self + height`, where the height is rounded and the result clamped for integers.
+    fn raised(self, height: f64) -> Self;
 }
 
 macro_rules! integer {
-    ($($t:ident as $key:ident),*) => { $(
+    ($($t:ident as $key:ident: $down:ident $up:ident),*) => { $(
         impl Ordered for $t {
             type Key = $key;
             const FLIP: $key = $key::MAX;
@@ -192,11 +196,28 @@ macro_rules! integer {
             fn minus(self, other: Self) -> Self {
                 self.saturating_sub(other)
             }
+            #[inline(always)]
+            fn lowered(self, height: f64) -> Self {
+                self.$down(height.round_ties_even() as $key)
+            }
+            #[inline(always)]
+            fn raised(self, height: f64) -> Self {
+                self.$up(height.round_ties_even() as $key)
+            }
         }
     )* };
 }
 
-integer!(u8 as u8, i8 as u8, u16 as u16, i16 as u16, u32 as u32, i32 as u32, u64 as u64, i64 as u64);
+integer!(
+    u8 as u8: saturating_sub saturating_add,
+    i8 as u8: saturating_sub_unsigned saturating_add_unsigned,
+    u16 as u16: saturating_sub saturating_add,
+    i16 as u16: saturating_sub_unsigned saturating_add_unsigned,
+    u32 as u32: saturating_sub saturating_add,
+    i32 as u32: saturating_sub_unsigned saturating_add_unsigned,
+    u64 as u64: saturating_sub saturating_add,
+    i64 as u64: saturating_sub_unsigned saturating_add_unsigned
+);
 
 macro_rules! float {
     ($($t:ident as $key:ident $signed:ident),*) => { $(
@@ -223,6 +244,14 @@ macro_rules! float {
             #[inline(always)]
             fn minus(self, other: Self) -> Self {
                 self - other
+            }
+            #[inline(always)]
+            fn lowered(self, height: f64) -> Self {
+                self - height as $t
+            }
+            #[inline(always)]
+            fn raised(self, height: f64) -> Self {
+                self + height as $t
             }
         }
     )* };

@@ -7,10 +7,16 @@
 mod bits;
 #[cfg(test)]
 mod check;
+mod components;
 mod dilate;
 mod element;
 mod flat;
+mod grow;
 mod lane;
+mod parts;
+mod reconstruct;
 
+pub use components::{ClearBorder, FillHoles, KeepLargest, RemoveSmall};
 pub use element::{Element, Shape};
 pub use flat::{BlackTopHat, Close, Dilate, Erode, Gradient, Open, WhiteTopHat};
+pub use grow::{HMaxima, HMinima, Reconstruct};
