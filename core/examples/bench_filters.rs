@@ -1,6 +1,7 @@
 //! Times the filters on the standard volumes, for comparison with peers:
 //! `PEERS_HOME=… cargo run --release -p voxelry-core --example bench_filters [PATTERN]`.
-//! Each line: case, median seconds of five runs, and the growth of peak memory in MB.
+//! Each line: case, median seconds of five runs (`RUNS` changes that), the mean processor seconds,
+//! and the growth of peak memory in MB.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn main() {
             .unwrap_or_else(|e| panic!("{e}"));
         let runs: usize = std::env::var("RUNS").ok().and_then(|r| r.parse().ok()).unwrap_or(5);
         let before = memory("VmRSS:");
-        let mut seconds = Vec::new();
+        let (mut seconds, cpu) = (Vec::new(), processor_seconds());
         for _ in 0..runs {
             let start = Instant::now();
             let out = prepared.kernel.whole(vec![Some(volume.clone())], &Job::silent()).expect("it runs");
@@ -65,9 +66,10 @@ fn main() {
         }
         seconds.sort_by(f64::total_cmp);
         println!(
-            "{name}: {:.3} s (best {:.3}), +{:.0} MB",
+            "{name}: {:.3} s (best {:.3}), processor {:.3} s, +{:.0} MB",
             seconds[seconds.len() / 2],
             seconds[0],
+            (processor_seconds() - cpu) / runs as f64,
             (memory("VmHWM:") - before) / 1024.0
         );
     }
@@ -95,6 +97,15 @@ fn load(path: &str) -> Volume {
     let mut volume = Volume::zeros(voxel, shape.try_into().expect("three axes"));
     volume.as_bytes_mut().copy_from_slice(&bytes[start..]);
     volume
+}
+
+/// Processor time that all threads of this process have used, where the system tells it.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    // User and system time, in hundredths of a second.
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// A figure of this process in kB, where the system tells it.

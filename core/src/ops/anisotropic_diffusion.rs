@@ -17,7 +17,7 @@ static SPEC: Spec = Spec {
     details: "Explicit steps v += step · Σ g(|∇|)·∇ over the six neighbours (Perona & Malik 1990, \
         doi:10.1109/34.56205), ∇ the difference to a neighbour, g = exp(−(∇∕edge)²) or 1∕(1 + (∇∕edge)²). Distances \
         are relative to the smallest spacing, so that flow is physical in anisotropic images. Nothing flows across \
-        the border. Computed in f32; the exponential is exact to 10⁻⁶. NaN spreads by one voxel a step. Exact block \
+        the border. Computed in f32; the exponential is exact to 3·10⁻⁷. NaN spreads by one voxel a step. Exact block \
         by block, with a halo of one voxel a step.",
     inputs: GREY,
     output: Produces::Image(Kind::Grey),

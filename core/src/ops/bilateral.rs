@@ -18,7 +18,7 @@ static SPEC: Spec = Spec {
     details: "Σ w·v ∕ Σ w over the whole box of radius ⌈truncate·σ⌉ voxels an axis, with \
         w = exp(−|d|²∕2σ²) · exp(−(v − v₀)²∕2·range²), d in units of length (Tomasi & Manduchi 1998, \
         doi:10.1109/ICCV.1998.710815). No separable or piecewise approximation. Computed in f32; the exponential is \
-        exact to 10⁻⁶. NaN spreads as far as the window reaches. Exact block by block.",
+        exact to 3·10⁻⁷. NaN spreads as far as the window reaches. Exact block by block.",
     inputs: GREY,
     output: Produces::Image(Kind::Grey),
     params: &[

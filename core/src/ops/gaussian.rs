@@ -294,14 +294,14 @@ mod tests {
 
     #[test]
     fn a_ramp_has_its_physical_slope() {
-        let a = Array3::from_shape_fn((25, 25, 25), |(z, _, _)| 3.0 * z as f64);
+        let a = Array3::from_shape_fn((41, 3, 3), |(z, _, _)| 3.0 * z as f64);
         let seen = run(
             "gradient-magnitude",
             &[("sigma", "1 mm"), ("truncate", "8")],
             &Volume::from(a),
             [0.5, 1.0, 1.0],
         );
-        assert!((seen.get([12, 12, 12]).unwrap() - 6.0).abs() < 1e-9);
+        assert!((seen.get([20, 1, 1]).unwrap() - 6.0).abs() < 1e-9);
     }
 
     #[test]

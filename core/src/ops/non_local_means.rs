@@ -20,8 +20,8 @@ static SPEC: Spec = Spec {
     details: "Σ w·v ∕ Σ w over the box of the search radius, with w = exp(−max(D − 2·noise², 0) ∕ h²), where D is the \
         mean squared difference of the two boxes of the patch radius (Buades, Coll & Morel 2005, \
         doi:10.1109/CVPR.2005.38; scikit-image's fast mode weighs the same way). The voxel itself has weight 1. \
-        Computed in f32; the exponential is exact to 10⁻⁶. NaN spreads as far as search and patch reach. Exact \
-        block by block.",
+        Computed in f32; the exponential is exact to 3·10⁻⁷. NaN spreads as far as the search reaches; a patch that \
+        holds one is like no other. Exact block by block.",
     inputs: GREY,
     output: Produces::Image(Kind::Grey),
     params: &[
@@ -259,7 +259,8 @@ fn box_sums(values: &[f32], step: usize, count: usize, out: &mut [f32]) {
 fn weigh(sums: &mut [f32], factor: f32, offset: f32) {
     for s in sums {
         let t = *s * factor - offset;
-        *s = exp_neg(if t > 0.0 { t } else { 0.0 });
+        // NaN is passed on and weighs next to nothing.
+        *s = exp_neg(if t < 0.0 { 0.0 } else { t });
     }
 }
 
@@ -350,5 +351,15 @@ mod tests {
     fn blocks_do_not_show() {
         check_blocks("non-local-means", &[("h", "0.3"), ("noise", "0.1")], 1, 8);
         check_blocks("non-local-means", &[("h", "30"), ("search", "0,2,3"), ("patch", "0,1,2")], 2, 8);
+    }
+
+    #[test]
+    fn nan_reaches_as_far_as_the_search() {
+        let mut a = ndarray::Array3::<f32>::ones((11, 11, 11));
+        a[[5, 5, 5]] = f32::NAN;
+        let args = [("h", "0.1"), ("search", "2")];
+        let seen = values(&run("non-local-means", &args, &crate::Volume::from(a), [1.0; 3]));
+        assert_eq!(seen.iter().filter(|v| v.is_nan()).count(), 125);
+        assert!(seen.iter().all(|v| v.is_nan() || *v == 1.0));
     }
 }

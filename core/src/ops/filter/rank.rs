@@ -132,7 +132,9 @@ impl Way {
     fn new(window: &Window, rank: usize, size: usize) -> Self {
         let count = window.len();
         match window {
-            Window::Box(radius) if count * size <= 1400 => Self::Box(BoxPlan::new(*radius, rank)),
+            Window::Box(radius) if count <= 343 && count * size <= 1400 => {
+                Self::Box(BoxPlan::new(*radius, rank))
+            }
             Window::Ball(_) if count * size <= 500 => {
                 let lists = (0..count as u16).map(|i| vec![i]).collect();
                 Self::Whole(window.rows(), Network::selecting(lists, rank))

@@ -86,14 +86,14 @@ pub fn check_blocks(op: &str, args: &[(&str, &str)], seed: u64, rounds: usize) {
             0 => [1, 1, 1],
             1 => [1, 13, 40],
             2 => [9, 1, 17],
-            _ => [0; 3].map(|_| 1 + random.below(26)),
+            _ => [0; 3].map(|_| 1 + random.below(20)),
         };
         let voxel = VoxelType::ALL[(round * 7 + random.below(2) * 5) % 10];
         let volume = Arc::new(random.volume(voxel, shape));
         let spacing = if round % 2 == 0 { [1.0; 3] } else { [2.0, 1.0, 0.8] };
         let grid = grid(&volume, spacing);
         let whole = run(op, args, &volume, spacing);
-        let block = [0; 3].map(|_| 1 + random.below(12));
+        let block = [0; 3].map(|_| 4 + random.below(9));
         let threads = 1 + round % 3;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let blocked = pool.install(|| {
