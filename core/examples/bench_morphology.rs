@@ -1,6 +1,7 @@
 //! Times the operators of mathematical morphology on the volumes that `peers/gen_data.py` makes:
 //! `PEERS_HOME=… cargo run --release --example bench_morphology [words of case names]`. Prints the
-//! median of five runs in seconds and the peak of resident memory, input included, in MB.
+//! median of five runs in seconds, the mean seconds of all processors together (steadier where a machine is
+//! busy) and the peak of resident memory, input included, in MB.
 
 use ndarray::Array3;
 use std::path::Path;
@@ -40,6 +41,15 @@ fn memory(key: &str) -> f64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
+/// Processor seconds of all threads so far, where the system tells.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
 fn main() {
     let home = std::env::var("PEERS_HOME").unwrap_or_else(|_| ".".into());
     let only: Vec<String> = std::env::args().skip(1).collect();
@@ -76,22 +86,26 @@ fn main() {
         let args = Args::complete(op.spec(), given.collect()).expect("all parameters");
         let mut seconds = Vec::new();
         let mut peak = 0.0;
+        let mut worked = 0.0;
         for run in 0..6 {
             let prepared = op
                 .prepare(&Call { op: op.spec().id, args: &args, inputs: &[Some(grid)] })
                 .expect("a call that suits the image");
             // Resets the peak, where the system can.
             let _ = std::fs::write("/proc/self/clear_refs", "5");
+            let before = processor();
             let start = Instant::now();
             let out = prepared.kernel.whole(vec![Some(volume.clone())], &Job::silent()).expect("a result");
             // The first run warms up.
             if run > 0 {
                 seconds.push(start.elapsed().as_secs_f64());
+                worked += (processor() - before) / 5.0;
             }
             peak = memory("VmHWM").max(peak);
             drop(out);
         }
         seconds.sort_by(f64::total_cmp);
-        println!("{name:32} {:8.4} s {peak:7.0} MB", seconds[seconds.len() / 2]);
+        let median = seconds[seconds.len() / 2];
+        println!("{name:32} {median:8.4} s, {worked:8.4} s of processors, {peak:7.0} MB");
     }
 }

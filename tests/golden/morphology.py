@@ -14,7 +14,7 @@ from scipy import ndimage
 from skimage.morphology import reconstruction
 from skimage.segmentation import clear_border
 
-SHAPE = (7, 8, 9)
+SHAPE = (5, 6, 7)
 
 
 def noise(seed):

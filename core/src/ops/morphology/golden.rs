@@ -5,7 +5,7 @@ use crate::ops::{Kind, find};
 use crate::{Geometry, Volume};
 use ndarray::Array3;
 
-const SHAPE: [usize; 3] = [7, 8, 9];
+const SHAPE: [usize; 3] = [5, 6, 7];
 
 fn noise(seed: u64) -> Array3<u8> {
     let mut x = seed;
