@@ -114,7 +114,6 @@ impl State {
                 }
                 self.heard.facts.insert(name, value);
             }
-            _ => {}
         }
     }
 

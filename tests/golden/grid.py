@@ -5,7 +5,7 @@ Writes grid.json beside this file. The input volumes are made by `noise` from in
 Rust tests make the same ones.
 """
 import json, os, sys
-import numpy as np, scipy, skimage
+import numpy as np, scipy, scipy.ndimage, skimage
 from skimage import filters as f
 
 def hashed(n):
@@ -37,4 +37,19 @@ for kind in ('u8', 'u16', 'i16', 'i32', 'f32', 'f64'):
     if kind in ('u8', 'f32'):
         for k in (3, 4):
             out[f'multi-otsu {k} {kind}'] = [float(t) for t in f.threshold_multiotsu(v, k)]
-json.dump(out, open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'grid.json'), 'w'), indent=1)
+# Local thresholds on the texture of core/src/ops/window.rs, window 5.
+z, y, x = np.mgrid[0:9, 0:10, 0:11]
+t = ((z * 37 + y * y * 11 + x * 23 + x * y) % 97 + 1).astype(np.uint8)
+m = scipy.ndimage.uniform_filter(t.astype(float), 5, mode='mirror')
+for name, mask in (('local mean', t > m), ('sauvola', t > f.threshold_sauvola(t, 5))):
+    out[f'{name} count'] = int(mask.sum())
+    out[f'{name} sum of indices'] = int(np.flatnonzero(mask).sum())
+    if name == 'local mean':
+        inner = (slice(2, -2),) * 3
+        assert (mask == (t > f.threshold_local(t, 5, 'mean')))[inner].all()
+
+# Linear and nearest resampling of the ramp of core/src/ops/grid/tests.rs.
+r = ((z * 5 + y * 3 + x * 7) % 31)[:4, :5, :6].astype(float)
+lin = scipy.ndimage.zoom(r, (7 / 4, 3 / 5, 10 / 6), order=1, mode='nearest', grid_mode=True)
+out['linear'] = [round(float(v), 12) for v in lin.ravel()]
+json.dump(out, open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'grid.json'), 'w'), indent=None, separators=(',', ':'))

@@ -88,21 +88,26 @@ def is_oriented(path):
 
 
 def nrrd_file(path):
-    """By pynrrd, for encodings that SimpleITK does not read."""
+    """By pynrrd, for encodings and time axes that SimpleITK does not read: x y z, list, time."""
     a, header = nrrd.read(path, index_order="C")
+    kinds = header["kinds"][::-1]
+    if "time" not in kinds:
+        a = a[None]
+    if "list" not in kinds:
+        a = a[:, None]
     affine = np.eye(4)
-    affine[:3, :3] = header["space directions"].T
+    affine[:3, :3] = header["space directions"][:3].T
     affine[:3, 3] = header["space origin"]
-    flip = np.diag({"right": [1.0], "left": [-1.0]}[header["space"].split("-")[0]]
-                   + {"anterior": [1.0], "posterior": [-1.0]}[header["space"].split("-")[1]] + [1.0, 1.0])
-    return entry(a[None, None], flip @ affine)
+    words = header["space"].split("-")
+    flip = np.diag([-1.0 if "left" in words else 1.0, -1.0 if "posterior" in words else 1.0, 1.0, 1.0])
+    return entry(a, flip @ affine)
 
 
 def itk(path):
     try:
         img = sitk.ReadImage(path)
     except RuntimeError:
-        if not path.endswith(".nrrd"):
+        if not path.endswith((".nrrd", ".nhdr")):
             raise
         return nrrd_file(path)
     dim = img.GetDimension()
@@ -130,10 +135,12 @@ def hdf5(path):
                 if best is None or node.size > best.size:
                     best = node
         f.visititems(visit)
-        a = best[...]
+        a = best[...].astype(best.dtype.newbyteorder("="))
+        size = best.attrs.get("element_size_um")
     while a.ndim < 3:
         a = a[None]
-    return entry(a.reshape(1, -1, *a.shape[-3:]), None)
+    affine = None if size is None else np.diag([*size[::-1], 1.0])
+    return entry(a.reshape(a.shape[0] if a.ndim == 5 else 1, -1, *a.shape[-3:]), affine)
 
 
 def read(path):

@@ -15,7 +15,8 @@
 //! `path` is relative to the data folder and `shape` is `[z, y, x]`. `affine` is
 //! `world_from_(x, y, z)` as 4 × 4 in row-major order (RAS where there is an orientation), or null
 //! where the reference has none. `crc32` is that of all voxels in the order time, channel, z, y, x,
-//! little-endian, in their own type. `error` says that the file must not be read; `unread`, with a
+//! little-endian, in their own type. An optional `level` says which resolution level all of this is
+//! about; 0 if none. `error` says that the file must not be read; `unread`, with a
 //! reason, that the reference reads it and Voxelry refuses it. Optional `options` go to the reader:
 //! `{"shape": [z, y, x], "voxel": "u16", "offset": 0, "big_endian": false, "dataset": "name"}`.
 
@@ -47,11 +48,11 @@ fn little_endian(volume: &Volume) -> Vec<u8> {
     bytes
 }
 
-fn checksum(source: &dyn ImageSource) -> Result<u32> {
+fn checksum(source: &dyn ImageSource, level: usize) -> Result<u32> {
     let mut crc = crc32fast::Hasher::new();
     for time in 0..source.info().times {
         for channel in 0..source.info().channels.len() {
-            crc.update(&little_endian(&source.read_all(Frame::new(channel, time))?));
+            crc.update(&little_endian(&source.read_all(Frame { level, channel, time })?));
         }
     }
     Ok(crc.finalize())
@@ -72,7 +73,8 @@ fn options(image: &Value) -> OpenOptions {
 /// What differs from the reference, if anything does.
 fn compare(root: &Path, image: &Value) -> Option<String> {
     let path = root.join(image["path"].as_str().unwrap());
-    let read = io::open(&path, &options(image)).and_then(|s| checksum(&*s).map(|crc| (s, crc)));
+    let level = image["level"].as_u64().unwrap_or(0) as usize;
+    let read = io::open(&path, &options(image)).and_then(|s| checksum(&*s, level).map(|crc| (s, crc)));
     let refused = image["error"] == true || image["unread"].is_string();
     let (source, crc) = match (read, refused) {
         (Err(error), true) => {
@@ -93,12 +95,12 @@ fn compare(root: &Path, image: &Value) -> Option<String> {
     };
     check("channels", info.channels.len().into());
     check("times", info.times.into());
-    check("shape", info.shape().to_vec().into());
+    check("shape", info.levels[level].shape.to_vec().into());
     check("voxel", info.voxel.name().into());
     check("crc32", crc.into());
     if let Some(want) = image["affine"].as_array() {
         let want: Vec<f64> = want.iter().map(|v| v.as_f64().unwrap()).collect();
-        let a = info.geometry().world_from_index;
+        let a = info.levels[level].geometry.world_from_index;
         let ours: Vec<f64> =
             (0..3).flat_map(|r| [a.x_axis[r], a.y_axis[r], a.z_axis[r], a.translation[r]]).collect();
         let largest = want.iter().fold(1.0f64, |m, v| m.max(v.abs()));
@@ -184,4 +186,68 @@ fn the_comparison_notices_one_changed_voxel() {
     assert!(compare(folder.path(), &image).unwrap().contains("affine"));
     std::fs::write(&path, b"nothing").unwrap();
     assert!(compare(folder.path(), &image).unwrap().contains("refused"));
+}
+
+/// Writes a file of each format and kind into the folder that `VOXELRY_WRITTEN` names, with their
+/// checksums in `written.json`, for `tests/golden/io_written.py` to read with the reference readers.
+#[test]
+fn written_for_other_readers() {
+    let Some(folder) = std::env::var_os("VOXELRY_WRITTEN").map(PathBuf::from) else { return };
+    let mut images = Vec::new();
+    let mut seed = 1u32;
+    for ending in ["nii", "nii.gz", "hdr", "hdr.gz", "nrrd", "nhdr", "mha", "mhd", "npy"] {
+        for (voxel, channels, times, compress, version) in [
+            ("u8", 1, 1, true, None),
+            ("i8", 1, 1, false, None),
+            ("u16", 3, 1, true, None),
+            ("i16", 1, 2, true, None),
+            ("f32", 2, 2, true, None),
+            ("u32", 3, 1, false, None),
+            ("f64", 1, 1, true, Some("2")),
+            ("i64", 1, 1, false, Some("2")),
+        ] {
+            if version.is_some() && !ending.starts_with("nii") {
+                continue;
+            }
+            let shape = [5, 4, 3];
+            let (c, s) = (0.3f64.cos(), 0.3f64.sin());
+            let mut geometry = voxelry_core::Geometry { oriented: true, ..Default::default() };
+            geometry.unit = voxelry_core::Unit::Millimetre;
+            let world = &mut geometry.world_from_index;
+            world.x_axis = [0.5 * c, 0.5 * s, 0.0].into();
+            world.y_axis = [-0.75 * s, 0.75 * c, 0.0].into();
+            world.z_axis = [0.0, 0.0, -2.0].into();
+            world.translation = [10.0, -20.0, 30.0].into();
+            let spec = io::ImageSpec {
+                channels: vec![io::Channel::default(); channels],
+                times,
+                ..io::ImageSpec::volume(shape, voxel.parse().unwrap(), geometry, false)
+            };
+            let version = version.map(str::to_owned);
+            let options = io::WriteOptions { compress, version, ..Default::default() };
+            let name = format!("{voxel}_{channels}_{times}_{}.{ending}", &ending[..2]);
+            let sink = io::create(folder.join(&name), &spec, &options).unwrap();
+            let mut crc = crc32fast::Hasher::new();
+            for time in 0..times {
+                for channel in 0..channels {
+                    let mut volume = Volume::zeros(spec.voxel, shape);
+                    for value in volume.as_bytes_mut() {
+                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        *value = (seed >> 24) as u8 & 0x3f;
+                    }
+                    crc.update(&little_endian(&volume));
+                    sink.write(Frame::new(channel, time), [0; 3], &volume).unwrap();
+                }
+            }
+            sink.finish().unwrap();
+            let a = geometry.world_from_index;
+            let affine: Vec<f64> =
+                (0..3).flat_map(|r| [a.x_axis[r], a.y_axis[r], a.z_axis[r], a.translation[r]]).collect();
+            images.push(serde_json::json!({
+                "path": name, "channels": channels, "times": times, "shape": shape, "voxel": voxel,
+                "affine": affine, "crc32": crc.finalize(),
+            }));
+        }
+    }
+    std::fs::write(folder.join("written.json"), serde_json::to_string(&images).unwrap()).unwrap();
 }

@@ -1,6 +1,7 @@
 //! The command line. One slice, [`COMMANDS`], lists the commands; operators' own commands follow
 //! from their declarations.
 
+mod bench;
 mod common;
 mod convert;
 mod info;
@@ -36,6 +37,7 @@ static COMMANDS: &[Entry] = &[
     Entry { command: tables::histogram, run: tables::run_histogram },
     Entry { command: sample::command, run: sample::run },
     Entry { command: info::formats, run: info::run_formats },
+    Entry { command: bench::command, run: bench::run },
 ];
 
 fn program() -> Command {

@@ -89,41 +89,9 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 /// # Errors
 /// If an argument is wrong, a file can't be read or written, or the operator can't do it.
 pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
-    let op = ops::find(id)?;
-    let spec = op.spec();
     let (progress, job) = common::job(matches);
-    let mut step = Step::new(op, BTreeMap::new());
-    for param in spec.params {
-        if let Some(text) = matches.get_one::<String>(param.name) {
-            let value = Value::parse(&param.ty, text)
-                .map_err(|e| Error::Usage(format!("--{}: {e}", dashed(param.name))))?;
-            step.given.insert(param.name, value);
-        }
-    }
-    let path = matches.get_one::<PathBuf>("in").expect("required");
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    let source = open(path, &open_options_of(op, matches)?)?;
-    let asked = matches.get_one::<String>("as").map(String::as_str);
-    let kind = kind_for(&spec.inputs[0], source.info(), asked);
-    let frame = if spec.param("level").is_none() {
-        montage::frame(matches, source.info())?
-    } else {
-        Frame::default()
-    };
-    let mut names = vec![IMAGE.to_owned()];
-    let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
-    for input in &spec.inputs[1..] {
-        if let Some(path) = matches.get_one::<PathBuf>(input.name) {
-            let source = open(path, &OpenOptions::default())?;
-            let kind = kind_for(input, source.info(), None);
-            names.push(input.name.to_owned());
-            step.inputs.insert(input.name, input.name.to_owned());
-            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
-        }
-    }
-    let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
-    let recipe = Recipe { title: None, steps: vec![step] };
-    let plan = Plan::new(&recipe, &grids)?;
+    let Setup { plan, fields } = set_up(id, matches)?;
     let image = plan.makes_image(0);
     let keep = [plan.sources];
     let keep = if image { &keep[..] } else { &keep[..0] };
@@ -154,6 +122,54 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         progress.say(&format!("{name} = {value}"));
     }
     Ok(ran.tables.into_iter().map(|(_, table)| table).collect())
+}
+
+/// One operator on its files, ready to run.
+pub struct Setup {
+    /// A plan of one step.
+    pub plan: Plan,
+    /// Its sources.
+    pub fields: Vec<Arc<dyn Field>>,
+}
+
+/// Opens the files and resolves the parameters that the arguments of an operator's command give.
+///
+/// # Errors
+/// If an argument is wrong or a file can't be read.
+pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
+    let op = ops::find(id)?;
+    let spec = op.spec();
+    let mut step = Step::new(op, BTreeMap::new());
+    for param in spec.params {
+        if let Some(text) = matches.get_one::<String>(param.name) {
+            let value = Value::parse(&param.ty, text)
+                .map_err(|e| Error::Usage(format!("--{}: {e}", dashed(param.name))))?;
+            step.given.insert(param.name, value);
+        }
+    }
+    let path = matches.get_one::<PathBuf>("in").expect("required");
+    let source = open(path, &open_options_of(op, matches)?)?;
+    let asked = matches.get_one::<String>("as").map(String::as_str);
+    let kind = kind_for(&spec.inputs[0], source.info(), asked);
+    let frame = if spec.param("level").is_none() {
+        montage::frame(matches, source.info())?
+    } else {
+        Frame::default()
+    };
+    let mut names = vec![IMAGE.to_owned()];
+    let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
+    for input in &spec.inputs[1..] {
+        if let Some(path) = matches.get_one::<PathBuf>(input.name) {
+            let source = open(path, &OpenOptions::default())?;
+            let kind = kind_for(input, source.info(), None);
+            names.push(input.name.to_owned());
+            step.inputs.insert(input.name, input.name.to_owned());
+            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
+        }
+    }
+    let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
+    let recipe = Recipe { title: None, steps: vec![step] };
+    Ok(Setup { plan: Plan::new(&recipe, &grids)?, fields })
 }
 
 fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {

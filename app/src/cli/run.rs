@@ -12,7 +12,7 @@ use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::atomic::AtomicDir;
 use voxelry_core::io::{Frame, OpenOptions};
-use voxelry_core::measure::Table;
+use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::Kind;
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::results::{self, Identity, LabelsAs, Provenance, Record, Study};
@@ -105,9 +105,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
     if several {
         for (name, tables) in &all {
-            let table = Table::concat(name, tables)?;
-            table.write_parquet(&out.join(format!("{name}.parquet")))?;
-            table.write_csv(&out.join(format!("{name}.csv")))?;
+            let tables: Vec<_> = tables.iter().map(|(sample, table)| (sample.clone(), table)).collect();
+            let table = measure::table::concat(&tables)?;
+            table.write(&out.join(format!("{name}.parquet")))?;
+            table.write(&out.join(format!("{name}.csv")))?;
         }
         progress.say(&format!("{} samples: {}", tasks.len(), out.display()));
     }

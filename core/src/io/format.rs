@@ -79,14 +79,18 @@ pub trait Format: Sync {
 
 /// All formats, in the order in which a file is offered to them.
 pub static FORMATS: &[&dyn Format] = &[
+    // Before TIFF, whose endings end its own.
+    &super::tiff::OmeTiff,
     &super::tiff::Tiff,
     &super::nifti::Nifti,
     &super::zarr::OmeZarr,
     &super::nrrd::Nrrd,
     &super::metaimage::MetaImage,
     &super::npy::Npy,
+    #[cfg(feature = "hdf5")]
+    &super::hdf5::Hdf5,
+    // Last: raw files are known by their names only.
     &super::raw::Raw,
-    &super::tiff::OmeTiff,
     &super::folder::Folder,
 ];
 
@@ -125,7 +129,7 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
     let format = FORMATS
         .iter()
         .copied()
-        .find(|f| f.recognises(path, &head) || described && f.id() == "raw")
+        .find(|f| f.recognises(path, &head) || described && !path.is_dir() && f.id() == "raw")
         .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
     let source = format.open(path, options)?;
     Ok(match options.spacing {

@@ -66,20 +66,29 @@ impl Format for MetaImage {
     }
 
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
-        let mut header = header_for(spec, options.compress);
         let wrap = if options.compress { Wrap::Zlib } else { Wrap::Raw };
         let order = FrameOrder::Interleaved;
         let detached = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mhd"));
+        let mut header = header_for(spec, options.compress, !detached);
         let plan = if detached {
             let data = path.with_extension(if options.compress { "zraw" } else { "raw" });
             let name = data.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             let _ = writeln!(header, "ElementDataFile = {name}");
             let header = Some((path.to_owned(), header.into_bytes()));
-            Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order }
+            Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order, size_at: None }
         } else {
             header.push_str("ElementDataFile = LOCAL\n");
+            let size_at = options.compress.then(|| header.find(SIZE_FIELD).unwrap_or(0) + SIZE_FIELD.len());
             let prefix = header.into_bytes();
-            Plan { data: path.to_owned(), prefix, inner_prefix: Vec::new(), header: None, wrap, order }
+            Plan {
+                data: path.to_owned(),
+                prefix,
+                inner_prefix: Vec::new(),
+                header: None,
+                wrap,
+                order,
+                size_at,
+            }
         };
         sink::create(plan, spec)
     }
@@ -313,21 +322,24 @@ fn geometry(header: &Header, rank: usize, notes: &mut Vec<String>) -> Result<(Ge
     if oriented {
         affine = DAffine3::from_scale(DVec3::new(-1.0, -1.0, 1.0)) * affine;
     }
-    let unit = match header.get(&["DistanceUnits"]).map(str::parse) {
-        Some(Ok(unit)) => unit,
-        _ if !oriented && spacing == DVec3::ONE => Unit::Voxel,
-        _ => {
-            notes.push("the header gives no unit of length; millimetres are assumed".into());
-            Unit::Millimetre
-        }
-    };
+    let unit =
+        match header.get(&["DistanceUnits"]).map(|u| if u == "?" { Ok(Unit::Voxel) } else { u.parse() }) {
+            Some(Ok(unit)) => unit,
+            _ if !oriented && spacing == DVec3::ONE => Unit::Voxel,
+            _ => {
+                notes.push("the header gives no unit of length; millimetres are assumed".into());
+                Unit::Millimetre
+            }
+        };
     Ok((Geometry { world_from_index: affine, unit, oriented }, time_step))
 }
 
-fn header_for(spec: &ImageSpec, compress: bool) -> String {
+const SIZE_FIELD: &str = "CompressedDataSize = ";
+
+fn header_for(spec: &ImageSpec, compress: bool, local: bool) -> String {
     let mut affine = spec.geometry.world_from_index;
     let (unit, factor) = match spec.geometry.unit {
-        Unit::Voxel => ("", 1.0),
+        Unit::Voxel => ("?", 1.0),
         Unit::Nanometre => ("um", 1e-3),
         Unit::Micrometre => ("um", 1.0),
         Unit::Millimetre => ("mm", 1.0),
@@ -369,14 +381,16 @@ fn header_for(spec: &ImageSpec, compress: bool) -> String {
     let _ = writeln!(out, "NDims = {rank}\nBinaryData = True");
     let _ = writeln!(out, "BinaryDataByteOrderMSB = {}", if text::BIG_ENDIAN { "True" } else { "False" });
     let _ = writeln!(out, "CompressedData = {}", if compress { "True" } else { "False" });
+    if compress && local {
+        // ITK reads no compressed voxels in the same file without it.
+        let _ = writeln!(out, "{SIZE_FIELD}{:0width$}", 0, width = sink::SIZE_DIGITS);
+    }
     let _ = writeln!(out, "TransformMatrix ={matrix}");
     let _ = writeln!(out, "Offset = {} {} {}{}", origin.x, origin.y, origin.z, last("0".into()));
     let _ = writeln!(out, "AnatomicalOrientation = {}", letters(&spec.geometry));
     let step = spec.time_step.unwrap_or(1.0).to_string();
     let _ = writeln!(out, "ElementSpacing = {sx} {sy} {sz}{}", last(step));
-    if !unit.is_empty() {
-        let _ = writeln!(out, "DistanceUnits = {unit}");
-    }
+    let _ = writeln!(out, "DistanceUnits = {unit}");
     let _ = writeln!(out, "DimSize = {x} {y} {z}{}", last(spec.times.to_string()));
     if spec.channels.len() > 1 {
         let _ = writeln!(out, "ElementNumberOfChannels = {}", spec.channels.len());

@@ -10,6 +10,9 @@ pub mod atomic;
 pub mod convert;
 mod folder;
 mod format;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+pub mod mesh;
 mod metaimage;
 mod nifti;
 mod npy;
@@ -17,10 +20,12 @@ mod nrrd;
 mod planar;
 pub mod pyramid;
 mod raw;
+#[cfg(test)]
+mod roundtrip;
 mod tiff;
 mod zarr;
 
-pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
+pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
 use crate::{Geometry, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};

@@ -87,6 +87,7 @@ impl Format for Npy {
             header: None,
             wrap: Wrap::Raw,
             order: FrameOrder::TimeChannel,
+            size_at: None,
         };
         sink::create(plan, spec)
     }

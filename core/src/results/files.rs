@@ -1,10 +1,10 @@
-//! Tables as files.
+//! Tables and meshes as files, by the endings of their names.
 
 use crate::error::PathContext;
-use crate::measure::Table;
+use crate::io::atomic::AtomicFile;
+use crate::measure::{Table, csv, parquet};
 use crate::{Error, Result};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 impl Table {
@@ -13,48 +13,34 @@ impl Table {
     /// # Errors
     /// If the ending is another or the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("csv") => self.write_csv(path),
-            Some("parquet") => self.write_parquet(path),
-            _ => Err(Error::file(path, "a table is written as .csv or .parquet")),
-        }
+        let write: fn(&Self, &mut dyn Write) -> std::io::Result<()> =
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("csv") => |table, to| csv::write(table, to),
+                Some("parquet") => |table, to| {
+                    // The Parquet writer wants to own what it writes to and to move between threads.
+                    let mut bytes = Vec::new();
+                    parquet::write(table, &mut bytes)?;
+                    to.write_all(&bytes)
+                },
+                _ => return Err(Error::file(path, "a table is written as .csv or .parquet")),
+            };
+        saved(path, |to| write(self, to))
     }
 
-    /// Writes CSV (RFC 4180).
+    /// Writes what the columns are beside a table: name, unit and description of each, as CSV.
     ///
     /// # Errors
     /// If the file can't be written.
-    pub fn write_csv(&self, path: &Path) -> Result<()> {
-        let wrong = |e: arrow::error::ArrowError| Error::file(path, e.to_string());
-        let options = FormatOptions::default();
-        let schema = self.batch.schema();
-        let columns = self
-            .batch
-            .columns()
-            .iter()
-            .map(|c| ArrayFormatter::try_new(c, &options))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(wrong)?;
-        let mut text = schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(",") + "\n";
-        for row in 0..self.batch.num_rows() {
-            let cells: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
-            text += &cells.join(",");
-            text.push('\n');
-        }
-        crate::io::atomic::write(path, text.as_bytes())
+    pub fn write_units(&self, path: &Path) -> Result<()> {
+        saved(path, |to| csv::write_units(self, to))
     }
+}
 
-    /// Writes Parquet.
-    ///
-    /// # Errors
-    /// If the file can't be written.
-    pub fn write_parquet(&self, path: &Path) -> Result<()> {
-        let wrong = |e: parquet::errors::ParquetError| Error::file(path, e.to_string());
-        let file = File::create(path).at(path)?;
-        let mut writer =
-            parquet::arrow::ArrowWriter::try_new(file, self.batch.schema(), None).map_err(wrong)?;
-        writer.write(&self.batch).map_err(wrong)?;
-        writer.close().map_err(wrong)?;
-        Ok(())
-    }
+fn saved(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let file = AtomicFile::create(path)?;
+    let mut buffered = BufWriter::new(file.file());
+    write(&mut buffered).at(path)?;
+    buffered.flush().at(path)?;
+    drop(buffered);
+    file.commit()
 }

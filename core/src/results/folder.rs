@@ -113,8 +113,12 @@ pub fn write(folder: &Path, study: &Study, job: &Job) -> Result<()> {
         }
     }
     for (name, table) in named(study.results) {
-        table.write_parquet(&folder.join(format!("{name}.parquet")))?;
-        table.write_csv(&folder.join(format!("{name}.csv")))?;
+        table.write(&folder.join(format!("{name}.parquet")))?;
+        table.write(&folder.join(format!("{name}.csv")))?;
+        table.write_units(&folder.join(format!("{name}.units.csv")))?;
+    }
+    for (title, mesh) in &study.results.meshes {
+        io::mesh::write(folder.join(format!("{title}.ply")), mesh)?;
     }
     montage(study.image, outlines, &MontageOptions::default(), job)?.save_png(&folder.join("montage.png"))?;
     let grid = study.image.grid();

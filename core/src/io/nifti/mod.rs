@@ -95,7 +95,7 @@ impl Format for Nifti {
 
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let gzip = name.ends_with(".gz");
+        let gzip = ends_in_gz(path);
         let single = name.contains(".nii");
         let header = header_for(path, spec, options, single)?.to_bytes();
         let wrap = if gzip { Wrap::Gzip } else { Wrap::Raw };
@@ -103,7 +103,15 @@ impl Format for Nifti {
         let plan = if single {
             let mut inner = header;
             inner.resize(inner.len().next_multiple_of(16), 0);
-            Plan { data: path.to_owned(), prefix: Vec::new(), inner_prefix: inner, header: None, wrap, order }
+            Plan {
+                data: path.to_owned(),
+                prefix: Vec::new(),
+                inner_prefix: inner,
+                header: None,
+                wrap,
+                order,
+                size_at: None,
+            }
         } else {
             let ending = if gzip { ".gz" } else { "" };
             let stem = &path.to_string_lossy()[..path.to_string_lossy().len() - 4 - ending.len()];
@@ -115,10 +123,16 @@ impl Format for Nifti {
                 header: Some((PathBuf::from(format!("{stem}.hdr{ending}")), bytes)),
                 wrap,
                 order,
+                size_at: None,
             }
         };
         sink::create(plan, spec)
     }
+}
+
+/// Whether the name ends in `.gz`.
+pub(super) fn ends_in_gz(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
 }
 
 fn gzip_bytes(bytes: &[u8]) -> Vec<u8> {

@@ -64,11 +64,19 @@ impl Format for Nrrd {
             let name = data.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
             let _ = writeln!(header, "data file: {name}");
             let header = Some((path.to_owned(), header.into_bytes()));
-            Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order }
+            Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order, size_at: None }
         } else {
             header.push('\n');
             let prefix = header.into_bytes();
-            Plan { data: path.to_owned(), prefix, inner_prefix: Vec::new(), header: None, wrap, order }
+            Plan {
+                data: path.to_owned(),
+                prefix,
+                inner_prefix: Vec::new(),
+                header: None,
+                wrap,
+                order,
+                size_at: None,
+            }
         };
         sink::create(plan, spec)
     }

@@ -137,13 +137,18 @@ fn swap<const N: usize>(bytes: &mut [u8]) {
 
 /// √(re² + im²) without `hypot`, whose last bit differs between systems.
 fn magnitude(re: f64, im: f64) -> f64 {
+    // Squares of these would overflow or vanish; a power of two takes no bit away.
+    const LARGE: f64 = 1e150;
     let larger = re.abs().max(im.abs());
-    if larger > 1e150 && larger.is_finite() {
-        let (re, im) = (re / larger, im / larger);
-        larger * (re * re + im * im).sqrt()
+    let scale = if larger > LARGE {
+        2f64.powi(-600)
+    } else if larger < 1.0 / LARGE {
+        2f64.powi(600)
     } else {
-        (re * re + im * im).sqrt()
-    }
+        1.0
+    };
+    let (re, im) = (re * scale, im * scale);
+    (re * re + im * im).sqrt() / scale
 }
 
 #[cfg(test)]
@@ -178,6 +183,7 @@ mod tests {
         let mut flags = [9u8; 2];
         layout(Sample::Bool, None).convert(&[0, 7], &mut flags);
         assert_eq!(flags, [0, 1]);
-        assert_eq!(magnitude(3e200, 4e200), 5e200);
+        assert_eq!(magnitude(3.0 * 2f64.powi(900), 4.0 * 2f64.powi(900)), 5.0 * 2f64.powi(900));
+        assert_eq!(magnitude(0.0, f64::NEG_INFINITY), f64::INFINITY);
     }
 }

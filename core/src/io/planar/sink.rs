@@ -48,13 +48,28 @@ pub(crate) struct Plan {
     pub wrap: Wrap,
     /// Order of frames in the file.
     pub order: FrameOrder,
+    /// Offset in `prefix` of [`SIZE_DIGITS`] digits that are to give the compressed length.
+    pub size_at: Option<usize>,
 }
+
+/// Digits that are kept free for a length that is known only at the end.
+pub(crate) const SIZE_DIGITS: usize = 19;
 
 /// Begins to write.
 ///
 /// # Errors
 /// If the target cannot be created.
 pub(crate) fn create(plan: Plan, spec: &ImageSpec) -> Result<Box<dyn ImageSink>> {
+    if let Some((header, _)) = &plan.header
+        && plan.data.exists()
+        && !header.exists()
+    {
+        let header = header.display();
+        return Err(Error::file(
+            &plan.data,
+            format!("exists already and would be overwritten by the voxels of {header}"),
+        ));
+    }
     let frames = spec.channels.len() * spec.times;
     let mut file = AtomicFile::create(&plan.data)?;
     file.write_all(&plan.prefix).at(&plan.data)?;
@@ -67,9 +82,8 @@ pub(crate) fn create(plan: Plan, spec: &ImageSpec) -> Result<Box<dyn ImageSink>>
         FrameOrder::ChannelTime => spec.times == 1 || spec.channels.len() == 1,
         FrameOrder::Interleaved => spec.channels.len() == 1,
     };
-    let mode = if plan.wrap == Wrap::Raw && plan.order != FrameOrder::Interleaved
-        || frames == 1 && plan.wrap == Wrap::Raw
-    {
+    let in_volumes = plan.order != FrameOrder::Interleaved || frames == 1;
+    let mode = if plan.wrap == Wrap::Raw && in_volumes {
         Mode::Placed(file)
     } else if as_delivered {
         let mut stream = Deflater::new(file, plan.wrap);
@@ -137,6 +151,15 @@ impl PlanarSink {
             write_all_at(file, at(row / by, row % by), run).at(&self.plan.data)?;
         }
         Ok(())
+    }
+
+    fn commit(&self, file: AtomicFile) -> Result<()> {
+        if let Some(at) = self.plan.size_at {
+            let len = file.file().metadata().at(&self.plan.data)?.len() - self.plan.prefix.len() as u64;
+            write_all_at(file.file(), at as u64, format!("{len:0SIZE_DIGITS$}").as_bytes())
+                .at(&self.plan.data)?;
+        }
+        file.commit()
     }
 
     /// Copies the spooled volumes to the stream in the order of the file.
@@ -213,7 +236,7 @@ impl ImageSink for PlanarSink {
             Mode::Placed(file) => file.commit()?,
             Mode::Streamed(stream) => {
                 if let Some(stream) = stream.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-                    stream.finish()?.commit()?;
+                    self.commit(stream.finish()?)?;
                 }
             }
             Mode::Spooled(mut file, spool) => {
@@ -224,7 +247,7 @@ impl ImageSink for PlanarSink {
                     let mut stream = Deflater::new(file, self.plan.wrap);
                     stream.write(&self.plan.inner_prefix)?;
                     self.unspool(&spool, &mut |bytes| stream.write(bytes))?;
-                    stream.finish()?.commit()?;
+                    self.commit(stream.finish()?)?;
                 }
             }
         }

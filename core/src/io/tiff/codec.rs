@@ -17,7 +17,7 @@ pub(super) fn decompress(
     tables: Option<&[u8]>,
 ) -> Result<Vec<u8>, String> {
     let expected =
-        page.chunk_bytes(rows).filter(|&n| n <= isize::MAX as u64).ok_or("a chunk is too large")? as usize;
+        page.chunk_bytes(rows).and_then(|n| usize::try_from(n).ok()).ok_or("a chunk is too large")?;
     let is_jpeg = matches!(page.compression, Compression::Jpeg | Compression::OldJpeg);
     if page.reversed_bits && !is_jpeg {
         for byte in &mut raw {

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dialect {
     pub big_endian: bool,
-    /// `BigTIFF`: offsets and counts have eight bytes.
+    /// BigTIFF: offsets and counts have eight bytes.
     pub wide: bool,
 }
 

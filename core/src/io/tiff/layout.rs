@@ -1,9 +1,9 @@
 //! From pages to an image: which page is which slice, channel and time, and how large a voxel is.
 
-use super::imagej;
 use super::ome;
 use super::page::{Kind, Page};
 use super::stack::{Plane, Stack, TiffFile};
+use super::{imagej, levels};
 use crate::io::{Channel, ImageInfo, Level};
 use crate::{Error, Geometry, Result, Unit};
 use std::collections::BTreeMap;
@@ -32,9 +32,9 @@ pub(super) fn arrange(file: TiffFile) -> Result<Stack> {
     let description = description(&files[0])?;
     let arrangement = match description.as_deref() {
         Some(text) if ome::is_ome(text) => ome::arrange(text, &mut files)?,
-        Some(text) if imagej::is_imagej(text) => imagej::arrange(text, &files[0])?,
-        Some(text) if text.starts_with("{\"shape\":") => shaped(text, &files[0])?,
-        _ => pages_as_slices(&files[0])?,
+        Some(text) if imagej::is_imagej(text) => imagej::arrange(text, &files[0]),
+        Some(text) if text.starts_with("{\"shape\":") => shaped(text, &files[0]),
+        _ => pages_as_slices(&files[0]),
     };
     finish(files, arrangement, description)
 }
@@ -53,19 +53,24 @@ pub(super) fn arrange_slices(files: Vec<TiffFile>) -> Result<Stack> {
     let description = description(&files[0])?;
     // A slice that ImageJ wrote says how large its voxels are.
     if let Some(text) = description.as_deref().filter(|t| imagej::is_imagej(t)) {
-        let one = imagej::arrange(text, &files[0])?;
+        let one = imagej::arrange(text, &files[0]);
         (arrangement.spacing, arrangement.unit) = (one.spacing, one.unit);
         arrangement.metadata = one.metadata;
     }
     finish(files, arrangement, description)
 }
 
-fn finish(files: Vec<TiffFile>, mut arrangement: Arrangement, description: Option<String>) -> Result<Stack> {
+fn finish(
+    mut files: Vec<TiffFile>,
+    mut arrangement: Arrangement,
+    description: Option<String>,
+) -> Result<Stack> {
     let Some(first) = arrangement.planes.iter().flatten().next().copied() else {
         return Err(Error::file(files[0].input.path(), "none of the planes it describes is in it"));
     };
     let page = files[first.file].pages[first.page].clone();
-    check_planes(&files, &arrangement, &page)?;
+    check_planes(&files, &arrangement.planes, &page)?;
+    let levels = levels::find(&mut files, &arrangement.planes, &page);
     describe_page(&page, &mut arrangement);
     if let Some(text) = description.filter(|t| !t.is_empty()) {
         arrangement.metadata.insert("ImageDescription".into(), text.chars().take(65_536).collect());
@@ -73,8 +78,16 @@ fn finish(files: Vec<TiffFile>, mut arrangement: Arrangement, description: Optio
     for file in &files {
         arrangement.notes.extend(file.notes.iter().take(16).cloned());
     }
-    let info = info(&page, &files, first, &mut arrangement)?;
-    Ok(Stack { info, files, planes: arrangement.planes, samples: page.samples })
+    let mut info = info(&page, &files, first, &mut arrangement)?;
+    let mut planes = vec![arrangement.planes];
+    for level in levels {
+        if let Some(Some(first)) = level.iter().find(|p| p.is_some()) {
+            let reduced = &files[first.file].pages[first.page];
+            info.levels.push(levels::describe(reduced, &page, arrangement.z, &info.geometry()));
+            planes.push(level);
+        }
+    }
+    Ok(Stack { info, files, planes, samples: page.samples })
 }
 
 fn description(file: &TiffFile) -> Result<Option<String>> {
@@ -83,9 +96,9 @@ fn description(file: &TiffFile) -> Result<Option<String>> {
 }
 
 /// All planes must be alike, and together not larger than the files can hold.
-fn check_planes(files: &[TiffFile], arrangement: &Arrangement, page: &Page) -> Result<()> {
+fn check_planes(files: &[TiffFile], planes: &[Option<Plane>], page: &Page) -> Result<()> {
     let mut total = 0u64;
-    for plane in arrangement.planes.iter().flatten() {
+    for plane in planes.iter().flatten() {
         let other = &files[plane.file].pages[plane.page];
         if other.kind() != page.kind() {
             return Err(Error::file(
@@ -118,7 +131,7 @@ fn check_planes(files: &[TiffFile], arrangement: &Arrangement, page: &Page) -> R
 }
 
 /// The plain case: the pages of the commonest kind are the slices.
-pub(super) fn pages_as_slices(file: &TiffFile) -> Result<Arrangement> {
+pub(super) fn pages_as_slices(file: &TiffFile) -> Arrangement {
     let mut kinds: Vec<(Kind, Vec<usize>, u64)> = Vec::new();
     let full = file.pages.iter().any(|p| !p.reduced);
     let mut position = std::collections::HashMap::new();
@@ -143,22 +156,24 @@ pub(super) fn pages_as_slices(file: &TiffFile) -> Result<Arrangement> {
         planes: pages.iter().map(|&page| Some(Plane { file: 0, page, shift: 0 })).collect(),
         ..Arrangement::default()
     };
-    if pages.len() < file.pages.len() {
+    let read = pages.len() + file.pages.iter().filter(|p| full && p.reduced).count();
+    if read < file.pages.len() {
         arrangement.notes.push(format!(
-            "{} of {} pages are read: the others differ in shape or type, or are reduced copies",
+            "{} of {} pages are read: the others differ in shape or type",
             pages.len(),
             file.pages.len()
         ));
     }
-    Ok(arrangement)
+    arrangement
 }
 
 /// The JSON description of the Python library `tifffile`: `{"shape": [31, 61, 57], "axes": …}`.
-fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
-    let plain = pages_as_slices(file)?;
-    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else { return Ok(plain) };
-    let Some(shape) = json["shape"].as_array() else { return Ok(plain) };
-    let mut shape: Vec<usize> = shape.iter().filter_map(|v| v.as_u64()).map(|v| v as usize).collect();
+fn shaped(text: &str, file: &TiffFile) -> Arrangement {
+    let plain = pages_as_slices(file);
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else { return plain };
+    let Some(shape) = json["shape"].as_array() else { return plain };
+    let mut shape: Vec<usize> =
+        shape.iter().filter_map(serde_json::Value::as_u64).map(|v| v as usize).collect();
     let page = &file.pages[0];
     let mut axes: Option<Vec<char>> =
         json["axes"].as_str().map(|a| a.chars().collect()).filter(|a: &Vec<char>| a.len() == shape.len());
@@ -173,7 +188,7 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
         let at = if page.planar { shape.len().checked_sub(3) } else { shape.len().checked_sub(1) };
         match at {
             Some(at) if shape[at] == page.samples => drop(&mut shape, &mut axes, at),
-            _ => return Ok(plain),
+            _ => return plain,
         }
     }
     for extent in [page.width, page.height] {
@@ -182,13 +197,13 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
                 let at = shape.len() - 1;
                 drop(&mut shape, &mut axes, at);
             }
-            _ => return Ok(plain),
+            _ => return plain,
         }
     }
     let Some(count) = shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0) else {
-        return Ok(plain);
+        return plain;
     };
-    let Some(planes) = planes_of(file, count) else { return Ok(plain) };
+    let Some(planes) = planes_of(file, count) else { return plain };
     // Axes that are neither time nor channel are slices.
     let role = |i: usize| axes.as_ref().map_or('Z', |a| a[i]);
     let extent =
@@ -219,7 +234,7 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
             metadata.insert(key.clone(), value.to_string());
         }
     }
-    Ok(Arrangement {
+    Arrangement {
         z,
         c,
         t,
@@ -240,8 +255,7 @@ fn shaped(text: &str, file: &TiffFile) -> Result<Arrangement> {
             .unwrap_or_default(),
         notes: plain.notes,
         metadata,
-        ..Arrangement::default()
-    })
+    }
 }
 
 /// The first `count` planes of a file in order: a page each, or, where one page stands for all, one
@@ -252,7 +266,7 @@ pub(super) fn planes_of(file: &TiffFile, count: usize) -> Option<Vec<Plane>> {
     if alike >= count {
         return Some((0..count).map(|page| Plane { file: 0, page, shift: 0 }).collect());
     }
-    if file.pages.len() > 1 || !page.is_plain() || page.tiled || (page.planar && page.samples > 1) {
+    if file.pages.len() > 1 || !page.is_plain() || page.tiled {
         return None;
     }
     let chunks = page.chunks(&file.input, file.dialect).ok()?;
@@ -271,9 +285,9 @@ fn describe_page(page: &Page, arrangement: &mut Arrangement) {
         0 => note("PhotometricInterpretation is 0 (white is zero); the values are left as they are stored"),
         3 => note("the values are indices into the file's colour palette; the palette is not applied"),
         6 if page.compression == super::page::Compression::None => {
-            note("the channels are Y, Cb, Cr as stored")
+            note("the channels are Y, Cb, Cr as stored");
         }
-        8 | 9 | 10 => note("the channels are L, a, b as stored"),
+        8..=10 => note("the channels are L, a, b as stored"),
         _ => {}
     }
     if page.orientation != 1 {
@@ -294,7 +308,7 @@ fn sample_channels(page: &Page) -> Vec<Channel> {
         (0..page.samples)
             .map(|i| match names.get(i) {
                 Some((name, color)) => Channel { name: (*name).to_owned(), color: *color },
-                None if i == names.len() && matches!(page.photometric, 0 | 1 | 2) => {
+                None if i == names.len() && matches!(page.photometric, 0..=2) => {
                     Channel { name: "alpha".into(), color: None }
                 }
                 None => Channel::default(),

@@ -1,4 +1,4 @@
-//! TIFF: stacks of pages, ImageJ hyperstacks, OME-TIFF, `BigTIFF`.
+//! TIFF: stacks of pages, ImageJ hyperstacks, OME-TIFF, BigTIFF.
 //!
 //! Directories are parsed here and not by a library, because a region is to be read from a file of
 //! any size without touching the rest, and because directories of several dialects have to be
@@ -9,6 +9,9 @@
 //! not otherwise interpreted: palettes are not applied, "white is zero" is not turned round, only
 //! JPEG's own colour transform is undone. Samples of a pixel are channels.
 
+// ImageJ, BigTIFF, YCbCr are names, not code.
+#![allow(clippy::doc_markdown)]
+
 mod ccitt;
 mod codec;
 mod description;
@@ -17,6 +20,7 @@ mod imagej;
 pub(crate) mod input;
 mod jpeg;
 mod layout;
+mod levels;
 mod ome;
 mod page;
 mod samples;
@@ -31,7 +35,7 @@ use crate::{Geometry, Result, VoxelType};
 use stack::TiffFile;
 use std::path::Path;
 
-/// TIFF, `BigTIFF` and ImageJ stacks; see the module.
+/// TIFF, BigTIFF and ImageJ stacks; see the module.
 #[derive(Debug)]
 pub struct Tiff;
 

@@ -19,7 +19,7 @@ pub(super) fn is_ome(text: &str) -> bool {
 pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangement> {
     let path = files[0].input.path().to_owned();
     let plain = |files: &[TiffFile], note: String| {
-        let mut plain = pages_as_slices(&files[0])?;
+        let mut plain = pages_as_slices(&files[0]);
         plain.notes.push(note);
         Ok(plain)
     };
@@ -62,7 +62,8 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
         return Err(Error::file(&path, format!("OME-XML promises {z}×{c}×{t} planes")));
     };
     let given: usize = pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).count();
-    if count > files[0].pages.len() && given <= 1 && count > files[0].pages.len() * 64 + 65_536 {
+    // A set of many files is described by as many blocks; otherwise missing planes are few.
+    if count > (files[0].pages.len() + given) * 64 + 65_536 {
         return Err(Error::file(
             &path,
             format!("OME-XML promises {count} planes, the file has {} pages", files[0].pages.len()),
@@ -70,7 +71,7 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
     }
     let mut arrangement = Arrangement { z, c, t, planes: vec![None; count], ..Arrangement::default() };
     let order = Order::new(pixels.attribute("DimensionOrder").unwrap_or("XYZCT"), [z, c, t], samples);
-    place(pixels, &order, files, &mut arrangement)?;
+    place(pixels, &order, files, &mut arrangement);
     describe(pixels, &mut arrangement);
     if images.next().is_some() {
         arrangement.notes.push("the OME-XML describes several images; the first is read".into());
@@ -144,29 +145,19 @@ impl Order {
     }
 }
 
-fn place(
-    pixels: Node,
-    order: &Order,
-    files: &mut Vec<TiffFile>,
-    arrangement: &mut Arrangement,
-) -> Result<()> {
+fn place(pixels: Node, order: &Order, files: &mut Vec<TiffFile>, arrangement: &mut Arrangement) {
     let total = arrangement.planes.len();
     let blocks: Vec<Node> =
         pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).collect();
-    let mut put = |rank: usize, file: usize, page: usize, files: &[TiffFile]| {
-        if rank < total && page < files[file].pages.len() {
-            arrangement.planes[order.index(rank)] = Some(Plane { file, page, shift: 0 });
-        }
-    };
     if blocks.is_empty() {
         for rank in 0..total.min(files[0].pages.len()) {
-            put(rank, 0, rank, files);
+            arrangement.planes[order.index(rank)] = Some(Plane { file: 0, page: rank, shift: 0 });
         }
-        return Ok(());
+        return;
     }
     for block in blocks {
         let number = |name: &str| block.attribute(name).and_then(|v| v.trim().parse::<usize>().ok());
-        let file = match file_of(block, files)? {
+        let file = match file_of(block, files) {
             Ok(file) => file,
             Err(note) => {
                 if arrangement.notes.len() < 16 {
@@ -188,46 +179,43 @@ fn place(
         }
         let rank = order.rank([at("FirstZ"), c, at("FirstT")]);
         for i in 0..planes {
-            let mut put = |rank: usize, page: usize| {
-                if rank < total && page < pages {
-                    arrangement.planes[order.index(rank)] = Some(Plane { file, page, shift: 0 });
-                }
-            };
-            put(rank.saturating_add(i), start.saturating_add(i));
+            let (rank, page) = (rank.saturating_add(i), start.saturating_add(i));
+            if rank < total && page < pages {
+                arrangement.planes[order.index(rank)] = Some(Plane { file, page, shift: 0 });
+            }
         }
     }
-    Ok(())
 }
 
 /// The file that a block of planes lies in: this one, or another of the set, opened when first
 /// named. A note where it is not there.
-fn file_of(block: Node, files: &mut Vec<TiffFile>) -> Result<std::result::Result<usize, String>> {
+fn file_of(block: Node, files: &mut Vec<TiffFile>) -> std::result::Result<usize, String> {
     let uuid = block.children().find(|n| n.has_tag_name_ignoring_namespace("UUID"));
-    let Some(name) = uuid.and_then(|n| n.attribute("FileName")) else { return Ok(Ok(0)) };
+    let Some(name) = uuid.and_then(|n| n.attribute("FileName")) else { return Ok(0) };
     // A name, never a path: a file must not reach outside its folder.
-    let Some(name) = Path::new(name).file_name() else { return Ok(Ok(0)) };
+    let Some(name) = Path::new(name).file_name() else { return Ok(0) };
     if let Some(i) = files.iter().position(|f| f.input.path().file_name() == Some(name)) {
-        return Ok(Ok(i));
+        return Ok(i);
     }
     let path = files[0].input.path().with_file_name(name);
     if !path.is_file() {
         // A file that was renamed still names itself by its old name.
         let root_uuid = block.document().root_element().attribute("UUID");
         if root_uuid.is_some() && uuid.and_then(|n| n.text()).map(str::trim) == root_uuid {
-            return Ok(Ok(0));
+            return Ok(0);
         }
         if files.len() == 1 && root_uuid.is_none() {
-            return Ok(Ok(0));
+            return Ok(0);
         }
-        return Ok(Err(format!("the file {} of the set is not there", name.display())));
+        return Err(format!("the file {} of the set is not there", name.display()));
     }
     match TiffFile::open(&path) {
         Ok(mut file) => {
             file.input.close();
             files.push(file);
-            Ok(Ok(files.len() - 1))
+            Ok(files.len() - 1)
         }
-        Err(e) => Ok(Err(format!("a file of the set cannot be read: {e}"))),
+        Err(e) => Err(format!("a file of the set cannot be read: {e}")),
     }
 }
 
@@ -244,7 +232,9 @@ fn describe(pixels: Node, arrangement: &mut Arrangement) {
         let value = number(&format!("PhysicalSize{axis}"))?;
         let own: Unit = unit(axis).parse().unwrap_or_default();
         Some(match (own.metres(), x_unit.metres()) {
-            (Some(a), Some(b)) if own != x_unit => value * a / b,
+            // Units are powers of ten apart, so that the factor is a whole number.
+            (Some(a), Some(b)) if a > b => value * (a / b).round(),
+            (Some(a), Some(b)) if a < b => value / (b / a).round(),
             _ => value,
         })
     };

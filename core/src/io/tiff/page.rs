@@ -31,11 +31,9 @@ impl Compression {
             // One bit repeats a row in Group 4; a run of 2560 pixels takes 12 bits in Group 3.
             Self::Fax4 | Self::Fax3 | Self::Rle => row.saturating_mul(8).clamp(256, 1 << 16),
             // A code of 12 bits stands for at most 4096 bytes.
-            Self::Lzw => 4096,
+            Self::Lzw | Self::OldJpeg | Self::Jpeg => 4096,
             Self::Deflate => 1040,
-            Self::OldJpeg | Self::Jpeg => 4096,
-            Self::Lzma | Self::WebP => 1 << 16,
-            Self::Zstd => 1 << 16,
+            Self::Lzma | Self::WebP | Self::Zstd => 1 << 16,
         }
     }
 }
@@ -55,6 +53,7 @@ pub(super) type Kind = (usize, usize, usize, u16, SampleFormat);
 
 /// One page of a file.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // They are the header's own independent flags.
 pub(super) struct Page {
     pub ifd: Ifd,
     pub width: usize,
@@ -72,7 +71,10 @@ pub(super) struct Page {
     pub predictor: u64,
     pub reversed_bits: bool,
     pub t4_options: u64,
+    /// A reduced copy of another page.
     pub reduced: bool,
+    /// Not in the chain of pages but below one of them.
+    pub sub: bool,
     pub orientation: u64,
 }
 
@@ -167,6 +169,7 @@ impl Page {
             reversed_bits,
             t4_options,
             reduced,
+            sub: false,
             orientation,
             ifd,
         };
@@ -177,11 +180,10 @@ impl Page {
     fn check(&self, input: &Input, subsampling: Option<Vec<u64>>) -> Result<()> {
         let bad = |reason: String| Err(Error::file(input.path(), reason));
         match (self.predictor, self.format, self.bits) {
-            (0 | 1, ..) => {}
             (2, SampleFormat::ComplexFloat | SampleFormat::ComplexInt, _) => {
                 return bad("Predictor is 2 with complex samples, which is not read".into());
             }
-            (2, ..) | (3, SampleFormat::Float, 16 | 24 | 32 | 64) => {}
+            (0..=2, ..) | (3, SampleFormat::Float, 16 | 24 | 32 | 64) => {}
             (3, format, bits) => {
                 return bad(format!("Predictor is 3 with samples that are {format:?} of {bits} bits"));
             }
@@ -364,7 +366,7 @@ fn voxel_type(format: SampleFormat, bits: u64) -> Option<VoxelType> {
         (SampleFormat::Float, 16 | 24 | 32)
         | (SampleFormat::ComplexInt, 32)
         | (SampleFormat::ComplexFloat, 64) => VoxelType::F32,
-        (SampleFormat::Float, 64) | (SampleFormat::ComplexInt, 64) | (SampleFormat::ComplexFloat, 128) => {
+        (SampleFormat::Float | SampleFormat::ComplexInt, 64) | (SampleFormat::ComplexFloat, 128) => {
             VoxelType::F64
         }
         _ => return None,

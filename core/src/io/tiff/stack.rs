@@ -70,8 +70,8 @@ pub(super) struct Plane {
 pub(crate) struct Stack {
     pub(crate) info: ImageInfo,
     pub(super) files: Vec<TiffFile>,
-    /// Planes by `[time][channel of pages][z]`; none where the file has none (read as zeros).
-    pub(super) planes: Vec<Option<Plane>>,
+    /// For each level, planes by `[time][channel of pages][z]`; none where the file has none (read as zeros).
+    pub(super) planes: Vec<Vec<Option<Plane>>>,
     /// Samples of a pixel, each a channel of the image.
     pub(super) samples: usize,
 }
@@ -104,12 +104,13 @@ impl ImageSource for Stack {
         let page_channels = self.info.channels.len() / self.samples;
         let (channel, sample) = (frame.channel / self.samples, frame.channel % self.samples);
         let first = (frame.time * page_channels + channel) * depth + region.start[0];
-        volume.as_bytes_mut().par_chunks_mut(plane_bytes).enumerate().try_for_each(|(z, out)| match self
-            .planes[first + z]
-        {
-            Some(plane) => self.reader(plane)?.read(sample, region, size, out),
-            None => Ok(()),
-        })?;
+        let planes = &self.planes[frame.level];
+        volume.as_bytes_mut().par_chunks_mut(plane_bytes).enumerate().try_for_each(
+            |(z, out)| match planes[first + z] {
+                Some(plane) => self.reader(plane)?.read(sample, region, size, out),
+                None => Ok(()),
+            },
+        )?;
         Ok(volume)
     }
 }

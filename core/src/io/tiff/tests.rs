@@ -54,7 +54,7 @@ fn what_is_written_is_read_again() {
         let mut spec =
             ImageSpec::volume(shape, voxel, Geometry::from_spacing(spacing, units[round % 6]), false);
         spec.times = 1 + numbers.below(3);
-        spec.channels = (0..1 + numbers.below(3))
+        spec.channels = (0..=numbers.below(3))
             .map(|i| Channel { name: format!("<{i}> & \"µ\""), color: Some([i as u8, 2, 255]) })
             .collect();
         spec.time_step = (spec.times > 1).then_some(2.5);
@@ -128,7 +128,7 @@ fn cut_and_broken_files_end_in_an_error_or_an_image() {
     let mut numbers = Numbers(11);
     for _ in 0..3000 {
         let mut bytes = bytes.clone();
-        for _ in 0..1 + numbers.below(6) {
+        for _ in 0..=numbers.below(6) {
             let at = numbers.below(bytes.len());
             bytes[at] = [0, 1, 2, 0x7f, 0x80, 0xff, numbers.next() as u8][numbers.below(7)];
         }

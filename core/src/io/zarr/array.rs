@@ -1,7 +1,8 @@
 //! Voxels of one Zarr array.
 
+use super::chunk::{Chain, Codecs, ShardIndex, index_length, zstd_content_size};
 use super::ngff::{Multiscale, Role};
-use super::node::show;
+use super::node::{place, show};
 use crate::{Error, Region, Result, Volume, Voxel, VoxelType};
 use bytemuck::AnyBitPattern;
 use half::{bf16, f16};
@@ -9,12 +10,19 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, ShapeBuilder};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use zarrs::array::{Array, ArrayBytes, ArrayMetadata, ArraySubset, ArrayToBytesCodecTraits, CodecOptions};
-use zarrs::storage::{ReadableStorage, ReadableStorageTraits};
+use zarrs::storage::byte_range::ByteRange;
+use zarrs::storage::{Bytes, ReadableStorage, ReadableStorageTraits};
 
 /// A chunk (or shard) that would decode to more than this is refused.
 const MAX_CHUNK_BYTES: u64 = 16 << 30;
+/// Of chunks larger than this that are not compressed, only the voxels asked for are read.
+const PARTIAL_BYTES: usize = 4 << 20;
+/// So many entries of shard indices are kept (16 bytes each).
+const MAX_INDEX_ENTRIES: usize = 1 << 20;
 
 /// The types that arrays are stored in and that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +67,15 @@ impl Stored {
         }
     }
 
+    /// Bytes of each number, which is what a byte order is about.
+    fn sample(self) -> usize {
+        match self {
+            Self::Complex64 => 4,
+            Self::Complex128 => 8,
+            _ => self.size(),
+        }
+    }
+
     /// The type that it is read as.
     fn voxel(self) -> VoxelType {
         match self {
@@ -78,16 +95,6 @@ impl Stored {
             Self::Complex64 | Self::Complex128 => Some("of complex numbers the magnitude was read"),
         }
     }
-}
-
-/// What the outermost compressor's header says before anything is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outermost {
-    /// A part of a chunk can be read without the rest.
-    Partial,
-    Blosc,
-    Zstd,
-    Other,
 }
 
 /// Which axes of an array are z, y and x, and where on the others it is read.
@@ -115,6 +122,23 @@ impl Slicing {
     }
 }
 
+/// A decoded box of voxels, all axes.
+struct Decoded {
+    bytes: Bytes,
+    /// Its first voxel in the array.
+    origin: Vec<u64>,
+    shape: Vec<u64>,
+    /// Stride of each axis, in voxels.
+    strides: Vec<usize>,
+}
+
+/// Indices of shards that were read already; none for a shard that was never written.
+#[derive(Default)]
+struct KnownIndices {
+    shards: HashMap<Vec<u64>, Option<Arc<ShardIndex>>>,
+    entries: usize,
+}
+
 /// An open array.
 pub(super) struct ZarrArray {
     array: Array<dyn ReadableStorageTraits>,
@@ -125,12 +149,12 @@ pub(super) struct ZarrArray {
     /// Shape of what is decoded at once.
     chunk: Vec<u64>,
     stored: Stored,
-    outermost: Outermost,
-    /// Names of codecs, for the inspector.
-    pub(super) codecs: String,
+    codecs: Codecs,
+    store: ReadableStorage,
+    indices: Mutex<KnownIndices>,
 }
 
-fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, String> {
+pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, String> {
     let numbers = match value {
         Some(Value::Array(list)) => list.iter().map(Value::as_u64).collect::<Option<Vec<_>>>(),
         _ => None,
@@ -139,7 +163,7 @@ fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, Str
 }
 
 fn bytes_of(shape: &[u64], size: usize) -> Option<u64> {
-    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| *b <= isize::MAX as u64)
+    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| isize::try_from(*b).is_ok())
 }
 
 impl ZarrArray {
@@ -151,7 +175,7 @@ impl ZarrArray {
         document: &Map<String, Value>,
         zarr_format: u8,
     ) -> Result<Self> {
-        let at = root.join(path);
+        let at = place(root, path);
         Self::check_and_open(store, &at, path, document, zarr_format)
             .map_err(|reason| Error::file(&at, reason))
     }
@@ -192,8 +216,8 @@ impl ZarrArray {
         if bytes_of(&grid, 16).is_none_or(|b| b > 16 * MAX_CHUNK_BYTES) {
             return Err(format!("a chunk of shape {grid:?} is not believable"));
         }
-        let (codecs, inner) = codecs(document, zarr_format)?;
-        if let Some(inner) = &inner
+        let codecs = Codecs::of(document, zarr_format, shape.len())?;
+        if let Some(inner) = &codecs.inner
             && (inner.len() != grid.len()
                 || inner.contains(&0)
                 || grid.iter().zip(inner).any(|(g, i)| g % i != 0))
@@ -213,23 +237,15 @@ impl ZarrArray {
             .map_err(|e| e.to_string())?;
         let stored =
             array.data_type().name_v3().and_then(|name| Stored::of(&name)).ok_or_else(unsupported)?;
-        let outermost = match codecs.last().map(String::as_str) {
-            Some("blosc") => Outermost::Blosc,
-            Some("zstd") => Outermost::Zstd,
-            Some("sharding_indexed" | "bytes") | None => Outermost::Partial,
-            Some(_) => Outermost::Other,
-        };
-        let chunk = inner.unwrap_or_else(|| grid.clone());
-        Ok(Self {
-            array,
-            at: at.to_owned(),
-            shape,
-            grid,
-            chunk,
-            stored,
-            outermost,
-            codecs: codecs.join(", "),
-        })
+        // Where `zarrs` decodes a shard, it is read shard by shard.
+        let chunk = codecs.inner.clone().unwrap_or_else(|| grid.clone());
+        let (store, at) = (store.clone(), at.to_owned());
+        Ok(Self { array, at, shape, grid, chunk, stored, codecs, store, indices: Mutex::default() })
+    }
+
+    /// The codecs, for the inspector.
+    pub(super) fn codec_names(&self) -> String {
+        self.codecs.names.join(", ")
     }
 
     /// Shape, all axes.
@@ -272,13 +288,15 @@ impl ZarrArray {
         region: Region,
         convert: impl Fn(S) -> T + Send + Sync,
     ) -> Result<Volume> {
-        let bytes = region.shape.iter().try_fold(size_of::<T>(), |a, b| a.checked_mul(*b));
-        if bytes.is_none_or(|b| b > isize::MAX as usize) {
+        let voxels = region.shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
+        // Asked for in a way that can fail, before it is asked for in a way that cannot.
+        if voxels.is_none_or(|n| Vec::<T>::new().try_reserve_exact(n).is_err()) {
             return Err(Error::Memory(format!("a region of shape {:?}", region.shape)));
         }
-        let mut out = Array3::<T>::default(region.shape);
+        let mut out = Array3::from_elem(region.shape, T::default());
         if !region.is_empty() {
-            let grid = slicing.space.map(|axis| axis.map_or(1, |a| self.grid[a] as usize));
+            let unit = if self.codecs.chain.is_some() { &self.chunk } else { &self.grid };
+            let grid = slicing.space.map(|axis| axis.map_or(1, |a| unit[a] as usize));
             let mut parts = Vec::new();
             split(out.view_mut(), region, grid, &mut parts);
             parts
@@ -306,18 +324,18 @@ impl ZarrArray {
             }
         }
         let index: Vec<u64> = (0..axes).map(|a| start[a] / self.grid[a]).collect();
-        let within: Vec<u64> = (0..axes).map(|a| start[a] % self.grid[a]).collect();
         let fail = |reason: String| {
             let key = self.array.chunk_key(&index);
             Error::file(&self.at, format!("chunk {index:?} ({key}) cannot be read: {reason}"))
         };
-        let Some((bytes, have_start, have_shape)) = self.decode(&index, &within, &count).map_err(fail)?
-        else {
+        let Some(decoded) = self.decode(&index, &start, &count).map_err(fail)? else {
             let fill = self.array.fill_value().as_ne_bytes();
-            let fill: S = bytemuck::try_pod_read_unaligned(fill).map_err(|e| fail_fill(&self.at, &e))?;
+            let fill: S = bytemuck::try_pod_read_unaligned(fill)
+                .map_err(|e| Error::file(&self.at, format!("fill_value does not fit the data type: {e}")))?;
             out.fill(convert(fill));
             return Ok(());
         };
+        let Decoded { bytes, origin, shape: have, strides } = decoded;
         let values: Cow<'_, [S]> = match bytemuck::try_cast_slice(&bytes) {
             Ok(values) => Cow::Borrowed(values),
             // Only if the decoder's buffer is not aligned for the type.
@@ -325,14 +343,10 @@ impl ZarrArray {
                 Cow::Owned(bytes.chunks_exact(size_of::<S>()).map(bytemuck::pod_read_unaligned).collect())
             }
         };
-        if values.len() as u64 != have_shape.iter().product::<u64>() {
-            return Err(fail(format!("it holds {} voxels instead of {have_shape:?}", values.len())));
+        if values.len() as u64 != have.iter().product::<u64>() {
+            return Err(fail(format!("it holds {} voxels instead of {have:?}", values.len())));
         }
-        let mut strides = vec![1usize; axes];
-        for a in (0..axes - 1).rev() {
-            strides[a] = strides[a + 1] * have_shape[a + 1] as usize;
-        }
-        let offset: usize = (0..axes).map(|a| (within[a] - have_start[a]) as usize * strides[a]).sum();
+        let offset: usize = (0..axes).map(|a| (start[a] - origin[a]) as usize * strides[a]).sum();
         let strides = slicing.space.map(|axis| axis.map_or(0, |a| strides[a]));
         let source = ArrayView3::from_shape(part.shape.strides(strides), &values[offset..])
             .map_err(|e| fail(e.to_string()))?;
@@ -350,126 +364,136 @@ impl ZarrArray {
         Ok(())
     }
 
-    /// The decoded bytes that hold the asked part of a chunk, and which part of it they are
-    /// (start and shape); none if the chunk was never written.
-    #[allow(clippy::type_complexity)]
+    /// The decoded bytes that hold the box of `count` voxels from `start`, which lies in the chunk
+    /// (or shard) `index`; none if it was never written.
     fn decode(
         &self,
         index: &[u64],
-        within: &[u64],
+        start: &[u64],
         count: &[u64],
-    ) -> std::result::Result<Option<(Vec<u8>, Vec<u64>, Vec<u64>)>, String> {
+    ) -> std::result::Result<Option<Decoded>, String> {
+        let Some(chain) = &self.codecs.chain else { return self.decode_elsewhere(index, start, count) };
+        let (chunk, axes) = (&self.chunk, self.shape.len());
+        let size = self.stored.size();
+        // Products of chunk shapes were checked when the array was opened.
+        let bytes = chunk.iter().product::<u64>() as usize * size;
+        if self.codecs.inner.is_none() && chain.is_raw() && bytes > PARTIAL_BYTES && count != chunk {
+            return self.decode_elsewhere(index, start, count);
+        }
+        let encoded =
+            if self.codecs.inner.is_some() { self.inner_chunk(index, start)? } else { self.whole(index)? };
+        let Some(encoded) = encoded else { return Ok(None) };
+        let bytes = chain.decode(encoded, bytes, self.stored.sample())?;
+        let origin = (0..axes).map(|a| start[a] / chunk[a] * chunk[a]).collect();
+        Ok(Some(Decoded { bytes, origin, shape: chunk.clone(), strides: chain.strides(chunk) }))
+    }
+
+    /// A chunk as it is stored.
+    fn whole(&self, index: &[u64]) -> std::result::Result<Option<Bytes>, String> {
+        self.store.get(&self.array.chunk_key(index)).map_err(|e| e.to_string())
+    }
+
+    /// The inner chunk of a shard that holds a voxel, as it is stored.
+    fn inner_chunk(&self, shard: &[u64], start: &[u64]) -> std::result::Result<Option<Bytes>, String> {
+        let Some(index) = self.shard_index(shard)? else { return Ok(None) };
+        let at = (0..start.len()).fold(0u64, |at, a| {
+            let chunks = self.grid[a] / self.chunk[a];
+            at * chunks + start[a] % self.grid[a] / self.chunk[a]
+        });
+        let Some((offset, length)) = index.get(at as usize) else { return Ok(None) };
+        let range = ByteRange::FromStart(offset, Some(length));
+        self.store.get_partial(&self.array.chunk_key(shard), range).map_err(|e| e.to_string())
+    }
+
+    fn shard_index(&self, shard: &[u64]) -> std::result::Result<Option<Arc<ShardIndex>>, String> {
+        let lock = || self.indices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = lock().shards.get(shard) {
+            return Ok(known.clone());
+        }
+        let key = self.array.chunk_key(shard);
+        let found = match self.store.size_key(&key).map_err(|e| e.to_string())? {
+            None => None,
+            Some(size) => {
+                let chunks = self.grid.iter().zip(&self.chunk).map(|(g, c)| g / c).product();
+                let length = index_length(chunks, self.codecs.index_checksum)
+                    .filter(|n| *n <= size)
+                    .ok_or_else(|| format!("the shard of {size} bytes is shorter than its index"))?;
+                let range = if self.codecs.index_at_start {
+                    ByteRange::FromStart(0, Some(length))
+                } else {
+                    ByteRange::Suffix(length)
+                };
+                let bytes = self.store.get_partial(&key, range).map_err(|e| e.to_string())?;
+                let bytes = bytes.ok_or("the shard is gone")?;
+                Some(Arc::new(ShardIndex::decode(&bytes, self.codecs.index_checksum, size)?))
+            }
+        };
+        let mut cache = lock();
+        if cache.entries > MAX_INDEX_ENTRIES {
+            *cache = KnownIndices::default();
+        }
+        cache.entries += found.as_ref().map_or(1, |i| i.len());
+        cache.shards.insert(shard.to_vec(), found.clone());
+        Ok(found)
+    }
+
+    /// Decodes with `zarrs`: rare codecs, and parts of large chunks that are not compressed.
+    fn decode_elsewhere(
+        &self,
+        index: &[u64],
+        start: &[u64],
+        count: &[u64],
+    ) -> std::result::Result<Option<Decoded>, String> {
+        let axes = self.shape.len();
         let options = CodecOptions::default();
         let text = |e: zarrs::array::ArrayError| e.to_string();
-        if self.outermost == Outermost::Partial && count != self.grid {
-            let ranges: Vec<_> = within.iter().zip(count).map(|(s, n)| *s..s + n).collect();
+        let c_order = |shape: &[u64]| {
+            let mut strides = vec![1usize; axes];
+            for a in (0..axes - 1).rev() {
+                strides[a] = strides[a + 1] * shape[a + 1] as usize;
+            }
+            strides
+        };
+        let plain = self.codecs.chain.as_ref().is_some_and(Chain::is_raw);
+        if (plain || self.codecs.inner.is_some()) && count != self.grid {
+            let ranges: Vec<_> =
+                (0..axes).map(|a| start[a] % self.grid[a]).zip(count).map(|(s, n)| s..s + n).collect();
             let subset = ArraySubset::new_with_ranges(&ranges);
             let bytes: ArrayBytes<'static> =
                 self.array.retrieve_chunk_subset_opt(index, &subset, &options).map_err(text)?;
-            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?;
-            return Ok(Some((bytes.into_owned(), within.to_vec(), count.to_vec())));
+            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
+            return Ok(Some(Decoded {
+                bytes,
+                origin: start.to_vec(),
+                shape: count.to_vec(),
+                strides: c_order(count),
+            }));
         }
-        let Some(encoded) = self.array.retrieve_encoded_chunk(index).map_err(|e| e.to_string())? else {
-            return Ok(None);
-        };
-        self.check_header(&encoded)?;
+        let Some(encoded) = self.whole(index)? else { return Ok(None) };
+        let expected = self.grid.iter().product::<u64>() * self.stored.size() as u64;
+        if self.codecs.names.last().is_some_and(|n| n.ends_with("zstd"))
+            && let Some(promised) = zstd_content_size(&encoded).filter(|n| *n > expected + 1024)
+        {
+            return Err(format!(
+                "its header promises {promised} bytes where the array's metadata gives {expected}"
+            ));
+        }
         let shape = self.array.chunk_shape(index).map_err(text)?;
         let bytes = self
             .array
             .codecs()
             .decode(
-                Cow::Owned(encoded.into()),
+                Cow::Borrowed(&encoded),
                 &shape,
                 self.array.data_type(),
                 self.array.fill_value(),
                 &options,
             )
             .map_err(|e| e.to_string())?;
-        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?;
-        Ok(Some((bytes.into_owned(), vec![0; self.grid.len()], self.grid.clone())))
+        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
+        let origin = (0..axes).map(|a| start[a] / self.grid[a] * self.grid[a]).collect();
+        Ok(Some(Decoded { bytes, origin, shape: self.grid.clone(), strides: c_order(&self.grid) }))
     }
-
-    /// Refuses a chunk whose header promises more than the array's metadata.
-    fn check_header(&self, encoded: &[u8]) -> std::result::Result<(), String> {
-        let expected = self.grid.iter().product::<u64>() * self.stored.size() as u64;
-        let promised = match self.outermost {
-            Outermost::Blosc => {
-                let field = encoded.get(4..8).ok_or("it is shorter than its header")?;
-                Some(u64::from(u32::from_le_bytes([field[0], field[1], field[2], field[3]])))
-            }
-            Outermost::Zstd => zstd_content_size(encoded),
-            _ => None,
-        };
-        match promised {
-            // Checksums and such may add a little inside the compressor.
-            Some(bytes) if bytes > expected + 1024 => {
-                Err(format!("its header promises {bytes} bytes where the array's metadata gives {expected}"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn fail_fill(at: &Path, e: &bytemuck::PodCastError) -> Error {
-    Error::file(at, format!("fill_value does not fit the data type: {e}"))
-}
-
-/// The size that the first frame of a Zstandard stream promises, if it does (RFC 8878, 3.1.1.1).
-fn zstd_content_size(frame: &[u8]) -> Option<u64> {
-    let (magic, rest) = frame.split_at_checked(4)?;
-    if magic != [0x28, 0xb5, 0x2f, 0xfd] {
-        return None;
-    }
-    let descriptor = *rest.first()?;
-    let single_segment = descriptor & 0x20 != 0;
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let at = 1 + usize::from(!single_segment) + dictionary;
-    let length = match descriptor >> 6 {
-        0 if single_segment => 1,
-        0 => return None,
-        n => 1 << n,
-    };
-    let mut bytes = [0; 8];
-    bytes[..length].copy_from_slice(rest.get(at..at + length)?);
-    Some(u64::from_le_bytes(bytes) + if length == 2 { 256 } else { 0 })
-}
-
-/// The names of the codecs, outermost last, and the shape of inner chunks if sharded.
-#[allow(clippy::type_complexity)]
-fn codecs(
-    document: &Map<String, Value>,
-    zarr_format: u8,
-) -> std::result::Result<(Vec<String>, Option<Vec<u64>>), String> {
-    let mut names = Vec::new();
-    let mut inner = None;
-    let name_of = |codec: &Value, field: &str| {
-        codec.get(field).or(Some(codec)).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    if zarr_format == 3 {
-        let Some(Value::Array(list)) = document.get("codecs") else {
-            return Err(format!("codecs should be a list, not {}", show(document.get("codecs"))));
-        };
-        for codec in list {
-            let name = name_of(codec, "name");
-            if name == "sharding_indexed" {
-                let shape = codec.get("configuration").and_then(|c| c.get("chunk_shape"));
-                inner = Some(sizes(shape, "chunk_shape of sharding_indexed")?);
-            }
-            names.push(name);
-        }
-    } else {
-        if let Some(Value::Array(filters)) = document.get("filters") {
-            names.extend(filters.iter().map(|f| name_of(f, "id")));
-        }
-        if let Some(compressor) = document.get("compressor").filter(|c| !c.is_null()) {
-            let name = name_of(compressor, "id");
-            if name == "lz4" {
-                return Err("compressor \"lz4\" (not within blosc) is not supported".to_owned());
-            }
-            names.push(name);
-        }
-    }
-    Ok((names, inner))
 }
 
 /// Splits a view of `region` where the chunk grid does.

@@ -1,7 +1,8 @@
 //! OME-Zarr 0.4 (Zarr v2) and 0.5 (Zarr v3), and plain Zarr arrays without OME metadata.
 //!
 //! `node` reads what a group or array says of itself, `ngff` turns the OME attributes into axes,
-//! scales and names, `array` reads voxels, `source` puts them together; `layout` decides chunks
+//! scales and names, `array` reads voxels of `chunk`s, `source` puts them
+//! together; `layout` decides chunks
 //! and levels and writes the metadata, `sink` writes voxels. All go through the storage traits of
 //! `zarrs`, so that another store than the local disk is one constructor.
 //!
@@ -10,6 +11,7 @@
 //! decoded if its own header agrees with the array's metadata.
 
 mod array;
+mod chunk;
 mod layout;
 mod ngff;
 mod node;

@@ -4,7 +4,7 @@ use super::ID;
 use super::array::{Slicing, ZarrArray};
 use super::layout::{EXTRA_GEOMETRY, full_geometry};
 use super::ngff::{self, Axis, Dataset, Multiscale, Role};
-use super::node::{Kind, Node, join, show};
+use super::node::{Kind, Node, join, place, show};
 use crate::io::{Channel, Frame, ImageInfo, ImageSource, Level, OpenOptions};
 use crate::{Error, Geometry, Region, Result, Volume};
 use serde_json::{Map, Value};
@@ -50,7 +50,7 @@ impl ZarrSource {
 
 impl Opening<'_> {
     fn fail(&self, path: &str, reason: impl Into<String>) -> Error {
-        Error::file(self.root.join(path), reason)
+        Error::file(place(self.root, path), reason)
     }
 
     fn child(&self, path: &str, below: &str) -> Result<String> {
@@ -192,7 +192,7 @@ impl Opening<'_> {
     fn plain(&mut self, path: &str, document: &Map<String, Value>, node: &Node) -> Result<ZarrSource> {
         let array = ZarrArray::open(&self.store, self.root, path, document, node.zarr_format)?;
         let axes = array.shape().len();
-        if !(2..=5).contains(&axes) {
+        if axes > 5 {
             return Err(
                 self.fail(path, format!("an array of {axes} axes without OME metadata is not an image"))
             );
@@ -261,7 +261,7 @@ impl Opening<'_> {
         self.notes.extend(first.note().map(str::to_owned));
         let mut seen = std::collections::HashSet::new();
         self.notes.retain(|note| seen.insert(note.clone()));
-        metadata.insert("codecs".to_owned(), first.codecs.clone());
+        metadata.insert("codecs".to_owned(), first.codec_names());
         let channels: Vec<Channel> = ngff::channels(ome, channels, &mut metadata);
         let info = ImageInfo {
             format: ID,

@@ -1,0 +1,449 @@
+//! The columns of the object table, declared once: names, units, methods and how each follows from
+//! an object's sums. The command that lists columns, the docs and the tables' metadata read this.
+
+use super::object::Object;
+use crate::Unit;
+use std::f64::consts::PI;
+
+/// The unit of a column, before the image's unit of length is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitRule {
+    /// A name or a flag.
+    None,
+    /// A number without a unit.
+    One,
+    /// A position in voxels, from 0.
+    Index,
+    /// Length, area or volume: this power of the unit of length.
+    Length(u8),
+    /// Degrees.
+    Degree,
+    /// The unit of the intensities, which files do not tell.
+    Intensity,
+    /// The unit of the intensities per length.
+    IntensityPerLength,
+    /// One over a power of the unit of length.
+    PerLength(u8),
+}
+
+impl UnitRule {
+    /// The unit in an image.
+    pub fn text(self, length: Unit) -> String {
+        let power = |p: u8| match p {
+            1 => length.symbol().to_owned(),
+            2 => format!("{}²", length.symbol()),
+            _ => format!("{}³", length.symbol()),
+        };
+        match self {
+            Self::None => String::new(),
+            Self::One => "1".into(),
+            Self::Index => "index".into(),
+            Self::Length(p) => power(p),
+            Self::Degree => "°".into(),
+            Self::Intensity => "intensity".into(),
+            Self::IntensityPerLength => format!("intensity/{}", length.symbol()),
+            Self::PerLength(p) => format!("1/{}", power(p)),
+        }
+    }
+}
+
+/// What must be computed for a column; the cost rises from first to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Sums over voxels.
+    Voxels,
+    /// Sums over intensities.
+    Intensity,
+    /// Sums over 2×2×2 neighbourhoods.
+    Cells,
+    /// Pairs of touching objects.
+    Contacts,
+    /// The centroids of all objects.
+    Nearest,
+    /// Distances of voxels from the centroid.
+    Radius,
+    /// The convex hull.
+    Hull,
+    /// The distribution of intensities.
+    Percentiles,
+}
+
+impl Needs {
+    /// Whether the column is a sum over voxels or neighbourhoods, found in the one pass.
+    pub fn additive(self) -> bool {
+        self <= Self::Contacts
+    }
+}
+
+/// How a column's value follows from an object.
+#[derive(Clone, Copy)]
+pub enum Value {
+    /// A whole number.
+    Int(fn(&Object) -> i64),
+    /// A number; NaN where it is not defined.
+    Real(fn(&Object) -> f64),
+    /// Yes or no.
+    Flag(fn(&Object) -> bool),
+    /// A number for each intensity channel.
+    Channel(fn(&Object, usize) -> f64),
+}
+
+/// A column of the object table.
+pub struct Column {
+    /// Its name. A column of intensities has this name for the first channel; for the second its
+    /// first word gets `_2`: `intensity_2_mean`.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: UnitRule,
+    /// What must be computed for it.
+    pub needs: Needs,
+    /// What it is and who published it.
+    pub doc: &'static str,
+    /// Its value.
+    pub value: Value,
+}
+
+impl Column {
+    /// Whether there is one for each intensity channel.
+    pub fn per_channel(&self) -> bool {
+        matches!(self.value, Value::Channel(_))
+    }
+
+    /// Its name for a channel, from 0.
+    pub fn name_for(&self, channel: usize) -> String {
+        match (self.name.split_once('_'), channel) {
+            (Some((first, rest)), 1..) => format!("{first}_{}_{rest}", channel + 1),
+            _ => self.name.to_owned(),
+        }
+    }
+}
+
+const fn int(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> i64,
+) -> Column {
+    Column { name, unit, needs, doc, value: Value::Int(f) }
+}
+
+const fn real(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object) -> f64,
+) -> Column {
+    Column { name, unit, needs, doc, value: Value::Real(f) }
+}
+
+const fn channel(
+    name: &'static str,
+    unit: UnitRule,
+    needs: Needs,
+    doc: &'static str,
+    f: fn(&Object, usize) -> f64,
+) -> Column {
+    Column { name, unit, needs, doc, value: Value::Channel(f) }
+}
+
+use Needs::{Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Voxels};
+use UnitRule::{Degree, Index, Intensity as AsInput, Length, None as Nothing, One};
+
+const AXIS: &str = "Unit vector of a principal axis in world coordinates (eigenvectors of the covariance of voxel centres, greatest variance first); its largest component is positive.";
+const BOX: &str = "Half-open box of voxel indices.";
+const SEMI: &str = "Semi-axis √(5λ) of the solid ellipsoid with the same second moments.";
+const SD: &str = "Standard deviation √λ of voxel centres along a principal axis, greatest first.";
+const CENTROID: &str = "Mean voxel index.";
+const WORLD: &str = "Mean position of the voxels in world coordinates.";
+const WEIGHTED: &str =
+    "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
+const WEIGHTED_SD: &str =
+    "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
+const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
+const FERET_MIN: &str = "Least distance of two parallel planes around it, over the directions of all faces of the convex hull (left out for hulls of many thousand corners) and 145 more spread evenly.";
+const FERET_MIN_AXIS: &str = "Unit normal of those planes, in world coordinates.";
+const PERCENTILE: &str = "Exact percentile of the finite intensities, linear between order statistics.";
+
+/// All columns, in the order of the table.
+pub static COLUMNS: &[Column] = &[
+    int("label", Nothing, Voxels, "The object's number in the label image.", |o| o.label as i64),
+    int("voxel_count", One, Voxels, "Number of voxels.", |o| o.voxels.count as i64),
+    real("volume", Length(3), Voxels, "Number of voxels × volume of a voxel.", |o| o.volume()),
+    int("bbox_z_min", Index, Voxels, BOX, |o| o.voxels.low[0] as i64),
+    int("bbox_z_max", Index, Voxels, BOX, |o| o.voxels.high[0] as i64),
+    int("bbox_y_min", Index, Voxels, BOX, |o| o.voxels.low[1] as i64),
+    int("bbox_y_max", Index, Voxels, BOX, |o| o.voxels.high[1] as i64),
+    int("bbox_x_min", Index, Voxels, BOX, |o| o.voxels.low[2] as i64),
+    int("bbox_x_max", Index, Voxels, BOX, |o| o.voxels.high[2] as i64),
+    real("extent_z", Length(1), Voxels, "Side of the box.", |o| o.extent(0)),
+    real("extent_y", Length(1), Voxels, "Side of the box.", |o| o.extent(1)),
+    real("extent_x", Length(1), Voxels, "Side of the box.", |o| o.extent(2)),
+    real("bbox_fill", One, Voxels, "Volume ÷ volume of the box.", |o| {
+        let sides = (0..3).map(|a| (o.voxels.high[a] - o.voxels.low[a]) as f64);
+        o.voxels.count as f64 / sides.product::<f64>()
+    }),
+    Column {
+        name: "touches_border",
+        unit: Nothing,
+        needs: Voxels,
+        doc: "Whether a voxel lies on a face of the image, so that the object may be cut.",
+        value: Value::Flag(|o| o.touches_border()),
+    },
+    real("centroid_z", Index, Voxels, CENTROID, |o| o.centroid[0]),
+    real("centroid_y", Index, Voxels, CENTROID, |o| o.centroid[1]),
+    real("centroid_x", Index, Voxels, CENTROID, |o| o.centroid[2]),
+    real("centroid_world_x", Length(1), Voxels, WORLD, |o| o.world().x),
+    real("centroid_world_y", Length(1), Voxels, WORLD, |o| o.world().y),
+    real("centroid_world_z", Length(1), Voxels, WORLD, |o| o.world().z),
+    real(
+        "equivalent_diameter",
+        Length(1),
+        Voxels,
+        "Diameter (6V/π)^⅓ of the ball of the same volume.",
+        |o| (6.0 * o.volume() / PI).cbrt(),
+    ),
+    real("sd_1", Length(1), Voxels, SD, |o| o.sd()[0]),
+    real("sd_2", Length(1), Voxels, SD, |o| o.sd()[1]),
+    real("sd_3", Length(1), Voxels, SD, |o| o.sd()[2]),
+    real("axis_1_x", One, Voxels, AXIS, |o| o.axes[0].x),
+    real("axis_1_y", One, Voxels, AXIS, |o| o.axes[0].y),
+    real("axis_1_z", One, Voxels, AXIS, |o| o.axes[0].z),
+    real("axis_2_x", One, Voxels, AXIS, |o| o.axes[1].x),
+    real("axis_2_y", One, Voxels, AXIS, |o| o.axes[1].y),
+    real("axis_2_z", One, Voxels, AXIS, |o| o.axes[1].z),
+    real("axis_3_x", One, Voxels, AXIS, |o| o.axes[2].x),
+    real("axis_3_y", One, Voxels, AXIS, |o| o.axes[2].y),
+    real("axis_3_z", One, Voxels, AXIS, |o| o.axes[2].z),
+    real("azimuth", Degree, Voxels, "Angle of axis 1 in the world's xy plane, from x towards y.", |o| {
+        o.axes[0].y.atan2(o.axes[0].x).to_degrees()
+    }),
+    real("elevation", Degree, Voxels, "Angle of axis 1 above the world's xy plane.", |o| {
+        o.axes[0].z.clamp(-1.0, 1.0).asin().to_degrees()
+    }),
+    real("ellipsoid_semi_axis_1", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[0]).sqrt()),
+    real("ellipsoid_semi_axis_2", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[1]).sqrt()),
+    real("ellipsoid_semi_axis_3", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[2]).sqrt()),
+    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| {
+        ratio(o.sd()[1], o.sd()[0])
+    }),
+    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| {
+        ratio(o.sd()[2], o.sd()[1])
+    }),
+    real(
+        "fractional_anisotropy",
+        One,
+        Voxels,
+        "√(3/2)·|λ − mean λ|/|λ| (Basser & Pierpaoli 1996, doi:10.1006/jmrb.1996.0086).",
+        |o| {
+            let mean = o.variances.iter().sum::<f64>() / 3.0;
+            let spread: f64 = o.variances.iter().map(|v| (v - mean) * (v - mean)).sum();
+            let size: f64 = o.variances.iter().map(|v| v * v).sum();
+            ratio((1.5 * spread).sqrt(), size.sqrt())
+        },
+    ),
+    real("anisotropy", One, Voxels, "(s₁ − s₃)/s₁ with s = √λ (Mader 2013).", |o| {
+        ratio(o.sd()[0] - o.sd()[2], o.sd()[0])
+    }),
+    real(
+        "oblateness",
+        One,
+        Voxels,
+        "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).",
+        |o| {
+            let [a, b, c] = o.sd();
+            2.0 * ratio(a - b, a - c) - 1.0
+        },
+    ),
+    real(
+        "surface_area",
+        Length(2),
+        Cells,
+        "Crofton's formula with 13 directions and Voronoi weights at the image's spacing (Lehmann & Legland 2012; Legland, Kiêu & Devaux 2007, doi:10.5566/ias.v26.p83-92). Outside the image is background.",
+        |o| o.surface(),
+    ),
+    real(
+        "surface_area_mesh",
+        Length(2),
+        Cells,
+        "Sum of weights of 2×2×2 configurations that is unbiased and of least variance for planes of any direction (Lindblad 2005, doi:10.1016/j.imavis.2004.06.012), solved at the image's spacing.",
+        |o| o.cells.local as f64 * o.frame.area_unit,
+    ),
+    real(
+        "mean_breadth",
+        Length(1),
+        Cells,
+        "Mean width over all directions, from 13 families of planes (Legland, Kiêu & Devaux 2007); the diameter, for a ball.",
+        |o| o.cells.breadth as f64 * o.frame.length_unit,
+    ),
+    int(
+        "euler_number_6",
+        One,
+        Cells,
+        "Objects − tunnels + cavities with a 6-connected object and 26-connected background (Ohser & Mücklich 2000).",
+        |o| o.cells.euler_6 / 8,
+    ),
+    int(
+        "euler_number_26",
+        One,
+        Cells,
+        "Objects − tunnels + cavities with a 26-connected object and 6-connected background (Odgaard & Gundersen 1993, doi:10.1016/8756-3282(93)90245-6).",
+        |o| o.cells.euler_26 / 8,
+    ),
+    real("sphericity", One, Cells, "π^⅓·(6V)^⅔/S (Wadell 1935): 1 for a ball.", |o| {
+        PI.cbrt() * (6.0 * o.volume()).powi(2).cbrt() / o.surface()
+    }),
+    real("compactness", One, Cells, "36πV²/S³; MorphoLibJ calls this sphericity.", |o| {
+        36.0 * PI * o.volume().powi(2) / o.surface().powi(3)
+    }),
+    int("neighbours", One, Contacts, "Other labels that share a voxel face with it.", |o| {
+        o.neighbours as i64
+    }),
+    real(
+        "contact_area_total",
+        Length(2),
+        Contacts,
+        "Area of its interfaces with other labels, Crofton with 13 directions.",
+        |o| o.contact_area,
+    ),
+    real("free_surface_area", Length(2), Contacts, "Surface area that does not touch another label.", |o| {
+        (o.surface() - o.contact_area).max(0.0)
+    }),
+    int(
+        "nearest_label",
+        Nothing,
+        Nearest,
+        "The label whose centroid is nearest; the lesser of two equally near; 0 if there is no other.",
+        |o| o.extras.nearest().0 as i64,
+    ),
+    real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |o| {
+        o.extras.nearest().1
+    }),
+    real("radius_mean", Length(1), Radius, "Mean distance of the voxel centres from the centroid.", |o| {
+        o.extras.radius()
+    }),
+    real("radius_sd", Length(1), Radius, "Standard deviation of that distance.", |o| {
+        let mean = o.extras.radius();
+        (o.variances.iter().sum::<f64>() - mean * mean).max(0.0).sqrt()
+    }),
+    real("feret_max", Length(1), Hull, FERET_MAX, |o| o.extras.hull().feret.max),
+    real("feret_max_axis_x", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.x),
+    real("feret_max_axis_y", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.y),
+    real("feret_max_axis_z", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.z),
+    real("feret_min", Length(1), Hull, FERET_MIN, |o| o.extras.hull().feret.min),
+    real("feret_min_axis_x", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.x),
+    real("feret_min_axis_y", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.y),
+    real("feret_min_axis_z", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.z),
+    real("convex_volume", Length(3), Hull, "Volume of the convex hull of the voxels' corners.", |o| {
+        o.extras.hull().voxels * o.frame.geometry.voxel_volume()
+    }),
+    real("solidity", One, Hull, "Volume ÷ volume of the convex hull.", |o| {
+        o.voxels.count as f64 / o.extras.hull().voxels
+    }),
+    channel(
+        "intensity_missing",
+        One,
+        Intensity,
+        "Voxels whose intensity is NaN or infinite; no other column counts them.",
+        |o, c| o.channels[c].missing as f64,
+    ),
+    channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| {
+        o.channels[c].mean
+    }),
+    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| {
+        o.channels[c].sd
+    }),
+    channel("intensity_min", AsInput, Intensity, "Least intensity.", |o, c| o.channels[c].min),
+    channel("intensity_max", AsInput, Intensity, "Greatest intensity.", |o, c| o.channels[c].max),
+    channel("intensity_sum", AsInput, Intensity, "Sum of the intensities.", |o, c| o.channels[c].sum),
+    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| {
+        o.channels[c].skewness
+    }),
+    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| {
+        o.channels[c].kurtosis
+    }),
+    channel("weighted_centroid_z", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[0]),
+    channel("weighted_centroid_y", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[1]),
+    channel("weighted_centroid_x", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[2]),
+    channel("weighted_sd_1", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[0]),
+    channel("weighted_sd_2", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[1]),
+    channel("weighted_sd_3", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[2]),
+    channel("intensity_p05", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 0)),
+    channel("intensity_p25", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 1)),
+    channel("intensity_median", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 2)),
+    channel("intensity_p75", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 3)),
+    channel("intensity_p95", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 4)),
+];
+
+/// A ratio that is NaN where it is not defined (single voxels, lines).
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { f64::NAN }
+}
+
+/// A chosen column and the channel that it is of (0 for columns of no channel).
+#[derive(Clone, Copy)]
+pub struct Chosen {
+    /// The column.
+    pub column: &'static Column,
+    /// The channel.
+    pub channel: usize,
+}
+
+/// The columns of these names in the order of the table, `label` always first; all that the
+/// channels allow if `names` is `None`.
+///
+/// # Errors
+/// A sentence that names what is not a column and the nearest one that is.
+pub fn choose(names: Option<&[String]>, channels: usize) -> Result<Vec<Chosen>, String> {
+    let all: Vec<Chosen> = (0..channels.max(1))
+        .flat_map(|channel| {
+            COLUMNS
+                .iter()
+                .filter(move |c| if c.per_channel() { channel < channels } else { channel == 0 })
+                .map(move |column| Chosen { column, channel })
+        })
+        .collect();
+    let Some(names) = names else { return Ok(all) };
+    let known: Vec<String> = all.iter().map(|c| c.column.name_for(c.channel)).collect();
+    for name in names {
+        if known.contains(name) {
+            continue;
+        }
+        if COLUMNS.iter().any(|c| c.per_channel() && (0..16).any(|k| c.name_for(k) == *name)) {
+            return Err(format!("column \"{name}\" needs an intensity image that is not given"));
+        }
+        let hint = crate::error::suggestion(name, known.iter().map(String::as_str));
+        return Err(format!("there is no column \"{name}\"{hint}"));
+    }
+    Ok(all
+        .into_iter()
+        .zip(known)
+        .filter(|(c, name)| c.column.name == "label" || names.contains(name))
+        .map(|(c, _)| c)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_described() {
+        for (i, c) in COLUMNS.iter().enumerate() {
+            assert!(COLUMNS[i + 1..].iter().all(|d| d.name != c.name), "{} twice", c.name);
+            assert!(c.doc.ends_with('.'), "{}", c.name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_gets_the_nearest_right_one() {
+        let names = |n: &[&str]| n.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        assert!(choose(Some(&names(&["sphericty"])), 0).err().unwrap().contains("\"sphericity\""));
+        assert!(choose(Some(&names(&["intensity_mean"])), 0).err().unwrap().contains("intensity image"));
+        let chosen = choose(Some(&names(&["volume", "intensity_2_mean"])), 2).unwrap();
+        let found: Vec<_> = chosen.iter().map(|c| c.column.name_for(c.channel)).collect();
+        assert_eq!(found, ["label", "volume", "intensity_2_mean"]);
+    }
+}

@@ -1,0 +1,257 @@
+//! The figures of one object, from its sums.
+
+use super::crofton::Table;
+use super::extras::Extras;
+use super::intensity::Scale;
+use super::linear::axes;
+use super::sums::{CellSums, ChannelSums, Objects, PRODUCTS, VoxelSums};
+use crate::Geometry;
+use glam::{DMat3, DVec3};
+
+/// What all objects of an image share.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Shape of the image, `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Where it lies.
+    pub geometry: Geometry,
+    /// Area of one unit of the neighbourhood weights.
+    pub area_unit: f64,
+    /// Length of one unit of them.
+    pub length_unit: f64,
+    /// How intensities became integers, by channel.
+    pub scales: Vec<Scale>,
+}
+
+impl Frame {
+    /// The frame of an image; `table` is the one that the sums were made with.
+    pub fn new(shape: [usize; 3], geometry: Geometry, table: Option<&Table>, scales: Vec<Scale>) -> Self {
+        let (area_unit, length_unit) = table.map_or((f64::NAN, f64::NAN), |t| (t.area_unit, t.length_unit));
+        Self { shape, geometry, area_unit, length_unit, scales }
+    }
+}
+
+/// One object with what was summed and what follows from it.
+pub struct Object<'a> {
+    /// What all objects share.
+    pub frame: &'a Frame,
+    /// Its label.
+    pub label: u64,
+    /// Sums over its voxels.
+    pub voxels: &'a VoxelSums,
+    /// Sums over its neighbourhoods.
+    pub cells: CellSums,
+    /// Centroid, `[z, y, x]` index.
+    pub centroid: [f64; 3],
+    /// Eigenvalues of the covariance of its voxel centres in world units, greatest first.
+    pub variances: [f64; 3],
+    /// Unit eigenvectors, `(x, y, z)` world.
+    pub axes: [DVec3; 3],
+    /// Its intensities, by channel.
+    pub channels: Vec<Channel>,
+    /// Labels that share a voxel face with it.
+    pub neighbours: u64,
+    /// Area of its interfaces with other labels.
+    pub contact_area: f64,
+    /// What needed more than one pass.
+    pub extras: Extras<'a>,
+}
+
+/// The intensities of one object in one channel.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct Channel {
+    pub missing: u64,
+    pub mean: f64,
+    pub sd: f64,
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub skewness: f64,
+    pub kurtosis: f64,
+    /// `[z, y, x]` index.
+    pub centroid: [f64; 3],
+    /// Square roots of the eigenvalues of the weighted covariance, in world units.
+    pub sd_axes: [f64; 3],
+}
+
+impl<'a> Object<'a> {
+    /// The object of row `row`.
+    pub fn new(
+        frame: &'a Frame,
+        objects: &'a Objects,
+        row: usize,
+        contacts: (u64, f64),
+        extras: Extras<'a>,
+    ) -> Self {
+        let voxels = &objects.voxels[row];
+        let (centroid, covariance) = unweighted(voxels);
+        let (variances, axes) = axes(in_world(frame, covariance));
+        let channels = objects
+            .channels
+            .iter()
+            .zip(&frame.scales)
+            .map(|(channel, scale)| Channel::new(frame, voxels, &channel[row], scale))
+            .collect();
+        Self {
+            frame,
+            label: objects.labels.keys()[row],
+            voxels,
+            cells: objects.cells[row],
+            centroid,
+            variances: variances.map(|v| v.max(0.0)),
+            axes,
+            channels,
+            neighbours: contacts.0,
+            contact_area: contacts.1,
+            extras,
+        }
+    }
+
+    /// Volume in world units.
+    pub fn volume(&self) -> f64 {
+        self.voxels.count as f64 * self.frame.geometry.voxel_volume()
+    }
+
+    /// Crofton's surface area in world units.
+    pub fn surface(&self) -> f64 {
+        self.cells.surface as f64 * self.frame.area_unit
+    }
+
+    /// Standard deviations along the principal axes.
+    pub fn sd(&self) -> [f64; 3] {
+        self.variances.map(f64::sqrt)
+    }
+
+    /// Whether a voxel lies on a face of the image.
+    pub fn touches_border(&self) -> bool {
+        (0..3).any(|a| self.voxels.low[a] == 0 || self.voxels.high[a] == self.frame.shape[a] as u64)
+    }
+
+    /// Size of its box along an axis, in world units.
+    pub fn extent(&self, axis: usize) -> f64 {
+        (self.voxels.high[axis] - self.voxels.low[axis]) as f64 * self.frame.geometry.spacing()[axis]
+    }
+
+    /// Centroid in the world, `(x, y, z)`.
+    pub fn world(&self) -> DVec3 {
+        self.frame.geometry.world(self.centroid)
+    }
+}
+
+/// The covariance `[zz, yy, xx, zy, zx, yx]` of indices, in world units and `(x, y, z)`.
+fn in_world(frame: &Frame, [zz, yy, xx, zy, zx, yx]: [f64; 6]) -> DMat3 {
+    let m = frame.geometry.world_from_index.matrix3;
+    let index = DMat3::from_cols(DVec3::new(xx, yx, zx), DVec3::new(yx, yy, zy), DVec3::new(zx, zy, zz));
+    m * index * m.transpose()
+}
+
+/// Centroid and covariance of voxel centres in index space. The sums are moved to the rounded
+/// centroid exactly, as integers, so that nothing cancels.
+pub fn unweighted(v: &VoxelSums) -> ([f64; 3], [f64; 6]) {
+    let n = i128::from(v.count.max(1));
+    let centre = v.first.map(|f| (f as i128 + n / 2) / n);
+    let (first, second) = moved(n, v.first.map(|f| f as i128), v.second.map(|s| s as i128), centre);
+    let n = n as f64;
+    let d = first.map(|f| f as f64 / n);
+    let covariance = std::array::from_fn(|k| {
+        let (a, b) = PRODUCTS[k];
+        second[k] as f64 / n - d[a] * d[b]
+    });
+    (std::array::from_fn(|a| centre[a] as f64 + d[a]), covariance)
+}
+
+/// First and second moments about `centre` instead of 0, for a total weight `n`.
+fn moved(n: i128, first: [i128; 3], second: [i128; 6], centre: [i128; 3]) -> ([i128; 3], [i128; 6]) {
+    let second = std::array::from_fn(|k| {
+        let (a, b) = PRODUCTS[k];
+        second[k] - centre[a] * first[b] - centre[b] * first[a] + n * centre[a] * centre[b]
+    });
+    (std::array::from_fn(|a| first[a] - n * centre[a]), second)
+}
+
+impl Channel {
+    fn new(frame: &Frame, voxels: &VoxelSums, sums: &ChannelSums, scale: &Scale) -> Self {
+        let missing = voxels.count - sums.valid;
+        if sums.valid == 0 {
+            let nan = f64::NAN;
+            return Self {
+                missing,
+                mean: nan,
+                sd: nan,
+                min: nan,
+                max: nan,
+                sum: 0.0,
+                skewness: nan,
+                kurtosis: nan,
+                centroid: [nan; 3],
+                sd_axes: [nan; 3],
+            };
+        }
+        let count = i128::from(sums.valid);
+        let n = sums.valid as f64;
+        // Second moment from q, third and fourth from p; each about its rounded mean, exactly.
+        let c = sums.q.div_euclid(count);
+        let rest = (sums.q - count * c) as f64 / n;
+        let mean = scale.value(c as f64 + rest);
+        let about = sums.q2 - 2 * c * sums.q + count * c * c;
+        let sd = (about as f64 / n - rest * rest).max(0.0).sqrt() / scale.scale;
+        let (skewness, kurtosis) = shape_of(count, sums.p);
+        let (centroid, sd_axes) = Self::weighted(frame, voxels, sums, scale);
+        Self {
+            missing,
+            mean,
+            sd,
+            min: sums.min,
+            max: sums.max,
+            sum: n * scale.offset + sums.q as f64 / scale.scale,
+            skewness,
+            kurtosis,
+            centroid,
+            sd_axes,
+        }
+    }
+
+    fn weighted(frame: &Frame, all: &VoxelSums, sums: &ChannelSums, scale: &Scale) -> ([f64; 3], [f64; 3]) {
+        let mut first = all.first.map(|v| v as i128);
+        let mut second = all.second.map(|v| v as i128);
+        if let Some(missing) = &sums.missing {
+            for a in 0..3 {
+                first[a] -= missing.first[a] as i128;
+            }
+            for k in 0..6 {
+                second[k] -= missing.second[k] as i128;
+            }
+        }
+        let n = i128::from(sums.valid);
+        let centre = first.map(|f| (f + n / 2) / n);
+        let (first, second) = moved(n, first, second, centre);
+        let (first_q, second_q) = moved(sums.q, sums.first, sums.second, centre);
+        let weight = |plain: i128, q: i128| plain as f64 * scale.offset + q as f64 / scale.scale;
+        let total = weight(n, sums.q);
+        if total <= 0.0 || !total.is_finite() {
+            return ([f64::NAN; 3], [f64::NAN; 3]);
+        }
+        let d: [f64; 3] = std::array::from_fn(|a| weight(first[a], first_q[a]) / total);
+        let covariance = std::array::from_fn(|k| {
+            let (a, b) = PRODUCTS[k];
+            weight(second[k], second_q[k]) / total - d[a] * d[b]
+        });
+        let (variances, _) = axes(in_world(frame, covariance));
+        (std::array::from_fn(|a| centre[a] as f64 + d[a]), variances.map(|v| v.max(0.0).sqrt()))
+    }
+}
+
+/// Skewness and excess kurtosis from the sums of the first four powers.
+fn shape_of(count: i128, [p1, p2, p3, p4]: [i128; 4]) -> (f64, f64) {
+    let c = p1.div_euclid(count);
+    let n = count as f64;
+    let e = (p1 - count * c) as f64 / n;
+    let s2 = (p2 - 2 * c * p1 + count * c * c) as f64 / n;
+    let s3 = (p3 - 3 * c * p2 + 3 * c * c * p1 - count * c * c * c) as f64 / n;
+    let s4 = (p4 - 4 * c * p3 + 6 * c * c * p2 - 4 * c * c * c * p1 + count * c * c * c * c) as f64 / n;
+    let m2 = s2 - e * e;
+    let m3 = s3 - 3.0 * e * s2 + 2.0 * e * e * e;
+    let m4 = s4 - 4.0 * e * s3 + 6.0 * e * e * s2 - 3.0 * e * e * e * e;
+    if m2 <= 0.0 { (f64::NAN, f64::NAN) } else { (m3 / (m2 * m2.sqrt()), m4 / (m2 * m2) - 3.0) }
+}

@@ -1,0 +1,351 @@
+//! How the measurements run: passes over a region of the image, whose partial results merge into a
+//! state, and the tables that follow from it. In memory the region is the whole image; block by
+//! block it is each block, and partial results and state travel as bytes.
+
+use super::Table;
+use super::columns::{Chosen, Needs};
+use super::crofton;
+use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
+use super::image;
+use super::intensity::{self, Scale};
+use super::object::Frame;
+use super::objects::{contacts_table, objects_table};
+use super::percentiles::{self, Counts, Search};
+use super::scan::{self, Part, Plan};
+use super::sums::Objects;
+use crate::ops::{Phase, Source, Tiling};
+use crate::{Geometry, Job, Region, Result, Volume, VoxelType, with_volume};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What is to be measured.
+#[derive(Clone)]
+pub struct Measure {
+    /// Shape of the image, `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Where it lies.
+    pub geometry: Geometry,
+    /// Types of the intensity channels.
+    pub channels: Vec<VoxelType>,
+    /// Columns of the object table.
+    pub columns: Vec<Chosen>,
+    /// Whether to make the table of contacts.
+    pub contacts: bool,
+    /// Whether to make the table of the image.
+    pub image: bool,
+}
+
+/// A pass over the voxels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Range of the intensities that are wider than 16 bits.
+    Range,
+    /// All sums.
+    Sums,
+    /// Distances from centroids.
+    Radius,
+    /// Convex hulls.
+    Hull,
+    /// Percentiles of intensities.
+    Percentiles,
+}
+
+impl Pass {
+    /// What it does, for progress.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Range => "range of intensities",
+            Self::Sums => "measure objects",
+            Self::Radius => "radii of objects",
+            Self::Hull => "convex hulls",
+            Self::Percentiles => "percentiles of intensities",
+        }
+    }
+
+    /// How far around a region it looks at labels.
+    pub fn halo(self) -> [usize; 3] {
+        match self {
+            Self::Sums => [1; 3],
+            _ => [0; 3],
+        }
+    }
+}
+
+/// What is known after some passes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    ranges: Vec<(f64, f64)>,
+    objects: Objects,
+    found: Found,
+}
+
+/// What a pass found in a region.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Partial {
+    /// Least and greatest finite intensity by channel.
+    Range(Vec<(f64, f64)>),
+    /// Sums.
+    Sums(Box<Objects>),
+    /// Sums of distances.
+    Radius(RadiusSums),
+    /// Corners of hulls.
+    Hull(Corners),
+    /// All percentiles, by channel and object.
+    Percentiles(Vec<Vec<[f64; 5]>>),
+    /// Counts for the search for percentiles, by channel.
+    Counts(Vec<Counts>),
+}
+
+impl Measure {
+    /// The passes, in order.
+    pub fn passes(&self) -> Vec<Pass> {
+        let mut passes = Vec::new();
+        if self.channels.iter().any(|&c| Scale::of_type(c).is_none()) {
+            passes.push(Pass::Range);
+        }
+        passes.push(Pass::Sums);
+        for (needs, pass) in [
+            (Needs::Radius, Pass::Radius),
+            (Needs::Hull, Pass::Hull),
+            (Needs::Percentiles, Pass::Percentiles),
+        ] {
+            if self.needs(needs) {
+                passes.push(pass);
+            }
+        }
+        passes
+    }
+
+    /// The passes as phases over blocks that read the labels from input 0 and the channels from
+    /// `inputs`.
+    pub fn phases(&self, inputs: &[usize]) -> Vec<Phase> {
+        self.passes()
+            .into_iter()
+            .map(|pass| Phase {
+                name: pass.name(),
+                tiling: Tiling::Blocks,
+                reads: std::iter::once(Source::Input(0, pass.halo()))
+                    .chain(inputs.iter().map(|&i| Source::Input(i, [0; 3])))
+                    .collect(),
+                writes: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn needs(&self, needs: Needs) -> bool {
+        self.columns.iter().any(|c| c.column.needs == needs)
+    }
+
+    fn table(&self) -> Option<crofton::Table> {
+        let cells = self.contacts || self.image || self.needs(Needs::Cells) || self.needs(Needs::Contacts);
+        cells.then(|| crofton::Table::new(self.geometry.world_from_index.matrix3))
+    }
+
+    fn scales(&self, state: &State) -> Vec<Scale> {
+        let range = |i: usize| state.ranges.get(i).copied().unwrap_or((1.0, 0.0));
+        self.channels
+            .iter()
+            .enumerate()
+            .map(|(i, &ty)| Scale::of_type(ty).unwrap_or_else(|| Scale::of_range(ty, range(i).0, range(i).1)))
+            .collect()
+    }
+
+    /// Runs a pass on region `out`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub fn run(
+        &self,
+        pass: Pass,
+        state: &State,
+        out: Region,
+        labels: Part,
+        channels: &[Part],
+        job: &Job,
+    ) -> Result<Partial> {
+        match pass {
+            Pass::Range => {
+                let ranges = channels
+                    .iter()
+                    .zip(&self.channels)
+                    .map(|(part, &ty)| {
+                        if Scale::of_type(ty).is_some() {
+                            Ok((f64::INFINITY, f64::NEG_INFINITY))
+                        } else {
+                            range(part, out, job)
+                        }
+                    })
+                    .collect::<Result<_>>()?;
+                Ok(Partial::Range(ranges))
+            }
+            Pass::Sums => {
+                let plan = Plan { image: self.shape, table: self.table(), scales: self.scales(state) };
+                scan::scan(&plan, out, labels, channels, job).map(|o| Partial::Sums(Box::new(o)))
+            }
+            Pass::Radius => {
+                let frame = self.frame(state, None);
+                extras::radius_pass(&frame, &state.objects, &labels, out, job).map(Partial::Radius)
+            }
+            Pass::Hull => extras::hull_pass(&state.objects, &labels, out, job).map(Partial::Hull),
+            Pass::Percentiles if out == Region::whole(self.shape) => (0..channels.len())
+                .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))
+                .collect::<Result<_>>()
+                .map(Partial::Percentiles),
+            Pass::Percentiles => (0..channels.len())
+                .map(|c| {
+                    let first;
+                    let search = match state.found.search.get(c) {
+                        Some(search) => search,
+                        None => {
+                            first = Search::new(&state.objects, c, self.channels[c]);
+                            &first
+                        }
+                    };
+                    if search.done() {
+                        return Ok(Counts::default());
+                    }
+                    search.count(&state.objects, &labels, &channels[c], out, job)
+                })
+                .collect::<Result<_>>()
+                .map(Partial::Counts),
+        }
+    }
+
+    /// Adds what a pass found in the regions of the image to the state; whether the pass is over.
+    pub fn merge(&self, state: &mut State, partials: impl IntoIterator<Item = Partial>) -> bool {
+        let mut counts: Vec<Counts> = Vec::new();
+        for partial in partials {
+            self.merge_one(state, partial, &mut counts);
+        }
+        state.found.radius = extras::added(std::mem::take(&mut state.found.radius));
+        if counts.is_empty() {
+            return true;
+        }
+        if state.found.search.is_empty() {
+            state.found.search =
+                (0..counts.len()).map(|c| Search::new(&state.objects, c, self.channels[c])).collect();
+        }
+        for (search, counts) in state.found.search.iter_mut().zip(&counts) {
+            if !search.done() {
+                search.narrow(counts);
+            }
+        }
+        let done = state.found.search.iter().all(Search::done);
+        if done {
+            state.found.percentiles = state
+                .found
+                .search
+                .iter()
+                .enumerate()
+                .map(|(c, search)| search.finish(&state.objects, c, self.channels[c]))
+                .collect();
+            state.found.search.clear();
+        }
+        done
+    }
+
+    fn merge_one(&self, state: &mut State, partial: Partial, counts: &mut Vec<Counts>) {
+        match partial {
+            Partial::Radius(sums) => state.found.radius.extend(sums),
+            Partial::Hull(corners) => state.found.corners.extend(corners),
+            Partial::Percentiles(percentiles) => state.found.percentiles = percentiles,
+            Partial::Counts(more) => {
+                counts.resize(more.len(), Counts::default());
+                for (mine, theirs) in counts.iter_mut().zip(&more) {
+                    mine.merge(theirs);
+                }
+            }
+            Partial::Range(ranges) => {
+                state.ranges.resize(ranges.len(), (f64::INFINITY, f64::NEG_INFINITY));
+                for (mine, theirs) in state.ranges.iter_mut().zip(ranges) {
+                    *mine = (mine.0.min(theirs.0), mine.1.max(theirs.1));
+                }
+            }
+            Partial::Sums(objects) => {
+                if state.objects.labels.is_empty() && state.objects.channels.is_empty() {
+                    state.objects = *objects;
+                } else {
+                    state.objects.merge(&objects);
+                }
+            }
+        }
+    }
+
+    /// The tables.
+    pub fn finish(&self, state: &State) -> Vec<Table> {
+        let table = self.table();
+        let frame = self.frame(state, table.as_ref());
+        let objects = &state.objects;
+        let found = &state.found;
+        let mut extras = ExtraColumns { percentiles: found.percentiles.clone(), ..ExtraColumns::default() };
+        if self.needs(Needs::Radius) {
+            extras.radius = extras::radii(&frame, objects, &found.radius);
+        }
+        if self.needs(Needs::Hull) {
+            extras.hulls = extras::hulls(&frame, objects, &extras::reduced(found.corners.clone()));
+        }
+        if self.needs(Needs::Nearest) {
+            extras.nearest = extras::nearest(&frame, objects);
+        }
+        let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
+        if self.contacts {
+            tables.push(contacts_table(&frame, objects));
+        }
+        if self.image {
+            tables.push(image::table(&frame, objects));
+        }
+        tables
+    }
+
+    fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
+        Frame::new(self.shape, self.geometry, table, self.scales(state))
+    }
+}
+
+fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
+    let [d, h, w] = out.shape;
+    let [_, ph, pw] = part.region.shape;
+    let start: [usize; 3] = std::array::from_fn(|a| out.start[a] - part.region.start[a]);
+    with_volume!(part.volume, |a| {
+        let values = a.as_slice().expect("volumes are in C order");
+        (0..d)
+            .into_par_iter()
+            .map(|z| {
+                job.check()?;
+                let mut found = (f64::INFINITY, f64::NEG_INFINITY);
+                for y in 0..h {
+                    let from = ((z + start[0]) * ph + y + start[1]) * pw + start[2];
+                    let row = intensity::range(&values[from..from + w]);
+                    found = (found.0.min(row.0), found.1.max(row.1));
+                }
+                job.advance((h * w) as u64);
+                Ok(found)
+            })
+            .try_reduce(|| (f64::INFINITY, f64::NEG_INFINITY), |a, b| Ok((a.0.min(b.0), a.1.max(b.1))))
+    })
+}
+
+/// Runs all passes on whole volumes in memory.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<State> {
+    let region = Region::whole(what.shape);
+    let part = |volume| Part { volume, region };
+    let channels: Vec<Part> = channels.iter().map(|&v| part(v)).collect();
+    let mut state = State::default();
+    for pass in what.passes() {
+        job.stage(pass.name(), region.len() as u64);
+        let partial = what.run(pass, &state, region, part(labels), &channels, job)?;
+        what.merge(&mut state, [partial]);
+    }
+    Ok(state)
+}
+
+/// The tables of whole volumes in memory.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn measure(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<Vec<Table>> {
+    Ok(what.finish(&passes_whole(what, labels, channels, job)?))
+}

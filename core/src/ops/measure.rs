@@ -1,0 +1,166 @@
+//! Measures objects: one row per label, the contacts between labels, and the figures of the image.
+
+use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    kernel::{decode, encode},
+};
+use crate::measure::columns;
+use crate::measure::run::{Measure, Partial, Pass, State, measure};
+use crate::measure::scan::Part;
+use crate::{Job, Region, Result, Volume};
+use std::sync::Arc;
+
+/// The `measure` operator.
+pub struct MeasureObjects;
+
+/// Inputs that are intensity channels, in the order of the declaration.
+const CHANNELS: std::ops::Range<usize> = 1..5;
+
+const fn channel(name: &'static str, help: &'static str) -> Input {
+    Input { name, kinds: &[Kind::Grey], optional: true, help }
+}
+
+static SPEC: Spec = Spec {
+    id: "measure",
+    group: Group::Measure,
+    summary: "Measures each object: size, position, shape, surface, topology, contacts and intensities.",
+    details: "All sums are of integers, so the tables are the same for any block size and number of \
+              threads. Every column's unit and method is in its metadata and in the list of columns. \
+              Outside the image is background. A mask is one object. NaN and infinite intensities are \
+              left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
+              wider ones to 2^-30 of the range of the image's finite values.",
+    inputs: &[
+        Input {
+            name: "labels",
+            kinds: &[Kind::Labels, Kind::Mask],
+            optional: false,
+            help: "The objects: labels, or a mask as one object.",
+        },
+        channel("intensity", "Intensities to measure in each object."),
+        channel("intensity_2", "A second channel."),
+        channel("intensity_3", "A third channel."),
+        channel("intensity_4", "A fourth channel."),
+    ],
+    output: Produces::Tables,
+    params: &[
+        Param {
+            name: "columns",
+            ty: ParamType::Words,
+            default: Default::Absent,
+            help: "Columns of the object table; all if not given.",
+        },
+        Param {
+            name: "contacts",
+            ty: ParamType::Bool,
+            default: Default::Value("true"),
+            help: "Also make the table of touching objects.",
+        },
+        Param {
+            name: "image",
+            ty: ParamType::Bool,
+            default: Default::Value("true"),
+            help: "Also make the table of the image's own figures.",
+        },
+    ],
+};
+
+impl Operator for MeasureObjects {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let grid = call.grid();
+        let mut inputs = Vec::new();
+        let mut types = Vec::new();
+        for i in CHANNELS {
+            if let Some(channel) = &call.inputs[i] {
+                if channel.shape != grid.shape {
+                    return Err(call.error(format!(
+                        "{} has the shape {:?}, the labels {:?}",
+                        SPEC.inputs[i].name, channel.shape, grid.shape
+                    )));
+                }
+                inputs.push(i);
+                types.push(channel.voxel);
+            }
+        }
+        let columns =
+            columns::choose(call.args.words("columns"), types.len()).map_err(crate::Error::Usage)?;
+        let what = Measure {
+            shape: grid.shape,
+            geometry: grid.geometry,
+            channels: types,
+            columns,
+            contacts: call.args.bool("contacts"),
+            image: call.args.bool("image"),
+        };
+        Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(1.0))
+    }
+}
+
+/// The operator set up: which inputs are channels, and what to measure.
+struct Measuring {
+    what: Measure,
+    inputs: Vec<usize>,
+}
+
+impl Kernel for Measuring {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let labels = inputs[0].as_ref().expect("the first input is required");
+        let channels: Vec<&Volume> =
+            self.inputs.iter().map(|&i| &**inputs[i].as_ref().expect("given when prepared")).collect();
+        measure(&self.what, labels, &channels, job).map(Output::Tables)
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+impl Program for Measuring {
+    fn fields(&self) -> Vec<FieldSpec> {
+        Vec::new()
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        self.what.phases(&self.inputs)
+    }
+
+    fn result(&self) -> Option<usize> {
+        None
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let pass: Pass = self.what.passes()[phase];
+        let state: State = if state.is_empty() { State::default() } else { decode(state)? };
+        let part = |i: usize| Part {
+            volume: inputs[i].as_ref().expect("given when prepared"),
+            region: block.sources[i],
+        };
+        let channels: Vec<Part> = (1..inputs.len()).map(part).collect();
+        let partial = self.what.run(pass, &state, block.out, part(0), &channels, job)?;
+        Ok((Vec::new(), encode(&partial)))
+    }
+
+    fn merge(&self, _phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
+        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
+        let done = self.what.merge(&mut merged, partials);
+        *state = encode(&merged);
+        Ok(if done { Next::Continue } else { Next::Repeat })
+    }
+
+    fn finish(&self, state: Vec<u8>) -> Result<Output> {
+        let state: State = if state.is_empty() { State::default() } else { decode(&state)? };
+        Ok(Output::Tables(self.what.finish(&state)))
+    }
+}
