@@ -163,6 +163,11 @@ pub fn join_1<L: Lane>(new: &mut [L], s: &[L]) {
 pub trait Ordered: Voxel {
     /// The keys.
     type Key: Lane + Ord + std::ops::BitXor<Output = Self::Key> + std::fmt::Debug;
+    /// A type of the same size and keys that stands in for this one where only the order counts, so
+    /// that kernels are compiled for fewer types.
+    type Plain: Ordered<Key = Self::Key>;
+    /// What turns this type's bits, read as [`Self::Plain`], into an order of keys.
+    const SIGN: Self::Key;
     /// All bits set: the complement is `key ^ FLIP`.
     const FLIP: Self::Key;
 
@@ -182,6 +187,8 @@ macro_rules! integer {
     ($($t:ident as $key:ident: $down:ident $up:ident),*) => { $(
         impl Ordered for $t {
             type Key = $key;
+            type Plain = $key;
+            const SIGN: $key = $t::MIN as $key;
             const FLIP: $key = $key::MAX;
 
             #[inline(always)]
@@ -223,6 +230,8 @@ macro_rules! float {
     ($($t:ident as $key:ident $signed:ident),*) => { $(
         impl Ordered for $t {
             type Key = $key;
+            type Plain = $t;
+            const SIGN: $key = 0;
             const FLIP: $key = $key::MAX;
 
             #[inline(always)]
@@ -278,10 +287,10 @@ pub struct Keys<T: Ordered> {
     pub flip: T::Key,
 }
 
-impl<T: Ordered> Keys<T> {
-    /// Keys for dilation, or their complements for erosion.
-    pub fn new(erode: bool) -> Self {
-        Self { flip: if erode { T::FLIP } else { T::Key::BOTTOM } }
+impl<P: Ordered> Keys<P> {
+    /// Keys of voxels of type `T`, read as `P`, for dilation, or their complements for erosion.
+    pub fn of<T: Ordered<Plain = P, Key = P::Key>>(erode: bool) -> Self {
+        Self { flip: T::SIGN ^ if erode { T::FLIP } else { T::Key::BOTTOM } }
     }
 }
 

@@ -11,6 +11,8 @@ mod components;
 mod dilate;
 mod element;
 mod flat;
+#[cfg(test)]
+mod golden;
 mod grow;
 mod lane;
 mod parts;
