@@ -1,2 +1,18 @@
-//! The Voxelry program.
-fn main() {}
+//! The Voxelry program: its command line (and, once a window is asked for, its desktop viewer).
+
+mod cli;
+mod interrupt;
+mod progress;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("voxelry: {error:#}");
+            let code = error.downcast_ref::<voxelry_core::Error>().map_or(1, voxelry_core::Error::exit_code);
+            ExitCode::from(code)
+        }
+    }
+}

@@ -27,6 +27,13 @@ pub enum Event {
     Warning(String),
     /// A fact worth a line in a verbose log.
     Note(String),
+    /// A value that was found on the way and belongs to the record of the result.
+    Fact {
+        /// What it is, such as `threshold`.
+        name: String,
+        /// Its value, in the image's units.
+        value: f64,
+    },
 }
 
 type Listener = dyn Fn(Event) + Send + Sync;
@@ -60,7 +67,7 @@ impl Job {
     pub fn part(&self) -> Self {
         let whole = self.clone();
         let listener = move |event| {
-            if matches!(event, Event::Warning(_) | Event::Note(_)) {
+            if !matches!(event, Event::Stage { .. } | Event::Progress { .. }) {
                 whole.send(event);
             }
         };
@@ -128,6 +135,11 @@ impl Job {
     /// A line for a verbose log.
     pub fn note(&self, message: impl Into<String>) {
         self.send(Event::Note(message.into()));
+    }
+
+    /// A value that was found on the way and belongs to the record of the result.
+    pub fn fact(&self, name: impl Into<String>, value: f64) {
+        self.send(Event::Fact { name: name.into(), value });
     }
 
     fn send(&self, event: Event) {

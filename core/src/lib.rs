@@ -10,9 +10,23 @@ pub mod io;
 pub mod jobs;
 pub mod measure;
 pub mod ops;
+pub mod picture;
 pub mod recipe;
+pub mod results;
+pub mod sample;
 pub mod volume;
 
 pub use error::{Error, Result};
 pub use jobs::Job;
 pub use volume::{Geometry, Region, Unit, Volume, Voxel, VoxelType};
+
+/// Uses this many threads for everything; results don't depend on it. Call it once, before any work.
+///
+/// # Errors
+/// If threads are already running.
+pub fn set_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|e| Error::Usage(format!("the number of threads can't be set: {e}")))
+}

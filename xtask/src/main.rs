@@ -1,2 +1,57 @@
-//! Set-up, demo, test and bench.
-fn main() {}
+//! What the README's commands run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench peers`.
+
+mod bench;
+mod demo;
+mod setup;
+mod test;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["demo"] => demo::run(),
+        ["test"] => test::run(),
+        ["bench", "peers", ref rest @ ..] => bench::peers(rest),
+        _ => {
+            eprintln!(
+                "cargo xtask demo           build, make a sample, run the main job on it\n\
+                 cargo xtask test           everything that must pass\n\
+                 cargo xtask bench peers    time every operator against its peers ([--only REGEX])"
+            );
+            bail!("which one?")
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Runs a command in the workspace, shown first.
+fn sh(program: &str, arguments: &[&str]) -> Result<()> {
+    println!("$ {program} {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("{program} can't be started"))?;
+    if !status.success() {
+        bail!("{program} {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Whether a program is there.
+fn have(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
+}

@@ -100,6 +100,9 @@ impl Engine {
                 }
             }
         }
+        for (name, value) in program.facts(&state) {
+            job.fact(name, value);
+        }
         Ok(match program.result() {
             Some(field) => Ran::Field(fields[field].clone()),
             None => Ran::Output(program.finish(state)?),

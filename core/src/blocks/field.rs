@@ -77,7 +77,9 @@ impl FileField {
         Ok(match self.grid.kind {
             Kind::Grey => volume,
             Kind::Mask => {
-                crate::with_volume!(&volume, |a| Volume::U8(a.mapv(|v| u8::from(v != Default::default()))))
+                crate::with_volume!(&volume, |a| Volume::U8(
+                    a.mapv(|v| u8::from(crate::Voxel::to_f64(v) != 0.0))
+                ))
             }
             Kind::Labels if volume.voxel_type() == VoxelType::U32 => volume,
             Kind::Labels => crate::with_volume!(&volume, |a| {

@@ -6,8 +6,10 @@
 
 mod engine;
 mod field;
+mod memory;
 mod scratch;
 
 pub use engine::{Engine, Ran, run_prepared};
 pub use field::{Field, FileField, LocalField, MemoryField};
+pub use memory::{block_for, physical_memory};
 pub use scratch::ScratchField;

@@ -1,8 +1,9 @@
 //! The one slice that lists the file formats.
 
-use super::{ImageSink, ImageSource, ImageSpec};
+use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec};
 use crate::error::PathContext;
-use crate::{Error, Result, VoxelType};
+use crate::{Error, Region, Result, Unit, Volume, VoxelType};
+use glam::{DMat3, DVec3};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -19,7 +20,7 @@ pub struct OpenOptions {
     /// Bytes to skip at the start of a raw file.
     pub offset: u64,
     /// Spacing `[z, y, x]` and unit that override the file's.
-    pub spacing: Option<([f64; 3], crate::Unit)>,
+    pub spacing: Option<([f64; 3], Unit)>,
     /// The dataset inside a container (HDF5), if it has several.
     pub dataset: Option<String>,
 }
@@ -77,9 +78,20 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which a file is offered to them.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[
+    // Before TIFF, whose endings end its own.
+    &super::tiff::OmeTiff,
+    &super::tiff::Tiff,
+    &super::nifti::Nifti,
+    &super::zarr::OmeZarr,
+    &super::nrrd::Nrrd,
+    &super::metaimage::MetaImage,
+    &super::npy::Npy,
+    &super::raw::Raw,
+    &super::folder::Folder,
+];
 
-fn has_extension(format: &dyn Format, path: &Path) -> bool {
+pub(super) fn has_extension(format: &dyn Format, path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     format.extensions().iter().any(|e| name.strip_suffix(e).is_some_and(|stem| stem.ends_with('.')))
 }
@@ -109,12 +121,51 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
     if !path.is_dir() {
         File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
     }
+    // A file that no format knows is raw where the user says what it holds.
+    let described = options.shape.is_some() && options.voxel.is_some();
     let format = FORMATS
         .iter()
         .copied()
-        .find(|f| f.recognises(path, &head))
+        .find(|f| f.recognises(path, &head) || described && f.id() == "raw")
         .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
-    format.open(path, options)
+    let source = format.open(path, options)?;
+    Ok(match options.spacing {
+        Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
+        None => source,
+    })
+}
+
+/// An image whose spacing the user knows better than its file.
+struct Respaced {
+    source: Box<dyn ImageSource>,
+    info: ImageInfo,
+}
+
+impl Respaced {
+    fn new(source: Box<dyn ImageSource>, spacing: [f64; 3], unit: Unit) -> Self {
+        let mut info = source.info().clone();
+        let [z, y, x] = info.geometry().spacing();
+        let factor = DMat3::from_diagonal(DVec3::new(spacing[2] / x, spacing[1] / y, spacing[0] / z));
+        for level in &mut info.levels {
+            level.geometry.world_from_index.matrix3 *= factor;
+            level.geometry.unit = unit;
+        }
+        Self { source, info }
+    }
+}
+
+impl ImageSource for Respaced {
+    fn info(&self) -> &ImageInfo {
+        &self.info
+    }
+
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+        self.source.read(frame, region)
+    }
+
+    fn read_all(&self, frame: Frame) -> Result<Volume> {
+        self.source.read_all(frame)
+    }
 }
 
 /// Begins to write an image in the format that the path's ending names.

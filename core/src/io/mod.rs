@@ -6,9 +6,24 @@
 //! header promises against the length of the file before it allocates, and a sink never leaves a
 //! file that looks complete and is not: it writes beside the target and renames in `finish`.
 
+pub mod atomic;
+pub mod convert;
+mod folder;
 mod format;
+pub mod mesh;
+mod metaimage;
+mod nifti;
+mod npy;
+mod nrrd;
+mod planar;
+pub mod pyramid;
+mod raw;
+#[cfg(test)]
+mod roundtrip;
+mod tiff;
+mod zarr;
 
-pub use format::{FORMATS, Format, OpenOptions, WriteOptions, create, open};
+pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
 use crate::{Geometry, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};

@@ -304,6 +304,14 @@ pub trait Program: Send + Sync {
     /// What the operator cannot do.
     fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next>;
 
+    /// What the run found out that the user should know and the record of the result keeps, such
+    /// as an automatic threshold: names and values, from the final state. A runner reports each
+    /// with [`Job::fact`] after the last merge, as `whole` does itself.
+    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
+        let _ = state;
+        Vec::new()
+    }
+
     /// Makes the result of an operator that makes no image.
     ///
     /// # Errors

@@ -8,12 +8,31 @@
 
 pub mod args;
 pub mod kernel;
+pub mod morphology;
 pub mod spec;
 
 mod filter_objects;
 mod measure;
 mod slice_stats;
+mod anisotropic_diffusion;
+mod bilateral;
+pub mod components;
+pub mod distance;
+mod filter;
+mod flat_field;
+mod gaussian;
+mod grid;
+mod histogram;
+mod hysteresis;
+mod intensity;
+mod label;
+mod mean;
+mod measure;
+mod median;
+mod non_local_means;
 mod threshold;
+mod total_variation;
+mod window;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -39,12 +58,64 @@ pub trait Operator: Sync {
 /// All operators, grouped, in the order in which they are listed to people.
 pub static OPERATORS: &[&dyn Operator] = &[
     // Filters
+    &gaussian::Gaussian,
+    &mean::Mean,
+    &median::Median,
+    &median::Percentile,
+    &bilateral::Bilateral,
+    &non_local_means::NonLocalMeans,
+    &total_variation::TotalVariation,
+    &anisotropic_diffusion::AnisotropicDiffusion,
+    &gaussian::Unsharp,
+    &flat_field::FlatField,
+    &gaussian::BackgroundSubtraction,
+    &gaussian::GradientMagnitude,
+    &gaussian::LaplacianOfGaussian,
+    &morphology::WhiteTopHat,
+    &morphology::BlackTopHat,
     // Grid and intensity
+    &grid::Crop,
+    &grid::Pad,
+    &grid::Flip,
+    &grid::Rotate,
+    &grid::Bin,
+    &grid::Resample,
+    &intensity::Rescale,
+    &intensity::Normalise,
+    &intensity::Clip,
+    &intensity::Invert,
+    &intensity::Arithmetic,
+    &intensity::Mask,
+    &intensity::Cast,
     // Thresholds
     &threshold::Threshold,
+    &histogram::OTSU,
+    &histogram::MultiOtsu,
+    &histogram::LI,
+    &histogram::YEN,
+    &histogram::TRIANGLE,
+    &histogram::ISODATA,
+    &hysteresis::Hysteresis,
+    &window::LocalMean,
+    &window::Sauvola,
     // Morphology
+    &morphology::Erode,
+    &morphology::Dilate,
+    &morphology::Open,
+    &morphology::Close,
+    &morphology::Gradient,
+    &morphology::Gradient,
+    &morphology::Reconstruct,
+    &morphology::HMaxima,
+    &morphology::HMinima,
+    &morphology::FillHoles,
+    &morphology::RemoveSmall,
+    &morphology::KeepLargest,
+    &morphology::ClearBorder,
     // Objects
     &filter_objects::FilterObjects,
+    &label::Label,
+    &distance::Distance,
     // Measurements
     &measure::MeasureObjects,
     &slice_stats::SliceStats,
@@ -54,4 +125,26 @@ pub static OPERATORS: &[&dyn Operator] = &[
 /// The operator with this id.
 pub fn find(id: &str) -> Option<&'static dyn Operator> {
     OPERATORS.iter().copied().find(|op| op.spec().id == id)
+}
+
+/// The operator set up with its defaults for a large image with cubic voxels of 1 µm, to tell how
+/// it would run; none if it needs parameters or can't say without an image.
+pub fn prepare_default(op: &dyn Operator) -> Option<Prepared> {
+    let spec = op.spec();
+    let args = Args::complete(spec, std::collections::BTreeMap::new()).ok()?;
+    let geometry = crate::Geometry::from_spacing([1.0; 3], crate::Unit::Micrometre);
+    let inputs: Vec<_> = spec
+        .inputs
+        .iter()
+        .map(|input| {
+            let kind = input.kinds[0];
+            let voxel = match kind {
+                Kind::Grey => crate::VoxelType::U16,
+                Kind::Mask => crate::VoxelType::U8,
+                Kind::Labels => crate::VoxelType::U32,
+            };
+            (!input.optional).then_some(Grid { shape: [1024; 3], voxel, kind, geometry })
+        })
+        .collect();
+    op.prepare(&Call { op: spec.id, args: &args, inputs: &inputs }).ok()
 }

@@ -1,0 +1,179 @@
+//! Arguments that several commands share.
+
+use crate::interrupt;
+use crate::progress::Progress;
+use anyhow::Result;
+use clap::{Arg, ArgMatches, value_parser};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use voxelry_core::blocks::Engine;
+use voxelry_core::io::{self, ImageSource, OpenOptions};
+use voxelry_core::{Error, Job, Unit, VoxelType};
+
+/// Progress and a job that Ctrl-C cancels, as the global arguments say.
+pub fn job(matches: &ArgMatches) -> (Progress, Job) {
+    let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
+    let job = progress.job();
+    interrupt::cancels(&job);
+    (progress, job)
+}
+
+/// `--shape`, `--dtype` … for files that don't say everything about themselves.
+pub fn open_args() -> Vec<Arg> {
+    vec![
+        Arg::new("shape").long("shape").value_name("Z,Y,X").help("Shape of a raw file in voxels"),
+        Arg::new("dtype").long("dtype").value_name("TYPE").help("Voxel type of a raw file: u8 … f64"),
+        Arg::new("byte-order")
+            .long("byte-order")
+            .value_parser(["little", "big"])
+            .help("Byte order of a raw file [default: little]"),
+        Arg::new("offset")
+            .long("offset")
+            .value_parser(value_parser!(u64))
+            .help("Bytes before a raw file's voxels"),
+        Arg::new("spacing").long("spacing").value_name("LENGTH").help(
+            "Voxel size, such as \"6um\" or \"2,0.5,0.5 um\" (z,y,x), if the file doesn't say or is wrong",
+        ),
+        Arg::new("dataset").long("dataset").value_name("NAME").help("Dataset inside a container file"),
+    ]
+}
+
+/// The values of [`open_args`].
+///
+/// # Errors
+/// If one can't be read.
+pub fn open_options(matches: &ArgMatches) -> Result<OpenOptions> {
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let wrong = |name: &str, reason: String| Error::Usage(format!("--{name}: {reason}"));
+    let shape = text("shape").map(parse_triple).transpose().map_err(|e| wrong("shape", e))?;
+    let voxel: Option<VoxelType> =
+        text("dtype").map(str::parse).transpose().map_err(|e| wrong("dtype", e))?;
+    let spacing = text("spacing").map(parse_spacing).transpose().map_err(|e| wrong("spacing", e))?;
+    Ok(OpenOptions {
+        shape,
+        voxel,
+        big_endian: text("byte-order") == Some("big"),
+        offset: matches.get_one("offset").copied().unwrap_or(0),
+        spacing,
+        dataset: text("dataset").map(str::to_owned),
+    })
+}
+
+/// Opens an image.
+///
+/// # Errors
+/// If it can't be read.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<dyn ImageSource>> {
+    Ok(Arc::from(io::open(path, options)?))
+}
+
+/// `Z,Y,X` or one number for all three.
+pub fn parse_triple(text: &str) -> Result<[usize; 3], String> {
+    let parts: Result<Vec<usize>, _> = text.split([',', 'x', '×']).map(|p| p.trim().parse()).collect();
+    match parts.as_deref() {
+        Ok([n]) => Ok([*n; 3]),
+        Ok([z, y, x]) => Ok([*z, *y, *x]),
+        _ => Err(format!("\"{text}\" is not three whole numbers like 100,512,512")),
+    }
+}
+
+/// A length as `--spacing` takes it.
+pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
+    use voxelry_core::ops::{ParamType, Value};
+    match Value::parse(&ParamType::Length { min: 0.0 }, text)? {
+        Value::Length(l) if l.value.iter().all(|v| *v > 0.0) => Ok((l.value, l.unit)),
+        _ => Err(format!("\"{text}\" is not a positive length")),
+    }
+}
+
+/// `--memory` and `--block`, for commands that run operators.
+pub fn engine_args() -> Vec<Arg> {
+    vec![
+        Arg::new("memory").long("memory").value_name("SIZE").help(
+            "Memory to work within, such as 2G; larger images go block by block [default: half of RAM]",
+        ),
+        Arg::new("block")
+            .long("block")
+            .value_name("Z,Y,X")
+            .help("Work block by block, with blocks of this many voxels; the result doesn't depend on it"),
+    ]
+}
+
+/// A size in bytes such as `512M` or `2G`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim().trim_end_matches(['B', 'b']).trim_end_matches('i');
+    let (number, factor) = match text.chars().last() {
+        Some('k' | 'K') => (&text[..text.len() - 1], 1u64 << 10),
+        Some('m' | 'M') => (&text[..text.len() - 1], 1 << 20),
+        Some('g' | 'G') => (&text[..text.len() - 1], 1 << 30),
+        Some('t' | 'T') => (&text[..text.len() - 1], 1 << 40),
+        _ => (text, 1),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(n) if n > 0.0 => Ok((n * factor as f64) as u64),
+        _ => Err(format!("\"{text}\" is not a size like 512M or 2G")),
+    }
+}
+
+/// The memory to work within, in bytes.
+///
+/// # Errors
+/// If `--memory` can't be read.
+pub fn memory(matches: &ArgMatches) -> Result<u64> {
+    match matches.get_one::<String>("memory") {
+        Some(text) => Ok(parse_size(text).map_err(|e| Error::Usage(format!("--memory: {e}")))?),
+        None => Ok(voxelry_core::blocks::physical_memory() / 2),
+    }
+}
+
+/// The block engine, if `--block` was given or `needed` bytes don't fit.
+///
+/// # Errors
+/// If an argument can't be read.
+pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Option<Engine>> {
+    let budget = memory(matches)?;
+    let block = matches
+        .get_one::<String>("block")
+        .map(|t| parse_triple(t).map_err(|e| Error::Usage(format!("--block: {e}"))))
+        .transpose()?;
+    if block.is_none() && needed <= budget {
+        return Ok(None);
+    }
+    let block = block.unwrap_or_else(|| voxelry_core::blocks::block_for(budget));
+    Ok(Some(Engine { block, scratch: scratch.to_owned() }))
+}
+
+/// Bytes for people.
+pub fn bytes(n: u64) -> String {
+    match n as f64 {
+        n if n >= 1e12 => format!("{:.2} TB", n / 1e12),
+        n if n >= 1e9 => format!("{:.2} GB", n / 1e9),
+        n if n >= 1e6 => format!("{:.1} MB", n / 1e6),
+        n if n >= 1e3 => format!("{:.1} kB", n / 1e3),
+        n => format!("{n} bytes"),
+    }
+}
+
+/// A folder for temporary files near `target`, where there is room for results.
+pub fn near(target: &Path) -> PathBuf {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_shapes_read_as_written() {
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        assert_eq!(parse_size("1.5 MiB"), Ok(3 << 19));
+        assert!(parse_size("lots").is_err());
+        assert!(parse_size("-1G").is_err());
+        assert_eq!(parse_triple("1,2,3"), Ok([1, 2, 3]));
+        assert_eq!(parse_triple("64"), Ok([64; 3]));
+        assert!(parse_triple("1,2").is_err());
+    }
+}

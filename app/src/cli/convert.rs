@@ -1,0 +1,93 @@
+//! `voxelry convert`: from one file format to another.
+
+use super::common::{self, bytes, open, open_args, open_options, parse_triple};
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::path::PathBuf;
+use voxelry_core::io::WriteOptions;
+use voxelry_core::io::convert::{ConvertOptions, convert};
+use voxelry_core::{Error, Region};
+
+pub fn command() -> Command {
+    let path = value_parser!(PathBuf);
+    Command::new("convert")
+        .about("Convert an image to another format, in bounded memory")
+        .arg(Arg::new("in").value_name("IN").required(true).value_parser(path.clone()))
+        .arg(Arg::new("out").value_name("OUT").required(true).value_parser(path))
+        .arg(
+            Arg::new("level")
+                .long("level")
+                .value_parser(value_parser!(usize))
+                .default_value("0")
+                .help("Resolution level to read, 0 the finest"),
+        )
+        .arg(
+            Arg::new("start")
+                .long("start")
+                .value_name("Z,Y,X")
+                .requires("size")
+                .help("First voxel of the part to keep"),
+        )
+        .arg(
+            Arg::new("size")
+                .long("size")
+                .value_name("Z,Y,X")
+                .requires("start")
+                .help("Shape of the part to keep"),
+        )
+        .arg(Arg::new("type").long("type").value_name("TYPE").help("Voxel type to write: u8 … f64"))
+        .arg(
+            Arg::new("labels")
+                .long("labels")
+                .action(ArgAction::SetTrue)
+                .help("The voxels are labels: never average them"),
+        )
+        .arg(Arg::new("uncompressed").long("uncompressed").action(ArgAction::SetTrue).help("Don't compress"))
+        .arg(Arg::new("chunk").long("chunk").value_name("Z,Y,X").help("Chunk shape of OME-Zarr"))
+        .arg(Arg::new("shard").long("shard").value_name("Z,Y,X").help("Shard shape of OME-Zarr, in voxels"))
+        .arg(
+            Arg::new("zarr-version")
+                .long("zarr-version")
+                .value_parser(["0.4", "0.5"])
+                .help("Version of OME-Zarr"),
+        )
+        .args(open_args())
+}
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let (progress, job) = common::job(matches);
+    let input = matches.get_one::<PathBuf>("in").expect("required");
+    let out = matches.get_one::<PathBuf>("out").expect("required");
+    let triple = |name: &str| -> Result<Option<[usize; 3]>> {
+        let text = matches.get_one::<String>(name);
+        Ok(text.map(|t| parse_triple(t).map_err(|e| Error::Usage(format!("--{name}: {e}")))).transpose()?)
+    };
+    let voxel = matches.get_one::<String>("type");
+    let voxel = voxel.map(|t| t.parse().map_err(|e| Error::Usage(format!("--type: {e}")))).transpose()?;
+    let options = ConvertOptions {
+        level: *matches.get_one("level").expect("default"),
+        crop: triple("start")?.zip(triple("size")?).map(|(start, shape)| Region::new(start, shape)),
+        voxel,
+        labels: matches.get_flag("labels").then_some(true),
+        write: WriteOptions {
+            compress: !matches.get_flag("uncompressed"),
+            chunk: triple("chunk")?,
+            shard: triple("shard")?,
+            version: matches.get_one::<String>("zarr-version").cloned(),
+        },
+    };
+    let source = open(input, &open_options(matches)?)?;
+    let converted = convert(&*source, out, &options, &job)?;
+    progress.finish();
+    let spec = converted.spec;
+    let [z, y, x] = spec.shape;
+    let voxels =
+        spec.shape.iter().map(|&n| n as u64).product::<u64>() * (spec.channels.len() * spec.times) as u64;
+    let size = bytes(voxels * spec.voxel.size() as u64);
+    progress.say(&format!(
+        "{}: {x} × {y} × {z} voxels of {}, {size} uncompressed",
+        out.display(),
+        spec.voxel
+    ));
+    Ok(())
+}

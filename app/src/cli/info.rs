@@ -1,0 +1,109 @@
+//! `voxelry info`: what an image is; `voxelry formats`: what can be read and written.
+
+use super::common::{bytes, open, open_args, open_options};
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::json;
+use std::path::PathBuf;
+use voxelry_core::io::{FORMATS, ImageInfo};
+
+pub fn command() -> Command {
+    Command::new("info")
+        .about("Say what an image is, without reading its voxels")
+        .arg(Arg::new("file").required(true).num_args(1..).value_parser(value_parser!(PathBuf)))
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON"))
+        .args(open_args())
+}
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let options = open_options(matches)?;
+    for (number, path) in matches.get_many::<PathBuf>("file").into_iter().flatten().enumerate() {
+        let source = open(path, &options)?;
+        if matches.get_flag("json") {
+            println!("{}", serde_json::to_string_pretty(&as_json(path, source.info()))?);
+        } else {
+            if number > 0 {
+                println!();
+            }
+            print(path, source.info());
+        }
+    }
+    Ok(())
+}
+
+fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
+    json!({
+        "path": path,
+        "format": info.format,
+        "voxel_type": info.voxel.name(),
+        "channels": info.channels,
+        "times": info.times,
+        "time_step_s": info.time_step,
+        "labels": info.labels,
+        "levels": info.levels.iter().map(|l| json!({
+            "shape_zyx": l.shape,
+            "spacing_zyx": l.geometry.spacing(),
+            "unit": l.geometry.unit.symbol(),
+            "orientation_zyx": l.geometry.orientation().map(|o| o.iter().collect::<String>()),
+            "world_from_index_xyz": l.geometry.world_from_index.to_cols_array_2d(),
+            "chunk_zyx": l.chunk,
+        })).collect::<Vec<_>>(),
+        "notes": info.notes,
+        "metadata": info.metadata,
+    })
+}
+
+fn print(path: &std::path::Path, info: &ImageInfo) {
+    let line = |name: &str, value: String| println!("  {name:<12} {value}");
+    let [z, y, x] = info.shape();
+    let format = FORMATS.iter().find(|f| f.id() == info.format).map_or(info.format, |f| f.name());
+    println!("{}", path.display());
+    line("format", format.to_owned());
+    line("size", format!("{x} × {y} × {z} voxels (x × y × z)"));
+    line("voxels", format!("{}{}", info.voxel, if info.labels { ", labels" } else { "" }));
+    line("in memory", bytes(info.voxel_count() * info.voxel.size() as u64));
+    let g = info.geometry();
+    let [dz, dy, dx] = g.spacing().map(number);
+    line("spacing", format!("{dx} × {dy} × {dz} {}", g.unit));
+    if let Some(letters) = g.orientation() {
+        line("orientation", format!("x → {}, y → {}, z → {}", letters[2], letters[1], letters[0]));
+    }
+    if info.channels.len() > 1 {
+        let names: Vec<_> = info.channels.iter().map(|c| c.name.as_str()).filter(|n| !n.is_empty()).collect();
+        line("channels", format!("{} {}", info.channels.len(), names.join(", ")).trim_end().to_owned());
+    }
+    if info.times > 1 {
+        let step = info.time_step.map_or(String::new(), |s| format!(", {} s apart", number(s)));
+        line("times", format!("{}{step}", info.times));
+    }
+    for (number, level) in info.levels.iter().enumerate().skip(1) {
+        let [z, y, x] = level.shape;
+        line(&format!("level {number}"), format!("{x} × {y} × {z}"));
+    }
+    for note in &info.notes {
+        line("note", note.clone());
+    }
+}
+
+/// At most six significant digits, without trailing zeros.
+fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let digits = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+pub fn formats() -> Command {
+    Command::new("formats").about("List the file formats that can be read and written")
+}
+
+pub fn run_formats(_: &ArgMatches) -> Result<()> {
+    for format in FORMATS {
+        let endings: Vec<_> = format.extensions().iter().map(|e| format!(".{e}")).collect();
+        let how = if format.writes() { "read, write" } else { "read" };
+        println!("{:<24} {how:<12} {}", format.name(), endings.join(" "));
+    }
+    Ok(())
+}

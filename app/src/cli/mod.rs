@@ -1,0 +1,108 @@
+//! The command line. One slice, [`COMMANDS`], lists the commands; operators' own commands follow
+//! from their declarations.
+
+mod bench;
+mod common;
+mod convert;
+mod info;
+mod montage;
+mod op;
+mod ops;
+mod recipes;
+mod run;
+mod sample;
+mod tables;
+
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use voxelry_core::Error;
+
+/// A command: how it reads, and what it does.
+struct Entry {
+    /// Its arguments.
+    command: fn() -> Command,
+    /// What it does.
+    run: fn(&ArgMatches) -> Result<()>,
+}
+
+static COMMANDS: &[Entry] = &[
+    Entry { command: run::command, run: run::run },
+    Entry { command: op::command, run: op::run },
+    Entry { command: ops::command, run: ops::run },
+    Entry { command: recipes::command, run: recipes::run },
+    Entry { command: info::command, run: info::run },
+    Entry { command: convert::command, run: convert::run },
+    Entry { command: montage::command, run: montage::run },
+    Entry { command: tables::slice_stats, run: tables::run_slice_stats },
+    Entry { command: tables::histogram, run: tables::run_histogram },
+    Entry { command: sample::command, run: sample::run },
+    Entry { command: info::formats, run: info::run_formats },
+    Entry { command: bench::command, run: bench::run },
+];
+
+fn program() -> Command {
+    Command::new("voxelry")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Look through, segment and measure 3D images of any size.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("threads")
+                .long("threads")
+                .global(true)
+                .value_name("N")
+                .value_parser(clap::value_parser!(u16).range(1..))
+                .help("Use N threads (default: all cores); the result doesn't depend on it"),
+        )
+        .arg(
+            Arg::new("quiet")
+                .long("quiet")
+                .short('q')
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("No progress"),
+        )
+        .arg(
+            Arg::new("verbose")
+                .long("verbose")
+                .short('v')
+                .global(true)
+                .action(ArgAction::SetTrue)
+                .help("Say more, such as the thresholds found"),
+        )
+        .subcommands(COMMANDS.iter().map(|c| (c.command)()))
+}
+
+/// Runs the program.
+///
+/// # Errors
+/// What the command couldn't do.
+pub fn main() -> Result<()> {
+    let matches = match program().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => {
+            // Clap's own text is the message; its first line reads "error: …".
+            return Err(
+                Error::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()).into()
+            );
+        }
+        Err(help) => {
+            help.print()?;
+            return Ok(());
+        }
+    };
+    if let Some(threads) = matches.get_one::<u16>("threads") {
+        voxelry_core::set_threads(usize::from(*threads))?;
+    }
+    let (name, matches) = matches.subcommand().expect("a command is required");
+    let entry = COMMANDS.iter().find(|c| (c.command)().get_name() == name).expect("listed above");
+    (entry.run)(matches)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::program().debug_assert();
+    }
+}

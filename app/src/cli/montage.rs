@@ -1,0 +1,110 @@
+//! `voxelry montage`: a sheet of slices as PNG.
+
+use super::common::{self, open, open_args, open_options};
+use anyhow::Result;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use std::path::PathBuf;
+use std::sync::Arc;
+use voxelry_core::Error;
+use voxelry_core::blocks::{Field, FileField};
+use voxelry_core::io::Frame;
+use voxelry_core::ops::Kind;
+use voxelry_core::picture::{MontageOptions, montage};
+
+pub fn command() -> Command {
+    Command::new("montage")
+        .about("Draw a sheet of slices as PNG, with the outlines of labels")
+        .arg(Arg::new("image").required(true).value_parser(value_parser!(PathBuf)))
+        .arg(Arg::new("out").long("out").short('o').required(true).value_parser(value_parser!(PathBuf)))
+        .arg(
+            Arg::new("labels")
+                .long("labels")
+                .value_parser(value_parser!(PathBuf))
+                .help("Outline these labels"),
+        )
+        .arg(Arg::new("axis").long("axis").value_parser(["z", "y", "x"]).default_value("z"))
+        .arg(Arg::new("slices").long("slices").value_parser(value_parser!(usize)).default_value("20"))
+        .arg(Arg::new("width").long("width").value_parser(value_parser!(usize)).default_value("1600"))
+        .arg(
+            Arg::new("window")
+                .long("window")
+                .num_args(2)
+                .allow_negative_numbers(true)
+                .value_names(["BLACK", "WHITE"])
+                .value_parser(value_parser!(f64))
+                .help("Intensities shown black and white [default: 0.5 and 99.5 percentile]"),
+        )
+        .args(frame_args())
+        .args(open_args())
+}
+
+/// `--channel`, `--time` and `--level`.
+pub fn frame_args() -> Vec<Arg> {
+    let number = |name: &'static str| {
+        Arg::new(name).long(name).value_parser(value_parser!(u32).range(1..)).default_value("1")
+    };
+    vec![
+        number("channel").help("Channel, from 1"),
+        number("time").help("Time frame, from 1"),
+        Arg::new("level")
+            .long("level")
+            .value_parser(value_parser!(usize))
+            .default_value("0")
+            .help("Resolution level, 0 the finest"),
+    ]
+}
+
+/// The frame of an image that the arguments name.
+///
+/// # Errors
+/// If the image has no such frame.
+pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result<Frame> {
+    let number = |name: &str| matches.get_one::<u32>(name).map_or(1, |n| *n as usize) - 1;
+    let level = matches.get_one("level").copied().unwrap_or(0);
+    let frame = Frame { level, channel: number("channel"), time: number("time") };
+    for (name, asked, there) in [
+        ("channel", frame.channel + 1, info.channels.len()),
+        ("time", frame.time + 1, info.times),
+        ("level", frame.level, info.levels.len() - 1),
+    ] {
+        if asked > there {
+            return Err(Error::Usage(format!("--{name} {asked}: the last one is {there}")).into());
+        }
+    }
+    Ok(frame)
+}
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let (progress, job) = common::job(matches);
+    let path = matches.get_one::<PathBuf>("image").expect("required");
+    let out = matches.get_one::<PathBuf>("out").expect("required");
+    let source = open(path, &open_options(matches)?)?;
+    let frame = frame(matches, source.info())?;
+    let image = FileField::new(source, frame, Kind::Grey);
+    let labels = match matches.get_one::<PathBuf>("labels") {
+        Some(path) => {
+            let source = open(path, &voxelry_core::io::OpenOptions::default())?;
+            let labels = FileField::new(source, Frame::default(), Kind::Labels);
+            if labels.grid().shape != image.grid().shape {
+                let reason =
+                    format!("has shape {:?} but the image {:?}", labels.grid().shape, image.grid().shape);
+                return Err(Error::file(path, reason).into());
+            }
+            Some(Arc::new(labels))
+        }
+        None => None,
+    };
+    let window: Option<Vec<f64>> = matches.get_many("window").map(|w| w.copied().collect());
+    let options = MontageOptions {
+        axis: ["z", "y", "x"]
+            .iter()
+            .position(|a| a == matches.get_one::<String>("axis").expect("default"))
+            .unwrap_or(0),
+        slices: *matches.get_one("slices").expect("default"),
+        width: *matches.get_one("width").expect("default"),
+        window: window.map(|w| [w[0], w[1]]),
+    };
+    montage(&image, labels.as_deref().map(|l| l as &dyn Field), &options, &job)?.save_png(out)?;
+    progress.finish();
+    Ok(())
+}

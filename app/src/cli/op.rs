@@ -1,0 +1,201 @@
+//! `voxelry op NAME …`: one operator on one file. Its arguments follow from its declaration.
+
+use super::common::{self, bytes, open, open_args, open_options};
+use super::{montage, ops};
+use anyhow::Result;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use voxelry_core::Error;
+use voxelry_core::blocks::{Field, FileField};
+use voxelry_core::io::{self, Frame, ImageInfo, OpenOptions, WriteOptions};
+use voxelry_core::measure::Table;
+use voxelry_core::ops::{Default, Input, Kind, OPERATORS, Operator, ParamType, Produces, Value};
+use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
+use voxelry_core::results;
+
+pub fn command() -> Command {
+    Command::new("op")
+        .about("Run one operator on a file")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(OPERATORS.iter().map(|op| operator(*op)))
+}
+
+/// The command of one operator.
+pub fn operator(op: &dyn Operator) -> Command {
+    let spec = op.spec();
+    let path = value_parser!(PathBuf);
+    let out = match spec.output {
+        Produces::Tables => "A .csv or .parquet file; further tables are written beside it",
+        Produces::Mesh => "A .stl, .ply or .glb file",
+        _ => "The image to write",
+    };
+    let mut command = Command::new(spec.id)
+        .about(spec.summary)
+        .after_help(spec.details)
+        .arg(
+            Arg::new("in")
+                .value_name("IN")
+                .required(true)
+                .value_parser(path.clone())
+                .help(spec.inputs[0].help),
+        )
+        .arg(Arg::new("out").value_name("OUT").required(true).value_parser(path.clone()).help(out))
+        .arg(
+            Arg::new("as")
+                .long("as")
+                .value_parser(["grey", "mask", "labels"])
+                .help("What the first image means, if its file doesn't say so"),
+        );
+    for input in &spec.inputs[1..] {
+        let arg = Arg::new(input.name).long(dashed(input.name)).value_name("FILE").value_parser(path.clone());
+        command = command.arg(arg.required(!input.optional).help(input.help));
+    }
+    for param in spec.params {
+        let mut arg = Arg::new(param.name).long(dashed(param.name)).allow_hyphen_values(true).help(format!(
+            "{} [{}]",
+            param.help,
+            param.ty.describe()
+        ));
+        match param.default {
+            Default::Required => arg = arg.required(true),
+            Default::Absent => {}
+            Default::Value(value) => arg = arg.default_value(value),
+        }
+        if let ParamType::Choice(words) = param.ty {
+            arg = arg.value_parser(words.to_vec());
+        }
+        command = command.arg(arg);
+    }
+    let taken: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
+    let free = |a: &Arg| !taken.iter().any(|t| t == a.get_id().as_str());
+    let common = common::engine_args().into_iter().chain(montage::frame_args()).chain(open_args());
+    command.args(common.filter(free).collect::<Vec<_>>())
+}
+
+fn dashed(name: &'static str) -> String {
+    name.replace('_', "-")
+}
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let (id, matches) = matches.subcommand().expect("required");
+    run_operator(id, matches).map(|_| ())
+}
+
+/// Runs an operator as its arguments say, and returns the tables that it wrote.
+///
+/// # Errors
+/// If an argument is wrong, a file can't be read or written, or the operator can't do it.
+pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
+    let (progress, job) = common::job(matches);
+    let out = matches.get_one::<PathBuf>("out").expect("required");
+    let Setup { plan, fields } = set_up(id, matches)?;
+    let image = plan.makes_image(0);
+    let keep = [plan.sources];
+    let keep = if image { &keep[..] } else { &keep[..0] };
+    if image {
+        io::by_extension(out)?;
+    }
+    let scratch = common::near(out);
+    let how = match common::engine(matches, plan.memory(keep), &scratch)? {
+        Some(engine) => {
+            progress.say(&format!("block by block within {}", bytes(common::memory(matches)?)));
+            How::Blocks(engine)
+        }
+        None => How::Memory,
+    };
+    let ran = recipe::run(&plan, &fields, keep, &how, &job)?;
+    if let Some(field) = ran.images.first() {
+        results::save(out, &**field, &WriteOptions::default(), &job)?;
+    }
+    for (number, (_, table)) in ran.tables.iter().enumerate() {
+        let path = if number == 0 { out.clone() } else { beside(out, &table.name) };
+        table.write(&path)?;
+    }
+    for (_, mesh) in &ran.meshes {
+        io::mesh::write(out, mesh)?;
+    }
+    let heard = progress.finish();
+    for (name, value) in &heard.facts {
+        progress.say(&format!("{name} = {value}"));
+    }
+    Ok(ran.tables.into_iter().map(|(_, table)| table).collect())
+}
+
+/// One operator on its files, ready to run.
+pub struct Setup {
+    /// A plan of one step.
+    pub plan: Plan,
+    /// Its sources.
+    pub fields: Vec<Arc<dyn Field>>,
+}
+
+/// Opens the files and resolves the parameters that the arguments of an operator's command give.
+///
+/// # Errors
+/// If an argument is wrong or a file can't be read.
+pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
+    let op = ops::find(id)?;
+    let spec = op.spec();
+    let mut step = Step::new(op, BTreeMap::new());
+    for param in spec.params {
+        if let Some(text) = matches.get_one::<String>(param.name) {
+            let value = Value::parse(&param.ty, text)
+                .map_err(|e| Error::Usage(format!("--{}: {e}", dashed(param.name))))?;
+            step.given.insert(param.name, value);
+        }
+    }
+    let path = matches.get_one::<PathBuf>("in").expect("required");
+    let source = open(path, &open_options_of(op, matches)?)?;
+    let asked = matches.get_one::<String>("as").map(String::as_str);
+    let kind = kind_for(&spec.inputs[0], source.info(), asked);
+    let frame = if spec.param("level").is_none() {
+        montage::frame(matches, source.info())?
+    } else {
+        Frame::default()
+    };
+    let mut names = vec![IMAGE.to_owned()];
+    let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
+    for input in &spec.inputs[1..] {
+        if let Some(path) = matches.get_one::<PathBuf>(input.name) {
+            let source = open(path, &OpenOptions::default())?;
+            let kind = kind_for(input, source.info(), None);
+            names.push(input.name.to_owned());
+            step.inputs.insert(input.name, input.name.to_owned());
+            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
+        }
+    }
+    let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
+    let recipe = Recipe { title: None, steps: vec![step] };
+    Ok(Setup { plan: Plan::new(&recipe, &grids)?, fields })
+}
+
+fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {
+    // An operator with a parameter of the same name (crop's shape, say) keeps it for itself.
+    let names = ["shape", "dtype", "byte-order", "offset", "spacing", "dataset"];
+    if names.iter().any(|n| op.spec().param(n).is_some()) {
+        Ok(OpenOptions::default())
+    } else {
+        open_options(matches)
+    }
+}
+
+/// `table.csv` → `table.contacts.csv`.
+fn beside(path: &std::path::Path, name: &str) -> PathBuf {
+    let ending = path.extension().map_or(String::new(), |e| format!(".{}", e.to_string_lossy()));
+    path.with_extension(format!("{name}{ending}"))
+}
+
+/// What an image is taken as, for an operator's input.
+fn kind_for(input: &Input, info: &ImageInfo, asked: Option<&str>) -> Kind {
+    match asked {
+        Some("mask") => Kind::Mask,
+        Some("labels") => Kind::Labels,
+        Some(_) => Kind::Grey,
+        None if info.labels && input.kinds.contains(&Kind::Labels) => Kind::Labels,
+        None if input.kinds.contains(&Kind::Grey) => Kind::Grey,
+        None => input.kinds[0],
+    }
+}

@@ -1,0 +1,186 @@
+//! Progress on a terminal: one line that is rewritten; plain lines when piped.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use voxelry_core::Job;
+use voxelry_core::jobs::Event;
+
+/// What a run said of itself, for its record.
+#[derive(Default, Clone)]
+pub struct Heard {
+    /// Values found on the way.
+    pub facts: BTreeMap<String, f64>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Shows a job's events and collects its facts and warnings.
+#[derive(Clone)]
+pub struct Progress {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    heard: Heard,
+    stage: String,
+    since: Instant,
+    shown: Instant,
+    terminal: bool,
+    quiet: bool,
+    verbose: bool,
+    open_line: bool,
+}
+
+impl Progress {
+    /// `quiet` shows only warnings; `verbose` also notes.
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        let state = State {
+            heard: Heard::default(),
+            stage: String::new(),
+            since: Instant::now(),
+            shown: Instant::now(),
+            terminal: std::io::stderr().is_terminal(),
+            quiet,
+            verbose,
+            open_line: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A job whose events are shown here.
+    pub fn job(&self) -> Job {
+        let state = self.state.clone();
+        Job::new(move |event| {
+            state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(event);
+        })
+    }
+
+    /// Ends the line that is being rewritten, and hands over what was heard since the last time.
+    pub fn finish(&self) -> Heard {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.end_line();
+        state.stage.clear();
+        std::mem::take(&mut state.heard)
+    }
+
+    /// A line for the user, kept apart from the one that is being rewritten.
+    pub fn say(&self, line: &str) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.end_line();
+        if !state.quiet {
+            eprintln!("{line}");
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Stage { name, .. } => {
+                if name != self.stage && !self.quiet && !self.terminal {
+                    eprintln!("{name}");
+                }
+                if name != self.stage {
+                    self.since = Instant::now();
+                    self.shown = self.since;
+                    self.stage = name;
+                }
+                self.show(0, 0);
+            }
+            Event::Progress { done, total } => {
+                let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+                if self.shown.elapsed() >= pause {
+                    self.shown = Instant::now();
+                    self.show(done, total);
+                }
+            }
+            Event::Warning(message) => {
+                self.end_line();
+                eprintln!("warning: {message}");
+                self.heard.warnings.push(message);
+            }
+            Event::Note(message) => {
+                if self.verbose {
+                    self.end_line();
+                    eprintln!("{message}");
+                }
+            }
+            Event::Fact { name, value } => {
+                if self.verbose {
+                    self.end_line();
+                    eprintln!("{name} = {value}");
+                }
+                self.heard.facts.insert(name, value);
+            }
+        }
+    }
+
+    fn show(&mut self, done: u64, total: u64) {
+        if self.quiet {
+            return;
+        }
+        let line = describe(&self.stage, done, total, self.since.elapsed());
+        if self.terminal {
+            eprint!("\r\x1b[2K{line}");
+            let _ = std::io::stderr().flush();
+            self.open_line = true;
+        } else if done > 0 {
+            eprintln!("{line}");
+        }
+    }
+
+    fn end_line(&mut self) {
+        if self.open_line {
+            eprint!("\r\x1b[2K");
+            self.open_line = false;
+        }
+    }
+}
+
+fn describe(stage: &str, done: u64, total: u64, elapsed: Duration) -> String {
+    if done == 0 || total == 0 || elapsed < Duration::from_millis(50) {
+        return stage.to_owned();
+    }
+    let fraction = done as f64 / total as f64;
+    let seconds = elapsed.as_secs_f64();
+    let left = seconds / fraction - seconds;
+    format!(
+        "{stage}  {:.0} %  {}voxels/s  {} left",
+        fraction * 100.0,
+        rate(done as f64 / seconds),
+        time(left)
+    )
+}
+
+fn rate(value: f64) -> String {
+    match value {
+        v if v >= 1e9 => format!("{:.1} G", v / 1e9),
+        v if v >= 1e6 => format!("{:.1} M", v / 1e6),
+        v if v >= 1e3 => format!("{:.1} k", v / 1e3),
+        v => format!("{v:.0} "),
+    }
+}
+
+fn time(seconds: f64) -> String {
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_percentage_rate_and_time_left() {
+        let line = describe("median", 25_000_000, 100_000_000, Duration::from_secs(10));
+        assert_eq!(line, "median  25 %  2.5 Mvoxels/s  30 s left");
+        assert_eq!(describe("median", 0, 100, Duration::from_secs(1)), "median");
+        assert_eq!(time(3725.0), "1 h 2 min");
+    }
+}

@@ -1,0 +1,258 @@
+//! Files and folders that appear under their name only when they are complete.
+//!
+//! Both write beside the target, under a hidden name that ends in `.voxelry-partial`, so that the
+//! last step is a rename within one file system. Dropped before [`AtomicFile::commit`], they leave
+//! nothing behind; killed, they leave a name that no reader takes for an image.
+
+use crate::error::PathContext;
+use crate::{Error, Result};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ending of everything that is not complete yet.
+pub const PARTIAL_SUFFIX: &str = ".voxelry-partial";
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+/// A file that gets its name when it is committed.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    partial: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Begins a file. What already has that name stays as it is until the commit.
+    ///
+    /// # Errors
+    /// If the folder does not exist or cannot be written to, or `target` is a folder.
+    pub fn create(target: impl AsRef<Path>) -> Result<Self> {
+        let target = resolve(target.as_ref());
+        if target.is_dir() {
+            return Err(Error::file(&target, "is a folder, not a file to write to"));
+        }
+        let (partial, file) =
+            unused_beside(&target, |p| OpenOptions::new().read(true).write(true).create_new(true).open(p))?;
+        Ok(Self { file, partial, target, committed: false })
+    }
+
+    /// The open file; `&File` reads, writes and seeks.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The name that the file will have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Brings the bytes to the disk and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full or the rename fails; then nothing is left behind.
+    pub fn commit(mut self) -> Result<()> {
+        self.file.sync_all().at(&self.target)?;
+        fs::rename(&self.partial, &self.target).at(&self.target)?;
+        self.committed = true;
+        sync_parent(&self.target);
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write(buf)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Read for AtomicFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buf)
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
+        self.file.seek(pos)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// A folder that gets its name when it is committed.
+#[derive(Debug)]
+pub struct AtomicDir {
+    partial: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl AtomicDir {
+    /// Begins an empty folder. What already has that name stays as it is until the commit.
+    ///
+    /// # Errors
+    /// If the parent does not exist or cannot be written to, or `target` is a file.
+    pub fn create(target: impl AsRef<Path>) -> Result<Self> {
+        let target = resolve(target.as_ref());
+        if target.is_file() {
+            return Err(Error::file(&target, "is a file, not a folder to write to"));
+        }
+        let (partial, ()) = unused_beside(&target, |p| fs::create_dir(p))?;
+        Ok(Self { partial, target, committed: false })
+    }
+
+    /// The folder to write into until the commit.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// The name that the folder will have.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Gives the folder its name; an older one of that name is removed once it is out of the way.
+    ///
+    /// # Errors
+    /// If a rename fails; then the older folder is back in its place.
+    pub fn commit(mut self) -> Result<()> {
+        if self.target.exists() {
+            let (old, ()) = unused_beside(&self.target, |p| fs::create_dir(p))?;
+            fs::rename(&self.target, &old).at(&self.target)?;
+            if let Err(error) = fs::rename(&self.partial, &self.target) {
+                let _ = fs::rename(&old, &self.target);
+                return Err(Error::io(&self.target, error));
+            }
+            self.committed = true;
+            fs::remove_dir_all(&old).at(&old)?;
+        } else {
+            fs::rename(&self.partial, &self.target).at(&self.target)?;
+            self.committed = true;
+        }
+        sync_parent(&self.target);
+        Ok(())
+    }
+}
+
+impl Drop for AtomicDir {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_dir_all(&self.partial);
+        }
+    }
+}
+
+/// Writes a small file whole.
+///
+/// # Errors
+/// As [`AtomicFile::create`] and [`AtomicFile::commit`].
+pub fn write(target: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(&target)?;
+    file.write_all(bytes).at(&target)?;
+    file.commit()
+}
+
+/// A link is followed, so that it is its destination that gets replaced.
+fn resolve(target: &Path) -> PathBuf {
+    if target.is_symlink() { target.canonicalize().unwrap_or_else(|_| target.into()) } else { target.into() }
+}
+
+fn unused_beside<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathBuf, T)> {
+    let name = target.file_name().ok_or_else(|| Error::file(target, "is not a name of a file"))?;
+    loop {
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+        hidden.push(format!(".{}-{n}{PARTIAL_SUFFIX}", std::process::id()));
+        let path = target.with_file_name(hidden);
+        match make(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let folder = target.parent().unwrap_or(target);
+                return Err(Error::io(folder, e));
+            }
+            made => return made.at(target).map(|made| (path, made)),
+        }
+    }
+}
+
+/// The rename itself must reach the disk; where folders cannot be synced this is the system's.
+fn sync_parent(target: &Path) {
+    let parent = match target.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    if let Ok(folder) = File::open(parent) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_on_commit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.bin");
+        fs::write(&target, b"old").unwrap();
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        drop(file);
+        assert_eq!(names(folder.path()), ["a.bin"]);
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        write(&target, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_folder_replaces_an_older_one_on_commit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.zarr");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("old"), b"").unwrap();
+        let dir = AtomicDir::create(&target).unwrap();
+        fs::write(dir.path().join("new"), b"").unwrap();
+        drop(dir);
+        assert_eq!(names(folder.path()), ["a.zarr"]);
+        assert_eq!(names(&target), ["old"]);
+        let dir = AtomicDir::create(&target).unwrap();
+        fs::write(dir.path().join("new"), b"").unwrap();
+        dir.commit().unwrap();
+        assert_eq!(names(folder.path()), ["a.zarr"]);
+        assert_eq!(names(&target), ["new"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = AtomicFile::create(missing.join("a.bin")).unwrap_err().to_string();
+        assert!(error.starts_with(&missing.display().to_string()), "{error}");
+    }
+}

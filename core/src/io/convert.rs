@@ -1,0 +1,212 @@
+//! From one file to another, in bounded memory.
+
+use super::format::by_extension;
+use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, WriteOptions};
+use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// About this many bytes are read at once; twice that is in memory.
+const PIECE_BYTES: usize = 48 << 20;
+
+/// How to convert.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConvertOptions {
+    /// The resolution level to read, 0 the finest.
+    pub level: usize,
+    /// The part to keep, in voxels of that level; everything if none.
+    pub crop: Option<Region>,
+    /// The voxel type to write; rounded half to even and clamped for integers.
+    pub voxel: Option<VoxelType>,
+    /// Whether the voxels are labels, where the file does not say so or says it wrongly.
+    pub labels: Option<bool>,
+    /// How to write.
+    pub write: WriteOptions,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// The image as written.
+    pub spec: ImageSpec,
+    /// What reading changed, what the cast changes, and what the target cannot express, one
+    /// sentence each.
+    pub losses: Vec<String>,
+}
+
+/// Writes every channel and time of `source` to `target`, in the format that its ending names.
+/// Memory stays within a few hundred megabytes whatever the size of the image. Losses are also
+/// told to the job as warnings.
+///
+/// # Errors
+/// If the source is damaged, the target cannot be written or cannot hold such an image, the crop
+/// lies outside, or the job was cancelled; then the target is as it was.
+pub fn convert(
+    source: &dyn ImageSource,
+    target: impl AsRef<Path>,
+    options: &ConvertOptions,
+    job: &Job,
+) -> Result<Converted> {
+    let target = target.as_ref();
+    let info = source.info();
+    let spec = spec_of(info, options)?;
+    let format = by_extension(target)?;
+    let mut losses = info.notes.clone();
+    losses.extend(cast_loss(info.voxel, spec.voxel));
+    losses.extend(format.losses(&spec));
+    for loss in &losses {
+        job.warn(loss.clone());
+    }
+    let sink = format.create(target, &spec, &options.write)?;
+    let origin = options.crop.map_or([0; 3], |crop| crop.start);
+    let frames = spec.channels.len() as u64 * spec.times as u64;
+    job.stage("convert", Region::whole(spec.shape).len() as u64 * frames);
+    copy(source, &*sink, &spec, options.level, origin, job)?;
+    job.check()?;
+    sink.finish()?;
+    Ok(Converted { spec, losses })
+}
+
+fn spec_of(info: &ImageInfo, options: &ConvertOptions) -> Result<ImageSpec> {
+    let Some(level) = info.levels.get(options.level) else {
+        let count = info.levels.len();
+        return Err(Error::Usage(format!("level {} of an image that has {count} levels", options.level)));
+    };
+    let mut spec = ImageSpec::from(info);
+    let whole = Region::whole(level.shape);
+    let crop = options.crop.unwrap_or(whole);
+    let fits = (0..3).all(|a| crop.start[a].checked_add(crop.shape[a]).is_some_and(|e| e <= level.shape[a]));
+    if !fits || crop.is_empty() {
+        return Err(Error::Usage(format!(
+            "a crop of shape {:?} at {:?} does not lie inside an image of shape {:?} (z, y, x)",
+            crop.shape, crop.start, level.shape
+        )));
+    }
+    spec.shape = crop.shape;
+    spec.geometry = level.geometry;
+    if crop.start != [0; 3] {
+        spec.geometry = level.geometry.cropped(crop.start.map(|s| s as f64));
+    }
+    spec.voxel = options.voxel.unwrap_or(info.voxel);
+    spec.labels = options.labels.unwrap_or(info.labels) && !spec.voxel.is_float();
+    Ok(spec)
+}
+
+/// What a cast does to values that the new type does not have.
+fn cast_loss(from: VoxelType, to: VoxelType) -> Option<String> {
+    if from == to {
+        return None;
+    }
+    // Bits of magnitude, and whether there is a sign.
+    let integer = |t: VoxelType| {
+        use VoxelType::{I8, I16, I32, I64, U8, U16, U32, U64};
+        match t {
+            U8 => Some((8, false)),
+            U16 => Some((16, false)),
+            U32 => Some((32, false)),
+            U64 => Some((64, false)),
+            I8 => Some((7, true)),
+            I16 => Some((15, true)),
+            I32 => Some((31, true)),
+            I64 => Some((63, true)),
+            _ => None,
+        }
+    };
+    match (integer(from), integer(to)) {
+        (None, Some(_)) => Some(format!("values were rounded and clamped to the range of {to}")),
+        (Some((bits, sign)), Some((room, signed))) if bits > room || (sign && !signed) => {
+            Some(format!("values beyond the range of {to} were clamped"))
+        }
+        (Some((bits, _)), None) if bits > if to == VoxelType::F32 { 24 } else { 53 } => {
+            Some(format!("large integers were rounded to the precision of {to}"))
+        }
+        (None, None) if to == VoxelType::F32 => {
+            Some("values were rounded to the precision of f32".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A piece of work: some whole tiles of the sink, read at once.
+#[derive(Clone, Copy)]
+struct Piece {
+    frame: Frame,
+    region: Region,
+}
+
+/// Whole tiles read together: rows of tiles, then layers of them, in the order of delivery.
+fn pieces(spec: &ImageSpec, block: [usize; 3], voxel: VoxelType) -> Vec<Region> {
+    let mut shape: [usize; 3] = std::array::from_fn(|a| block[a].clamp(1, spec.shape[a]));
+    for axis in [2, 1, 0] {
+        let layer = shape.iter().product::<usize>() / shape[axis];
+        let room = (PIECE_BYTES / voxel.size().max(spec.voxel.size()) / layer.max(1)).max(shape[axis]);
+        shape[axis] =
+            if room >= spec.shape[axis] { spec.shape[axis] } else { room / shape[axis] * shape[axis] };
+        if shape[axis] < spec.shape[axis] {
+            break;
+        }
+    }
+    Region::whole(spec.shape).tiles(shape)
+}
+
+fn copy(
+    source: &dyn ImageSource,
+    sink: &dyn ImageSink,
+    spec: &ImageSpec,
+    level: usize,
+    origin: [usize; 3],
+    job: &Job,
+) -> Result<()> {
+    let block = sink.block();
+    let regions = pieces(spec, block, source.info().voxel);
+    let channels = spec.channels.len();
+    let frames =
+        (0..spec.times).flat_map(|t| (0..channels).map(move |c| Frame { level, channel: c, time: t }));
+    let mut work = frames.flat_map(|frame| regions.iter().map(move |r| Piece { frame, region: *r }));
+    let read = |piece: Piece| -> Result<(Piece, Volume)> {
+        job.check()?;
+        let start = std::array::from_fn(|a| origin[a] + piece.region.start[a]);
+        let volume = source.read(piece.frame, Region::new(start, piece.region.shape))?;
+        Ok((piece, volume))
+    };
+    let Some(first) = work.next() else { return Ok(()) };
+    let mut current = read(first)?;
+    loop {
+        // The next piece is read while this one is written.
+        let next = work.next();
+        let (written, read_next) = rayon::join(
+            || write(sink, spec, block, &current.0, &current.1, job),
+            || next.map(read).transpose(),
+        );
+        written?;
+        match read_next? {
+            Some(piece) => current = piece,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn write(
+    sink: &dyn ImageSink,
+    spec: &ImageSpec,
+    block: [usize; 3],
+    piece: &Piece,
+    volume: &Volume,
+    job: &Job,
+) -> Result<()> {
+    let frame = Frame::new(piece.frame.channel, piece.frame.time);
+    let tiles = piece.region.tiles(block);
+    let one = |tile: &Region| -> Result<()> {
+        job.check()?;
+        let whole = tile.shape == volume.shape();
+        if whole && volume.voxel_type() == spec.voxel {
+            sink.write(frame, tile.start, volume)?;
+        } else {
+            let part = volume.crop(tile.relative_to(piece.region.start));
+            sink.write(frame, tile.start, &part.cast(spec.voxel))?;
+        }
+        job.advance(tile.len() as u64);
+        Ok(())
+    };
+    if sink.any_order() { tiles.par_iter().try_for_each(one) } else { tiles.iter().try_for_each(one) }
+}

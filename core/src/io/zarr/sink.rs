@@ -1,0 +1,272 @@
+//! Writing an OME-Zarr image.
+
+use super::is_zarr;
+use super::layout::Layout;
+use super::node::local;
+use crate::error::PathContext;
+use crate::io::atomic::AtomicDir;
+use crate::io::{Frame, ImageSink, pyramid};
+use crate::{Error, Region, Result, Volume, Voxel};
+use rayon::prelude::*;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use zarrs::array::{Array, ArrayBytes, ArrayMetadata, CodecOptions};
+use zarrs::storage::{
+    Bytes, OffsetBytesIterator, ReadableStorage, StorageError, StoreKey, StorePrefix, WritableStorageTraits,
+};
+
+use super::array::{Slicing, ZarrArray};
+
+/// Writes whole values as files below a folder, without waiting for the disk after each of
+/// thousands of chunks.
+struct LocalWriter(PathBuf);
+
+impl LocalWriter {
+    fn path(&self, key: &StoreKey) -> PathBuf {
+        self.0.join(key.as_str())
+    }
+}
+
+impl WritableStorageTraits for LocalWriter {
+    fn set(&self, key: &StoreKey, value: Bytes) -> std::result::Result<(), StorageError> {
+        let path = self.path(key);
+        if let Err(e) = fs::write(&path, &value) {
+            if e.kind() != std::io::ErrorKind::NotFound {
+                return Err(e.into());
+            }
+            // The first chunk of a row makes the folder.
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(&path, &value)?;
+        }
+        Ok(())
+    }
+
+    fn set_partial_many(
+        &self,
+        _: &StoreKey,
+        _: OffsetBytesIterator<'_>,
+    ) -> std::result::Result<(), StorageError> {
+        Err(StorageError::Unsupported("chunks are written whole".to_owned()))
+    }
+
+    fn erase(&self, key: &StoreKey) -> std::result::Result<(), StorageError> {
+        match fs::remove_file(self.path(key)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn erase_prefix(&self, _: &StorePrefix) -> std::result::Result<(), StorageError> {
+        Err(StorageError::Unsupported("chunks are erased one by one".to_owned()))
+    }
+
+    fn supports_set_partial(&self) -> bool {
+        false
+    }
+}
+
+fn replaceable(target: &Path) -> bool {
+    target.is_dir() && (is_zarr(target) || fs::read_dir(target).is_ok_and(|mut d| d.next().is_none()))
+}
+
+/// An OME-Zarr image being written.
+pub(super) struct ZarrSink {
+    layout: Layout,
+    arrays: Vec<Array<LocalWriter>>,
+    documents: Vec<Value>,
+    /// Smallest and largest value of each channel.
+    range: Mutex<Vec<Option<(f64, f64)>>>,
+    partial: AtomicDir,
+}
+
+impl ZarrSink {
+    /// Creates the folder beside the target.
+    pub(super) fn create(target: &Path, layout: Layout) -> Result<Self> {
+        if target.exists() && !replaceable(target) {
+            return Err(Error::file(target, "exists and is not a Zarr folder, so it is not replaced"));
+        }
+        let partial = AtomicDir::create(target)?;
+        let writer = Arc::new(LocalWriter(partial.path().to_owned()));
+        let fail = |reason: String| Error::file(target, reason);
+        let mut arrays = Vec::new();
+        let mut documents = Vec::new();
+        for level in 0..layout.levels.len() {
+            let document = layout.array_metadata(level);
+            let v3 = document.get("zarr_format").and_then(Value::as_u64) == Some(3);
+            let metadata = if v3 {
+                serde_json::from_value(document.clone()).map(ArrayMetadata::V3)
+            } else {
+                serde_json::from_value(document.clone()).map(ArrayMetadata::V2)
+            };
+            let metadata = metadata.map_err(|e| fail(e.to_string()))?;
+            let array = Array::new_with_metadata(writer.clone(), &format!("/{level}"), metadata)
+                .map_err(|e| fail(e.to_string()))?;
+            let folder = partial.path().join(level.to_string());
+            fs::create_dir_all(&folder).at(&folder)?;
+            write_json(&folder.join(if v3 { "zarr.json" } else { ".zarray" }), &document)?;
+            arrays.push(array);
+            documents.push(document);
+        }
+        let range = Mutex::new(vec![None; layout.spec.channels.len()]);
+        Ok(Self { layout, arrays, documents, range, partial })
+    }
+
+    /// Stores a block of a level, whose start is a multiple of the level's grid.
+    fn store(&self, level: usize, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()> {
+        let grid = self.layout.levels[level].grid;
+        Region::whole(block.shape()).tiles(grid).into_par_iter().try_for_each(|tile| {
+            let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + tile.start[a]) / grid[a]) as u64);
+            let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
+            // The result may not depend on the number of threads, so a chunk is encoded by one.
+            let options = CodecOptions::default().with_concurrent_target(1);
+            let bytes = if block.shape() == grid {
+                little_endian(block).into_owned()
+            } else {
+                let mut cell = Volume::zeros(block.voxel_type(), grid);
+                paste(&mut cell, block, tile);
+                little_endian(&cell).into_owned()
+            };
+            self.arrays[level].store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options).map_err(|e| {
+                Error::file(
+                    self.partial.path(),
+                    format!("chunk {index:?} of level {level} cannot be written: {e}"),
+                )
+            })
+        })
+    }
+
+    fn note_range(&self, channel: usize, block: &Volume) {
+        let found = crate::with_volume!(block, |a| range_of(a.as_slice().expect("volumes are in C order")));
+        if let Some((low, high)) = found {
+            let mut all = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let (l, h) = all[channel].unwrap_or((low, high));
+            all[channel] = Some((l.min(low), h.max(high)));
+        }
+    }
+
+    /// Builds a level from the next finer one, cell by cell.
+    fn coarsen(&self, store: &ReadableStorage, level: usize) -> Result<()> {
+        let document = self.documents[level - 1].as_object().expect("documents are written as objects");
+        let zarr_format = if document["zarr_format"] == 2 { 2 } else { 3 };
+        let finer =
+            ZarrArray::open(store, self.partial.path(), &(level - 1).to_string(), document, zarr_format)?;
+        let (this, below) = (&self.layout.levels[level], self.layout.levels[level - 1].shape);
+        let [has_t, has_c] = self.layout.leading();
+        let first = usize::from(has_t) + usize::from(has_c);
+        let tiles = Region::whole(this.shape).tiles(this.grid);
+        let frames: Vec<_> = (0..self.layout.spec.times)
+            .flat_map(|t| (0..self.layout.spec.channels.len()).map(move |c| Frame::new(c, t)))
+            .collect();
+        frames.par_iter().flat_map(|f| tiles.par_iter().map(move |t| (*f, *t))).try_for_each(
+            |(frame, tile)| {
+                let slicing = Slicing {
+                    space: [Some(first), Some(first + 1), Some(first + 2)],
+                    fixed: self.layout.along(frame.time as u64, frame.channel as u64, [0; 3]),
+                };
+                let region = pyramid::finer_region(tile, this.factor, below);
+                let block =
+                    pyramid::downsample(&finer.read(&slicing, region)?, this.factor, self.layout.spec.labels);
+                self.store(level, frame, tile.start, &block)
+            },
+        )
+    }
+}
+
+impl ImageSink for ZarrSink {
+    fn block(&self) -> [usize; 3] {
+        self.layout.block
+    }
+
+    fn any_order(&self) -> bool {
+        true
+    }
+
+    fn write(&self, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()> {
+        let spec = &self.layout.spec;
+        let size = self.layout.block;
+        let expected: [usize; 3] =
+            std::array::from_fn(|a| size[a].min(spec.shape[a].saturating_sub(start[a])));
+        let aligned = (0..3).all(|a| start[a].is_multiple_of(size[a]));
+        if !aligned
+            || block.shape() != expected
+            || frame.channel >= spec.channels.len()
+            || frame.time >= spec.times
+        {
+            return Err(Error::Usage(format!(
+                "a block of shape {:?} at {start:?} of {frame:?} is not one of the blocks of shape {size:?} of this image",
+                block.shape()
+            )));
+        }
+        if block.voxel_type() != spec.voxel {
+            return Err(Error::Usage(format!(
+                "a block of {} for an image of {}",
+                block.voxel_type(),
+                spec.voxel
+            )));
+        }
+        self.note_range(frame.channel, block);
+        self.store(0, frame, start, block)?;
+        if let Some(next) = self.layout.levels.get(1) {
+            let coarse = pyramid::downsample(block, next.factor, spec.labels);
+            let start = std::array::from_fn(|a| start[a] / next.factor[a]);
+            self.store(1, frame, start, &coarse)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        if self.layout.levels.len() > 2 {
+            let store = local(self.partial.path())?;
+            for level in 2..self.layout.levels.len() {
+                self.coarsen(&store, level)?;
+            }
+        }
+        let range = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for (name, document) in self.layout.group_metadata(&range) {
+            write_json(&self.partial.path().join(name), &document)?;
+        }
+        self.partial.commit()
+    }
+}
+
+fn write_json(path: &Path, document: &Value) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(document).map_err(|e| Error::file(path, e.to_string()))?;
+    text.push('\n');
+    fs::write(path, text).at(path)
+}
+
+/// The bytes that `zarrs` takes: native endian; its codec turns them.
+fn little_endian(block: &Volume) -> std::borrow::Cow<'_, [u8]> {
+    std::borrow::Cow::Borrowed(block.as_bytes())
+}
+
+/// Copies a tile of `block` to the start of `cell`.
+fn paste(cell: &mut Volume, block: &Volume, tile: Region) {
+    fn typed<T: Voxel>(cell: &mut Volume, block: &ndarray::Array3<T>, tile: Region) {
+        let [z, y, x] = tile.ranges();
+        if let Some(mut cell) = cell.view_mut::<T>() {
+            cell.slice_mut(ndarray::s![..tile.shape[0], ..tile.shape[1], ..tile.shape[2]])
+                .assign(&block.slice(ndarray::s![z, y, x]));
+        }
+    }
+    crate::with_volume!(block, |a| typed(cell, a, tile));
+}
+
+/// The smallest and largest value, NaN apart.
+fn range_of<T: Voxel>(values: &[T]) -> Option<(f64, f64)> {
+    let mut range: Option<(T, T)> = None;
+    for v in values.iter().filter(|v| !v.is_nan()) {
+        let (low, high) = range.get_or_insert((*v, *v));
+        if *v < *low {
+            *low = *v;
+        }
+        if *v > *high {
+            *high = *v;
+        }
+    }
+    range.map(|(low, high)| (low.to_f64(), high.to_f64()))
+}

@@ -1,0 +1,256 @@
+use super::*;
+use crate::ops::{Args, Grid, Operator, Prepared, Value};
+use crate::{Geometry, Job, Unit, VoxelType};
+use glam::{DAffine3, DMat3, DVec3};
+use ndarray::Array3;
+
+type Given = [(&'static str, Value)];
+
+/// Oblique, anisotropic and oriented.
+fn geometry() -> Geometry {
+    let turn = DMat3::from_rotation_x(0.3) * DMat3::from_rotation_z(-0.7);
+    let scale = DMat3::from_diagonal(DVec3::new(0.5, 0.7, 2.0));
+    let world_from_index = DAffine3::from_mat3_translation(turn * scale, DVec3::new(10.0, -4.0, 3.0));
+    Geometry { world_from_index, unit: Unit::Micrometre, oriented: true }
+}
+
+fn grid(volume: &Volume, kind: Kind) -> Grid {
+    Grid { shape: volume.shape(), voxel: volume.voxel_type(), kind, geometry: geometry() }
+}
+
+fn prepare(op: &dyn Operator, grid: Grid, given: &Given) -> Result<Prepared> {
+    let args = Args::complete(op.spec(), given.iter().cloned().collect()).unwrap();
+    op.prepare(&Call { op: op.spec().id, args: &args, inputs: &[Some(grid)] })
+}
+
+/// Runs whole, and in blocks, which must agree.
+fn run(op: &dyn Operator, volume: &Volume, kind: Kind, given: &Given) -> (Volume, Geometry) {
+    let input = Arc::new(volume.clone());
+    let prepared = prepare(op, grid(volume, kind), given).unwrap();
+    let out = prepared.output;
+    let whole = prepared.kernel.whole(vec![Some(input.clone())], &Job::silent()).unwrap().into_volume();
+    assert_eq!((out.shape, out.voxel, out.kind), (whole.shape(), whole.voxel_type(), kind));
+    for block in [[2, 3, 4], [1, 50, 50], [3, 1, 1]] {
+        let again = prepare(op, grid(volume, kind), given).unwrap();
+        let field = [Some((input.clone(), grid(volume, kind)))];
+        let blocked =
+            crate::blocks::run_prepared(again, &field, block, &Job::silent()).unwrap().into_volume();
+        assert_eq!(blocked.as_bytes(), whole.as_bytes(), "{} {given:?} {block:?}", op.spec().id);
+    }
+    (whole, out.geometry)
+}
+
+fn numbers(n: &[f64]) -> Value {
+    Value::Numbers(n.to_vec())
+}
+
+fn word(s: &str) -> Value {
+    Value::Text(s.into())
+}
+
+fn words(s: &[&str]) -> Value {
+    Value::Words(s.iter().map(|s| (*s).to_owned()).collect())
+}
+
+/// Every voxel's value is its own number.
+fn numbered(shape: [usize; 3]) -> Volume {
+    let [_, ny, nx] = shape;
+    Array3::from_shape_fn(shape, |(z, y, x)| ((z * ny + y) * nx + x) as u32).into()
+}
+
+/// Holds each voxel of the result to the place in the world where the original has its value.
+fn places_stay(op: &dyn Operator, shape: [usize; 3], given: &Given) {
+    let original = numbered(shape);
+    let (out, g) = run(op, &original, Kind::Labels, given);
+    let [_, ny, nx] = shape;
+    let Volume::U32(out) = out else { panic!("the type stays") };
+    for ((z, y, x), &v) in out.indexed_iter() {
+        let v = v as usize;
+        let was = geometry().world([v / (ny * nx), v / nx % ny, v % nx].map(|i| i as f64));
+        let is = g.world([z, y, x].map(|i| i as f64));
+        assert!((was - is).length() < 1e-9, "{} {given:?} at {:?}", op.spec().id, [z, y, x]);
+    }
+}
+
+const SHAPES: [[usize; 3]; 5] = [[4, 5, 6], [1, 1, 1], [1, 7, 3], [5, 1, 2], [3, 9, 1]];
+
+#[test]
+fn voxels_keep_their_places_in_the_world() {
+    for shape in SHAPES {
+        for turns in -3..=3 {
+            for axis in ["z", "y", "x"] {
+                places_stay(&Rotate, shape, &[("axis", word(axis)), ("turns", Value::Int(turns))]);
+            }
+        }
+        for axes in [&["z"][..], &["y"], &["x"], &["z", "y", "x"], &["x", "y"]] {
+            places_stay(&Flip, shape, &[("axes", words(axes))]);
+        }
+        places_stay(&Bin, shape, &[("factor", numbers(&[1.0]))]);
+        let same = shape.map(|n| n as f64);
+        places_stay(&Resample, shape, &[("shape", numbers(&same)), ("interpolation", word("nearest"))]);
+    }
+    places_stay(
+        &Crop,
+        [4, 5, 6],
+        &[("start", numbers(&[1.0, 0.0, 2.0])), ("size", numbers(&[2.0, 5.0, 3.0]))],
+    );
+    places_stay(&Crop, [4, 5, 6], &[("margin", numbers(&[1.0]))]);
+    // Odd factors keep a voxel at the centre of each box.
+    places_stay(&Resample, [9, 6, 3], &[("shape", numbers(&[3.0, 2.0, 1.0]))]);
+}
+
+#[test]
+fn rotations_are_those_of_numpy() {
+    // numpy.rot90([[0, 1, 2], [3, 4, 5]]) = [[2, 5], [1, 4], [0, 3]].
+    let (out, _) = run(&Rotate, &numbered([1, 2, 3]), Kind::Grey, &[]);
+    assert_eq!(out, Array3::from_shape_vec((1, 3, 2), vec![2u32, 5, 1, 4, 0, 3]).unwrap().into());
+    let given = [("turns", Value::Int(-1))];
+    let (out, _) = run(&Rotate, &numbered([1, 2, 3]), Kind::Grey, &given);
+    assert_eq!(out, Array3::from_shape_vec((1, 3, 2), vec![3u32, 0, 4, 1, 5, 2]).unwrap().into());
+}
+
+#[test]
+fn padding_follows_its_mode_and_cropping_undoes_it() {
+    let line = Volume::from(Array3::from_shape_vec((1, 1, 3), vec![1u8, 2, 3]).unwrap());
+    let padded = |mode: &str, before: f64, after: f64| {
+        let given = [
+            ("before", numbers(&[0.0, 0.0, before])),
+            ("after", numbers(&[0.0, 0.0, after])),
+            ("mode", word(mode)),
+            ("value", Value::Float(9.0)),
+        ];
+        run(&Pad, &line, Kind::Grey, &given).0.as_bytes().to_vec()
+    };
+    assert_eq!(padded("constant", 2.0, 1.0), [9, 9, 1, 2, 3, 9]);
+    assert_eq!(padded("nearest", 2.0, 1.0), [1, 1, 1, 2, 3, 3]);
+    assert_eq!(padded("reflect", 2.0, 4.0), [3, 2, 1, 2, 3, 2, 1, 2, 3]);
+    for shape in SHAPES {
+        for mode in ["constant", "nearest", "reflect"] {
+            let original = numbered(shape);
+            let given = [
+                ("before", numbers(&[3.0, 1.0, 2.0])),
+                ("after", numbers(&[0.0, 4.0, 1.0])),
+                ("mode", word(mode)),
+            ];
+            let (out, g) = run(&Pad, &original, Kind::Labels, &given);
+            let back = out.crop(Region::new([3, 1, 2], shape));
+            assert_eq!(back, original);
+            assert!((g.world([3.0, 1.0, 2.0]) - geometry().world([0.0; 3])).length() < 1e-9);
+        }
+    }
+    let mask = Volume::from(Array3::<u8>::zeros((1, 1, 1)));
+    assert!(prepare(&Pad, grid(&mask, Kind::Mask), &[("value", Value::Float(3.0))]).is_err());
+}
+
+#[test]
+fn bins_are_what_their_voxels_say() {
+    let a = Array3::from_shape_vec((1, 2, 5), vec![1u8, 2, 7, 7, 9, 2, 2, 0, 7, 9]).unwrap();
+    let check = |kind: Kind, method: &str, expected: &[u8]| {
+        let (out, _) = run(&Bin, &a.clone().into(), kind, &[("method", word(method))]);
+        assert_eq!((out.shape(), out.as_bytes()), ([1, 1, 2], expected), "{method}");
+    };
+    // (1 + 2 + 2 + 2) / 4 = 1.75; (7 + 7 + 0 + 7) / 4 = 5.25.
+    check(Kind::Grey, "auto", &[2, 5]);
+    check(Kind::Grey, "min", &[1, 0]);
+    check(Kind::Grey, "max", &[2, 7]);
+    check(Kind::Labels, "auto", &[2, 7]);
+    let nan = Volume::from(Array3::from_shape_vec((1, 1, 4), vec![1.0f32, f32::NAN, 3.0, 5.0]).unwrap());
+    for method in ["mean", "min", "max"] {
+        let (out, _) = run(&Bin, &nan, Kind::Grey, &[("method", word(method))]);
+        assert!(out.get([0, 0, 0]).unwrap().is_nan() && !out.get([0, 0, 1]).unwrap().is_nan(), "{method}");
+    }
+    for voxel in VoxelType::ALL {
+        for shape in [[7, 5, 6], [1, 1, 1], [1, 8, 3]] {
+            let v = numbered(shape).cast(voxel);
+            for method in ["mean", "min", "max", "mode"] {
+                let given = [("factor", numbers(&[2.0, 3.0, 2.0])), ("method", word(method))];
+                let (out, g) = run(&Bin, &v, Kind::Grey, &given);
+                // The outer corner stays.
+                assert!((g.world([-0.5; 3]) - geometry().world([-0.5; 3])).length() < 1e-9);
+                assert!(!out.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn resampling_follows_scipy_and_keeps_the_box() {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/golden/grid.json")).unwrap();
+    let ramp = Array3::from_shape_fn((4, 5, 6), |(z, y, x)| ((z * 5 + y * 3 + x * 7) % 31) as f64);
+    let given = [("shape", numbers(&[7.0, 3.0, 10.0]))];
+    let (out, g) = run(&Resample, &ramp.clone().into(), Kind::Grey, &given);
+    let Volume::F64(out) = out else { panic!("the type stays") };
+    for (ours, theirs) in out.iter().zip(golden["linear"].as_array().unwrap()) {
+        assert!((ours - theirs.as_f64().unwrap()).abs() < 1e-9);
+    }
+    for (end, was) in [([-0.5; 3], [-0.5; 3]), ([6.5, 2.5, 9.5], [3.5, 4.5, 5.5])] {
+        assert!((g.world(end) - geometry().world(was)).length() < 1e-9);
+    }
+    // A cubic through a parabola is the parabola, away from the ends.
+    let parabola = Array3::from_shape_fn((1, 1, 12), |(_, _, x)| (x * x) as f64);
+    let given = [("shape", numbers(&[1.0, 1.0, 30.0])), ("interpolation", word("cubic"))];
+    let (out, _) = run(&Resample, &parabola.into(), Kind::Grey, &given);
+    for i in 5..25 {
+        let x = (i as f64 + 0.5) * 0.4 - 0.5;
+        assert!((out.get([0, 0, i]).unwrap() - x * x).abs() < 1e-9, "{i}");
+    }
+}
+
+#[test]
+fn resampling_to_a_spacing_gives_that_spacing_in_any_type() {
+    let um = |v: f64| Value::Length(crate::ops::Length { value: [v; 3], unit: Unit::Micrometre });
+    for voxel in VoxelType::ALL {
+        for method in ["nearest", "linear", "cubic"] {
+            for shape in SHAPES {
+                let v = numbered(shape).cast(voxel);
+                for spacing in [0.31, 1.0, 3.3] {
+                    let given = [("spacing", um(spacing)), ("interpolation", word(method))];
+                    let (_, g) = run(&Resample, &v, Kind::Grey, &given);
+                    assert!(g.spacing().iter().all(|s| (s - spacing).abs() < 1e-9));
+                    assert!((g.world([-0.5; 3]) - geometry().world([-0.5; 3])).length() < 1e-9);
+                }
+            }
+        }
+    }
+    // Labels are never mixed.
+    let labels = Volume::from(Array3::from_shape_fn((3, 3, 3), |(_, _, x)| x as u32 * 100));
+    let given = [("shape", numbers(&[5.0]))];
+    let Volume::U32(out) = run(&Resample, &labels, Kind::Labels, &given).0 else { panic!("the type stays") };
+    assert!(out.iter().all(|v| v % 100 == 0));
+}
+
+#[test]
+fn nan_spreads_only_where_it_counts() {
+    let line = Volume::from(Array3::from_shape_vec((1, 1, 4), vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap());
+    let given = [("shape", numbers(&[1.0, 1.0, 8.0]))];
+    let (out, _) = run(&Resample, &line, Kind::Grey, &given);
+    let nan: Vec<bool> = (0..8).map(|x| out.get([0, 0, x]).unwrap().is_nan()).collect();
+    assert_eq!(nan, [false, true, true, true, true, false, false, false]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let v = numbered([2, 3, 4]);
+    let refused = |op: &dyn Operator, given: &Given| {
+        assert!(prepare(op, grid(&v, Kind::Labels), given).is_err(), "{} {given:?}", op.spec().id);
+    };
+    refused(&Crop, &[("start", numbers(&[2.0, 0.0, 0.0]))]);
+    refused(&Crop, &[("size", numbers(&[1.0, 4.0, 1.0]))]);
+    refused(&Crop, &[("margin", numbers(&[1.0]))]);
+    refused(&Crop, &[("start", numbers(&[0.5]))]);
+    refused(&Crop, &[("start", numbers(&[0.0, 1.0]))]);
+    refused(&Pad, &[("before", numbers(&[-1.0]))]);
+    refused(&Flip, &[("axes", words(&["w"]))]);
+    refused(&Bin, &[("factor", numbers(&[0.0]))]);
+    refused(&Bin, &[("method", word("mean"))]);
+    refused(&Resample, &[]);
+    refused(&Resample, &[("shape", numbers(&[0.0]))]);
+    refused(
+        &Resample,
+        &[
+            ("shape", numbers(&[2.0])),
+            ("spacing", Value::Length(crate::ops::Length { value: [1.0; 3], unit: Unit::Voxel })),
+        ],
+    );
+}

@@ -1,0 +1,256 @@
+//! Counting voxels in bins: integers, so that partial histograms merge exactly in any order.
+
+use crate::{Job, Result, Volume, Voxel, with_volume};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Integer images whose values span more than this many are binned as floats are.
+const MOST_VALUES: f64 = 65536.0;
+
+/// How values are assigned to bins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Bins {
+    /// One bin for each whole number from `least` on.
+    Values {
+        /// The value of bin 0.
+        least: f64,
+        /// Number of bins.
+        count: usize,
+    },
+    /// Half-open intervals, the last one closed. Bin `i` is `edges[i] ≤ v < edges[i + 1]`.
+    Edges {
+        /// One more than there are bins, ascending.
+        edges: Vec<f64>,
+        /// Centres as the voxel type represents them.
+        centres: Vec<f64>,
+    },
+}
+
+impl Bins {
+    /// Bins that are known before the image is: one a value for types of up to 16 bits.
+    pub fn of_type(voxel: crate::VoxelType) -> Option<Self> {
+        use crate::VoxelType as T;
+        Some(match voxel {
+            T::U8 => Self::Values { least: 0.0, count: 1 << 8 },
+            T::I8 => Self::Values { least: -128.0, count: 1 << 8 },
+            T::U16 => Self::Values { least: 0.0, count: 1 << 16 },
+            T::I16 => Self::Values { least: -32768.0, count: 1 << 16 },
+            _ => return None,
+        })
+    }
+
+    /// Bins for values from `min` to `max`: for integers one a value if that is at most 65536
+    /// bins; otherwise `count` equal ones, with edges and centres rounded as `f32` for `f32`
+    /// images, as `NumPy` and scikit-image do.
+    pub fn between(min: f64, max: f64, count: usize, voxel: crate::VoxelType) -> Self {
+        if !voxel.is_float() && max - min < MOST_VALUES {
+            return Self::Values { least: min, count: (max - min) as usize + 1 };
+        }
+        // Rounding the f64 result of one operation on two f32 values gives the f32 result.
+        let round = |v: f64| if voxel == crate::VoxelType::F32 { f64::from(v as f32) } else { v };
+        let (first, last) = if min == max { (round(min - 0.5), round(max + 0.5)) } else { (min, max) };
+        let delta = round(last - first);
+        let step = round(delta / count as f64);
+        let mut edges: Vec<f64> = (0..=count).map(|i| round(round(i as f64 * step) + first)).collect();
+        edges[count] = last;
+        let centres = edges.windows(2).map(|e| round(round(e[0] + e[1]) / 2.0)).collect();
+        Self::Edges { edges, centres }
+    }
+
+    /// Number of bins.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Values { count, .. } => *count,
+            Self::Edges { centres, .. } => centres.len(),
+        }
+    }
+
+    /// The value that stands for a bin.
+    pub fn centre(&self, bin: usize) -> f64 {
+        match self {
+            Self::Values { least, .. } => least + bin as f64,
+            Self::Edges { centres, .. } => centres[bin],
+        }
+    }
+
+    /// The bin of a finite value within the range.
+    #[inline(always)]
+    fn index(&self, v: f64) -> usize {
+        match self {
+            Self::Values { least, .. } => (v - least) as usize,
+            Self::Edges { edges, .. } => {
+                let bins = edges.len() - 1;
+                // The estimate may be off by a rounding; the edges decide.
+                let guess = (v - edges[0]) / (edges[bins] - edges[0]) * bins as f64;
+                let mut i = (guess as usize).min(bins - 1);
+                while i > 0 && v < edges[i] {
+                    i -= 1;
+                }
+                while i + 1 < bins && v >= edges[i + 1] {
+                    i += 1;
+                }
+                i
+            }
+        }
+    }
+}
+
+/// Counts of voxels in bins, without the empty bins at both ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    /// Voxels in each bin; the first and the last are not 0.
+    pub counts: Vec<u64>,
+    /// The value that stands for each bin, ascending.
+    pub centres: Vec<f64>,
+}
+
+impl Histogram {
+    /// Trims empty bins at both ends; `None` if all are empty.
+    pub fn new(bins: &Bins, counts: &[u64]) -> Option<Self> {
+        let first = counts.iter().position(|&n| n > 0)?;
+        let last = counts.iter().rposition(|&n| n > 0)?;
+        Some(Self {
+            counts: counts[first..=last].to_vec(),
+            centres: (first..=last).map(|i| bins.centre(i)).collect(),
+        })
+    }
+}
+
+impl Histogram {
+    /// Number of voxels.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Sum of the voxels' values, each taken as its bin's centre.
+    pub fn sum(&self) -> f64 {
+        self.counts.iter().zip(&self.centres).map(|(&n, &c)| n as f64 * c).sum()
+    }
+
+    /// Width of a bin; 0 if there is only one.
+    pub fn width(&self) -> f64 {
+        if self.centres.len() < 2 { 0.0 } else { self.centres[1] - self.centres[0] }
+    }
+}
+
+/// Least and greatest finite value; `None` if there is none.
+pub fn range(volume: &Volume, job: &Job) -> Result<Option<(f64, f64)>> {
+    with_volume!(volume, |a| typed_range(slice(a), job))
+}
+
+fn typed_range<T: Voxel>(voxels: &[T], job: &Job) -> Result<Option<(f64, f64)>> {
+    let parts: Vec<(T, T)> = voxels
+        .par_chunks(1 << 18)
+        .map(|chunk| {
+            job.check()?;
+            let (mut min, mut max) = (T::HIGHEST, T::LOWEST);
+            for &v in chunk {
+                // Comparisons with NaN are false; infinities lie beyond the greatest finite values.
+                min = if (v < min) & (v >= T::LOWEST) { v } else { min };
+                max = if (v > max) & (v <= T::HIGHEST) { v } else { max };
+            }
+            // A chunk without finite values keeps min > max.
+            job.advance(chunk.len() as u64);
+            Ok((min, max))
+        })
+        .collect::<Result<_>>()?;
+    let mut all: Option<(f64, f64)> = None;
+    for (min, max) in parts.into_iter().filter(|(min, max)| min <= max) {
+        all = merge_ranges(all, Some((min.to_f64(), max.to_f64())));
+    }
+    Ok(all)
+}
+
+/// The range of both.
+pub fn merge_ranges(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Counts the finite voxels in bins that cover them all.
+pub fn count(volume: &Volume, bins: &Bins, job: &Job) -> Result<Vec<u64>> {
+    match volume {
+        Volume::U8(a) => direct::<u8, 256>(slice(a), |v| usize::from(v), job),
+        Volume::I8(a) => direct::<i8, 256>(slice(a), |v| usize::from(v as u8 ^ 0x80), job),
+        Volume::U16(a) => direct::<u16, 65536>(slice(a), |v| usize::from(v), job),
+        Volume::I16(a) => direct::<i16, 65536>(slice(a), |v| usize::from(v as u16 ^ 0x8000), job),
+        other => with_volume!(other, |a| general(slice(a), bins, job)),
+    }
+}
+
+fn slice<T>(a: &ndarray::Array3<T>) -> &[T] {
+    a.as_slice().expect("volumes are in C order")
+}
+
+/// Voxels that one table counts; fewer than 2³², so that a bin fits `u32`.
+const SHARE: usize = 1 << 22;
+
+/// One bin a value of the type. A table for every share of the voxels, two in turns within it, so
+/// that runs of equal values don't wait for one another's increments.
+fn direct<T: Voxel, const N: usize>(
+    voxels: &[T],
+    bin: impl Fn(T) -> usize + Sync,
+    job: &Job,
+) -> Result<Vec<u64>> {
+    let zero = || vec![0u32; N].into_boxed_slice().try_into().expect("N bins");
+    voxels
+        .par_chunks(SHARE)
+        .map(|share| {
+            let (mut even, mut odd): (Box<[u32; N]>, Box<[u32; N]>) = (zero(), zero());
+            for chunk in share.chunks(1 << 18) {
+                job.check()?;
+                let mut pairs = chunk.chunks_exact(2);
+                for pair in &mut pairs {
+                    // N is the number of values of T: the remainder only tells the compiler.
+                    even[bin(pair[0]) % N] += 1;
+                    odd[bin(pair[1]) % N] += 1;
+                }
+                for &v in pairs.remainder() {
+                    even[bin(v) % N] += 1;
+                }
+                job.advance(chunk.len() as u64);
+            }
+            Ok(even.iter().zip(odd.iter()).map(|(a, b)| u64::from(*a) + u64::from(*b)).collect())
+        })
+        .try_reduce(
+            || vec![0; N],
+            |mut a, b| {
+                add(&mut a, &b);
+                Ok(a)
+            },
+        )
+}
+
+fn general<T: Voxel>(voxels: &[T], bins: &Bins, job: &Job) -> Result<Vec<u64>> {
+    voxels
+        .par_chunks(SHARE)
+        .map(|share| {
+            let mut counts = vec![0u64; bins.len()];
+            for chunk in share.chunks(1 << 16) {
+                job.check()?;
+                for &v in chunk {
+                    if v >= T::LOWEST && v <= T::HIGHEST {
+                        counts[bins.index(v.to_f64())] += 1;
+                    }
+                }
+                job.advance(chunk.len() as u64);
+            }
+            Ok(counts)
+        })
+        .try_reduce(
+            || vec![0; bins.len()],
+            |mut a, b| {
+                add(&mut a, &b);
+                Ok(a)
+            },
+        )
+}
+
+/// Adds a partial histogram of the same bins.
+pub fn add(sum: &mut [u64], part: &[u64]) {
+    for (a, b) in sum.iter_mut().zip(part) {
+        *a += b;
+    }
+}

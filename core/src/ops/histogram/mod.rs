@@ -1,0 +1,371 @@
+//! Thresholds that are found from the histogram: one program, a rule each.
+
+pub mod bins;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use super::kernel::{decode, encode};
+use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::threshold::InRange;
+use super::{
+    Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
+};
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType};
+use bins::{Bins, Histogram};
+use ndarray::Array3;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Declares the threshold of one rule.
+macro_rules! threshold {
+    ($name:ident, $id:literal, $rule:expr, $summary:literal, $details:literal) => {
+        #[doc = $summary]
+        pub static $name: ThresholdBy = ThresholdBy {
+            spec: &Spec {
+                id: $id,
+                group: Group::Threshold,
+                summary: $summary,
+                details: concat!(
+                    $details,
+                    " One bin a value for integers; for floats (and integers that span more than 65536 values) \
+                     `bins` equal bins between the least and the greatest finite value. Voxels greater than the \
+                     threshold are marked. NaN and infinities are not counted; NaN is never marked. A constant \
+                     image has its value as threshold, so nothing is above it; an image without a finite voxel \
+                     is an error. Exact block by block."
+                ),
+                inputs: &[IMAGE],
+                output: Produces::Image(Kind::Mask),
+                params: &[SIDE, BINS],
+            },
+            rule: $rule,
+        };
+    };
+}
+
+threshold!(
+    OTSU,
+    "otsu",
+    rules::otsu,
+    "Marks the voxels above the threshold that best separates two classes of intensity.",
+    "Otsu 1979 (doi:10.1109/TSMC.1979.4310076): the greatest variance between the classes. The threshold is \
+     the centre of the lower class's last bin, as in scikit-image."
+);
+threshold!(
+    LI,
+    "li",
+    rules::li,
+    "Marks the voxels above the threshold of least cross entropy.",
+    "Li & Tam 1998 (doi:10.1016/S0167-8655(98)00057-9), iterated from the mean to within half a bin, as in \
+     scikit-image; for floats on the histogram, where scikit-image uses each voxel."
+);
+threshold!(
+    YEN,
+    "yen",
+    rules::yen,
+    "Marks the voxels above the threshold of greatest correlation.",
+    "Yen, Chang & Chang 1995 (doi:10.1109/83.366472). The threshold is the centre of the lower class's last \
+     bin, as in scikit-image."
+);
+threshold!(
+    TRIANGLE,
+    "triangle",
+    rules::triangle,
+    "Marks the voxels above the corner of the histogram's longer tail: for a small bright part on much background.",
+    "Zack, Rogers & Latt 1977 (doi:10.1177/25.7.70454): the bin farthest from the line between the peak and \
+     the end of the longer tail. The threshold is that bin's centre, as in scikit-image."
+);
+threshold!(
+    ISODATA,
+    "isodata",
+    rules::isodata,
+    "Marks the voxels above the threshold that lies halfway between the means of the two classes.",
+    "Ridler & Calvard 1978 (doi:10.1109/TSMC.1978.4310039): the lowest such threshold, within a bin, as in \
+     scikit-image."
+);
+
+/// A threshold that a rule finds.
+pub struct ThresholdBy {
+    spec: &'static Spec,
+    rule: fn(&Histogram) -> f64,
+}
+
+impl Operator for ThresholdBy {
+    fn spec(&self) -> &'static Spec {
+        self.spec
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let rule = Rule::One { rule: self.rule, below: call.args.text("mark") == "below" };
+        Ok(Prepared::new(call.grid().mask(), Automatic::new(call, rule)))
+    }
+}
+
+/// Otsu's thresholds for several classes.
+pub struct MultiOtsu;
+
+static MULTI_OTSU: Spec = Spec {
+    id: "multi-otsu",
+    group: Group::Threshold,
+    summary: "Divides the voxels into several classes by intensity, numbered from the darkest, 0.",
+    details: "Liao, Chen & Chung 2001: the thresholds with the greatest variance between classes, found exactly \
+        by dynamic programming. Thresholds as for otsu: class k holds the voxels above k of them. To take one \
+        class as a mask, follow with `threshold` at min = max = its number. One bin a value for integers; for \
+        floats `bins` equal bins between the least and the greatest finite value. NaN is class 0. An image with \
+        fewer different values than classes is an error. Exact block by block.",
+    inputs: &[IMAGE],
+    output: Produces::Image(Kind::Labels),
+    params: &[
+        Param {
+            name: "classes",
+            ty: ParamType::Int { min: 2, max: 16 },
+            default: Default::Value("3"),
+            help: "Number of classes.",
+        },
+        BINS,
+    ],
+};
+
+impl Operator for MultiOtsu {
+    fn spec(&self) -> &'static Spec {
+        &MULTI_OTSU
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let rule = Rule::Many(call.args.int("classes") as usize);
+        Ok(Prepared::new(call.grid().labels(), Automatic::new(call, rule)))
+    }
+}
+
+const IMAGE: Input = Input { name: "input", kinds: &[Kind::Grey], optional: false, help: "The image." };
+
+const SIDE: Param = Param {
+    name: "mark",
+    ty: ParamType::Choice(&["above", "below"]),
+    default: Default::Value("above"),
+    help: "Which voxels are marked: those above the threshold, or those up to it.",
+};
+
+const BINS: Param = Param {
+    name: "bins",
+    ty: ParamType::Int { min: 2, max: 65536 },
+    default: Default::Value("256"),
+    help: "Number of bins for float images; integers have one bin a value.",
+};
+
+/// How thresholds are found from the histogram.
+#[derive(Clone, Copy)]
+enum Rule {
+    One { rule: fn(&Histogram) -> f64, below: bool },
+    Many(usize),
+}
+
+/// Range (where the bins are not known before), histogram, and marking.
+struct Automatic {
+    op: &'static str,
+    rule: Rule,
+    bins: usize,
+    voxel: VoxelType,
+}
+
+/// What the phases know so far.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    bins: Option<Bins>,
+    thresholds: Vec<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    Range,
+    Count,
+    Mark,
+}
+
+impl Automatic {
+    fn new(call: &Call, rule: Rule) -> Self {
+        Self { op: call.op, rule, bins: call.args.int("bins") as usize, voxel: call.grid().voxel }
+    }
+
+    fn passes(&self) -> &'static [Pass] {
+        if Bins::of_type(self.voxel).is_some() {
+            &[Pass::Count, Pass::Mark]
+        } else {
+            &[Pass::Range, Pass::Count, Pass::Mark]
+        }
+    }
+
+    fn state(&self, bytes: &[u8]) -> Result<State> {
+        if bytes.is_empty() {
+            return Ok(State { bins: Bins::of_type(self.voxel), thresholds: vec![] });
+        }
+        decode(bytes)
+    }
+
+    fn bins_for(&self, range: Option<(f64, f64)>) -> Result<Bins> {
+        let (min, max) = range.ok_or_else(|| self.nothing())?;
+        Ok(Bins::between(min, max, self.bins, self.voxel))
+    }
+
+    fn thresholds(&self, bins: &Bins, counts: &[u64]) -> Result<Vec<f64>> {
+        let histogram = Histogram::new(bins, counts).ok_or_else(|| self.nothing())?;
+        match self.rule {
+            Rule::One { rule, .. } => Ok(vec![rule(&histogram)]),
+            Rule::Many(classes) => rules::multi_otsu(&histogram, classes)
+                .map_err(|reason| Error::Operator { op: self.op, reason }),
+        }
+    }
+
+    fn nothing(&self) -> Error {
+        let reason = "the image has no finite voxel to find a threshold from".into();
+        Error::Operator { op: self.op, reason }
+    }
+
+    fn mark(
+        &self,
+        thresholds: &[f64],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<Volume> {
+        match self.rule {
+            Rule::One { below: true, .. } => {
+                InRange { min: f64::NEG_INFINITY, max: thresholds[0] }.block(block, inputs, job)
+            }
+            Rule::One { .. } => {
+                InRange { min: thresholds[0].next_up(), max: f64::INFINITY }.block(block, inputs, job)
+            }
+            Rule::Many(_) => {
+                let image = inputs[0].as_ref().expect("the first input is required");
+                crate::with_volume!(&**image, |a| classify(a, thresholds, job))
+            }
+        }
+    }
+
+    fn facts_of(thresholds: &[f64]) -> Vec<(String, f64)> {
+        match thresholds {
+            [one] => vec![("threshold".into(), *one)],
+            many => many.iter().enumerate().map(|(i, t)| (format!("threshold {}", i + 1), *t)).collect(),
+        }
+    }
+}
+
+/// The number of thresholds that each voxel is above.
+fn classify<T: Voxel>(input: &Array3<T>, thresholds: &[f64], job: &Job) -> Result<Volume> {
+    let mut classes = Array3::<u32>::zeros(input.dim());
+    let source = input.as_slice().expect("volumes are in C order");
+    let target = classes.as_slice_mut().expect("just made");
+    target.par_chunks_mut(1 << 18).zip(source.par_chunks(1 << 18)).try_for_each(|(t, s)| {
+        job.check()?;
+        for &threshold in thresholds {
+            for (t, s) in t.iter_mut().zip(s) {
+                *t += u32::from(s.to_f64() > threshold);
+            }
+        }
+        job.advance(s.len() as u64);
+        Result::Ok(())
+    })?;
+    Ok(Volume::U32(classes))
+}
+
+impl Kernel for Automatic {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let image = inputs[0].as_ref().expect("the first input is required");
+        job.stage("find the threshold", image.len() as u64);
+        let bins = match Bins::of_type(self.voxel) {
+            Some(bins) => bins,
+            None => self.bins_for(bins::range(image, job)?)?,
+        };
+        let thresholds = self.thresholds(&bins, &bins::count(image, &bins, job)?)?;
+        for (name, value) in Self::facts_of(&thresholds) {
+            job.fact(name, value);
+        }
+        job.stage("mark", image.len() as u64);
+        let block = Block::whole(image.shape(), &inputs);
+        self.mark(&thresholds, &block, inputs, job).map(Output::Volume)
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+impl Program for Automatic {
+    fn fields(&self) -> Vec<FieldSpec> {
+        let voxel = if matches!(self.rule, Rule::Many(_)) { VoxelType::U32 } else { VoxelType::U8 };
+        vec![FieldSpec { voxel }]
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let phase = |pass: &Pass| Phase {
+            name: match pass {
+                Pass::Range => "range",
+                Pass::Count => "histogram",
+                Pass::Mark => "mark",
+            },
+            tiling: Tiling::Blocks,
+            reads: vec![Source::Input(0, [0; 3])],
+            writes: if *pass == Pass::Mark { vec![0] } else { vec![] },
+        };
+        self.passes().iter().map(phase).collect()
+    }
+
+    fn result(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let image = inputs[0].as_ref().expect("the first input is required");
+        let state = self.state(state)?;
+        match self.passes()[phase] {
+            Pass::Range => Ok((vec![], encode(&bins::range(image, job)?))),
+            Pass::Count => {
+                let bins = state.bins.as_ref().expect("bins are known before they are counted");
+                // Empty bins at both ends stay at home: a block's values span little of 16 bits.
+                let counts = bins::count(image, bins, job)?;
+                let first = counts.iter().position(|&n| n > 0).unwrap_or(0);
+                let end = counts.iter().rposition(|&n| n > 0).map_or(first, |last| last + 1);
+                Ok((vec![], encode(&(first, &counts[first..end]))))
+            }
+            Pass::Mark => Ok((vec![self.mark(&state.thresholds, block, inputs, job)?], vec![])),
+        }
+    }
+
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let mut known = self.state(state)?;
+        match self.passes()[phase] {
+            Pass::Range => {
+                let mut range = None;
+                for (_, bytes) in &partials {
+                    range = bins::merge_ranges(range, decode(bytes)?);
+                }
+                known.bins = Some(self.bins_for(range)?);
+            }
+            Pass::Count => {
+                let bins = known.bins.as_ref().expect("bins are known before they are counted");
+                let mut counts = vec![0u64; bins.len()];
+                for (_, bytes) in &partials {
+                    let (first, part): (usize, Vec<u64>) = decode(bytes)?;
+                    bins::add(&mut counts[first..], &part);
+                }
+                known.thresholds = self.thresholds(bins, &counts)?;
+            }
+            Pass::Mark => {}
+        }
+        *state = encode(&known);
+        Ok(Next::Continue)
+    }
+
+    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
+        self.state(state).map_or(vec![], |s| Self::facts_of(&s.thresholds))
+    }
+}

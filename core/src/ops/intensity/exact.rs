@@ -1,0 +1,242 @@
+//! Statistics of a whole image that come out the same to the last bit however it is cut: exact sums
+//! and exact ranks.
+
+use crate::{Voxel, VoxelType};
+use serde::{Deserialize, Serialize};
+
+/// A sum of `f64` without rounding: whole multiples of a power of two for each exponent.
+#[derive(Clone)]
+pub struct ExactSum {
+    parts: Vec<i128>,
+    count: u64,
+}
+
+/// An [`ExactSum`] without its zeros, to be sent.
+#[derive(Serialize, Deserialize)]
+pub struct PartialSum {
+    parts: Vec<(u16, i128)>,
+    count: u64,
+}
+
+impl Default for ExactSum {
+    fn default() -> Self {
+        Self { parts: vec![0; 2048], count: 0 }
+    }
+}
+
+impl ExactSum {
+    /// Adds a finite value.
+    #[inline(always)]
+    pub fn add(&mut self, value: f64) {
+        let bits = value.to_bits();
+        let exponent = (bits >> 52 & 0x7ff) as usize;
+        let fraction = bits & ((1 << 52) - 1);
+        let mantissa = (fraction | u64::from(exponent > 0) << 52) as i64;
+        let signed = if value.is_sign_negative() { -mantissa } else { mantissa };
+        self.parts[exponent.max(1)] += i128::from(signed);
+        self.count += 1;
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &PartialSum) {
+        for &(e, part) in &other.parts {
+            self.parts[usize::from(e)] += part;
+        }
+        self.count += other.count;
+    }
+
+    /// What is to be sent.
+    pub fn partial(&self) -> PartialSum {
+        let parts = self.parts.iter().enumerate().filter(|(_, p)| **p != 0);
+        PartialSum { parts: parts.map(|(e, p)| (e as u16, *p)).collect(), count: self.count }
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sum, rounded once at the end but for the last bit.
+    pub fn total(&self) -> f64 {
+        // Carried upwards, each place but the highest holds one bit, so nothing cancels below.
+        let mut places = self.parts.clone();
+        for e in 1..2046 {
+            let carry = places[e] >> 1;
+            places[e] &= 1;
+            places[e + 1] += carry;
+        }
+        let mut total = 0.0;
+        for e in (1..=2046).rev().filter(|&e| places[e] != 0) {
+            // Twice half the power: the highest ones alone are beyond the range.
+            let half = (e as i32 - 1075) / 2;
+            total += places[e] as f64 * 2f64.powi(half) * 2f64.powi(e as i32 - 1075 - half);
+        }
+        total
+    }
+}
+
+/// Exact order statistics, found 16 bits at a time: a histogram of the leading digit of all voxels,
+/// then of the next digit of those that share the leading one, and so on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Ranks {
+    /// Fractions of the way from the least to the greatest value, 0…1.
+    pub fractions: Vec<f64>,
+    digits: usize,
+    ranks: Vec<u64>,
+    prefixes: Vec<u64>,
+}
+
+/// Numbers of voxels by digit, for each rank that is sought: digits that occur, ascending.
+pub type DigitCounts = Vec<Vec<(u16, u64)>>;
+
+impl Ranks {
+    /// Seeks the values at these fractions.
+    pub fn new(fractions: &[f64]) -> Self {
+        Self { fractions: fractions.to_vec(), prefixes: vec![0; fractions.len()], ..Self::default() }
+    }
+
+    /// Passes that a type takes.
+    pub fn passes(voxel: VoxelType) -> usize {
+        voxel.size().div_ceil(2)
+    }
+
+    /// Counts the next digit of finite voxels.
+    pub fn count<T: Voxel>(&self, voxels: &[T]) -> DigitCounts {
+        let shift = 16 * (Self::passes(T::TYPE) - self.digits - 1);
+        let mut counts = vec![vec![0u64; 1 << 16]; self.prefixes.len()];
+        for &v in voxels {
+            if v >= T::LOWEST && v <= T::HIGHEST {
+                let key = key(v) >> shift;
+                for (prefix, counts) in self.prefixes.iter().zip(&mut counts) {
+                    if key >> 16 == *prefix {
+                        counts[(key & 0xffff) as usize] += 1;
+                    }
+                }
+            }
+        }
+        let sparse = |c: Vec<u64>| {
+            c.into_iter().enumerate().filter(|(_, n)| *n > 0).map(|(d, n)| (d as u16, n)).collect()
+        };
+        counts.into_iter().map(sparse).collect()
+    }
+
+    /// Takes the counts of all voxels; `None` if there are none.
+    pub fn advance(&mut self, parts: &[DigitCounts]) -> Option<()> {
+        for i in 0..self.prefixes.len() {
+            let mut counts = vec![0u64; 1 << 16];
+            for part in parts {
+                for &(digit, n) in &part[i] {
+                    counts[usize::from(digit)] += n;
+                }
+            }
+            if self.digits == 0 {
+                let total: u64 = counts.iter().sum();
+                let last = total.checked_sub(1)?;
+                self.ranks.push((self.fractions[i] * last as f64).floor() as u64);
+            }
+            let mut rank = self.ranks[i];
+            let digit = counts.iter().position(|&n| {
+                let found = rank < n;
+                if !found {
+                    rank -= n;
+                }
+                found
+            })?;
+            self.ranks[i] = rank;
+            self.prefixes[i] = self.prefixes[i] << 16 | digit as u64;
+        }
+        self.digits += 1;
+        Some(())
+    }
+
+    /// The values, after the last pass.
+    pub fn values(&self, voxel: VoxelType) -> Vec<f64> {
+        crate::with_voxel!(voxel, |T| self.prefixes.iter().map(|&k| unkey::<T>(k).to_f64()).collect())
+    }
+}
+
+/// A whole number that sorts as the value does.
+#[inline(always)]
+fn key<T: Voxel>(v: T) -> u64 {
+    let mut bytes = [0; 8];
+    let size = size_of::<T>();
+    bytes[..size].copy_from_slice(bytemuck::bytes_of(&v));
+    if cfg!(target_endian = "big") {
+        bytes[..size].reverse();
+    }
+    let bits = u64::from_le_bytes(bytes);
+    let sign = 1u64 << (8 * size - 1);
+    match T::TYPE {
+        VoxelType::U8 | VoxelType::U16 | VoxelType::U32 | VoxelType::U64 => bits,
+        VoxelType::F32 | VoxelType::F64 if bits & sign != 0 => !bits & (sign | (sign - 1)),
+        _ => bits ^ sign,
+    }
+}
+
+fn unkey<T: Voxel>(key: u64) -> T {
+    let size = size_of::<T>();
+    let sign = 1u64 << (8 * size - 1);
+    let bits = match T::TYPE {
+        VoxelType::U8 | VoxelType::U16 | VoxelType::U32 | VoxelType::U64 => key,
+        VoxelType::F32 | VoxelType::F64 if key & sign == 0 => !key & (sign | (sign - 1)),
+        _ => key ^ sign,
+    };
+    let mut bytes = bits.to_le_bytes();
+    if cfg!(target_endian = "big") {
+        bytes[..size].reverse();
+    }
+    bytemuck::pod_read_unaligned(&bytes[..size])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_do_not_round() {
+        let check = |values: &[f64], expected: f64| {
+            let mut sum = ExactSum::default();
+            values.iter().for_each(|&v| sum.add(v));
+            assert_eq!(sum.total(), expected, "{values:?}");
+        };
+        check(&[], 0.0);
+        check(&[1e300, 1.0, -1e300], 1.0);
+        check(&[0.1; 10], 1.0);
+        check(&[-3.5, 1.25], -2.25);
+        check(&[f64::MIN_POSITIVE / 4.0, f64::MIN_POSITIVE / 4.0], f64::MIN_POSITIVE / 2.0);
+        check(&[f64::MAX, -f64::MAX, -1e-300], -1e-300);
+        check(&[f64::MAX], f64::MAX);
+    }
+
+    #[test]
+    fn ranks_are_those_of_a_sort() {
+        fn check<T: Voxel>(voxels: Vec<T>) {
+            let fractions = [0.0, 0.1, 0.5, 0.77, 1.0];
+            let mut ranks = Ranks::new(&fractions);
+            for _ in 0..Ranks::passes(T::TYPE) {
+                let parts: Vec<DigitCounts> = voxels.chunks(7).map(|c| ranks.count(c)).collect();
+                ranks.advance(&parts).unwrap();
+            }
+            let mut sorted: Vec<f64> = voxels.iter().map(|v| v.to_f64()).filter(|v| v.is_finite()).collect();
+            sorted.sort_by(f64::total_cmp);
+            let expected: Vec<f64> =
+                fractions.iter().map(|f| sorted[(f * (sorted.len() - 1) as f64).floor() as usize]).collect();
+            assert_eq!(ranks.values(T::TYPE), expected, "{}", T::TYPE);
+        }
+        let mut s = 1u64;
+        let mut next = || {
+            s = s.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((s >> 33) as f64 - 1.07e9) / 1e3
+        };
+        let values: Vec<f64> = (0..301).map(|_| next()).collect();
+        check(values.iter().map(|v| *v as i8).collect());
+        check(values.iter().map(|v| *v as u8).collect());
+        check(values.iter().map(|v| *v as i16).collect());
+        check(values.iter().map(|v| *v as i32).collect());
+        check(values.iter().map(|v| (v * 1e3) as u32).collect());
+        check(values.iter().map(|v| (v * 1e3) as i64).collect());
+        check(values.iter().map(|v| *v as f32).chain([f32::NAN, f32::INFINITY]).collect());
+        check(values);
+        assert!(Ranks::new(&[0.5]).advance(&[]).is_none());
+    }
+}

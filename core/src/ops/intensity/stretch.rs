@@ -1,0 +1,479 @@
+//! Linear maps of intensity whose ends come from statistics of the whole image.
+
+use super::exact::{DigitCounts, ExactSum, PartialSum, Ranks};
+use super::pointwise::Pointwise;
+use super::{ANY, IMAGE, TYPES, type_range, voxel_type};
+use crate::ops::histogram::bins;
+use crate::ops::kernel::{decode, encode};
+use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use crate::ops::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+};
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Maps a range of intensities onto another.
+pub struct Rescale;
+
+static RESCALE: Spec = Spec {
+    id: "rescale",
+    group: Group::Grid,
+    summary: "Maps a range of intensities linearly onto another, and limits what lies outside.",
+    details: "out = low + (v − from) · (high − low) / (to − from), in f64, limited to low…high, rounded half to even \
+        for integers. Without `from` and `to`, the range is that of the image's finite voxels, or, with `percent`, \
+        the intensities below and above which that share of them lies (exact order statistics of rank \
+        ⌊fraction·(n − 1)⌋). A constant image becomes `low`. NaN stays NaN (0 for integers); infinities become \
+        the ends. Exact block by block.",
+    inputs: &[IMAGE],
+    output: Produces::Image(Kind::Grey),
+    params: &[
+        Param {
+            name: "from",
+            ty: ANY,
+            default: Default::Absent,
+            help: "The intensity that becomes `low`; found from the image if it is absent.",
+        },
+        Param {
+            name: "to",
+            ty: ANY,
+            default: Default::Absent,
+            help: "The intensity that becomes `high`; found from the image if it is absent.",
+        },
+        Param {
+            name: "percent",
+            ty: ParamType::Float { min: 0.0, max: 49.0 },
+            default: Default::Value("0"),
+            help: "How much of the image may be cut off at each end, in per cent.",
+        },
+        Param {
+            name: "low",
+            ty: ANY,
+            default: Default::Absent,
+            help: "Least intensity of the result; the least of the type (0 for floats) if it is absent.",
+        },
+        Param {
+            name: "high",
+            ty: ANY,
+            default: Default::Absent,
+            help: "Greatest intensity of the result; the greatest of the type (1 for floats) if it is absent.",
+        },
+        Param { name: "type", ty: TYPES, default: Default::Value("same"), help: "Voxel type of the result." },
+    ],
+};
+
+impl Operator for Rescale {
+    fn spec(&self) -> &'static Spec {
+        &RESCALE
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let to = voxel_type(call, "type");
+        let range = type_range(to);
+        let low = call.args.maybe_float("low").unwrap_or(range.0);
+        let high = call.args.maybe_float("high").unwrap_or(range.1);
+        let fixed = (call.args.maybe_float("from"), call.args.maybe_float("to"));
+        if let (Some(a), Some(b)) = fixed
+            && a >= b
+        {
+            return Err(call.error(format!("from = {a} is not less than to = {b}")));
+        }
+        let ends = match call.args.float("percent") {
+            0.0 => Statistic::Range,
+            p => Statistic::Ranks([p / 100.0, 1.0 - p / 100.0]),
+        };
+        let stretch = Stretch {
+            op: call.op,
+            voxel: call.grid().voxel,
+            to,
+            ends,
+            fixed,
+            onto: Onto::Limited(low, high),
+        };
+        Ok(stretch.prepared(call))
+    }
+}
+
+/// Normalises intensities.
+pub struct Normalise;
+
+static NORMALISE: Spec = Spec {
+    id: "normalise",
+    group: Group::Grid,
+    summary: "Makes images comparable: mean 0 and standard deviation 1, or percentiles at 0 and 1.",
+    details: "`mean`: (v − mean) / sd, with the sd of the population. `percentile`: 0 at the `low` and 1 at the \
+        `high` percentile, not limited. Sums are exact (without rounding) and percentiles are order statistics of \
+        rank ⌊fraction·(n − 1)⌋, so the result doesn't depend on how the image is cut. NaN and infinities are \
+        left out of the statistics and stay what they are. A constant image becomes 0. The result is f32 (f64 for \
+        f64).",
+    inputs: &[IMAGE],
+    output: Produces::Image(Kind::Grey),
+    params: &[
+        Param {
+            name: "method",
+            ty: ParamType::Choice(&["mean", "percentile"]),
+            default: Default::Value("mean"),
+            help: "What the image is normalised by.",
+        },
+        Param {
+            name: "low",
+            ty: ParamType::Float { min: 0.0, max: 100.0 },
+            default: Default::Value("1"),
+            help: "Percentile that becomes 0.",
+        },
+        Param {
+            name: "high",
+            ty: ParamType::Float { min: 0.0, max: 100.0 },
+            default: Default::Value("99"),
+            help: "Percentile that becomes 1.",
+        },
+    ],
+};
+
+impl Operator for Normalise {
+    fn spec(&self) -> &'static Spec {
+        &NORMALISE
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let voxel = call.grid().voxel;
+        let to = if voxel == VoxelType::F64 { VoxelType::F64 } else { VoxelType::F32 };
+        let (low, high) = (call.args.float("low"), call.args.float("high"));
+        let ends = if call.args.text("method") == "mean" {
+            Statistic::Moments
+        } else if low < high {
+            Statistic::Ranks([low / 100.0, high / 100.0])
+        } else {
+            return Err(call.error(format!("low = {low} is not less than high = {high}")));
+        };
+        let stretch = Stretch { op: call.op, voxel, to, ends, fixed: (None, None), onto: Onto::Free };
+        Ok(stretch.prepared(call))
+    }
+}
+
+/// Swaps dark and bright.
+pub struct Invert;
+
+static INVERT: Spec = Spec {
+    id: "invert",
+    group: Group::Grid,
+    summary: "Swaps dark and bright; inside and outside of a mask.",
+    details: "Integers: least + greatest value of the type − v (255 − v for u8). Floats: least + greatest finite \
+        value of the image − v. Masks: 1 − v. NaN stays NaN. Exact block by block.",
+    inputs: &[Input { name: "input", kinds: &[Kind::Grey, Kind::Mask], optional: false, help: "The image." }],
+    output: Produces::Same,
+    params: &[],
+};
+
+impl Operator for Invert {
+    fn spec(&self) -> &'static Spec {
+        &INVERT
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let grid = call.grid();
+        match grid.kind {
+            Kind::Labels => Err(call.error("labels can't be inverted")),
+            Kind::Mask => {
+                Ok(Prepared::local(grid, Pointwise::one(grid.voxel, |v| if v == 0.0 { 1.0 } else { 0.0 })))
+            }
+            Kind::Grey if grid.voxel.is_float() => {
+                let stretch = Stretch {
+                    op: call.op,
+                    voxel: grid.voxel,
+                    to: grid.voxel,
+                    ends: Statistic::Range,
+                    fixed: (None, None),
+                    onto: Onto::Mirrored,
+                };
+                Ok(stretch.prepared(call))
+            }
+            Kind::Grey => Ok(Prepared::local(grid, Not)),
+        }
+    }
+}
+
+/// Least + greatest − v of an integer type is the complement of every bit.
+struct Not;
+
+impl crate::ops::Local for Not {
+    fn block(&self, _: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
+        let input = inputs.into_iter().next().flatten().expect("the first input is required");
+        let mut out = Arc::try_unwrap(input).unwrap_or_else(|shared| (*shared).clone());
+        let size = out.voxel_type().size();
+        out.as_bytes_mut().par_chunks_mut(1 << 20).try_for_each(|chunk| {
+            job.check()?;
+            chunk.iter_mut().for_each(|b| *b = !*b);
+            job.advance((chunk.len() / size) as u64);
+            Result::Ok(())
+        })?;
+        Ok(out)
+    }
+}
+
+/// Where the ends come from.
+#[derive(Clone, Copy)]
+enum Statistic {
+    /// Least and greatest finite value.
+    Range,
+    /// Values at these fractions of the order.
+    Ranks([f64; 2]),
+    /// Mean and standard deviation.
+    Moments,
+}
+
+/// What the ends are mapped to.
+#[derive(Clone, Copy)]
+enum Onto {
+    /// These, and nothing lies outside.
+    Limited(f64, f64),
+    /// 0 and 1.
+    Free,
+    /// Each other.
+    Mirrored,
+}
+
+/// Statistics of the image, then a linear map.
+struct Stretch {
+    op: &'static str,
+    voxel: VoxelType,
+    to: VoxelType,
+    ends: Statistic,
+    fixed: (Option<f64>, Option<f64>),
+    onto: Onto,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    Range,
+    Digit,
+    Sum,
+    Squares,
+    Map,
+}
+
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct State {
+    ends: Option<(f64, f64)>,
+    ranks: Ranks,
+}
+
+impl Stretch {
+    fn prepared(self, call: &Call) -> Prepared {
+        let out = call.grid().with(self.to, Kind::Grey);
+        if let (Some(a), Some(b)) = self.fixed {
+            return Prepared::local(out, self.mapping((a, b)));
+        }
+        Prepared::new(out, self)
+    }
+
+    fn passes(&self) -> Vec<Pass> {
+        let mut passes = match self.ends {
+            Statistic::Range => vec![Pass::Range],
+            Statistic::Ranks(_) => vec![Pass::Digit; Ranks::passes(self.voxel)],
+            Statistic::Moments => vec![Pass::Sum, Pass::Squares],
+        };
+        passes.push(Pass::Map);
+        passes
+    }
+
+    fn mapping(&self, ends: (f64, f64)) -> Pointwise {
+        let (a, b) = (self.fixed.0.unwrap_or(ends.0), self.fixed.1.unwrap_or(ends.1));
+        let width = if matches!(self.ends, Statistic::Moments) { b } else { b - a };
+        match self.onto {
+            Onto::Limited(low, high) => {
+                let (least, most) = if low < high { (low, high) } else { (high, low) };
+                // A constant image has no width; its voxels become `low`.
+                let divisor = if width > 0.0 { width } else { f64::MIN_POSITIVE };
+                Pointwise::one(self.to, move |v| {
+                    let t = (v - a) / divisor;
+                    let t = if t > 1.0 { 1.0 } else { t };
+                    let t = if t < 0.0 { 0.0 } else { t };
+                    let out = low + t * (high - low);
+                    let out = if out < least { least } else { out };
+                    if out > most { most } else { out }
+                })
+            }
+            Onto::Free => Pointwise::one(self.to, move |v| if width > 0.0 { (v - a) / width } else { v - a }),
+            Onto::Mirrored => Pointwise::one(self.to, move |v| a + b - v),
+        }
+    }
+
+    fn state(&self, bytes: &[u8]) -> Result<State> {
+        if bytes.is_empty() {
+            let fractions = if let Statistic::Ranks(f) = self.ends { f.to_vec() } else { vec![] };
+            return Ok(State { ends: None, ranks: Ranks::new(&fractions) });
+        }
+        decode(bytes)
+    }
+
+    /// An image without finite voxels is mapped as if it were 0.
+    fn ends(state: &State) -> (f64, f64) {
+        state.ends.unwrap_or((0.0, 0.0))
+    }
+}
+
+impl Kernel for Stretch {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let image = inputs[0].as_ref().expect("the first input is required");
+        let (mut state, block) = (Vec::new(), Block::whole(image.shape(), &inputs));
+        let mut made = Vec::new();
+        for (i, phase) in self.phases().iter().enumerate() {
+            job.stage(phase.name, image.len() as u64);
+            let partial;
+            (made, partial) = self.run(i, &state, &block, inputs.clone(), job)?;
+            self.merge(i, &mut state, vec![(block.out, partial)])?;
+        }
+        for (name, value) in self.facts(&state) {
+            job.fact(name, value);
+        }
+        made.pop()
+            .map(Output::Volume)
+            .ok_or(Error::Operator { op: self.op, reason: "nothing was made".into() })
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+impl Program for Stretch {
+    fn fields(&self) -> Vec<FieldSpec> {
+        vec![FieldSpec { voxel: self.to }]
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let phase = |pass: &Pass| Phase {
+            name: match pass {
+                Pass::Range => "range",
+                Pass::Digit => "percentiles",
+                Pass::Sum => "mean",
+                Pass::Squares => "standard deviation",
+                Pass::Map => "map",
+            },
+            tiling: Tiling::Blocks,
+            reads: vec![Source::Input(0, [0; 3])],
+            writes: if *pass == Pass::Map { vec![0] } else { vec![] },
+        };
+        self.passes().iter().map(phase).collect()
+    }
+
+    fn result(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        _: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let image = inputs[0].as_ref().expect("the first input is required");
+        let state = self.state(state)?;
+        let partial = match self.passes()[phase] {
+            Pass::Map => return Ok((vec![self.mapping(Self::ends(&state)).run(&inputs, job)?], vec![])),
+            Pass::Range => encode(&bins::range(image, job)?),
+            Pass::Digit => with_volume!(&**image, |a| {
+                let counts: Vec<DigitCounts> = chunks(a, job, |c| state.ranks.count(c))?;
+                encode(&counts)
+            }),
+            Pass::Sum => with_volume!(&**image, |a| {
+                let sums: Vec<PartialSum> = chunks(a, job, |c| sum(c, |v| v))?;
+                encode(&sums)
+            }),
+            Pass::Squares => with_volume!(&**image, |a| {
+                let mean = Self::ends(&state).0;
+                let sums: Vec<PartialSum> = chunks(a, job, |c| sum(c, |v| (v - mean) * (v - mean)))?;
+                encode(&sums)
+            }),
+        };
+        Ok((vec![], partial))
+    }
+
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let mut known = self.state(state)?;
+        match self.passes()[phase] {
+            Pass::Map => {}
+            Pass::Range => {
+                for (_, bytes) in &partials {
+                    known.ends = bins::merge_ranges(known.ends, decode(bytes)?);
+                }
+            }
+            Pass::Digit => {
+                let mut parts: Vec<DigitCounts> = Vec::new();
+                for (_, bytes) in &partials {
+                    parts.extend(decode::<Vec<DigitCounts>>(bytes)?);
+                }
+                if known.ranks.advance(&parts).is_some()
+                    && let [low, high] = known.ranks.values(self.voxel)[..]
+                {
+                    known.ends = Some((low, high));
+                }
+            }
+            Pass::Sum => {
+                let sum = total(&partials)?;
+                if sum.count() > 0 {
+                    let mean = sum.total() / sum.count() as f64;
+                    known.ends = Some((mean, 0.0));
+                }
+            }
+            Pass::Squares => {
+                let sum = total(&partials)?;
+                if let Some((_, sd)) = &mut known.ends {
+                    *sd = (sum.total() / sum.count() as f64).sqrt();
+                }
+            }
+        }
+        *state = encode(&known);
+        Ok(Next::Continue)
+    }
+
+    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
+        let Ok(Some((a, b))) = self.state(state).map(|s| s.ends) else { return vec![] };
+        match self.ends {
+            Statistic::Moments => vec![("mean".into(), a), ("standard deviation".into(), b)],
+            _ => vec![("from".into(), self.fixed.0.unwrap_or(a)), ("to".into(), self.fixed.1.unwrap_or(b))],
+        }
+    }
+}
+
+/// One result for each large part of the voxels, in parallel.
+fn chunks<T: Voxel, R: Send>(
+    a: &ndarray::Array3<T>,
+    job: &Job,
+    f: impl Fn(&[T]) -> R + Sync,
+) -> Result<Vec<R>> {
+    let voxels = a.as_slice().expect("volumes are in C order");
+    voxels
+        .par_chunks(1 << 22)
+        .map(|chunk| {
+            job.check()?;
+            let made = f(chunk);
+            job.advance(chunk.len() as u64);
+            Ok(made)
+        })
+        .collect()
+}
+
+fn sum<T: Voxel>(voxels: &[T], f: impl Fn(f64) -> f64) -> PartialSum {
+    let mut sum = ExactSum::default();
+    for &v in voxels {
+        if v >= T::LOWEST && v <= T::HIGHEST {
+            sum.add(f(v.to_f64()));
+        }
+    }
+    sum.partial()
+}
+
+fn total(partials: &[(Region, Vec<u8>)]) -> Result<ExactSum> {
+    let mut sum = ExactSum::default();
+    for (_, bytes) in partials {
+        for part in decode::<Vec<PartialSum>>(bytes)? {
+            sum.merge(&part);
+        }
+    }
+    Ok(sum)
+}

@@ -1,0 +1,339 @@
+//! Operators that change whole components: fill holes, remove small ones, keep the largest, clear
+//! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
+//! some, and paints those.
+
+use crate::ops::components::{Components, Connectivity, Part, Rows, blocked};
+use crate::ops::kernel::{decode, encode};
+use crate::ops::spec::Kind;
+use crate::ops::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
+};
+use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which components are painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Those that touch no face of the image and have at most so many voxels.
+    Enclosed(u64),
+    /// Those with fewer voxels.
+    Below(u64),
+    /// All but so many, the largest; of equal ones, those that begin first are kept.
+    AllButLargest(usize),
+    /// Those that touch one of these faces.
+    Touching(u8),
+}
+
+/// What is known of a component.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Voxels.
+    pub size: u64,
+    /// Faces of the image that it touches, one bit each: low z, high z, low y, high y, low x, high x.
+    /// An axis of one voxel has no faces, so that a plane is treated as a plane.
+    pub faces: u8,
+}
+
+impl Summary {
+    fn add(&mut self, other: Self) {
+        self.size += other.size;
+        self.faces |= other.faces;
+    }
+}
+
+impl Rule {
+    /// Whether each component, in the order of their first voxels, is painted.
+    fn choose(self, components: &[Summary]) -> Vec<bool> {
+        match self {
+            Self::Enclosed(most) => components.iter().map(|c| c.faces == 0 && c.size <= most).collect(),
+            Self::Below(least) => components.iter().map(|c| c.size < least).collect(),
+            Self::Touching(faces) => components.iter().map(|c| c.faces & faces != 0).collect(),
+            Self::AllButLargest(keep) => {
+                let mut order: Vec<usize> = (0..components.len()).collect();
+                order.sort_by_key(|&i| (std::cmp::Reverse(components[i].size), i));
+                let mut chosen = vec![true; components.len()];
+                order.iter().take(keep).for_each(|&i| chosen[i] = false);
+                chosen
+            }
+        }
+    }
+}
+
+/// Faces of an image of `shape` that the run `x` of row `(z, y)` touches.
+#[inline]
+fn faces(shape: [usize; 3], z: usize, y: usize, x: &std::ops::Range<usize>) -> u8 {
+    let [nz, ny, nx] = shape;
+    let axis = |n: usize, low: bool, high: bool| if n > 1 { u8::from(low) | u8::from(high) << 1 } else { 0 };
+    axis(nz, z == 0, z + 1 == nz)
+        | axis(ny, y == 0, y + 1 == ny) << 2
+        | axis(nx, x.start == 0, x.end == nx) << 4
+}
+
+/// Summaries of the components of the part of an image at `start`.
+fn summaries<R: Rows>(components: &Components<R>, start: [usize; 3], shape: [usize; 3]) -> Vec<Summary> {
+    let mut all = vec![Summary::default(); components.count() as usize];
+    components.for_each_run(|id, z, y, x| {
+        let x = x.start + start[2]..x.end + start[2];
+        let faces = faces(shape, z + start[0], y + start[1], &x);
+        all[id as usize - 1].add(Summary { size: x.len() as u64, faces });
+    });
+    all
+}
+
+/// Summaries of the labels of the part of an image at `start`, with the first voxel of each.
+fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -> Vec<(u32, u64, Summary)> {
+    let mut all: BTreeMap<u32, (u64, Summary)> = BTreeMap::new();
+    let [_, ny, nx] = <[usize; 3]>::from(labels.dim());
+    let source = labels.as_slice().expect("volumes are in C order");
+    for (row, line) in source.chunks_exact(nx.max(1)).enumerate() {
+        let (z, y) = (row / ny + start[0], row % ny + start[1]);
+        let mut x = 0;
+        for run in line.chunk_by(|a, b| a == b) {
+            let range = x + start[2]..x + run.len() + start[2];
+            x += run.len();
+            if run[0] != 0 {
+                let first = ((z * shape[1] + y) * shape[2] + range.start) as u64;
+                let summary = Summary { size: run.len() as u64, faces: faces(shape, z, y, &range) };
+                all.entry(run[0]).or_insert((first, Summary::default())).1.add(summary);
+            }
+        }
+    }
+    all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect()
+}
+
+/// Labels that a rule chooses, ascending.
+fn chosen_labels(rule: Rule, mut labels: Vec<(u32, u64, Summary)>) -> Vec<u32> {
+    labels.sort_unstable_by_key(|(_, first, _)| *first);
+    let summaries: Vec<Summary> = labels.iter().map(|l| l.2).collect();
+    let chosen = rule.choose(&summaries);
+    let mut names: Vec<u32> = labels.iter().zip(chosen).filter(|(_, c)| *c).map(|(l, _)| l.0).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Sets the voxels of the labels `chosen` (ascending) to 0.
+fn remove_labels(labels: &mut [u32], chosen: &[u32]) {
+    let mut last = (0, false);
+    for v in labels.iter_mut().filter(|v| **v != 0) {
+        if *v != last.0 {
+            last = (*v, chosen.binary_search(v).is_ok());
+        }
+        if last.1 {
+            *v = 0;
+        }
+    }
+}
+
+/// Paints the components that a rule chooses.
+pub struct Parts {
+    /// Which are painted.
+    pub rule: Rule,
+    /// Of the mask or of what is around it. Labels have no other part than themselves.
+    pub part: Part,
+    /// Of masks.
+    pub connectivity: Connectivity,
+    /// Whether the input has labels, each of which is a component, in one piece or not.
+    pub labels: bool,
+    /// Shape of the image.
+    pub shape: [usize; 3],
+}
+
+impl Parts {
+    /// The operator on its first input.
+    pub fn prepare(call: &Call, rule: Rule, part: Part, connectivity: Connectivity) -> Prepared {
+        let grid = call.grid();
+        let labels = grid.kind == Kind::Labels;
+        Prepared::new(grid, Self { rule, part, connectivity, labels, shape: grid.shape }).scratch(1.0)
+    }
+
+    /// What is painted: holes become inside, the rest outside.
+    fn paint(&self) -> u8 {
+        u8::from(self.part == Part::Outside)
+    }
+
+    fn components(&self, mask: &[u8], shape: [usize; 3], job: &Job) -> Result<Components> {
+        Components::of_mask(mask, shape, self.connectivity, self.part, job)
+    }
+}
+
+/// The volume itself where nobody else needs it, else a copy.
+fn own(input: Option<Arc<Volume>>) -> Volume {
+    Arc::unwrap_or_clone(input.expect("the first input is required"))
+}
+
+impl Kernel for Parts {
+    fn whole(&self, mut inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let input = inputs.swap_remove(0);
+        let shared = input.as_deref().expect("the first input is required");
+        if let Volume::U32(a) = shared {
+            let chosen = chosen_labels(self.rule, label_summaries(a, [0; 3], self.shape));
+            job.check()?;
+            let mut volume = own(input);
+            let labels = bytemuck::cast_slice_mut(volume.as_bytes_mut());
+            remove_labels(labels, &chosen);
+            job.advance(labels.len() as u64);
+            return Ok(Output::Volume(volume));
+        }
+        let components = self.components(shared.as_bytes(), self.shape, job)?;
+        let chosen = self.rule.choose(&summaries(&components, [0; 3], self.shape));
+        let mut volume = own(input);
+        components.paint(volume.as_bytes_mut(), job, |id| chosen[id as usize - 1].then_some(self.paint()))?;
+        Ok(Output::Volume(volume))
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+/// Of masks, field 0 has the names of components within blocks and field 1 the result; of labels,
+/// field 0 is the result.
+impl Program for Parts {
+    fn fields(&self) -> Vec<FieldSpec> {
+        let field = |voxel| FieldSpec { voxel };
+        if self.labels {
+            vec![field(VoxelType::U32)]
+        } else {
+            vec![field(VoxelType::U64), field(VoxelType::U8)]
+        }
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
+        let input = Source::Input(0, [0; 3]);
+        if self.labels {
+            return vec![phase("sizes", vec![input], vec![]), phase("choice", vec![input], vec![0])];
+        }
+        vec![
+            phase("components of blocks", vec![input], vec![0]),
+            phase("components across blocks", vec![Source::Field(0, [1; 3])], vec![]),
+            phase("choice", vec![Source::Field(0, [0; 3]), input], vec![1]),
+        ]
+    }
+
+    fn result(&self) -> Option<usize> {
+        Some(usize::from(!self.labels))
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let input = inputs[0].as_deref().expect("every phase reads something that is there");
+        match (phase, input) {
+            (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
+            (_, Volume::U32(a)) => {
+                let mut a = a.clone();
+                remove_labels(a.as_slice_mut().expect("volumes are in C order"), &decode::<Vec<u32>>(state)?);
+                Ok((vec![Volume::U32(a)], vec![]))
+            }
+            (1, Volume::U64(names)) => {
+                let (source, out) = (block.sources[0], block.out);
+                let pairs = blocked::touching(names, source, out, self.connectivity, |_, _| true);
+                Ok((vec![], encode(&pairs)))
+            }
+            (_, Volume::U64(names)) => {
+                let chosen = blocked::Table::read(state).relabel(names);
+                let mut volume = own(inputs.into_iter().nth(1).flatten());
+                for (v, chosen) in volume.as_bytes_mut().iter_mut().zip(&chosen) {
+                    if *chosen != 0 {
+                        *v = self.paint();
+                    }
+                }
+                Ok((vec![volume], vec![]))
+            }
+            (_, mask) => {
+                let components = self.components(mask.as_bytes(), block.out.shape, &job.part())?;
+                let (field, names) = blocked::name(&components, block.out, self.shape, job)?;
+                let summaries = summaries(&components, block.out.start, self.shape);
+                let found: Vec<(u64, Summary)> = names.into_iter().zip(summaries).collect();
+                Ok((vec![Volume::U64(field)], encode(&found)))
+            }
+        }
+    }
+
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        match (self.labels, phase) {
+            (true, 0) => {
+                let mut all: BTreeMap<u32, (u64, Summary)> = BTreeMap::new();
+                for (_, partial) in &partials {
+                    for (label, first, summary) in decode::<Vec<(u32, u64, Summary)>>(partial)? {
+                        let entry = all.entry(label).or_insert((first, Summary::default()));
+                        entry.0 = entry.0.min(first);
+                        entry.1.add(summary);
+                    }
+                }
+                let all = all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect();
+                *state = encode(&chosen_labels(self.rule, all));
+            }
+            (false, 0) => {
+                let mut found: Vec<(u64, Summary)> = Vec::new();
+                for (_, partial) in &partials {
+                    found.append(&mut decode(partial)?);
+                }
+                found.sort_unstable_by_key(|(name, _)| *name);
+                *state = encode(&found);
+            }
+            (false, 1) => {
+                let found: Vec<(u64, Summary)> = decode(state)?;
+                let mut pairs: Vec<(u64, u64)> = Vec::new();
+                for (_, partial) in &partials {
+                    pairs.append(&mut decode(partial)?);
+                }
+                let names: Vec<u64> = found.iter().map(|f| f.0).collect();
+                let roots = blocked::unite(&names, &pairs)?;
+                // Roots are the first names of their components, so they come in order.
+                let mut components: Vec<Summary> = Vec::new();
+                let mut number = vec![0; roots.len()];
+                for (i, &root) in roots.iter().enumerate() {
+                    if root as usize == i {
+                        number[i] = components.len();
+                        components.push(Summary::default());
+                    }
+                    number[i] = number[root as usize];
+                    components[number[i]].add(found[i].1);
+                }
+                let chosen = self.rule.choose(&components);
+                let entries: Vec<(u64, u32)> =
+                    (0..names.len()).filter(|&i| chosen[number[i]]).map(|i| (names[i], 1)).collect();
+                *state = blocked::Table::write(&entries);
+            }
+            _ => {}
+        }
+        Ok(Next::Continue)
+    }
+}
+
+/// The faces that words name: `all`, an axis (`z`), or one end of it (`z-`, `z+`).
+///
+/// # Errors
+/// Another word.
+pub fn faces_of(call: &Call, words: &[String]) -> Result<u8, Error> {
+    words.iter().try_fold(0, |faces, word| {
+        let more = match word.as_str() {
+            "all" => 0b11_1111,
+            "z" => 0b11,
+            "y" => 0b1100,
+            "x" => 0b11_0000,
+            "z-" => 1,
+            "z+" => 2,
+            "y-" => 4,
+            "y+" => 8,
+            "x-" => 16,
+            "x+" => 32,
+            other => {
+                return Err(
+                    call.error(format!("\"{other}\" is no face: use all, z, y, x, or one end, as z- or z+"))
+                );
+            }
+        };
+        Ok(faces | more)
+    })
+}

@@ -1,0 +1,268 @@
+//! A sheet of slices.
+
+use super::{Canvas, label_color};
+use crate::blocks::Field;
+use crate::{Error, Job, Region, Result, Unit, Volume, with_volume};
+
+/// What a montage shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MontageOptions {
+    /// The axis across which it is cut: 0, 1, 2 for z, y, x.
+    pub axis: usize,
+    /// Number of slices at most, evenly spaced.
+    pub slices: usize,
+    /// Width of the sheet in pixels, about.
+    pub width: usize,
+    /// Intensities shown black and white; otherwise the 0.5 and 99.5 percentiles of what is shown.
+    pub window: Option<[f64; 2]>,
+}
+
+impl Default for MontageOptions {
+    fn default() -> Self {
+        Self { axis: 0, slices: 20, width: 1600, window: None }
+    }
+}
+
+const GROUND: [u8; 3] = [18, 20, 24];
+const TEXT: [u8; 3] = [235, 238, 242];
+const GAP: usize = 6;
+
+/// Draws slices of `image` with the outlines of `labels`, slice numbers, positions and a scale bar.
+/// Only the slices that are shown are read.
+///
+/// # Errors
+/// If the image can't be read or there is nothing to show.
+pub fn montage(
+    image: &dyn Field,
+    labels: Option<&dyn Field>,
+    options: &MontageOptions,
+    job: &Job,
+) -> Result<Canvas> {
+    let grid = image.grid();
+    if grid.shape.contains(&0) {
+        return Err(Error::Usage("an empty image has no slices to show".into()));
+    }
+    let axis = options.axis.min(2);
+    let [rows, columns] = in_plane(axis).map(|a| grid.shape[a]);
+    let spacing = grid.geometry.spacing();
+    let [row_step, column_step] = in_plane(axis).map(|a| if spacing[a] > 0.0 { spacing[a] } else { 1.0 });
+
+    // The sheet is near 4:3; each tile keeps the physical shape of a slice.
+    let count = options.slices.clamp(1, grid.shape[axis]);
+    let aspect = (columns as f64 * column_step) / (rows as f64 * row_step);
+    let across = ((count as f64 * 1.33 / aspect).sqrt().round() as usize).clamp(1, count);
+    let down = count.div_ceil(across);
+    let tile_width = (options.width / across).saturating_sub(GAP).clamp(32, 1024);
+    let tile_height = ((tile_width as f64 / aspect).round() as usize).clamp(16, 2048);
+    let scale = if tile_width >= 400 { 2 } else { 1 };
+
+    let indices: Vec<usize> = (0..count).map(|i| (2 * i + 1) * grid.shape[axis] / (2 * count)).collect();
+    job.stage("montage", count as u64);
+    let mut slices = Vec::with_capacity(count);
+    for &index in &indices {
+        job.check()?;
+        let region = slice(grid.shape, axis, index);
+        let volume = image.read(region, job)?;
+        slices.push(sample(&volume, [rows, columns], [tile_height, tile_width]));
+        job.advance(1);
+    }
+    let [black, white] = options.window.unwrap_or_else(|| percentile_window(&slices));
+
+    let footer = 12 * scale + GAP;
+    let mut sheet =
+        Canvas::new(across * (tile_width + GAP) + GAP, down * (tile_height + GAP) + GAP + footer, GROUND);
+    for (number, (&index, values)) in indices.iter().zip(&slices).enumerate() {
+        let left = GAP + number % across * (tile_width + GAP);
+        let top = GAP + number / across * (tile_height + GAP);
+        for (i, &v) in values.iter().enumerate() {
+            let t = ((f64::from(v) - black) / (white - black)).clamp(0.0, 1.0);
+            let grey = if t.is_nan() { 0 } else { (t * 255.0).round() as u8 };
+            sheet.set(left + i % tile_width, top + i / tile_width, [grey; 3]);
+        }
+        if let Some(labels) = labels {
+            let volume = labels.read(slice(grid.shape, axis, index), job)?;
+            outline(
+                &mut sheet,
+                [left, top],
+                &nearest(&volume, [rows, columns], [tile_height, tile_width]),
+                tile_width,
+            );
+        }
+        let name = ["z", "y", "x"][axis];
+        sheet.text(left + 4, top + 4, &format!("{name} {index}"), scale, TEXT);
+        if grid.geometry.unit != Unit::Voxel {
+            let at = format!("{} {}", short(index as f64 * spacing[axis]), grid.geometry.unit);
+            let y = top + tile_height.saturating_sub(10 * scale + 2);
+            sheet.text(left + 4, y, &at, scale, TEXT);
+        }
+    }
+    scale_bar(&mut sheet, tile_width as f64 / (columns as f64 * column_step), grid.geometry.unit, scale);
+    Ok(sheet)
+}
+
+fn in_plane(axis: usize) -> [usize; 2] {
+    [[1, 2], [0, 2], [0, 1]][axis]
+}
+
+fn slice(shape: [usize; 3], axis: usize, index: usize) -> Region {
+    let mut region = Region::whole(shape);
+    region.start[axis] = index;
+    region.shape[axis] = 1;
+    region
+}
+
+/// Box-averages (or repeats) a slice into a tile.
+fn sample(volume: &Volume, [rows, columns]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f32> {
+    use crate::Voxel;
+    with_volume!(volume, |a| {
+        let source = a.as_slice().expect("volumes are in C order");
+        let span =
+            |i: usize, n: usize, m: usize| (i * n / m, ((i + 1) * n).div_ceil(m).max(i * n / m + 1).min(n));
+        let mut tile = Vec::with_capacity(height * width);
+        for i in 0..height {
+            let (r0, r1) = span(i, rows, height);
+            for j in 0..width {
+                let (c0, c1) = span(j, columns, width);
+                let mut sum = 0.0;
+                for r in r0..r1 {
+                    sum += source[r * columns + c0..r * columns + c1].iter().map(|v| v.to_f64()).sum::<f64>();
+                }
+                tile.push((sum / ((r1 - r0) * (c1 - c0)) as f64) as f32);
+            }
+        }
+        tile
+    })
+}
+
+fn nearest(volume: &Volume, [rows, columns]: [usize; 2], [height, width]: [usize; 2]) -> Vec<u32> {
+    use crate::Voxel;
+    with_volume!(volume, |a| {
+        let source = a.as_slice().expect("volumes are in C order");
+        let mut tile = Vec::with_capacity(height * width);
+        for i in 0..height {
+            let row = (2 * i + 1) * rows / (2 * height);
+            for j in 0..width {
+                tile.push(source[row * columns + (2 * j + 1) * columns / (2 * width)].to_f64() as u32);
+            }
+        }
+        tile
+    })
+}
+
+fn outline(sheet: &mut Canvas, [left, top]: [usize; 2], labels: &[u32], width: usize) {
+    let height = labels.len() / width;
+    for y in 0..height {
+        for x in 0..width {
+            let label = labels[y * width + x];
+            if label == 0 {
+                continue;
+            }
+            let differs = |y: usize, x: usize| labels[y * width + x] != label;
+            let edge = x > 0 && differs(y, x - 1)
+                || x + 1 < width && differs(y, x + 1)
+                || y > 0 && differs(y - 1, x)
+                || y + 1 < height && differs(y + 1, x);
+            if edge {
+                sheet.set(left + x, top + y, label_color(label));
+            }
+        }
+    }
+}
+
+fn percentile_window(slices: &[Vec<f32>]) -> [f64; 2] {
+    let mut values: Vec<f32> = slices.iter().flatten().copied().filter(|v| v.is_finite()).collect();
+    if values.is_empty() {
+        return [0.0, 1.0];
+    }
+    let last = values.len() - 1;
+    let mut at = |q: f64| {
+        let k = (q * last as f64).round() as usize;
+        f64::from(*values.select_nth_unstable_by(k, f32::total_cmp).1)
+    };
+    let (black, white) = (at(0.005), at(0.995));
+    if white > black { [black, white] } else { [black - 0.5, black + 0.5] }
+}
+
+fn scale_bar(sheet: &mut Canvas, pixels_per_unit: f64, unit: Unit, scale: usize) {
+    if !pixels_per_unit.is_finite() || pixels_per_unit <= 0.0 {
+        return;
+    }
+    // The longest of 1, 2, 5 × 10ⁿ that is at most about 160 pixels.
+    let most = 160.0 / pixels_per_unit;
+    let decade = 10f64.powf(most.log10().floor());
+    let length = [5.0, 2.0, 1.0].into_iter().map(|m| m * decade).find(|l| *l <= most).unwrap_or(decade);
+    let pixels = (length * pixels_per_unit).round() as usize;
+    let top = sheet.height - 12 * scale;
+    sheet.fill(GAP, top + 3 * scale, pixels, 3 * scale, TEXT);
+    let unit = if unit == Unit::Voxel { "voxels" } else { unit.symbol() };
+    sheet.text(GAP + pixels + 6 * scale, top, &format!("{} {unit}", short(length)), scale, TEXT);
+}
+
+/// A number in at most four digits.
+fn short(value: f64) -> String {
+    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
+        return format!("{value:.2e}");
+    }
+    let text = format!(
+        "{value:.*}",
+        if value.abs() >= 100.0 {
+            0
+        } else if value.abs() >= 10.0 {
+            1
+        } else {
+            3
+        }
+    );
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocks::MemoryField;
+    use crate::ops::{Grid, Kind};
+    use crate::{Geometry, VoxelType};
+    use ndarray::Array3;
+    use std::sync::Arc;
+
+    fn field(volume: Volume, kind: Kind) -> MemoryField {
+        let geometry = Geometry::from_spacing([2.0, 1.0, 1.0], Unit::Micrometre);
+        let grid = Grid { shape: volume.shape(), voxel: volume.voxel_type(), kind, geometry };
+        MemoryField::new(Arc::new(volume), grid)
+    }
+
+    #[test]
+    fn slices_labels_and_windows_reach_the_sheet() {
+        let image = field(
+            Array3::from_shape_fn((4, 40, 60), |(_, y, _)| if y < 20 { 10u8 } else { 200 }).into(),
+            Kind::Grey,
+        );
+        let labels =
+            Array3::from_shape_fn((4, 40, 60), |(_, y, x)| u32::from(y > 10 && y < 30 && x > 10 && x < 30));
+        let labels = field(labels.into(), Kind::Labels);
+        let sheet = montage(&image, Some(&labels), &MontageOptions::default(), &Job::silent()).unwrap();
+        assert!(sheet.pixels.chunks(3).any(|p| p == label_color(1)));
+        assert!(sheet.pixels.chunks(3).any(|p| p == [0, 0, 0]));
+        assert!(sheet.pixels.chunks(3).any(|p| p == [255, 255, 255]));
+    }
+
+    #[test]
+    fn thin_and_constant_images_are_shown() {
+        for shape in [[1, 1, 1], [1, 500, 1], [300, 1, 1], [1, 1, 700]] {
+            let image = field(Volume::zeros(VoxelType::F32, shape), Kind::Grey);
+            for axis in 0..3 {
+                let options = MontageOptions { axis, ..MontageOptions::default() };
+                let sheet = montage(&image, None, &options, &Job::silent()).unwrap();
+                assert!(sheet.width > 0 && sheet.height > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [(0.0, "0"), (1.5, "1.5"), (12.34, "12.3"), (1234.0, "1234"), (1e-6, "1.00e-6")]
+        {
+            assert_eq!(short(value), text);
+        }
+    }
+}

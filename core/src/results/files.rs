@@ -1,0 +1,46 @@
+//! Tables and meshes as files, by the endings of their names.
+
+use crate::error::PathContext;
+use crate::io::atomic::AtomicFile;
+use crate::measure::{Table, csv, parquet};
+use crate::{Error, Result};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+impl Table {
+    /// Writes the table as the path's ending says, `.csv` or `.parquet`.
+    ///
+    /// # Errors
+    /// If the ending is another or the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let write: fn(&Self, &mut dyn Write) -> std::io::Result<()> =
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("csv") => |table, to| csv::write(table, to),
+                Some("parquet") => |table, to| {
+                    // The Parquet writer wants to own what it writes to and to move between threads.
+                    let mut bytes = Vec::new();
+                    parquet::write(table, &mut bytes)?;
+                    to.write_all(&bytes)
+                },
+                _ => return Err(Error::file(path, "a table is written as .csv or .parquet")),
+            };
+        saved(path, |to| write(self, to))
+    }
+
+    /// Writes what the columns are beside a table: name, unit and description of each, as CSV.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn write_units(&self, path: &Path) -> Result<()> {
+        saved(path, |to| csv::write_units(self, to))
+    }
+}
+
+fn saved(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let file = AtomicFile::create(path)?;
+    let mut buffered = BufWriter::new(file.file());
+    write(&mut buffered).at(path)?;
+    buffered.flush().at(path)?;
+    drop(buffered);
+    file.commit()
+}

@@ -1,0 +1,14 @@
+//! What a run leaves behind: a folder with the label image, tables, a montage, a summary and the
+//! provenance from which the same bytes can be made again. Nothing in it depends on the time, the
+//! machine or the number of threads.
+
+mod files;
+mod folder;
+mod identity;
+mod provenance;
+mod summary;
+
+pub use folder::{LabelsAs, Study, named, save, write};
+pub use identity::Identity;
+pub use provenance::{Provenance, Record};
+pub use summary::{ColumnSummary, summarise};

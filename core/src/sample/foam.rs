@@ -1,0 +1,115 @@
+//! Liquid foam: bubbles are the Voronoi cells of a jittered body-centred cubic lattice, whose
+//! neighbours, 14 on average, are about as many as those of a real bubble (Matzke 1946). Liquid
+//! fills the Plateau borders, where three cells meet; films are too thin to be seen.
+
+use super::lattice::Lattice;
+use super::scene::{BRICK, Patch, Scene};
+
+/// The scene.
+pub struct Foam {
+    /// Places of the bubbles.
+    pub lattice: Lattice,
+    /// Liquid is where the third-nearest seed is at most this much farther than the nearest, µm.
+    pub border: f64,
+}
+
+/// A seed near a brick: position relative to the brick's first voxel, and label.
+#[derive(Clone, Copy)]
+struct Seed {
+    at: [f32; 3],
+    label: u32,
+}
+
+type Bricked<T> = [T; BRICK * BRICK * BRICK];
+
+impl Scene for Foam {
+    fn fill(&self, patch: &Patch, grey: &mut [f32], labels: &mut [u32]) {
+        // No place is farther than 0.56 pitch + jitter from its nearest seed.
+        let reach = (0.56 + 1.74 * self.lattice.jitter) * self.lattice.pitch + self.border;
+        let (low, high) = patch.bounds();
+        let margin: [f64; 3] = patch.spacing.map(|s| s * BRICK as f64);
+        let (low, high) =
+            (std::array::from_fn(|a| low[a] - margin[a]), std::array::from_fn(|a| high[a] + margin[a]));
+        let seeds: Vec<([f64; 3], u32)> = self
+            .lattice
+            .near(low, high, reach)
+            .map(|site| (self.lattice.place(site).0, self.lattice.label(site).unwrap_or(0)))
+            .collect();
+        let mut near: Vec<Seed> = Vec::new();
+        let mut farthest: Vec<f64> = Vec::new();
+        let (mut brick_grey, mut brick_labels): (Bricked<f32>, Bricked<u32>) = ([0.0; 512], [0; 512]);
+        let step = patch.spacing.map(|s| s as f32);
+        for brick in patch.bricks() {
+            let (low, high) = brick.bounds();
+            // Three seeds lie within `bound` of every voxel of the brick; farther ones don't matter.
+            farthest.clear();
+            farthest.extend(seeds.iter().map(|(c, _)| distance(*c, low, high, true)));
+            farthest.select_nth_unstable_by(2, f64::total_cmp);
+            let bound = farthest[2] * 1.0001;
+            near.clear();
+            near.extend(
+                seeds
+                    .iter()
+                    .filter(|(c, _)| distance(*c, low, high, false) <= bound)
+                    .map(|&(c, label)| Seed { at: std::array::from_fn(|a| (c[a] - low[a]) as f32), label }),
+            );
+            cells(&near, step, self.border as f32, &mut brick_grey, &mut brick_labels);
+            patch.store(&brick, &brick_grey, grey);
+            patch.store(&brick, &brick_labels, labels);
+        }
+    }
+
+    fn columns(&self) -> &'static [(&'static str, &'static str)] {
+        &[("seed_z", "µm"), ("seed_y", "µm"), ("seed_x", "µm")]
+    }
+
+    fn object(&self, label: u32) -> Vec<f64> {
+        self.lattice.place(self.lattice.site(label)).0.to_vec()
+    }
+}
+
+/// Least or greatest distance from a point to a box.
+fn distance(c: [f64; 3], low: [f64; 3], high: [f64; 3], greatest: bool) -> f64 {
+    let sum: f64 = (0..3)
+        .map(|a| {
+            let (below, above) = (low[a] - c[a], c[a] - high[a]);
+            let d = if greatest { below.abs().max(above.abs()) } else { below.max(above).max(0.0) };
+            d * d
+        })
+        .sum();
+    sum.sqrt()
+}
+
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "aarch64+neon"
+))]
+fn cells(seeds: &[Seed], step: [f32; 3], border: f32, grey: &mut Bricked<f32>, labels: &mut Bricked<u32>) {
+    let lines = grey.as_chunks_mut::<BRICK>().0.iter_mut().zip(labels.as_chunks_mut::<BRICK>().0);
+    for (line, (grey, labels)) in lines.enumerate() {
+        let (z, y) = ((line / BRICK) as f32 * step[0], (line % BRICK) as f32 * step[1]);
+        let (mut first, mut second, mut third) = ([f32::MAX; BRICK], [f32::MAX; BRICK], [f32::MAX; BRICK]);
+        *labels = [0; BRICK];
+        for seed in seeds {
+            let (dz, dy) = (z - seed.at[0], y - seed.at[1]);
+            let across = dz * dz + dy * dy;
+            for x in 0..BRICK {
+                let dx = x as f32 * step[2] - seed.at[2];
+                let d = across + dx * dx;
+                let (a, b) = (first[x], second[x]);
+                let above_first = if d > a { d } else { a };
+                let above_second = if d > b { d } else { b };
+                third[x] = if above_second < third[x] { above_second } else { third[x] };
+                second[x] = if above_first < b { above_first } else { b };
+                first[x] = if d < a { d } else { a };
+                labels[x] = if d < a { seed.label } else { labels[x] };
+            }
+        }
+        for x in 0..BRICK {
+            let liquid = third[x].sqrt() - first[x].sqrt() < border;
+            grey[x] = if liquid { 1.0 } else { 0.0 };
+            labels[x] = if liquid { 0 } else { labels[x] };
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The house rules that the compiler doesn't hold: who may know whom.
+
+use std::process::Command;
+
+/// Crates that the engine must never come to know, whatever it depends on.
+const NOT_IN_CORE: [&str; 7] = ["wgpu", "egui", "eframe", "winit", "tokio", "async-std", "datafusion"];
+
+fn tree(package: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+    text.lines().filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_engine_knows_no_gpu_no_window_and_no_async_runtime() {
+    let crates = tree("voxelry-core");
+    assert!(crates.iter().any(|c| c == "ndarray"), "the list is of the wrong crate");
+    for unwanted in NOT_IN_CORE {
+        assert!(!crates.iter().any(|c| c == unwanted), "voxelry-core depends on {unwanted}");
+    }
+    assert_eq!(
+        crates.iter().filter(|c| c.starts_with("voxelry")).count(),
+        1,
+        "core knows nobody of the house"
+    );
+}
+
+#[test]
+fn the_program_carries_no_distributed_engine() {
+    let crates = tree("voxelry");
+    for unwanted in ["datafusion", "ballista", "voxelry-pool"] {
+        assert!(!crates.iter().any(|c| c.starts_with(unwanted)), "voxelry depends on {unwanted}");
+    }
+}

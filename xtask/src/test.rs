@@ -1,0 +1,24 @@
+//! `cargo xtask test`: everything that must pass.
+
+use crate::{have, setup, sh};
+use anyhow::Result;
+
+/// Formatting, lints, all tests, documentation; licences and spelling where their tools are there.
+pub fn run() -> Result<()> {
+    setup::ensure()?;
+    sh("cargo", &["fmt", "--all", "--check"])?;
+    sh("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // The command line's tests run the program itself.
+    sh("cargo", &["build", "--package", "voxelry"])?;
+    sh("cargo", &["test", "--workspace", "--lib", "--bins", "--tests"])?;
+    for (tool, arguments) in [("cargo-deny", ["deny", "check"]), ("typos", ["", ""])] {
+        if !have(tool) {
+            println!("{tool} is not installed: skipped");
+        } else if tool == "typos" {
+            sh(tool, &[])?;
+        } else {
+            sh("cargo", &arguments)?;
+        }
+    }
+    Ok(())
+}
