@@ -481,7 +481,10 @@ fn columns_agree_with_the_peers() {
     let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/measure.csv"));
     let golden = voxelry_core::measure::csv::read(&golden.unwrap(), "golden").unwrap();
     let table = |spacing: [f64; 3]| {
-        let inputs = [Some(image(labels.clone(), Kind::Labels, spacing)), Some(image(grey.clone(), Kind::Grey, spacing))];
+        let inputs = [
+            Some(image(labels.clone(), Kind::Labels, spacing)),
+            Some(image(grey.clone(), Kind::Grey, spacing)),
+        ];
         measure(&inputs).swap_remove(0)
     };
     let (spaced, isotropic) = (table([2.0, 1.0, 0.5]), table([1.0; 3]));
@@ -495,7 +498,10 @@ fn columns_agree_with_the_peers() {
                 column(&isotropic, "label")
                     .iter()
                     .map(|l| {
-                        let rows = column(c, "label_a").into_iter().zip(column(c, "label_b")).zip(column(c, "face_count"));
+                        let rows = column(c, "label_a")
+                            .into_iter()
+                            .zip(column(c, "label_b"))
+                            .zip(column(c, "face_count"));
                         rows.filter(|((a, b), _)| a == l || b == l).map(|(_, n)| n).sum()
                     })
                     .collect()

@@ -66,6 +66,12 @@ pub enum Needs {
     Hull,
     /// The distribution of intensities.
     Percentiles,
+    /// Voxels on the boundary.
+    Boundary,
+    /// All voxels of an object together.
+    Boxes,
+    /// The reference mask.
+    Reference,
 }
 
 impl Needs {
@@ -148,8 +154,10 @@ const fn channel(
     Column { name, unit, needs, doc, value: Value::Channel(f) }
 }
 
-use Needs::{Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Voxels};
-use UnitRule::{Degree, Index, Intensity as AsInput, Length, None as Nothing, One};
+use Needs::{
+    Boundary, Boxes, Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Reference, Voxels,
+};
+use UnitRule::{Degree, Index, Intensity as AsInput, IntensityPerLength, Length, None as Nothing, One};
 
 const AXIS: &str = "Unit vector of a principal axis in world coordinates (eigenvectors of the covariance of voxel centres, greatest variance first); its largest component is positive.";
 const BOX: &str = "Half-open box of voxel indices.";
@@ -161,6 +169,8 @@ const WEIGHTED: &str =
     "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
 const WEIGHTED_SD: &str =
     "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const INSCRIBED: &str = "The voxel that has that distance, the first in memory order of several.";
+const REFERENCE: &str = "Distance of its voxel centres to the nearest voxel centre of the reference mask; 0 inside; empty without a mask.";
 const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
 const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
 const FERET_MIN: &str = "Least distance of two parallel planes around it, over the directions of all faces of the convex hull (left out for hulls of many thousand corners) and 145 more spread evenly.";
@@ -321,6 +331,35 @@ pub static COLUMNS: &[Column] = &[
     real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |o| {
         o.extras.nearest().1
     }),
+    int(
+        "border_voxels",
+        One,
+        Boundary,
+        "Voxels with a face towards something else or the outside of the image.",
+        |o| o.extras.border_voxels() as i64,
+    ),
+    real(
+        "inscribed_radius",
+        Length(1),
+        Boxes,
+        "Greatest distance of one of its voxel centres to the nearest voxel centre outside (exact Euclidean distance; outside the image counts as outside).",
+        |o| o.extras.boxed().inscribed_radius,
+    ),
+    int("inscribed_centre_z", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[0] as i64),
+    int("inscribed_centre_y", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[1] as i64),
+    int("inscribed_centre_x", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[2] as i64),
+    int("components", One, Boxes, "26-connected parts (Betti number 0).", |o| {
+        o.extras.boxed().components as i64
+    }),
+    int("tunnels", One, Boxes, "Parts + cavities − Euler number, 26-connected (Betti number 1).", |o| {
+        let b = o.extras.boxed();
+        b.components as i64 + b.cavities as i64 - o.cells.euler_26 / 8
+    }),
+    int("cavities", One, Boxes, "6-connected holes that are closed on all sides (Betti number 2).", |o| {
+        o.extras.boxed().cavities as i64
+    }),
+    real("distance_to_reference_mean", Length(1), Reference, REFERENCE, |o| o.extras.reference()[0]),
+    real("distance_to_reference_min", Length(1), Reference, REFERENCE, |o| o.extras.reference()[1]),
     real("radius_mean", Length(1), Radius, "Mean distance of the voxel centres from the centroid.", |o| {
         o.extras.radius()
     }),
@@ -375,6 +414,13 @@ pub static COLUMNS: &[Column] = &[
     channel("intensity_median", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 2)),
     channel("intensity_p75", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 3)),
     channel("intensity_p95", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 4)),
+    channel(
+        "boundary_gradient_mean",
+        IntensityPerLength,
+        Boundary,
+        "Mean magnitude of the gradient (central differences) on boundary voxels.",
+        |o, c| o.extras.gradient(c),
+    ),
 ];
 
 /// A ratio that is NaN where it is not defined (single voxels, lines).
@@ -392,16 +438,17 @@ pub struct Chosen {
 }
 
 /// The columns of these names in the order of the table, `label` always first; all that the
-/// channels allow if `names` is `None`.
+/// channels and the reference mask allow if `names` is `None`.
 ///
 /// # Errors
 /// A sentence that names what is not a column and the nearest one that is.
-pub fn choose(names: Option<&[String]>, channels: usize) -> Result<Vec<Chosen>, String> {
+pub fn choose(names: Option<&[String]>, channels: usize, reference: bool) -> Result<Vec<Chosen>, String> {
     let all: Vec<Chosen> = (0..channels.max(1))
         .flat_map(|channel| {
             COLUMNS
                 .iter()
                 .filter(move |c| if c.per_channel() { channel < channels } else { channel == 0 })
+                .filter(move |c| reference || c.needs != Needs::Reference)
                 .map(move |column| Chosen { column, channel })
         })
         .collect();
@@ -413,6 +460,9 @@ pub fn choose(names: Option<&[String]>, channels: usize) -> Result<Vec<Chosen>, 
         }
         if COLUMNS.iter().any(|c| c.per_channel() && (0..16).any(|k| c.name_for(k) == *name)) {
             return Err(format!("column \"{name}\" needs an intensity image that is not given"));
+        }
+        if COLUMNS.iter().any(|c| c.needs == Needs::Reference && c.name == name) {
+            return Err(format!("column \"{name}\" needs a reference mask that is not given"));
         }
         let hint = crate::error::suggestion(name, known.iter().map(String::as_str));
         return Err(format!("there is no column \"{name}\"{hint}"));
@@ -440,9 +490,11 @@ mod tests {
     #[test]
     fn a_wrong_name_gets_the_nearest_right_one() {
         let names = |n: &[&str]| n.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert!(choose(Some(&names(&["sphericty"])), 0).err().unwrap().contains("\"sphericity\""));
-        assert!(choose(Some(&names(&["intensity_mean"])), 0).err().unwrap().contains("intensity image"));
-        let chosen = choose(Some(&names(&["volume", "intensity_2_mean"])), 2).unwrap();
+        assert!(choose(Some(&names(&["sphericty"])), 0, false).err().unwrap().contains("\"sphericity\""));
+        assert!(
+            choose(Some(&names(&["intensity_mean"])), 0, false).err().unwrap().contains("intensity image")
+        );
+        let chosen = choose(Some(&names(&["volume", "intensity_2_mean"])), 2, false).unwrap();
         let found: Vec<_> = chosen.iter().map(|c| c.column.name_for(c.channel)).collect();
         assert_eq!(found, ["label", "volume", "intensity_2_mean"]);
     }

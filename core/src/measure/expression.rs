@@ -317,7 +317,9 @@ impl Parser {
                 inner
             }
             other => {
-                return Err(self.error(format!("a number or a column was expected, not {}", other.describe())));
+                return Err(
+                    self.error(format!("a number or a column was expected, not {}", other.describe()))
+                );
             }
         };
         self.at += 1;

@@ -1,5 +1,7 @@
 //! Figures of an object that need more than one pass over its voxels.
 
+use super::boundary::{self, BoundarySums};
+use super::boxes::{BoxFigures, ReferenceSums};
 use super::hull::{self, Hull, Point};
 use super::kdtree::KdTree;
 use super::object::{Frame, unweighted};
@@ -23,6 +25,33 @@ pub struct ExtraColumns {
     pub hulls: Vec<HullFigures>,
     /// The nearest other centroid: its label and distance.
     pub nearest: Vec<Option<(u64, f64)>>,
+    /// Boundary voxels, and mean gradients by channel.
+    pub boundary: Vec<(u64, Vec<f64>)>,
+    /// Inscribed balls, parts and cavities.
+    pub boxes: Vec<Option<BoxFigures>>,
+    /// Mean and least distance from the reference.
+    pub reference: Vec<[f64; 2]>,
+}
+
+impl ExtraColumns {
+    /// Spreads what was found for some rows over all rows.
+    pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, spacing: [f64; 3]) {
+        let rows = objects.labels.len();
+        self.boundary = vec![(0, Vec::new()); rows];
+        for sums in &found.boundary {
+            let means =
+                sums.gradients.iter().zip(&frame.scales).map(|(g, scale)| boundary::mean(*g, scale, spacing));
+            self.boundary[sums.row as usize] = (sums.count, means.collect());
+        }
+        self.boxes = vec![None; rows];
+        for &(row, figures) in &found.boxes {
+            self.boxes[row as usize] = Some(figures);
+        }
+        self.reference = vec![[f64::NAN; 2]; rows];
+        for &(row, count, sum, least) in &found.reference {
+            self.reference[row as usize] = [sum as f64 / count as f64 * distance_unit(frame), least];
+        }
+    }
 }
 
 /// What a convex hull tells of an object.
@@ -65,6 +94,27 @@ impl<'a> Extras<'a> {
         self.columns.hulls.get(self.row).copied().unwrap_or(HullFigures { voxels: NAN, feret: none })
     }
 
+    /// Boundary voxels.
+    pub fn border_voxels(&self) -> u64 {
+        self.columns.boundary.get(self.row).map_or(0, |b| b.0)
+    }
+
+    /// Mean gradient of a channel on the boundary.
+    pub fn gradient(&self, channel: usize) -> f64 {
+        self.columns.boundary.get(self.row).and_then(|b| b.1.get(channel)).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Inscribed ball, parts and cavities.
+    pub fn boxed(&self) -> BoxFigures {
+        let none = BoxFigures { inscribed_radius: f64::NAN, centre: [0; 3], components: 0, cavities: 0 };
+        self.columns.boxes.get(self.row).copied().flatten().unwrap_or(none)
+    }
+
+    /// Mean and least distance from the reference.
+    pub fn reference(&self) -> [f64; 2] {
+        self.columns.reference.get(self.row).copied().unwrap_or([f64::NAN; 2])
+    }
+
     /// Label of and distance to the nearest other centroid; 0 and NaN if there is none.
     pub fn nearest(&self) -> (u64, f64) {
         self.columns.nearest.get(self.row).copied().flatten().unwrap_or((0, f64::NAN))
@@ -74,8 +124,8 @@ impl<'a> Extras<'a> {
 /// Sums of distances from centroids, in fixed point.
 pub type RadiusSums = Vec<(u32, u128)>;
 
-/// The length of one unit of [`RadiusSums`]: 2⁻⁴⁰ of the image's diagonal.
-fn radius_unit(frame: &Frame) -> f64 {
+/// The length of one unit of sums of distances: 2⁻⁴⁰ of the image's diagonal.
+pub fn distance_unit(frame: &Frame) -> f64 {
     let end = frame.shape.map(|n| n as f64);
     let world = |at| frame.geometry.world(at);
     (0..4)
@@ -100,7 +150,7 @@ pub fn radius_pass(
 ) -> Result<RadiusSums> {
     let centroids: Vec<[f64; 3]> = objects.voxels.par_iter().map(|v| unweighted(v).0).collect();
     let matrix = frame.geometry.world_from_index.matrix3;
-    let unit = radius_unit(frame);
+    let unit = distance_unit(frame);
     let planes = by_plane(objects, labels, out, job, |_, runs: &[Run]| {
         let mut sums: RadiusSums = Vec::new();
         for run in runs {
@@ -129,7 +179,7 @@ pub fn radii(frame: &Frame, objects: &Objects, sums: &RadiusSums) -> Vec<f64> {
     let mut radii = vec![f64::NAN; objects.labels.len()];
     for &(row, sum) in sums {
         let n = objects.voxels[row as usize].count;
-        radii[row as usize] = sum as f64 / n as f64 * radius_unit(frame);
+        radii[row as usize] = sum as f64 / n as f64 * distance_unit(frame);
     }
     radii
 }
@@ -219,6 +269,14 @@ pub struct Found {
     pub corners: Corners,
     /// Percentiles by channel.
     pub percentiles: Vec<Vec<[f64; 5]>>,
+    /// Sums over boundary voxels.
+    pub boundary: Vec<BoundarySums>,
+    /// Figures of boxes.
+    pub boxes: Vec<(u32, BoxFigures)>,
+    /// Sums of distances from the reference.
+    pub reference: ReferenceSums,
+    /// Figures of the structure.
+    pub structure: Option<super::structure::StructureFigures>,
     /// The search for percentiles, by channel, while it goes on.
     pub search: Vec<super::percentiles::Search>,
 }

@@ -1,6 +1,8 @@
 //! Measurements: tables, meshes and the figures of single images. The sums that make up a table
 //! live here; [`crate::ops`] has the operators that call them.
 
+pub mod boundary;
+pub mod boxes;
 pub mod columns;
 pub mod crofton;
 pub mod csv;
@@ -22,6 +24,7 @@ pub mod rows;
 pub mod run;
 pub mod scan;
 pub mod slices;
+pub mod structure;
 pub mod sums;
 pub mod table;
 

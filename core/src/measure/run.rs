@@ -3,6 +3,8 @@
 //! block it is each block, and partial results and state travel as bytes.
 
 use super::Table;
+use super::boundary::{self, BoundarySums};
+use super::boxes::{self, BoxFigures, ReferenceSums};
 use super::columns::{Chosen, Needs};
 use super::crofton;
 use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
@@ -12,9 +14,10 @@ use super::object::Frame;
 use super::objects::{contacts_table, objects_table};
 use super::percentiles::{self, Counts, Search};
 use super::scan::{self, Part, Plan};
+use super::structure::{self, StructureFigures};
 use super::sums::Objects;
 use crate::ops::{Phase, Source, Tiling};
-use crate::{Geometry, Job, Region, Result, Volume, VoxelType, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,9 @@ pub struct Measure {
     pub contacts: bool,
     /// Whether to make the table of the image.
     pub image: bool,
+    /// Whether distances from a reference mask can be measured: the mask comes last among the
+    /// channels, in that pass alone.
+    pub reference: bool,
 }
 
 /// A pass over the voxels.
@@ -48,6 +54,14 @@ pub enum Pass {
     Hull,
     /// Percentiles of intensities.
     Percentiles,
+    /// Boundary voxels and their gradients.
+    Boundary,
+    /// Inscribed balls, parts and cavities; over the whole image at once.
+    Boxes,
+    /// Distances from the reference mask; over the whole image at once.
+    Reference,
+    /// Figures of the structure; over the whole image at once.
+    Structure,
 }
 
 impl Pass {
@@ -59,15 +73,29 @@ impl Pass {
             Self::Radius => "radii of objects",
             Self::Hull => "convex hulls",
             Self::Percentiles => "percentiles of intensities",
+            Self::Boundary => "boundaries of objects",
+            Self::Boxes => "inscribed balls and cavities",
+            Self::Reference => "distances from the reference",
+            Self::Structure => "structure of the image",
         }
     }
 
     /// How far around a region it looks at labels.
     pub fn halo(self) -> [usize; 3] {
         match self {
-            Self::Sums => [1; 3],
+            Self::Sums | Self::Boundary => [1; 3],
             _ => [0; 3],
         }
+    }
+
+    /// How far around a region it looks at intensities.
+    fn channel_halo(self) -> [usize; 3] {
+        if self == Self::Boundary { [1; 3] } else { [0; 3] }
+    }
+
+    /// Whether it needs the whole image at once.
+    fn spanning(self) -> bool {
+        matches!(self, Self::Boxes | Self::Reference | Self::Structure)
     }
 }
 
@@ -92,6 +120,14 @@ pub enum Partial {
     Hull(Corners),
     /// All percentiles, by channel and object.
     Percentiles(Vec<Vec<[f64; 5]>>),
+    /// Sums over boundary voxels.
+    Boundary(Vec<BoundarySums>),
+    /// Figures of boxes.
+    Boxes(Vec<(u32, BoxFigures)>),
+    /// Sums of distances from the reference.
+    Reference(ReferenceSums),
+    /// Figures of the structure.
+    Structure(StructureFigures),
     /// Counts for the search for percentiles, by channel.
     Counts(Vec<Counts>),
 }
@@ -108,24 +144,31 @@ impl Measure {
             (Needs::Radius, Pass::Radius),
             (Needs::Hull, Pass::Hull),
             (Needs::Percentiles, Pass::Percentiles),
+            (Needs::Boundary, Pass::Boundary),
+            (Needs::Boxes, Pass::Boxes),
+            (Needs::Reference, Pass::Reference),
         ] {
             if self.needs(needs) {
                 passes.push(pass);
             }
         }
+        if self.image {
+            passes.push(Pass::Structure);
+        }
         passes
     }
 
     /// The passes as phases over blocks that read the labels from input 0 and the channels from
-    /// `inputs`.
-    pub fn phases(&self, inputs: &[usize]) -> Vec<Phase> {
+    /// `inputs`, and the reference mask from input `reference`.
+    pub fn phases(&self, inputs: &[usize], reference: usize) -> Vec<Phase> {
         self.passes()
             .into_iter()
             .map(|pass| Phase {
                 name: pass.name(),
-                tiling: Tiling::Blocks,
+                tiling: if pass.spanning() { Tiling::Spanning([true; 3]) } else { Tiling::Blocks },
                 reads: std::iter::once(Source::Input(0, pass.halo()))
-                    .chain(inputs.iter().map(|&i| Source::Input(i, [0; 3])))
+                    .chain(inputs.iter().map(|&i| Source::Input(i, pass.channel_halo())))
+                    .chain((pass == Pass::Reference).then_some(Source::Input(reference, [0; 3])))
                     .collect(),
                 writes: Vec::new(),
             })
@@ -137,7 +180,11 @@ impl Measure {
     }
 
     fn table(&self) -> Option<crofton::Table> {
-        let cells = self.contacts || self.image || self.needs(Needs::Cells) || self.needs(Needs::Contacts);
+        let cells = self.contacts
+            || self.image
+            || self.needs(Needs::Cells)
+            || self.needs(Needs::Contacts)
+            || self.needs(Needs::Boxes);
         cells.then(|| crofton::Table::new(self.geometry.world_from_index.matrix3))
     }
 
@@ -163,6 +210,8 @@ impl Measure {
         channels: &[Part],
         job: &Job,
     ) -> Result<Partial> {
+        let all = channels;
+        let channels = &all[..self.channels.len()];
         match pass {
             Pass::Range => {
                 let ranges = channels
@@ -187,11 +236,35 @@ impl Measure {
                 extras::radius_pass(&frame, &state.objects, &labels, out, job).map(Partial::Radius)
             }
             Pass::Hull => extras::hull_pass(&state.objects, &labels, out, job).map(Partial::Hull),
-            Pass::Percentiles if out == Region::whole(self.shape) => (0..channels.len())
+            Pass::Boundary => boundary::boundary(
+                &state.objects,
+                self.shape,
+                self.geometry.spacing(),
+                &labels,
+                channels,
+                &self.scales(state),
+                out,
+                job,
+            )
+            .map(Partial::Boundary),
+            Pass::Boxes => {
+                boxes::figures(&self.frame(state, None), &state.objects, &labels, job).map(Partial::Boxes)
+            }
+            Pass::Reference => {
+                let mask = all[self.channels.len()].volume;
+                boxes::to_reference(&self.frame(state, None), &state.objects, &labels, mask, job)
+                    .map(Partial::Reference)
+            }
+            Pass::Structure => {
+                let mask: Vec<u8> =
+                    with_volume!(labels.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect());
+                Ok(Partial::Structure(structure::structure(&mask, self.shape, &self.geometry)))
+            }
+            Pass::Percentiles if out == Region::whole(self.shape) => (0..self.channels.len())
                 .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))
                 .collect::<Result<_>>()
                 .map(Partial::Percentiles),
-            Pass::Percentiles => (0..channels.len())
+            Pass::Percentiles => (0..self.channels.len())
                 .map(|c| {
                     let first;
                     let search = match state.found.search.get(c) {
@@ -217,6 +290,7 @@ impl Measure {
         for partial in partials {
             self.merge_one(state, partial, &mut counts);
         }
+        state.found.boundary = boundary::added(std::mem::take(&mut state.found.boundary));
         state.found.radius = extras::added(std::mem::take(&mut state.found.radius));
         if counts.is_empty() {
             return true;
@@ -248,6 +322,10 @@ impl Measure {
         match partial {
             Partial::Radius(sums) => state.found.radius.extend(sums),
             Partial::Hull(corners) => state.found.corners.extend(corners),
+            Partial::Boundary(sums) => state.found.boundary.extend(sums),
+            Partial::Boxes(figures) => state.found.boxes.extend(figures),
+            Partial::Reference(sums) => state.found.reference.extend(sums),
+            Partial::Structure(figures) => state.found.structure = Some(figures),
             Partial::Percentiles(percentiles) => state.found.percentiles = percentiles,
             Partial::Counts(more) => {
                 counts.resize(more.len(), Counts::default());
@@ -287,12 +365,13 @@ impl Measure {
         if self.needs(Needs::Nearest) {
             extras.nearest = extras::nearest(&frame, objects);
         }
+        extras.fill_rows(&frame, objects, found, self.geometry.spacing());
         let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
         if self.contacts {
             tables.push(contacts_table(&frame, objects));
         }
         if self.image {
-            tables.push(image::table(&frame, objects));
+            tables.push(image::table(&frame, objects, found.structure.as_ref()));
         }
         tables
     }

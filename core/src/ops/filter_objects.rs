@@ -69,7 +69,8 @@ impl Operator for FilterObjects {
             |reason: &dyn std::fmt::Display| Error::Usage(format!("filter-objects, condition: {reason}"));
         let condition = Expression::parse(call.args.text("condition")).map_err(|e| wrong(&e))?;
         let names = condition.columns();
-        let columns = columns::choose(Some(&names), usize::from(channel.is_some())).map_err(|e| wrong(&e))?;
+        let columns =
+            columns::choose(Some(&names), usize::from(channel.is_some()), false).map_err(|e| wrong(&e))?;
         let what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,
@@ -77,6 +78,7 @@ impl Operator for FilterObjects {
             columns,
             contacts: false,
             image: false,
+            reference: false,
         };
         Ok(Prepared::new(grid.labels(), Filter { what, condition, remove: call.args.bool("remove") })
             .scratch(1.0))
@@ -148,7 +150,7 @@ impl Program for Filter {
     }
 
     fn phases(&self) -> Vec<Phase> {
-        let mut phases = self.what.phases(&[1][..self.what.channels.len()]);
+        let mut phases = self.what.phases(&[1][..self.what.channels.len()], 0);
         phases.push(Phase {
             name: "filter objects",
             tiling: Tiling::Blocks,

@@ -16,6 +16,8 @@ pub struct MeasureObjects;
 
 /// Inputs that are intensity channels, in the order of the declaration.
 const CHANNELS: std::ops::Range<usize> = 1..5;
+/// The input that is the reference mask.
+const REFERENCE: usize = 5;
 
 const fn channel(name: &'static str, help: &'static str) -> Input {
     Input { name, kinds: &[Kind::Grey], optional: true, help }
@@ -41,6 +43,12 @@ static SPEC: Spec = Spec {
         channel("intensity_2", "A second channel."),
         channel("intensity_3", "A third channel."),
         channel("intensity_4", "A fourth channel."),
+        Input {
+            name: "reference",
+            kinds: &[Kind::Mask],
+            optional: true,
+            help: "A mask from which the objects' distances are measured.",
+        },
     ],
     output: Produces::Tables,
     params: &[
@@ -74,7 +82,7 @@ impl Operator for MeasureObjects {
         let grid = call.grid();
         let mut inputs = Vec::new();
         let mut types = Vec::new();
-        for i in CHANNELS {
+        for i in 1..SPEC.inputs.len() {
             if let Some(channel) = &call.inputs[i] {
                 if channel.shape != grid.shape {
                     return Err(call.error(format!(
@@ -82,12 +90,15 @@ impl Operator for MeasureObjects {
                         SPEC.inputs[i].name, channel.shape, grid.shape
                     )));
                 }
-                inputs.push(i);
-                types.push(channel.voxel);
+                if CHANNELS.contains(&i) {
+                    inputs.push(i);
+                    types.push(channel.voxel);
+                }
             }
         }
-        let columns =
-            columns::choose(call.args.words("columns"), types.len()).map_err(crate::Error::Usage)?;
+        let reference = call.inputs[REFERENCE].is_some();
+        let columns = columns::choose(call.args.words("columns"), types.len(), reference)
+            .map_err(crate::Error::Usage)?;
         let what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,
@@ -95,6 +106,7 @@ impl Operator for MeasureObjects {
             columns,
             contacts: call.args.bool("contacts"),
             image: call.args.bool("image"),
+            reference,
         };
         Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(1.0))
     }
@@ -109,8 +121,13 @@ struct Measuring {
 impl Kernel for Measuring {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let labels = inputs[0].as_ref().expect("the first input is required");
-        let channels: Vec<&Volume> =
-            self.inputs.iter().map(|&i| &**inputs[i].as_ref().expect("given when prepared")).collect();
+        let reference = self.what.reference.then_some(&REFERENCE);
+        let channels: Vec<&Volume> = self
+            .inputs
+            .iter()
+            .chain(reference)
+            .map(|&i| &**inputs[i].as_ref().expect("given when prepared"))
+            .collect();
         measure(&self.what, labels, &channels, job).map(Output::Tables)
     }
 
@@ -125,7 +142,7 @@ impl Program for Measuring {
     }
 
     fn phases(&self) -> Vec<Phase> {
-        self.what.phases(&self.inputs)
+        self.what.phases(&self.inputs, REFERENCE)
     }
 
     fn result(&self) -> Option<usize> {

@@ -11,6 +11,9 @@ pub mod kernel;
 pub mod morphology;
 pub mod spec;
 
+mod filter_objects;
+mod measure;
+mod slice_stats;
 mod anisotropic_diffusion;
 mod bilateral;
 pub mod components;
@@ -24,11 +27,8 @@ mod hysteresis;
 mod intensity;
 mod label;
 mod mean;
-mod measure;
 mod median;
 mod non_local_means;
-mod filter_objects;
-mod slice_stats;
 mod threshold;
 mod total_variation;
 mod window;
@@ -112,10 +112,10 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::KeepLargest,
     &morphology::ClearBorder,
     // Objects
+    &filter_objects::FilterObjects,
     &label::Label,
     &distance::Distance,
     &watershed::Watershed,
-    &filter_objects::FilterObjects,
     // Measurements
     &measure::MeasureObjects,
     &slice_stats::SliceStats,
