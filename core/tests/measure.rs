@@ -287,6 +287,47 @@ fn figures_follow_from_the_voxels_one_by_one() {
             check("intensity_skewness", moment(3) / moment(2).powf(1.5));
             check("intensity_kurtosis", moment(4) / moment(2).powi(2) - 3.0);
         }
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        for (name, f) in [("p05", 0.05), ("p25", 0.25), ("median", 0.5), ("p75", 0.75), ("p95", 0.95)] {
+            let at = f * (n - 1.0);
+            let (low, t) = (at.floor(), at - at.floor());
+            let b = sorted[(low as usize + 1).min(sorted.len() - 1)];
+            check(&format!("intensity_{name}"), sorted[low as usize] * (1.0 - t) + b * t);
+        }
+        let c: [f64; 3] = ["z", "y", "x"].map(|a| column(t, &format!("centroid_{a}"))[row]);
+        let radii: Vec<f64> = voxels
+            .iter()
+            .map(|i| {
+                ((i.0 as f64 - c[0]).powi(2) + (i.1 as f64 - c[1]).powi(2) + (i.2 as f64 - c[2]).powi(2))
+                    .sqrt()
+            })
+            .collect();
+        let radius = radii.iter().sum::<f64>() / radii.len() as f64;
+        check("radius_mean", radius);
+        check(
+            "radius_sd",
+            (radii.iter().map(|r| (r - radius).powi(2)).sum::<f64>() / radii.len() as f64).sqrt(),
+        );
+        let corners: Vec<[f64; 3]> = voxels
+            .iter()
+            .flat_map(|i| {
+                (0..8).map(move |k| {
+                    [(i.0 + (k & 1)) as f64, (i.1 + (k >> 1 & 1)) as f64, (i.2 + (k >> 2)) as f64]
+                })
+            })
+            .collect();
+        let mut feret = 0.0f64;
+        for p in &corners {
+            for q in &corners {
+                feret = feret.max((0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>());
+            }
+        }
+        check("feret_max", feret.sqrt());
+        assert!(column(t, "feret_min")[row] >= 1.0 && column(t, "feret_min")[row] <= feret.sqrt());
+        let fill = column(t, "bbox_fill")[row];
+        let solidity = column(t, "solidity")[row];
+        assert!(solidity <= 1.0 + 1e-12 && solidity >= fill - 1e-12, "{solidity} {fill}");
         if mean > 0.1 {
             let x: f64 =
                 voxels.iter().filter(|&&i| v[i].is_finite()).map(|&i| f64::from(v[i]) * i.2 as f64).sum();
@@ -309,4 +350,216 @@ fn contacts_count_faces_and_areas() {
     let area = column(contacts, "contact_area")[0];
     assert!((area / 256.0 - 1.0).abs() < 0.15, "{area}");
     assert_eq!(column(&tables[0], "neighbours"), [1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn objects_are_filtered_by_what_they_measure() {
+    let mut random = Random(31);
+    let n = [17, 20, 23];
+    let (a, v) = scene(&mut random, n, 40);
+    let inputs = [Some(image(a.clone(), Kind::Labels, [1.0; 3])), Some(image(v, Kind::Grey, [1.0; 3]))];
+    let t = &measure(&inputs)[0];
+    for (condition, remove) in
+        [("voxel_count > 20 and sphericity < 0.8", false), ("touches_border or intensity_median > 2", true)]
+    {
+        let given = [("condition", Value::Text(condition.into())), ("remove", Value::Bool(remove))];
+        let prepared = || prepare("filter-objects", &inputs, &given);
+        let volumes = inputs.iter().map(|i| i.as_ref().map(|(v, _)| v.clone())).collect();
+        let found = prepared().kernel.whole(volumes, &Job::silent()).unwrap().into_volume();
+        let labels = column(t, "label");
+        let holds: Vec<bool> = (0..labels.len())
+            .map(|r| {
+                let c = |name: &str| column(t, name)[r];
+                if remove {
+                    !(c("touches_border") != 0.0 || c("intensity_median") > 2.0)
+                } else {
+                    c("voxel_count") > 20.0 && c("sphericity") < 0.8
+                }
+            })
+            .collect();
+        let kept = |l: u32| labels.iter().position(|m| *m == f64::from(l)).is_some_and(|r| holds[r]);
+        assert!(holds.contains(&true) && holds.contains(&false));
+        assert_eq!(found, Volume::from(a.mapv(|l| if kept(l) { l } else { 0 })));
+        let owned: Vec<Option<Image>> = inputs.to_vec();
+        let blocked =
+            voxelry_core::blocks::run_prepared(prepared(), &owned, [5, 9, 11], &Job::silent()).unwrap();
+        assert_eq!(blocked.into_volume(), found);
+    }
+}
+
+#[test]
+fn slices_and_histograms_do_not_depend_on_blocks() {
+    let mut random = Random(41);
+    let (_, mut v) = scene(&mut random, [9, 12, 15], 3);
+    v[[4, 4, 4]] = f32::NAN;
+    for kind in [
+        Volume::from(v.clone()),
+        Volume::from(v.mapv(|x| if x.is_nan() { 0i16 } else { (x * 100.0) as i16 })),
+    ] {
+        let input = [Some(image(kind, Kind::Grey, [1.0; 3]))];
+        for axis in ["z", "y", "x"] {
+            let given = [("axis", Value::Text(axis.into())), ("threshold", Value::Float(1.0))];
+            let expected = whole("slice-stats", &input, &given);
+            let run = prepare("slice-stats", &input, &given);
+            let Output::Tables(found) =
+                voxelry_core::blocks::run_prepared(run, &input, [2, 5, 4], &Job::silent()).unwrap()
+            else {
+                panic!()
+            };
+            same(&expected, &found, axis);
+        }
+        let expected = whole("histogram", &input, &[("bins", Value::Int(10))]);
+        let run = prepare("histogram", &input, &[("bins", Value::Int(10))]);
+        let Output::Tables(found) =
+            voxelry_core::blocks::run_prepared(run, &input, [2, 5, 4], &Job::silent()).unwrap()
+        else {
+            panic!()
+        };
+        same(&expected, &found, "histogram");
+        let total: f64 = column(&found[0], "count").iter().sum();
+        assert!(total >= (9 * 12 * 15 - 1) as f64);
+    }
+    let t = &whole("slice-stats", &[Some(image(v.clone(), Kind::Grey, [1.0; 3]))], &[])[0];
+    let slice = v.index_axis(ndarray::Axis(0), 4);
+    let values: Vec<f64> = slice.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
+    assert!((column(t, "mean")[4] - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-12);
+    assert_eq!(column(t, "missing")[4], 1.0);
+}
+
+#[test]
+fn a_wrong_column_is_an_error_with_the_right_one() {
+    let op = ops::find("measure").unwrap();
+    let given = BTreeMap::from([("columns", Value::Words(vec!["volum".into()]))]);
+    let args = Args::complete(op.spec(), given).unwrap();
+    let (_, grid) = image(Array3::<u32>::zeros([1; 3]), Kind::Labels, [1.0; 3]);
+    let mut inputs = vec![Some(grid)];
+    inputs.resize(op.spec().inputs.len(), None);
+    let e = op.prepare(&Call { op: "measure", args: &args, inputs: &inputs }).err().unwrap();
+    assert!(e.to_string().contains("did you mean \"volume\"?"), "{e}");
+}
+
+#[test]
+fn an_empty_image_has_empty_tables() {
+    let tables = measure(&[Some(image(Array3::<u32>::zeros([5, 1, 3]), Kind::Labels, [1.0; 3]))]);
+    assert_eq!((tables[0].rows(), tables[1].rows(), tables[2].rows()), (0, 0, 1));
+    assert_eq!(one(&tables[2], "volume_fraction"), 0.0);
+}
+
+#[test]
+fn plates_rods_and_balls_have_their_structure_model_index() {
+    let n = 64;
+    let at = |i: usize| i as f64 - 31.3;
+    let ball = Array3::from_shape_fn([n; 3], |(z, y, x)| {
+        u8::from(at(z).powi(2) + at(y).powi(2) + at(x).powi(2) <= 625.0)
+    });
+    let rod = Array3::from_shape_fn([n; 3], |(_, y, x)| u8::from(at(y).powi(2) + at(x).powi(2) <= 144.0));
+    let plate = Array3::from_shape_fn([n; 3], |(z, _, _)| u8::from(at(z).abs() < 6.0));
+    for (name, a, truth) in [("ball", ball, 4.0), ("rod", rod, 3.0), ("plate", plate, 0.0)] {
+        let t = &measure(&[Some(image(a, Kind::Mask, [1.0; 3]))])[2];
+        let smi = one(t, "structure_model_index");
+        println!("{name}: SMI {smi:.3} for {truth}, connectivity {}", one(t, "connectivity"));
+        assert!((smi - truth).abs() < 0.25, "{name}: {smi}");
+    }
+}
+
+#[test]
+fn columns_agree_with_the_peers() {
+    let shape = [26usize, 24, 30];
+    let seeds: Vec<[i64; 3]> = (0..14i64)
+        .map(|k| [(7 * k * k + 3) % 26, (11 * k + 5) % 24, (13 * k * k + 7 * k + 2) % 30])
+        .collect();
+    let labels = Array3::from_shape_fn(shape, |(z, y, x)| {
+        let p = [z as i64, y as i64, x as i64];
+        let squared = |s: &[i64; 3]| (0..3).map(|a| (p[a] - s[a]).pow(2)).sum::<i64>();
+        let nearest = (0..14).min_by_key(|&k| (squared(&seeds[k]), k)).unwrap();
+        let outside = squared(&[13, 12, 15]) > 150 || (z * 31 + y * 17 + x * 7) % 23 == 0;
+        if outside { 0 } else { nearest as u32 * 3 + 2 }
+    });
+    let grey = Array3::from_shape_fn(shape, |(z, y, x)| {
+        ((z * 73 + y * 179 + x * 283) % 251) as f32 / 7.0 + x as f32
+    });
+    let golden = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/measure.csv"));
+    let golden = voxelry_core::measure::csv::read(&golden.unwrap(), "golden").unwrap();
+    let table = |spacing: [f64; 3]| {
+        let inputs = [Some(image(labels.clone(), Kind::Labels, spacing)), Some(image(grey.clone(), Kind::Grey, spacing))];
+        measure(&inputs).swap_remove(0)
+    };
+    let (spaced, isotropic) = (table([2.0, 1.0, 0.5]), table([1.0; 3]));
+    for field in golden.batch.schema().fields() {
+        let name = field.name().as_str();
+        let found = match name {
+            "surface_area_isotropic" => column(&isotropic, "surface_area"),
+            "face_contacts" => {
+                let tables = measure(&[Some(image(labels.clone(), Kind::Labels, [1.0; 3]))]);
+                let c = &tables[1];
+                column(&isotropic, "label")
+                    .iter()
+                    .map(|l| {
+                        let rows = column(c, "label_a").into_iter().zip(column(c, "label_b")).zip(column(c, "face_count"));
+                        rows.filter(|((a, b), _)| a == l || b == l).map(|(_, n)| n).sum()
+                    })
+                    .collect()
+            }
+            name => column(&spaced, name),
+        };
+        for (row, (found, expected)) in found.into_iter().zip(column(&golden, name)).enumerate() {
+            // Intensities of the peers are summed in f32.
+            let close = (found - expected).abs() <= 2e-5 * expected.abs().max(1e-3);
+            assert!(close, "{name} of row {row}: {found} for {expected}");
+        }
+    }
+}
+
+/// A folder of real images, if it is there.
+fn data(path: &str) -> Option<std::path::PathBuf> {
+    let base = std::env::var_os("VOXELRY_DATA").map(std::path::PathBuf::from).or_else(|| {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        here.ancestors().map(|a| a.join("shared/data")).find(|p| p.is_dir())
+    });
+    let found = base.map(|b| b.join(path)).filter(|p| p.exists());
+    if found.is_none() {
+        println!("skipped: there is no {path}");
+    }
+    found
+}
+
+fn tiff_mask(path: &std::path::Path) -> Array3<u8> {
+    let mut decoder = tiff::decoder::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
+    let (mut planes, mut voxels) = (0, Vec::new());
+    let (w, h) = decoder.dimensions().unwrap();
+    loop {
+        match decoder.read_image().unwrap() {
+            tiff::decoder::DecodingResult::U8(v) => voxels.extend(v.into_iter().map(|v| u8::from(v != 0))),
+            other => panic!("{other:?}"),
+        }
+        planes += 1;
+        if !decoder.more_images() {
+            break;
+        }
+        decoder.next_image().unwrap();
+    }
+    Array3::from_shape_vec((planes, h as usize, w as usize), voxels).unwrap()
+}
+
+#[test]
+fn ellipsoids_of_known_axes_and_directions() {
+    // Semi-axes, azimuth θ and elevation φ stand in the names: A30_B20_C10_T30_P30.
+    for (name, axes) in [
+        ("ellipsoid_A30_B20_C10_T00_P00.tif", [30.0, 20.0, 10.0]),
+        ("ellipsoid_A30_B20_C10_T30_P30.tif", [30.0, 20.0, 10.0]),
+        ("ellipsoid_A45_B35_C25_T30_P20_R10.tif", [45.0, 35.0, 25.0]),
+    ] {
+        let Some(path) = data(&format!("morpholibj/src/test/resources/files/{name}")) else { return };
+        let t = &measure(&[Some(image(tiff_mask(&path), Kind::Mask, [1.0; 3]))])[0];
+        let found: Vec<f64> = (1..4).map(|k| one(t, &format!("ellipsoid_semi_axis_{k}"))).collect();
+        println!(
+            "{name}: {found:.3?}, azimuth {:.2}, elevation {:.2}, touches border {}",
+            one(t, "azimuth"),
+            one(t, "elevation"),
+            one(t, "touches_border")
+        );
+        for k in 0..3 {
+            assert!((found[k] / axes[k] - 1.0).abs() < 0.02, "{name}: {found:?}");
+        }
+    }
 }

@@ -135,10 +135,12 @@ def hdf5(path):
                 if best is None or node.size > best.size:
                     best = node
         f.visititems(visit)
-        a = best[...]
+        a = best[...].astype(best.dtype.newbyteorder("="))
+        size = best.attrs.get("element_size_um")
     while a.ndim < 3:
         a = a[None]
-    return entry(a.reshape(1, -1, *a.shape[-3:]), None)
+    affine = None if size is None else np.diag([*size[::-1], 1.0])
+    return entry(a.reshape(a.shape[0] if a.ndim == 5 else 1, -1, *a.shape[-3:]), affine)
 
 
 def read(path):

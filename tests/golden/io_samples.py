@@ -9,6 +9,7 @@ import gzip
 import os
 import sys
 
+import h5py
 import nibabel as nib
 import nrrd
 import numpy as np
@@ -151,6 +152,14 @@ np.save(path("five.npy"), array("u2", (2, 3, 4, 5, 2)))
 for version in ((2, 0), (3, 0)):
     with open(path(f"version{version[0]}.npy"), "wb") as f:
         np.lib.format.write_array(f, array("f4"), version=version)
+
+# HDF5
+with h5py.File(path("chunked.h5"), "w", libver="latest") as f:
+    f.create_dataset("small", data=array("f4", (2, 2)))
+    a = f.create_dataset("group/volume", data=array("u2", (9, 10, 11)), chunks=(4, 4, 4), compression="gzip", shuffle=True)
+    a.attrs["element_size_um"] = [3.0, 2.0, 1.0]
+with h5py.File(path("four.h5"), "w") as f:
+    f.create_dataset("volume", data=array("f8", (2, 3, 4, 5)).astype(">f8"))
 
 import io_reference  # noqa: E402
 

@@ -15,7 +15,8 @@
 //! `path` is relative to the data folder and `shape` is `[z, y, x]`. `affine` is
 //! `world_from_(x, y, z)` as 4 × 4 in row-major order (RAS where there is an orientation), or null
 //! where the reference has none. `crc32` is that of all voxels in the order time, channel, z, y, x,
-//! little-endian, in their own type. `error` says that the file must not be read; `unread`, with a
+//! little-endian, in their own type. An optional `level` says which resolution level all of this is
+//! about; 0 if none. `error` says that the file must not be read; `unread`, with a
 //! reason, that the reference reads it and Voxelry refuses it. Optional `options` go to the reader:
 //! `{"shape": [z, y, x], "voxel": "u16", "offset": 0, "big_endian": false, "dataset": "name"}`.
 
@@ -47,11 +48,11 @@ fn little_endian(volume: &Volume) -> Vec<u8> {
     bytes
 }
 
-fn checksum(source: &dyn ImageSource) -> Result<u32> {
+fn checksum(source: &dyn ImageSource, level: usize) -> Result<u32> {
     let mut crc = crc32fast::Hasher::new();
     for time in 0..source.info().times {
         for channel in 0..source.info().channels.len() {
-            crc.update(&little_endian(&source.read_all(Frame::new(channel, time))?));
+            crc.update(&little_endian(&source.read_all(Frame { level, channel, time })?));
         }
     }
     Ok(crc.finalize())
@@ -72,7 +73,8 @@ fn options(image: &Value) -> OpenOptions {
 /// What differs from the reference, if anything does.
 fn compare(root: &Path, image: &Value) -> Option<String> {
     let path = root.join(image["path"].as_str().unwrap());
-    let read = io::open(&path, &options(image)).and_then(|s| checksum(&*s).map(|crc| (s, crc)));
+    let level = image["level"].as_u64().unwrap_or(0) as usize;
+    let read = io::open(&path, &options(image)).and_then(|s| checksum(&*s, level).map(|crc| (s, crc)));
     let refused = image["error"] == true || image["unread"].is_string();
     let (source, crc) = match (read, refused) {
         (Err(error), true) => {
@@ -93,12 +95,12 @@ fn compare(root: &Path, image: &Value) -> Option<String> {
     };
     check("channels", info.channels.len().into());
     check("times", info.times.into());
-    check("shape", info.shape().to_vec().into());
+    check("shape", info.levels[level].shape.to_vec().into());
     check("voxel", info.voxel.name().into());
     check("crc32", crc.into());
     if let Some(want) = image["affine"].as_array() {
         let want: Vec<f64> = want.iter().map(|v| v.as_f64().unwrap()).collect();
-        let a = info.geometry().world_from_index;
+        let a = info.levels[level].geometry.world_from_index;
         let ours: Vec<f64> =
             (0..3).flat_map(|r| [a.x_axis[r], a.y_axis[r], a.z_axis[r], a.translation[r]]).collect();
         let largest = want.iter().fold(1.0f64, |m, v| m.max(v.abs()));

@@ -87,6 +87,9 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::nrrd::Nrrd,
     &super::metaimage::MetaImage,
     &super::npy::Npy,
+    #[cfg(feature = "hdf5")]
+    &super::hdf5::Hdf5,
+    // Last: raw files are known by their names only.
     &super::raw::Raw,
     &super::folder::Folder,
 ];
@@ -126,7 +129,7 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
     let format = FORMATS
         .iter()
         .copied()
-        .find(|f| f.recognises(path, &head) || described && f.id() == "raw")
+        .find(|f| f.recognises(path, &head) || described && !path.is_dir() && f.id() == "raw")
         .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
     let source = format.open(path, options)?;
     Ok(match options.spacing {

@@ -10,6 +10,8 @@ pub mod atomic;
 pub mod convert;
 mod folder;
 mod format;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 pub mod mesh;
 mod metaimage;
 mod nifti;

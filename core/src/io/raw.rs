@@ -40,8 +40,7 @@ impl Format for Raw {
         let layout = Layout::c_order(Sample::Plain(voxel), options.big_endian, shape);
         let chunk = slab(shape, voxel.size(), 1 << 20);
         let mut info = ImageInfo::simple("raw", shape, chunk, voxel, Geometry::default());
-        let name = path.to_string_lossy().to_lowercase();
-        let store = if name.ends_with(".gz") {
+        let store = if super::nifti::ends_in_gz(path) {
             Store::stream(path, vec![(path.to_owned(), 0)], Codec::Gzip, options.offset, len)?
         } else {
             let rest = file_len(path)?.saturating_sub(options.offset);
@@ -77,7 +76,7 @@ impl Format for Raw {
     }
 
     fn create(&self, path: &Path, spec: &ImageSpec, _options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
-        let gzip = path.to_string_lossy().to_lowercase().ends_with(".gz");
+        let gzip = super::nifti::ends_in_gz(path);
         let plan = Plan {
             data: path.to_owned(),
             prefix: Vec::new(),

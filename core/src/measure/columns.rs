@@ -58,6 +58,12 @@ pub enum Needs {
     Cells,
     /// Pairs of touching objects.
     Contacts,
+    /// The centroids of all objects.
+    Nearest,
+    /// Distances of voxels from the centroid.
+    Radius,
+    /// The convex hull.
+    Hull,
     /// The distribution of intensities.
     Percentiles,
 }
@@ -142,7 +148,7 @@ const fn channel(
     Column { name, unit, needs, doc, value: Value::Channel(f) }
 }
 
-use Needs::{Cells, Contacts, Intensity, Percentiles, Voxels};
+use Needs::{Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Voxels};
 use UnitRule::{Degree, Index, Intensity as AsInput, Length, None as Nothing, One};
 
 const AXIS: &str = "Unit vector of a principal axis in world coordinates (eigenvectors of the covariance of voxel centres, greatest variance first); its largest component is positive.";
@@ -155,6 +161,10 @@ const WEIGHTED: &str =
     "Mean voxel index weighted by intensity; empty if the intensities do not sum to a positive number.";
 const WEIGHTED_SD: &str =
     "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
+const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
+const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
+const FERET_MIN: &str = "Least distance of two parallel planes around it, over the directions of all faces of the convex hull (left out for hulls of many thousand corners) and 145 more spread evenly.";
+const FERET_MIN_AXIS: &str = "Unit normal of those planes, in world coordinates.";
 const PERCENTILE: &str = "Exact percentile of the finite intensities, linear between order statistics.";
 
 /// All columns, in the order of the table.
@@ -300,6 +310,37 @@ pub static COLUMNS: &[Column] = &[
     ),
     real("free_surface_area", Length(2), Contacts, "Surface area that does not touch another label.", |o| {
         (o.surface() - o.contact_area).max(0.0)
+    }),
+    int(
+        "nearest_label",
+        Nothing,
+        Nearest,
+        "The label whose centroid is nearest; the lesser of two equally near; 0 if there is no other.",
+        |o| o.extras.nearest().0 as i64,
+    ),
+    real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |o| {
+        o.extras.nearest().1
+    }),
+    real("radius_mean", Length(1), Radius, "Mean distance of the voxel centres from the centroid.", |o| {
+        o.extras.radius()
+    }),
+    real("radius_sd", Length(1), Radius, "Standard deviation of that distance.", |o| {
+        let mean = o.extras.radius();
+        (o.variances.iter().sum::<f64>() - mean * mean).max(0.0).sqrt()
+    }),
+    real("feret_max", Length(1), Hull, FERET_MAX, |o| o.extras.hull().feret.max),
+    real("feret_max_axis_x", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.x),
+    real("feret_max_axis_y", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.y),
+    real("feret_max_axis_z", One, Hull, FERET_MAX_AXIS, |o| o.extras.hull().feret.max_axis.z),
+    real("feret_min", Length(1), Hull, FERET_MIN, |o| o.extras.hull().feret.min),
+    real("feret_min_axis_x", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.x),
+    real("feret_min_axis_y", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.y),
+    real("feret_min_axis_z", One, Hull, FERET_MIN_AXIS, |o| o.extras.hull().feret.min_axis.z),
+    real("convex_volume", Length(3), Hull, "Volume of the convex hull of the voxels' corners.", |o| {
+        o.extras.hull().voxels * o.frame.geometry.voxel_volume()
+    }),
+    real("solidity", One, Hull, "Volume ÷ volume of the convex hull.", |o| {
+        o.voxels.count as f64 / o.extras.hull().voxels
     }),
     channel(
         "intensity_missing",

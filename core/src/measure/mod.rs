@@ -1,19 +1,27 @@
 //! Measurements: tables, meshes and the figures of single images. The sums that make up a table
-//! live here and know nothing of operators; [`crate::ops`] has the operators that call them.
+//! live here; [`crate::ops`] has the operators that call them.
 
 pub mod columns;
 pub mod crofton;
 pub mod csv;
+pub mod expression;
 pub mod extras;
+pub mod histogram;
+pub mod hull;
+pub mod image;
 pub mod index;
 pub mod intensity;
+pub mod kdtree;
 pub mod linear;
 pub mod local_area;
 pub mod object;
 pub mod objects;
 pub mod parquet;
+pub mod percentiles;
+pub mod rows;
 pub mod run;
 pub mod scan;
+pub mod slices;
 pub mod sums;
 pub mod table;
 

@@ -5,12 +5,15 @@
 use super::Table;
 use super::columns::{Chosen, Needs};
 use super::crofton;
-use super::extras::ExtraColumns;
+use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
+use super::image;
 use super::intensity::{self, Scale};
 use super::object::Frame;
 use super::objects::{contacts_table, objects_table};
+use super::percentiles::{self, Counts, Search};
 use super::scan::{self, Part, Plan};
 use super::sums::Objects;
+use crate::ops::{Phase, Source, Tiling};
 use crate::{Geometry, Job, Region, Result, Volume, VoxelType, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,12 @@ pub enum Pass {
     Range,
     /// All sums.
     Sums,
+    /// Distances from centroids.
+    Radius,
+    /// Convex hulls.
+    Hull,
+    /// Percentiles of intensities.
+    Percentiles,
 }
 
 impl Pass {
@@ -47,6 +56,9 @@ impl Pass {
         match self {
             Self::Range => "range of intensities",
             Self::Sums => "measure objects",
+            Self::Radius => "radii of objects",
+            Self::Hull => "convex hulls",
+            Self::Percentiles => "percentiles of intensities",
         }
     }
 
@@ -54,7 +66,7 @@ impl Pass {
     pub fn halo(self) -> [usize; 3] {
         match self {
             Self::Sums => [1; 3],
-            Self::Range => [0; 3],
+            _ => [0; 3],
         }
     }
 }
@@ -64,7 +76,7 @@ impl Pass {
 pub struct State {
     ranges: Vec<(f64, f64)>,
     objects: Objects,
-    extras: ExtraColumns,
+    found: Found,
 }
 
 /// What a pass found in a region.
@@ -74,6 +86,14 @@ pub enum Partial {
     Range(Vec<(f64, f64)>),
     /// Sums.
     Sums(Box<Objects>),
+    /// Sums of distances.
+    Radius(RadiusSums),
+    /// Corners of hulls.
+    Hull(Corners),
+    /// All percentiles, by channel and object.
+    Percentiles(Vec<Vec<[f64; 5]>>),
+    /// Counts for the search for percentiles, by channel.
+    Counts(Vec<Counts>),
 }
 
 impl Measure {
@@ -84,7 +104,32 @@ impl Measure {
             passes.push(Pass::Range);
         }
         passes.push(Pass::Sums);
+        for (needs, pass) in [
+            (Needs::Radius, Pass::Radius),
+            (Needs::Hull, Pass::Hull),
+            (Needs::Percentiles, Pass::Percentiles),
+        ] {
+            if self.needs(needs) {
+                passes.push(pass);
+            }
+        }
         passes
+    }
+
+    /// The passes as phases over blocks that read the labels from input 0 and the channels from
+    /// `inputs`.
+    pub fn phases(&self, inputs: &[usize]) -> Vec<Phase> {
+        self.passes()
+            .into_iter()
+            .map(|pass| Phase {
+                name: pass.name(),
+                tiling: Tiling::Blocks,
+                reads: std::iter::once(Source::Input(0, pass.halo()))
+                    .chain(inputs.iter().map(|&i| Source::Input(i, [0; 3])))
+                    .collect(),
+                writes: Vec::new(),
+            })
+            .collect()
     }
 
     fn needs(&self, needs: Needs) -> bool {
@@ -137,12 +182,79 @@ impl Measure {
                 let plan = Plan { image: self.shape, table: self.table(), scales: self.scales(state) };
                 scan::scan(&plan, out, labels, channels, job).map(|o| Partial::Sums(Box::new(o)))
             }
+            Pass::Radius => {
+                let frame = self.frame(state, None);
+                extras::radius_pass(&frame, &state.objects, &labels, out, job).map(Partial::Radius)
+            }
+            Pass::Hull => extras::hull_pass(&state.objects, &labels, out, job).map(Partial::Hull),
+            Pass::Percentiles if out == Region::whole(self.shape) => (0..channels.len())
+                .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))
+                .collect::<Result<_>>()
+                .map(Partial::Percentiles),
+            Pass::Percentiles => (0..channels.len())
+                .map(|c| {
+                    let first;
+                    let search = match state.found.search.get(c) {
+                        Some(search) => search,
+                        None => {
+                            first = Search::new(&state.objects, c, self.channels[c]);
+                            &first
+                        }
+                    };
+                    if search.done() {
+                        return Ok(Counts::default());
+                    }
+                    search.count(&state.objects, &labels, &channels[c], out, job)
+                })
+                .collect::<Result<_>>()
+                .map(Partial::Counts),
         }
     }
 
-    /// Adds what a pass found in a region to the state.
-    pub fn merge(&self, state: &mut State, partial: Partial) {
+    /// Adds what a pass found in the regions of the image to the state; whether the pass is over.
+    pub fn merge(&self, state: &mut State, partials: impl IntoIterator<Item = Partial>) -> bool {
+        let mut counts: Vec<Counts> = Vec::new();
+        for partial in partials {
+            self.merge_one(state, partial, &mut counts);
+        }
+        state.found.radius = extras::added(std::mem::take(&mut state.found.radius));
+        if counts.is_empty() {
+            return true;
+        }
+        if state.found.search.is_empty() {
+            state.found.search =
+                (0..counts.len()).map(|c| Search::new(&state.objects, c, self.channels[c])).collect();
+        }
+        for (search, counts) in state.found.search.iter_mut().zip(&counts) {
+            if !search.done() {
+                search.narrow(counts);
+            }
+        }
+        let done = state.found.search.iter().all(Search::done);
+        if done {
+            state.found.percentiles = state
+                .found
+                .search
+                .iter()
+                .enumerate()
+                .map(|(c, search)| search.finish(&state.objects, c, self.channels[c]))
+                .collect();
+            state.found.search.clear();
+        }
+        done
+    }
+
+    fn merge_one(&self, state: &mut State, partial: Partial, counts: &mut Vec<Counts>) {
         match partial {
+            Partial::Radius(sums) => state.found.radius.extend(sums),
+            Partial::Hull(corners) => state.found.corners.extend(corners),
+            Partial::Percentiles(percentiles) => state.found.percentiles = percentiles,
+            Partial::Counts(more) => {
+                counts.resize(more.len(), Counts::default());
+                for (mine, theirs) in counts.iter_mut().zip(&more) {
+                    mine.merge(theirs);
+                }
+            }
             Partial::Range(ranges) => {
                 state.ranges.resize(ranges.len(), (f64::INFINITY, f64::NEG_INFINITY));
                 for (mine, theirs) in state.ranges.iter_mut().zip(ranges) {
@@ -162,12 +274,31 @@ impl Measure {
     /// The tables.
     pub fn finish(&self, state: &State) -> Vec<Table> {
         let table = self.table();
-        let frame = Frame::new(self.shape, self.geometry, table.as_ref(), self.scales(state));
-        let mut tables = vec![objects_table(&frame, &state.objects, &state.extras, &self.columns)];
+        let frame = self.frame(state, table.as_ref());
+        let objects = &state.objects;
+        let found = &state.found;
+        let mut extras = ExtraColumns { percentiles: found.percentiles.clone(), ..ExtraColumns::default() };
+        if self.needs(Needs::Radius) {
+            extras.radius = extras::radii(&frame, objects, &found.radius);
+        }
+        if self.needs(Needs::Hull) {
+            extras.hulls = extras::hulls(&frame, objects, &extras::reduced(found.corners.clone()));
+        }
+        if self.needs(Needs::Nearest) {
+            extras.nearest = extras::nearest(&frame, objects);
+        }
+        let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
         if self.contacts {
-            tables.push(contacts_table(&frame, &state.objects));
+            tables.push(contacts_table(&frame, objects));
+        }
+        if self.image {
+            tables.push(image::table(&frame, objects));
         }
         tables
+    }
+
+    fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
+        Frame::new(self.shape, self.geometry, table, self.scales(state))
     }
 }
 
@@ -198,7 +329,7 @@ fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn measure(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<Vec<Table>> {
+pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<State> {
     let region = Region::whole(what.shape);
     let part = |volume| Part { volume, region };
     let channels: Vec<Part> = channels.iter().map(|&v| part(v)).collect();
@@ -206,7 +337,15 @@ pub fn measure(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job)
     for pass in what.passes() {
         job.stage(pass.name(), region.len() as u64);
         let partial = what.run(pass, &state, region, part(labels), &channels, job)?;
-        what.merge(&mut state, partial);
+        what.merge(&mut state, [partial]);
     }
-    Ok(what.finish(&state))
+    Ok(state)
+}
+
+/// The tables of whole volumes in memory.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn measure(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<Vec<Table>> {
+    Ok(what.finish(&passes_whole(what, labels, channels, job)?))
 }

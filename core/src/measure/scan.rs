@@ -31,7 +31,7 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// Offset of an image position in the voxels' memory order.
     #[inline(always)]
-    fn offset(&self, [z, y, x]: [usize; 3]) -> usize {
+    pub fn offset(&self, [z, y, x]: [usize; 3]) -> usize {
         let [_, h, w] = self.region.shape;
         let [oz, oy, ox] = self.region.start;
         ((z - oz) * h + (y - oy)) * w + (x - ox)

@@ -1,13 +1,10 @@
 //! Anisotropic diffusion of Perona and Malik.
 
-use super::filter::tile::carve;
-use super::filter::{Border, Frame, GREY, OUTPUT, output_type, sized};
+use super::filter::{Border, Frame, GREY, OUTPUT, by_tiles, output_type, sized};
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_voxel};
+use crate::{Job, Region, Result, Volume, VoxelType};
 use multiversion::multiversion;
-use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Anisotropic diffusion.
@@ -101,47 +98,46 @@ impl Diffusion {
     /// Makes `steps` steps on all of `frame` (whose ends count as the image's: what is wrong there
     /// reaches one voxel further with each step, and the halo is as wide as that), and writes the part
     /// that `out` is.
-    fn sweep<U: Voxel>(&self, frame: &Frame, steps: usize, out: Region, job: &Job) -> Result<Array3<U>> {
+    fn sweep(
+        &self,
+        frame: &Frame,
+        steps: usize,
+        out: Region,
+        output: VoxelType,
+        job: &Job,
+    ) -> Result<Volume> {
         let [nz, ny, nx] = frame.image;
         let edge = tile_edge(nx);
-        let mut made = U::take(Volume::zeros(U::TYPE, out.shape)).expect("made of this type");
-        let tiles = carve(made.as_slice_mut().expect("just made"), out, [edge, edge, out.shape[2].max(1)]);
-        tiles.into_par_iter().with_max_len(1).try_for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(a, b), mut tile| {
-                job.check()?;
-                let grown = tile.region.grown([steps, steps, 0], [nz, ny, nx]);
-                let rows = [grown.shape[0], grown.shape[1]];
-                // A voxel on either side of a row repeats its end: nothing flows there.
-                let stride = nx + 2;
-                let n = rows[0] * rows[1] * stride;
-                let (mut from, mut to) = (sized(a, n), sized(b, n));
-                let start = [grown.start[0] as isize, grown.start[1] as isize, 0];
-                frame.fill(start, [rows[0], rows[1], nx], stride, &mut from[1..]);
-                for k in 0..steps {
-                    // The rows that are still right after this step.
-                    let range = |a: usize| {
-                        let low = if grown.start[a] == 0 { 0 } else { k + 1 };
-                        let end = grown.start[a] + grown.shape[a];
-                        low..grown.shape[a] - if end == frame.image[a] { 0 } else { k + 1 }
-                    };
-                    step(from, to, rows, stride, range(0), range(1), k, &self.flow);
-                    std::mem::swap(&mut from, &mut to);
+        let size = [edge, edge, out.shape[2].max(1)];
+        by_tiles(output, out, size, job, <(Vec<f32>, Vec<f32>)>::default, |(a, b), tile| {
+            let region = tile.region();
+            let grown = region.grown([steps, steps, 0], [nz, ny, nx]);
+            let rows = [grown.shape[0], grown.shape[1]];
+            // A voxel on either side of a row repeats its end: nothing flows there.
+            let stride = nx + 2;
+            let n = rows[0] * rows[1] * stride;
+            let (mut from, mut to) = (sized(a, n), sized(b, n));
+            let start = [grown.start[0] as isize, grown.start[1] as isize, 0];
+            frame.fill(start, [rows[0], rows[1], nx], stride, &mut from[1..]);
+            for k in 0..steps {
+                // The rows that are still right after this step.
+                let range = |a: usize| {
+                    let low = if grown.start[a] == 0 { 0 } else { k + 1 };
+                    let end = grown.start[a] + grown.shape[a];
+                    low..grown.shape[a] - if end == frame.image[a] { 0 } else { k + 1 }
+                };
+                step(from, to, rows, stride, range(0), range(1), &self.flow);
+                std::mem::swap(&mut from, &mut to);
+            }
+            let [z0, y0, _]: [usize; 3] = std::array::from_fn(|a| region.start[a] - grown.start[a]);
+            for z in 0..region.shape[0] {
+                for y in 0..region.shape[1] {
+                    let row = &from[((z + z0) * rows[1] + y + y0) * stride + 1 + region.start[2]..];
+                    tile.put(z, y, row);
                 }
-                let [z0, y0, _]: [usize; 3] = std::array::from_fn(|a| tile.region.start[a] - grown.start[a]);
-                for z in 0..tile.region.shape[0] {
-                    for y in 0..tile.region.shape[1] {
-                        let row = &from[((z + z0) * rows[1] + y + y0) * stride + 1 + tile.region.start[2]..];
-                        for (o, v) in tile.row(z, y).iter_mut().zip(row) {
-                            *o = U::from_f64(f64::from(*v));
-                        }
-                    }
-                }
-                job.advance(tile.region.len() as u64);
-                Result::Ok(())
-            },
-        )?;
-        Ok(made)
+            }
+            Ok(())
+        })
     }
 }
 
@@ -158,10 +154,8 @@ fn step(
     stride: usize,
     zs: std::ops::Range<usize>,
     ys: std::ops::Range<usize>,
-    k: usize,
     flow: &Flow,
 ) {
-    let _ = k;
     for row in from.chunks_exact_mut(stride) {
         row[0] = row[1];
         row[stride - 1] = row[stride - 2];
@@ -235,12 +229,10 @@ impl Local for Diffusion {
         let mut state: Option<Volume> = None;
         while left > STEPS {
             let source = state.as_ref().unwrap_or(input);
-            let next = self.sweep::<f32>(&frame(source), STEPS, whole, job)?;
-            state = Some(next.into());
+            state = Some(self.sweep(&frame(source), STEPS, whole, VoxelType::F32, job)?);
             left -= STEPS;
         }
-        let source = state.as_ref().unwrap_or(input);
-        with_voxel!(self.output, |U| self.sweep::<U>(&frame(source), left, out, job).map(Volume::from))
+        self.sweep(&frame(state.as_ref().unwrap_or(input)), left, out, self.output, job)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Bilateral filter with its full kernel.
 
 use super::filter::exp::exp_neg;
-use super::filter::{BORDER, Border, Frame, GREY, OUTPUT, Tile, before, by_tiles, output_type, sized};
+use super::filter::{BORDER, Border, Frame, GREY, OUTPUT, Sink, before, by_tiles, output_type, sized};
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume, Voxel, VoxelType, with_voxel};
+use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::sync::Arc;
 
@@ -93,32 +93,26 @@ impl Kernel {
         weights
     }
 
-    fn tile<U: Voxel>(
-        &self,
-        frame: &Frame,
-        padded: &mut Vec<f32>,
-        tile: &mut Tile<U>,
-        job: &Job,
-    ) -> Result<()> {
-        let shape: [usize; 3] = std::array::from_fn(|a| tile.region.shape[a] + 2 * self.reach[a]);
-        let stride = tile.region.shape[2].next_multiple_of(LANES) + 2 * self.reach[2];
+    fn tile(&self, frame: &Frame, padded: &mut Vec<f32>, tile: &mut dyn Sink, job: &Job) -> Result<()> {
+        let region = tile.region();
+        let shape: [usize; 3] = std::array::from_fn(|a| region.shape[a] + 2 * self.reach[a]);
+        let stride = region.shape[2].next_multiple_of(LANES) + 2 * self.reach[2];
         let padded = sized(padded, shape[0] * shape[1] * stride);
-        frame.fill(before(tile.region.start, self.reach), shape, stride, padded);
+        frame.fill(before(region.start, self.reach), shape, stride, padded);
         let [rz, ry, rx] = self.reach;
+        let mut row = vec![0f32; region.shape[2].next_multiple_of(LANES)];
         let rows: Vec<usize> =
             (0..=2 * rz).flat_map(|z| (0..=2 * ry).map(move |y| (z * shape[1] + y) * stride)).collect();
-        for z in 0..tile.region.shape[0] {
+        for z in 0..region.shape[0] {
             job.check()?;
-            for y in 0..tile.region.shape[1] {
+            for y in 0..region.shape[1] {
                 let origin = (z * shape[1] + y) * stride;
-                for (c, chunk) in tile.row(z, y).chunks_mut(LANES).enumerate() {
+                for (c, chunk) in row.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
                     let first = origin + c * LANES;
                     let centre = first + (rz * shape[1] + ry) * stride + rx;
-                    let means = means(&padded[first..], &rows, &self.weights, centre - first, self.factor);
-                    for (o, m) in chunk.iter_mut().zip(means) {
-                        *o = U::from_f64(f64::from(m));
-                    }
+                    *chunk = means(&padded[first..], &rows, &self.weights, centre - first, self.factor);
                 }
+                tile.put(z, y, &row);
             }
         }
         Ok(())
@@ -161,12 +155,7 @@ impl Local for Kernel {
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let frame = Frame { input, source: block.sources[0], image: block.image(), border: self.border };
-        with_voxel!(self.output, |U| {
-            by_tiles::<U, Vec<f32>>(block.out, [16, 16, 256], job, Vec::new, |b, t| {
-                self.tile(&frame, b, t, job)
-            })
-            .map(Volume::from)
-        })
+        by_tiles(self.output, block.out, [16, 16, 256], job, Vec::new, |b, t| self.tile(&frame, b, t, job))
     }
 }
 

@@ -1,10 +1,9 @@
 //! Flat-field correction.
 
-use super::filter::{OUTPUT, output_type};
+use super::filter::{OUTPUT, by_tiles, output_type};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume, with_voxel};
-use rayon::prelude::*;
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use std::sync::Arc;
 
 /// Flat-field correction.
@@ -88,15 +87,19 @@ impl Local for Correct {
         let image = inputs[0].as_deref().expect("the first input is required");
         let flat = inputs[1].as_deref().expect("the second input is required");
         let dark = inputs[2].as_deref();
-        with_voxel!(self.output, |U| {
-            let mut made = U::take(Volume::zeros(U::TYPE, block.out.shape)).expect("made of this type");
-            let [_, ny, nx] = block.out.shape;
-            let rows = made.as_slice_mut().expect("just made");
-            rows.par_chunks_mut(nx.max(1)).enumerate().with_min_len(16).try_for_each_init(
-                || [const { Vec::new() }; 3],
-                |[values, bright, black], (i, row)| {
-                    job.check()?;
-                    let (z, y) = (i / ny, i % ny);
+        let nx = block.out.shape[2];
+        let size = [1, 16, nx];
+        by_tiles(
+            self.output,
+            block.out,
+            size,
+            job,
+            || [const { Vec::new() }; 3],
+            |rows, tile| {
+                let [values, bright, black] = rows;
+                let region = tile.region().relative_to(block.out.start);
+                for (i, y) in (region.start[1]..region.end()[1]).enumerate() {
+                    let z = region.start[0];
                     read_row(image, z, y, nx, values);
                     read_row(flat, z, y, nx, bright);
                     black.clear();
@@ -104,19 +107,17 @@ impl Local for Correct {
                     if let Some(dark) = dark {
                         read_row(dark, z, y, nx, black);
                     }
-                    for (x, o) in row.iter_mut().enumerate() {
-                        let light = bright[x] - black[x];
-                        let v = self.scale * (values[x] - black[x]) / light;
+                    for ((v, flat), dark) in values.iter_mut().zip(&*bright).zip(&*black) {
+                        let light = flat - dark;
                         // A dark of NaN makes the light NaN, but the result is to stay NaN.
-                        let known = light > 0.0 || black[x].is_nan();
-                        *o = U::from_f64(if known { v } else { self.fill });
+                        let known = light > 0.0 || dark.is_nan();
+                        *v = if known { self.scale * (*v - dark) / light } else { self.fill };
                     }
-                    job.advance(nx as u64);
-                    Result::Ok(())
-                },
-            )?;
-            Ok(made.into())
-        })
+                    tile.put_wide(0, i, values);
+                }
+                Ok(())
+            },
+        )
     }
 }
 

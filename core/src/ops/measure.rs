@@ -2,7 +2,7 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
     kernel::{decode, encode},
 };
 use crate::measure::columns;
@@ -125,18 +125,7 @@ impl Program for Measuring {
     }
 
     fn phases(&self) -> Vec<Phase> {
-        self.what
-            .passes()
-            .into_iter()
-            .map(|pass| Phase {
-                name: pass.name(),
-                tiling: Tiling::Blocks,
-                reads: std::iter::once(Source::Input(0, pass.halo()))
-                    .chain(self.inputs.iter().map(|&i| Source::Input(i, [0; 3])))
-                    .collect(),
-                writes: Vec::new(),
-            })
-            .collect()
+        self.what.phases(&self.inputs)
     }
 
     fn result(&self) -> Option<usize> {
@@ -164,11 +153,10 @@ impl Program for Measuring {
 
     fn merge(&self, _phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
         let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
-        for (_, partial) in partials {
-            self.what.merge(&mut merged, decode::<Partial>(&partial)?);
-        }
+        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
+        let done = self.what.merge(&mut merged, partials);
         *state = encode(&merged);
-        Ok(Next::Continue)
+        Ok(if done { Next::Continue } else { Next::Repeat })
     }
 
     fn finish(&self, state: Vec<u8>) -> Result<Output> {

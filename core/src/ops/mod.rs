@@ -27,9 +27,12 @@ mod mean;
 mod measure;
 mod median;
 mod non_local_means;
+mod filter_objects;
+mod slice_stats;
 mod threshold;
 mod total_variation;
 mod window;
+mod watershed;
 
 pub use args::{Args, Length, Value};
 pub use kernel::{
@@ -101,7 +104,6 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &morphology::Open,
     &morphology::Close,
     &morphology::Gradient,
-    &morphology::Gradient,
     &morphology::Reconstruct,
     &morphology::HMaxima,
     &morphology::HMinima,
@@ -112,8 +114,12 @@ pub static OPERATORS: &[&dyn Operator] = &[
     // Objects
     &label::Label,
     &distance::Distance,
+    &watershed::Watershed,
+    &filter_objects::FilterObjects,
     // Measurements
     &measure::MeasureObjects,
+    &slice_stats::SliceStats,
+    &slice_stats::Histogram,
 ];
 
 /// The operator with this id.

@@ -2,11 +2,11 @@
 
 use super::filter::exp::exp_neg;
 use super::filter::{
-    BORDER, Border, Frame, GREY, OUTPUT, Tile, before, box_radius, by_tiles, output_type, sized,
+    BORDER, Border, Frame, GREY, OUTPUT, Sink, before, box_radius, by_tiles, output_type, sized,
 };
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume, Voxel, VoxelType, with_voxel};
+use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::sync::Arc;
 
@@ -111,9 +111,10 @@ impl Kernel {
 
     /// Each pair of voxels a shift apart is weighed once and counts for both. For one voxel the
     /// shifts follow in a fixed order, and so do the voxels of a patch, along x, then y, then z.
-    fn tile<U: Voxel>(&self, frame: &Frame, b: &mut Buffers, tile: &mut Tile<U>, job: &Job) -> Result<()> {
+    fn tile(&self, frame: &Frame, b: &mut Buffers, tile: &mut dyn Sink, job: &Job) -> Result<()> {
         let reach = self.reach();
-        let size = tile.region.shape;
+        let region = tile.region();
+        let size = region.shape;
         let shape: [usize; 3] = std::array::from_fn(|a| size[a] + 2 * reach[a]);
         // Weights are needed of the tile and of the voxels up to a shift before it.
         let grown: [usize; 3] = std::array::from_fn(|a| size[a] + self.search[a]);
@@ -121,7 +122,7 @@ impl Kernel {
         let wide = grown[2].next_multiple_of(LANES) + self.search[2];
         let line = size[2].next_multiple_of(LANES);
         let padded = sized(&mut b.padded, (shape[0] * shape[1]) * stride + stride);
-        frame.fill(before(tile.region.start, reach), shape, stride, padded);
+        frame.fill(before(region.start, reach), shape, stride, padded);
         let sum = sized(&mut b.sum, size[0] * size[1] * line);
         let total = sized(&mut b.total, size[0] * size[1] * line);
         let row_in = |z: usize, y: usize, x: usize| (z * shape[1] + y) * stride + x;
@@ -204,9 +205,9 @@ impl Kernel {
         for z in 0..size[0] {
             for y in 0..size[1] {
                 let from = (z * size[1] + y) * line;
-                for (x, o) in tile.row(z, y).iter_mut().enumerate() {
-                    *o = U::from_f64(f64::from(sum[from + x] / total[from + x]));
-                }
+                let means = &mut sum[from..from + line];
+                means.iter_mut().zip(&total[from..]).for_each(|(s, t)| *s /= t);
+                tile.put(z, y, means);
             }
         }
         Ok(())
@@ -285,11 +286,8 @@ impl Local for Kernel {
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let frame = Frame { input, source: block.sources[0], image: block.image(), border: self.border };
-        with_voxel!(self.output, |U| {
-            by_tiles::<U, Buffers>(block.out, [16, 16, 64], job, Buffers::default, |b, t| {
-                self.tile(&frame, b, t, job)
-            })
-            .map(Volume::from)
+        by_tiles(self.output, block.out, [16, 16, 64], job, Buffers::default, |b, t| {
+            self.tile(&frame, b, t, job)
         })
     }
 }

@@ -1,13 +1,11 @@
 //! Total-variation denoising.
 
-use super::filter::tile::carve;
-use super::filter::{Border, Frame, GREY, OUTPUT, Tile, output_type, sized};
+use super::filter::tile::{Tile, carve, each_tile};
+use super::filter::{Border, Frame, GREY, OUTPUT, by_tiles, output_type, sized};
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_voxel};
+use crate::{Job, Region, Result, Volume, VoxelType};
 use multiversion::multiversion;
-use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Total-variation denoising.
@@ -196,8 +194,7 @@ impl Chambolle {
         let size = Self::tile_size(frame.image[2]);
         let [z, y, x] = made.each_mut().map(|d| carve(d, whole, size));
         let tiles: Vec<[Tile<f32>; 3]> = z.into_iter().zip(y).zip(x).map(|((z, y), x)| [z, y, x]).collect();
-        tiles.into_par_iter().with_max_len(1).try_for_each_init(Buffers::default, |b, mut tile| {
-            job.check()?;
+        each_tile(tiles, job, Buffers::default, |b, tile| {
             let region = tile[0].region;
             let grown = region.grown([steps, steps, 0], frame.image);
             let mut piece = Self::piece(frame, from, grown, b);
@@ -212,26 +209,23 @@ impl Chambolle {
                 }
             }
             job.advance(region.len() as u64);
-            Result::Ok(())
+            Ok(())
         })?;
         Ok(made)
     }
 
     /// The result after `steps` more iterations of the dual.
-    fn finish<U: Voxel>(
+    fn finish(
         &self,
         frame: &Frame,
         from: Option<&Dual>,
         steps: usize,
         out: Region,
         job: &Job,
-    ) -> Result<Array3<U>> {
-        let mut made = U::take(Volume::zeros(U::TYPE, out.shape)).expect("made of this type");
+    ) -> Result<Volume> {
         let [ez, ey, _] = Self::tile_size(frame.image[2]);
-        let tiles = carve(made.as_slice_mut().expect("just made"), out, [ez, ey, out.shape[2].max(1)]);
-        tiles.into_par_iter().with_max_len(1).try_for_each_init(Buffers::default, |b, mut tile| {
-            job.check()?;
-            let region = tile.region;
+        by_tiles(self.output, out, [ez, ey, out.shape[2].max(1)], job, Buffers::default, |b, tile| {
+            let region = tile.region();
             let grown = region.grown([steps + 1, steps + 1, 0], frame.image);
             let mut piece = Self::piece(frame, from, grown, b);
             self.iterate(&mut piece, grown, frame.image, steps);
@@ -240,15 +234,11 @@ impl Chambolle {
                     let at = [z + region.start[0] - grown.start[0], y + region.start[1] - grown.start[1]];
                     piece.primal_row(at[0], at[1]);
                     let start = piece.row(at[0], at[1]).start + region.start[2];
-                    for (o, v) in tile.row(z, y).iter_mut().zip(&piece.primal[start..]) {
-                        *o = U::from_f64(f64::from(*v));
-                    }
+                    tile.put(z, y, &piece.primal[start..]);
                 }
             }
-            job.advance(region.len() as u64);
-            Result::Ok(())
-        })?;
-        Ok(made)
+            Ok(())
+        })
     }
 }
 
@@ -325,9 +315,7 @@ impl Local for Chambolle {
             state = Some(self.advance(&frame, state.as_ref(), STEPS, job)?);
             left -= STEPS;
         }
-        with_voxel!(self.output, |U| {
-            self.finish::<U>(&frame, state.as_ref(), left, out, job).map(Volume::from)
-        })
+        self.finish(&frame, state.as_ref(), left, out, job)
     }
 }
 

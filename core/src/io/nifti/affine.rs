@@ -91,7 +91,7 @@ pub(super) fn store(header: &mut Header, affine: &DAffine3, code: i32) {
     header.pixdim[0] = if rotation.determinant() < 0.0 { -1.0 } else { 1.0 };
     rotation.z_axis *= header.pixdim[0];
     let off = (rotation * rotation.transpose() - DMat3::IDENTITY).to_cols_array();
-    if off.iter().any(|v| !(v.abs() < 1e-5)) {
+    if off.iter().any(|v| v.abs() >= 1e-5 || v.is_nan()) {
         header.qform_code = 0;
         return;
     }

@@ -95,7 +95,7 @@ impl Format for Nifti {
 
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let gzip = name.ends_with(".gz");
+        let gzip = ends_in_gz(path);
         let single = name.contains(".nii");
         let header = header_for(path, spec, options, single)?.to_bytes();
         let wrap = if gzip { Wrap::Gzip } else { Wrap::Raw };
@@ -128,6 +128,11 @@ impl Format for Nifti {
         };
         sink::create(plan, spec)
     }
+}
+
+/// Whether the name ends in `.gz`.
+pub(super) fn ends_in_gz(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
 }
 
 fn gzip_bytes(bytes: &[u8]) -> Vec<u8> {

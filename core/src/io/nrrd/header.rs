@@ -207,7 +207,8 @@ impl<'a> Header<'a> {
                 if parts.len() > 1 {
                     return Err(self.wrong("data file", "and text in several files is not read"));
                 }
-                let bytes = text::samples(&first.path, first.offset + bytes as u64, sample, count)?;
+                let bytes =
+                    text::samples(&first.path, first.offset.saturating_add(bytes as u64), sample, count)?;
                 Ok(Store::memory(self.path, bytes))
             }
             Encoding::Raw => {

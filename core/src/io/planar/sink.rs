@@ -82,9 +82,8 @@ pub(crate) fn create(plan: Plan, spec: &ImageSpec) -> Result<Box<dyn ImageSink>>
         FrameOrder::ChannelTime => spec.times == 1 || spec.channels.len() == 1,
         FrameOrder::Interleaved => spec.channels.len() == 1,
     };
-    let mode = if plan.wrap == Wrap::Raw && plan.order != FrameOrder::Interleaved
-        || frames == 1 && plan.wrap == Wrap::Raw
-    {
+    let in_volumes = plan.order != FrameOrder::Interleaved || frames == 1;
+    let mode = if plan.wrap == Wrap::Raw && in_volumes {
         Mode::Placed(file)
     } else if as_delivered {
         let mut stream = Deflater::new(file, plan.wrap);

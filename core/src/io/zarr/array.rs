@@ -1,8 +1,8 @@
 //! Voxels of one Zarr array.
 
-use super::chunk::{Chain, Codecs, ShardIndex, index_length};
+use super::chunk::{Chain, Codecs, ShardIndex, index_length, zstd_content_size};
 use super::ngff::{Multiscale, Role};
-use super::node::show;
+use super::node::{place, show};
 use crate::{Error, Region, Result, Volume, Voxel, VoxelType};
 use bytemuck::AnyBitPattern;
 use half::{bf16, f16};
@@ -124,12 +124,19 @@ impl Slicing {
 
 /// A decoded box of voxels, all axes.
 struct Decoded {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// Its first voxel in the array.
     origin: Vec<u64>,
     shape: Vec<u64>,
     /// Stride of each axis, in voxels.
     strides: Vec<usize>,
+}
+
+/// Indices of shards that were read already; none for a shard that was never written.
+#[derive(Default)]
+struct KnownIndices {
+    shards: HashMap<Vec<u64>, Option<Arc<ShardIndex>>>,
+    entries: usize,
 }
 
 /// An open array.
@@ -144,8 +151,7 @@ pub(super) struct ZarrArray {
     stored: Stored,
     codecs: Codecs,
     store: ReadableStorage,
-    /// Indices of shards that were read already, and how many entries they have.
-    indices: Mutex<(HashMap<Vec<u64>, Option<Arc<ShardIndex>>>, usize)>,
+    indices: Mutex<KnownIndices>,
 }
 
 pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, String> {
@@ -157,7 +163,7 @@ pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Ve
 }
 
 fn bytes_of(shape: &[u64], size: usize) -> Option<u64> {
-    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| *b <= isize::MAX as u64)
+    shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| isize::try_from(*b).is_ok())
 }
 
 impl ZarrArray {
@@ -169,7 +175,7 @@ impl ZarrArray {
         document: &Map<String, Value>,
         zarr_format: u8,
     ) -> Result<Self> {
-        let at = root.join(path);
+        let at = place(root, path);
         Self::check_and_open(store, &at, path, document, zarr_format)
             .map_err(|reason| Error::file(&at, reason))
     }
@@ -282,11 +288,12 @@ impl ZarrArray {
         region: Region,
         convert: impl Fn(S) -> T + Send + Sync,
     ) -> Result<Volume> {
-        let bytes = region.shape.iter().try_fold(size_of::<T>(), |a, b| a.checked_mul(*b));
-        if bytes.is_none_or(|b| b > isize::MAX as usize) {
+        let voxels = region.shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
+        // Asked for in a way that can fail, before it is asked for in a way that cannot.
+        if voxels.is_none_or(|n| Vec::<T>::new().try_reserve_exact(n).is_err()) {
             return Err(Error::Memory(format!("a region of shape {:?}", region.shape)));
         }
-        let mut out = Array3::<T>::default(region.shape);
+        let mut out = Array3::from_elem(region.shape, T::default());
         if !region.is_empty() {
             let unit = if self.codecs.chain.is_some() { &self.chunk } else { &self.grid };
             let grid = slicing.space.map(|axis| axis.map_or(1, |a| unit[a] as usize));
@@ -376,7 +383,7 @@ impl ZarrArray {
         let encoded =
             if self.codecs.inner.is_some() { self.inner_chunk(index, start)? } else { self.whole(index)? };
         let Some(encoded) = encoded else { return Ok(None) };
-        let bytes = chain.decode(&encoded, bytes, self.stored.sample())?;
+        let bytes = chain.decode(encoded, bytes, self.stored.sample())?;
         let origin = (0..axes).map(|a| start[a] / chunk[a] * chunk[a]).collect();
         Ok(Some(Decoded { bytes, origin, shape: chunk.clone(), strides: chain.strides(chunk) }))
     }
@@ -400,7 +407,7 @@ impl ZarrArray {
 
     fn shard_index(&self, shard: &[u64]) -> std::result::Result<Option<Arc<ShardIndex>>, String> {
         let lock = || self.indices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = lock().0.get(shard) {
+        if let Some(known) = lock().shards.get(shard) {
             return Ok(known.clone());
         }
         let key = self.array.chunk_key(shard);
@@ -422,11 +429,11 @@ impl ZarrArray {
             }
         };
         let mut cache = lock();
-        if cache.1 > MAX_INDEX_ENTRIES {
-            *cache = (HashMap::new(), 0);
+        if cache.entries > MAX_INDEX_ENTRIES {
+            *cache = KnownIndices::default();
         }
-        cache.1 += found.as_ref().map_or(1, |i| i.len());
-        cache.0.insert(shard.to_vec(), found.clone());
+        cache.entries += found.as_ref().map_or(1, |i| i.len());
+        cache.shards.insert(shard.to_vec(), found.clone());
         Ok(found)
     }
 
@@ -454,7 +461,7 @@ impl ZarrArray {
             let subset = ArraySubset::new_with_ranges(&ranges);
             let bytes: ArrayBytes<'static> =
                 self.array.retrieve_chunk_subset_opt(index, &subset, &options).map_err(text)?;
-            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned();
+            let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
             return Ok(Some(Decoded {
                 bytes,
                 origin: start.to_vec(),
@@ -483,30 +490,10 @@ impl ZarrArray {
                 &options,
             )
             .map_err(|e| e.to_string())?;
-        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned();
+        let bytes = bytes.into_fixed().map_err(|e| e.to_string())?.into_owned().into();
         let origin = (0..axes).map(|a| start[a] / self.grid[a] * self.grid[a]).collect();
         Ok(Some(Decoded { bytes, origin, shape: self.grid.clone(), strides: c_order(&self.grid) }))
     }
-}
-
-/// The size that the first frame of a Zstandard stream promises, if it does (RFC 8878, 3.1.1.1).
-fn zstd_content_size(frame: &[u8]) -> Option<u64> {
-    let (magic, rest) = frame.split_at_checked(4)?;
-    if magic != [0x28, 0xb5, 0x2f, 0xfd] {
-        return None;
-    }
-    let descriptor = *rest.first()?;
-    let single_segment = descriptor & 0x20 != 0;
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let at = 1 + usize::from(!single_segment) + dictionary;
-    let length = match descriptor >> 6 {
-        0 if single_segment => 1,
-        0 => return None,
-        n => 1 << n,
-    };
-    let mut bytes = [0; 8];
-    bytes[..length].copy_from_slice(rest.get(at..at + length)?);
-    Some(u64::from_le_bytes(bytes) + if length == 2 { 256 } else { 0 })
 }
 
 /// Splits a view of `region` where the chunk grid does.

@@ -13,6 +13,7 @@ use std::io::Read;
 use zarrs::array::codec::BloscCodec;
 use zarrs::array::codec::{BloscCompressor, BloscShuffleMode};
 use zarrs::array::{BytesRepresentation, BytesToBytesCodecTraits, CodecOptions};
+use zarrs::storage::Bytes;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -103,8 +104,8 @@ impl Codecs {
             order.reverse();
         }
         let big = document.get("dtype").and_then(Value::as_str).is_some_and(|t| t.starts_with('>'));
-        let chain = plain.then(|| Chain { order, swap: big != cfg!(target_endian = "big"), steps });
-        let chain = chain.filter(|_| document.get("dtype").is_some_and(|t| t.is_string()));
+        let chain = plain.then_some(Chain { order, swap: big != cfg!(target_endian = "big"), steps });
+        let chain = chain.filter(|_| document.get("dtype").is_some_and(Value::is_string));
         Ok(Self { names, inner: None, chain, index_at_start: false, index_checksum: false })
     }
 
@@ -182,52 +183,97 @@ impl Chain {
     }
 
     /// Decodes a chunk to exactly `expected` bytes of samples of `sample` bytes.
-    pub(super) fn decode(&self, encoded: &[u8], expected: usize, sample: usize) -> Result<Vec<u8>> {
+    pub(super) fn decode(&self, encoded: Bytes, expected: usize, sample: usize) -> Result<Bytes> {
         // Sizes after each step of encoding, where they are known: only checksums add to them.
         let mut sizes = vec![expected];
         for step in &self.steps {
             sizes.push(sizes[sizes.len() - 1] + if *step == Step::Crc32c { 4 } else { 0 });
         }
-        let mut bytes = Cow::Borrowed(encoded);
+        let mut bytes = encoded;
         for (i, step) in self.steps.iter().enumerate().rev() {
             bytes = match step {
-                Step::Crc32c => checked(bytes)?,
-                Step::Zstd => Cow::Owned(zstd(&bytes, sizes[i])?),
-                Step::Gzip => Cow::Owned(inflate(flate2::read::GzDecoder::new(&*bytes), sizes[i])?),
-                Step::Zlib => Cow::Owned(inflate(flate2::read::ZlibDecoder::new(&*bytes), sizes[i])?),
-                Step::Blosc => Cow::Owned(blosc(&bytes, sizes[i])?),
+                Step::Crc32c => checked(&bytes)?,
+                Step::Zstd => zstd(&bytes, sizes[i])?.into(),
+                Step::Gzip => inflate(flate2::read::GzDecoder::new(&*bytes), bytes.len(), sizes[i])?.into(),
+                Step::Zlib => inflate(flate2::read::ZlibDecoder::new(&*bytes), bytes.len(), sizes[i])?.into(),
+                Step::Blosc => blosc(&bytes, sizes[i])?.into(),
             };
         }
         if bytes.len() != expected {
             return Err(format!("it holds {} bytes instead of {expected}", bytes.len()));
         }
-        let mut bytes = bytes.into_owned();
         if self.swap && sample > 1 {
-            bytes.chunks_exact_mut(sample).for_each(<[u8]>::reverse);
+            let mut turned = bytes.to_vec();
+            turned.chunks_exact_mut(sample).for_each(<[u8]>::reverse);
+            bytes = turned.into();
         }
         Ok(bytes)
     }
 }
 
 thread_local! {
-    static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<::zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// An empty buffer with room, or an error where there is none.
+fn room(bytes: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    out.try_reserve_exact(bytes).map_err(|_| format!("there is no memory for its {bytes} bytes"))?;
+    Ok(out)
 }
 
 fn zstd(encoded: &[u8], expected: usize) -> Result<Vec<u8>> {
+    match zstd_content_size(encoded) {
+        Some(promised) if promised > expected as u64 => {
+            return Err(format!("zstd: it promises {promised} bytes instead of {expected}"));
+        }
+        Some(_) => {}
+        // Without a promise, memory grows with what is really there.
+        None => {
+            let decoder = ::zstd::stream::read::Decoder::new(encoded).map_err(|e| format!("zstd: {e}"))?;
+            return bounded(decoder, Vec::new(), expected).map_err(|e| format!("zstd: {e}"));
+        }
+    }
+    let mut out = room(expected)?;
     ZSTD.with_borrow_mut(|slot| {
         if slot.is_none() {
-            *slot = Some(zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?);
+            *slot = Some(::zstd::bulk::Decompressor::new().map_err(|e| e.to_string())?);
         }
         let Some(decompressor) = slot.as_mut() else { unreachable!("it was just made") };
-        let mut out = Vec::with_capacity(expected);
         decompressor.decompress_to_buffer(encoded, &mut out).map_err(|e| format!("zstd: {e}"))?;
         Ok(out)
     })
 }
 
-fn inflate(decoder: impl Read, expected: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(expected);
-    decoder.take(expected as u64 + 1).read_to_end(&mut out).map_err(|e| format!("deflate: {e}"))?;
+/// The size that the first frame of a Zstandard stream promises, if it does (RFC 8878, 3.1.1.1).
+pub(super) fn zstd_content_size(frame: &[u8]) -> Option<u64> {
+    let (magic, rest) = frame.split_at_checked(4)?;
+    if magic != [0x28, 0xb5, 0x2f, 0xfd] {
+        return None;
+    }
+    let descriptor = *rest.first()?;
+    let single_segment = descriptor & 0x20 != 0;
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let at = 1 + usize::from(!single_segment) + dictionary;
+    let length = match descriptor >> 6 {
+        0 if single_segment => 1,
+        0 => return None,
+        n => 1 << n,
+    };
+    let mut bytes = [0; 8];
+    bytes[..length].copy_from_slice(rest.get(at..at + length)?);
+    Some(u64::from_le_bytes(bytes) + if length == 2 { 256 } else { 0 })
+}
+
+fn inflate(decoder: impl Read, encoded: usize, expected: usize) -> Result<Vec<u8>> {
+    // Deflate cannot shrink anything to less than 1/1032 of its size.
+    let out = room(expected.min(encoded.saturating_mul(1032)) + 1)?;
+    bounded(decoder, out, expected).map_err(|e| format!("deflate: {e}"))
+}
+
+/// Reads what there is, but no more than one byte too many.
+fn bounded(decoder: impl Read, mut out: Vec<u8>, expected: usize) -> std::io::Result<Vec<u8>> {
+    decoder.take(expected as u64 + 1).read_to_end(&mut out)?;
     Ok(out)
 }
 
@@ -254,16 +300,10 @@ fn blosc(encoded: &[u8], expected: usize) -> Result<Vec<u8>> {
     Ok(out.into_owned())
 }
 
-fn checked(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>> {
+fn checked(bytes: &Bytes) -> Result<Bytes> {
     let length = bytes.len().checked_sub(4).ok_or("it is shorter than its checksum")?;
     verify(&bytes[..length], &bytes[length..])?;
-    Ok(match bytes {
-        Cow::Borrowed(b) => Cow::Borrowed(&b[..length]),
-        Cow::Owned(mut b) => {
-            b.truncate(length);
-            Cow::Owned(b)
-        }
-    })
+    Ok(bytes.slice(..length))
 }
 
 fn verify(bytes: &[u8], checksum: &[u8]) -> Result<()> {

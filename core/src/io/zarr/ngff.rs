@@ -132,13 +132,11 @@ fn axes(image: &Map<String, Value>) -> Result<Vec<Axis>> {
             other => return Err(format!("axes[{i}] should be an object, not {}", show(Some(other)))),
         };
         let role = match (kind, name.to_ascii_lowercase().as_str()) {
-            (None | Some("time"), "t") => Role::Time,
-            (None | Some("channel"), "c") => Role::Channel,
+            (None, "t") | (Some("time"), _) => Role::Time,
+            (None, "c") | (Some("channel"), _) => Role::Channel,
             (None | Some("space"), "z") => Role::Z,
             (None | Some("space"), "y") => Role::Y,
             (None | Some("space"), "x") => Role::X,
-            (Some("time"), _) => Role::Time,
-            (Some("channel"), _) => Role::Channel,
             _ => Role::Other,
         };
         if role != Role::Other && axes.iter().any(|a| a.role == role) {
@@ -347,7 +345,7 @@ pub(super) fn channels(
     let Some(Value::Array(list)) = ome.get("omero").and_then(|o| o.get("channels")) else { return channels };
     for (i, (channel, value)) in channels.iter_mut().zip(list).enumerate() {
         let Value::Object(fields) = value else { continue };
-        channel.name = text(fields, "label").unwrap_or_default().to_owned();
+        channel.name = text(fields, "label").map(str::to_owned).unwrap_or_default();
         channel.color = text(fields, "color").and_then(color);
         for key in ["start", "end", "min", "max"] {
             if let Some(v) = fields.get("window").and_then(|w| w.get(key)).and_then(Value::as_f64) {

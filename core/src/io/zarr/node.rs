@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zarrs::filesystem::FilesystemStore;
 use zarrs::storage::{ReadableStorage, StoreKey};
@@ -48,6 +48,11 @@ pub(super) fn join(node: &str, below: &str) -> Option<String> {
         return None;
     }
     Some(if node.is_empty() { below.to_owned() } else { format!("{node}/{below}") })
+}
+
+/// Where a node lies, for messages.
+pub(super) fn place(root: &Path, node: &str) -> PathBuf {
+    if node.is_empty() { root.to_owned() } else { root.join(node) }
 }
 
 fn document(store: &ReadableStorage, root: &Path, key: &str) -> Result<Option<Map<String, Value>>> {

@@ -123,12 +123,13 @@ impl ZarrSink {
             let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
             // The result may not depend on the number of threads, so a chunk is encoded by one.
             let options = CodecOptions::default().with_concurrent_target(1);
+            let mut cell = None;
             let bytes = if block.shape() == grid {
-                little_endian(block).into_owned()
+                block.as_bytes()
             } else {
-                let mut cell = Volume::zeros(block.voxel_type(), grid);
-                paste(&mut cell, block, tile);
-                little_endian(&cell).into_owned()
+                let cell = cell.insert(Volume::zeros(block.voxel_type(), grid));
+                paste(cell, block, tile);
+                cell.as_bytes()
             };
             self.arrays[level].store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options).map_err(|e| {
                 Error::file(
@@ -237,11 +238,6 @@ fn write_json(path: &Path, document: &Value) -> Result<()> {
     let mut text = serde_json::to_string_pretty(document).map_err(|e| Error::file(path, e.to_string()))?;
     text.push('\n');
     fs::write(path, text).at(path)
-}
-
-/// The bytes that `zarrs` takes: native endian; its codec turns them.
-fn little_endian(block: &Volume) -> std::borrow::Cow<'_, [u8]> {
-    std::borrow::Cow::Borrowed(block.as_bytes())
 }
 
 /// Copies a tile of `block` to the start of `cell`.

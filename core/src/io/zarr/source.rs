@@ -4,7 +4,7 @@ use super::ID;
 use super::array::{Slicing, ZarrArray};
 use super::layout::{EXTRA_GEOMETRY, full_geometry};
 use super::ngff::{self, Axis, Dataset, Multiscale, Role};
-use super::node::{Kind, Node, join, show};
+use super::node::{Kind, Node, join, place, show};
 use crate::io::{Channel, Frame, ImageInfo, ImageSource, Level, OpenOptions};
 use crate::{Error, Geometry, Region, Result, Volume};
 use serde_json::{Map, Value};
@@ -50,7 +50,7 @@ impl ZarrSource {
 
 impl Opening<'_> {
     fn fail(&self, path: &str, reason: impl Into<String>) -> Error {
-        Error::file(self.root.join(path), reason)
+        Error::file(place(self.root, path), reason)
     }
 
     fn child(&self, path: &str, below: &str) -> Result<String> {

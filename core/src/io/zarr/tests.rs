@@ -76,7 +76,11 @@ fn what_is_written_is_read_for_every_type_shape_and_layout() {
     for (i, shape) in [[1, 1, 1], [1, 40, 33], [9, 17, 30], [33, 1, 20], [20, 20, 1]].into_iter().enumerate()
     {
         for (j, write) in layouts.iter().enumerate() {
-            for voxel in VoxelType::ALL {
+            for (k, voxel) in VoxelType::ALL.into_iter().enumerate() {
+                // Every type meets every layout, and every shape every layout.
+                if k % 5 != i {
+                    continue;
+                }
                 let volume = crate::with_voxel!(voxel, |T| numbers::<T>(shape, (i * 100 + j) as u64));
                 let labels = j % 2 == 0 && !voxel.is_float();
                 write_volume(&path, &volume, anisotropic(), labels, write).unwrap();
@@ -293,7 +297,7 @@ fn a_damaged_chunk_is_named() {
         std::fs::write(&file, &good).unwrap();
         assert_eq!(read().unwrap(), volume);
         let mut state = 1u64;
-        for _ in 0..300 {
+        for _ in 0..150 {
             let mut bad = good.clone();
             for _ in 0..3 {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -374,7 +378,7 @@ fn no_change_of_metadata_panics() {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 (state >> 33) as usize % n
             };
-            for _ in 0..700 {
+            for _ in 0..400 {
                 let mut bad = good.clone();
                 for _ in 0..=next(3) {
                     let at = next(bad.len());
@@ -455,10 +459,10 @@ fn other_types_orders_and_fill_values() {
     let missing = by_hand(dir.path(), doc, &[]).read_all(Frame::default()).unwrap();
     assert!(crate::with_volume!(&missing, |a| a.iter().all(|v| Voxel::is_nan(*v))));
     // An absurd shape costs nothing until it is read, and then only what is read.
-    let doc = v3("[1000000000, 1000000000]", "[1000, 1000]", "uint16", "7", &format!("[{little}]"));
+    let doc = v3("[100000000, 100000000]", "[1000, 1000]", "uint16", "7", &format!("[{little}]"));
     let source = by_hand(dir.path(), &doc, &[]);
-    assert_eq!(source.info().shape(), [1, 1_000_000_000, 1_000_000_000]);
-    let part = source.read(Frame::default(), Region::new([0, 999_999_000, 5], [1, 3, 4])).unwrap();
+    assert_eq!(source.info().shape(), [1, 100_000_000, 100_000_000]);
+    let part = source.read(Frame::default(), Region::new([0, 99_999_000, 5], [1, 3, 4])).unwrap();
     assert_eq!(part, Volume::from(Array3::from_elem((1, 3, 4), 7u16)));
     assert!(source.read_all(Frame::default()).is_err());
 }
@@ -505,4 +509,46 @@ fn groups_lead_to_their_first_image() {
     // A group that leads to itself ends.
     group(&root, "{\"labels\": [\".\"]}");
     assert!(open(None).is_err());
+}
+
+#[test]
+fn the_examples_of_the_specification_are_understood() {
+    let data = std::env::var_os("VOXELRY_DATA").map_or_else(
+        || {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .ancestors()
+                .map(|a| a.join("shared/data"))
+                .find(|d| d.is_dir())
+        },
+        |d| Some(d.into()),
+    );
+    let Some(examples) = data.map(|d| d.join("ome_zarr_models/tests/data/examples")).filter(|d| d.is_dir())
+    else {
+        eprintln!("skipped: the shared data are not here");
+        return;
+    };
+    for (file, axes, levels, spacing, step) in [
+        ("v04/image_label_example.json", 5, 1, None, None),
+        ("v04/multiscales_example.json", 4, 2, None, None),
+        ("v05/image_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
+        ("v05/image_no_version_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
+        ("v05/labels_image_example.json", 5, 1, None, None),
+        ("v05/image_label_example.json", 5, 3, None, None),
+    ] {
+        let text = std::fs::read_to_string(examples.join(file)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let json = json.get("attributes").unwrap_or(&json);
+        let ome = json.get("ome").unwrap_or(json).as_object().unwrap();
+        let image = ngff::multiscale(ome).unwrap();
+        assert_eq!((image.axes.len(), image.datasets.len()), (axes, levels), "{file}");
+        let mut notes = Vec::new();
+        let geometry = image.geometry(0, &mut notes);
+        assert!(notes.is_empty() && geometry.unit == Unit::Micrometre, "{file}: {notes:?}");
+        if let Some(spacing) = spacing {
+            assert_eq!(geometry.spacing(), spacing, "{file}");
+        }
+        if let Some(step) = step {
+            assert!((image.time_step().unwrap() - step).abs() < 1e-12, "{file}");
+        }
+    }
 }

@@ -3,15 +3,12 @@
 use crate::Voxel;
 
 /// An unsigned integer that stands for a voxel.
-pub trait Key: Copy + Ord + Send + Sync + Default + 'static {
-    /// The greatest key.
-    const LAST: Self;
-}
+pub trait Key: Copy + Ord + Send + Sync + Default + 'static {}
 
-macro_rules! key {
-    ($($t:ident),*) => { $( impl Key for $t { const LAST: Self = $t::MAX; } )* };
-}
-key!(u8, u16, u32, u64);
+impl Key for u8 {}
+impl Key for u16 {}
+impl Key for u32 {}
+impl Key for u64 {}
 
 /// A voxel type whose values have keys. NaN has the greatest key, above ∞; −0 is below +0.
 pub trait Ranked: Voxel {

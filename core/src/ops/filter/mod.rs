@@ -3,6 +3,7 @@
 
 mod border;
 pub mod exp;
+mod histogram;
 mod key;
 mod network;
 pub mod rank;
@@ -13,7 +14,7 @@ pub mod tile;
 
 pub use border::{BORDER, Border};
 pub use separable::{Finish, Separable, Taps};
-pub use tile::{Frame, Tile, before, by_tiles, sized};
+pub use tile::{Frame, Sink, before, by_tiles, sized};
 
 use crate::ops::Call;
 use crate::ops::spec::{Default, Input, Kind, Param, ParamType};

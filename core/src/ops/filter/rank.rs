@@ -1,10 +1,13 @@
 //! The value of a given rank in the window around each voxel.
 
+use super::histogram::Sliding;
 use super::key::{Key, Ranked};
 use super::network::{Lanes, Network};
-use super::{Border, Frame, Tile, before, by_tiles, sized};
+use super::tile::{Tile, carve, each_tile};
+use super::{Border, Frame, before, sized};
 use crate::ops::{Block, Local};
-use crate::{Job, Result, Volume, with_volume};
+use crate::{Job, Region, Result, Volume, with_volume};
+use ndarray::Array3;
 use std::sync::Arc;
 
 /// The voxels that are ranked.
@@ -73,50 +76,107 @@ impl Local for Rank {
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let frame = Frame { input, source: block.sources[0], image: block.image(), border: self.border };
-        with_volume!(&**input, |a| self.typed(a, &frame, block, job))
+        with_volume!(&**input, |a| self.typed(a, &frame, block.out, job))
     }
 }
 
 impl Rank {
-    fn typed<T: Ranked>(
-        &self,
-        input: &ndarray::Array3<T>,
-        frame: &Frame,
-        block: &Block,
-        job: &Job,
-    ) -> Result<Volume>
+    fn typed<T: Ranked>(&self, input: &Array3<T>, frame: &Frame, out: Region, job: &Job) -> Result<Volume>
     where
         T::Key: Lanes,
     {
-        let task = Task { input, frame, reach: self.window.reach() };
-        let out = block.out;
-        let cost = (self.window.len() * size_of::<T>()) as f64;
-        let made = match &self.window {
-            Window::Box(radius) if cost <= 1500.0 => {
-                let plan = BoxPlan::new(*radius, self.rank);
-                by_tiles::<T, _>(out, [16, 16, 256], job, Buffers::default, |b, t| {
-                    task.network_box(&plan, b, t);
-                    Ok(())
-                })
-            }
-            Window::Ball(_) if cost <= 500.0 => {
-                let network =
-                    Network::selecting((0..self.window.len() as u16).map(|i| vec![i]).collect(), self.rank);
-                let rows = self.window.rows();
-                by_tiles::<T, _>(out, [16, 16, 256], job, Buffers::default, |b, t| {
-                    task.network_ball(&rows, &network, b, t);
-                    Ok(())
-                })
-            }
-            _ => {
-                let rows = self.window.rows();
-                by_tiles::<T, _>(out, [8, 8, 256], job, Buffers::default, |b, t| {
-                    task.select(&rows, self.rank, b, t, job)
-                })
-            }
+        let mut array = T::take(Volume::zeros(T::TYPE, out.shape)).expect("made of this type");
+        let fill = |start, shape, stride, keys: &mut [T::Key]| {
+            frame.fill_typed(input, start, shape, stride, keys, T::key);
         };
-        made.map(Volume::from)
+        let way = Way::new(&self.window, self.rank, size_of::<T>());
+        let tiles = carve(array.as_slice_mut().expect("just made"), out, way.tile());
+        let tiles = tiles.into_iter().map(|t| Box::new(t) as Box<dyn Keys<T::Key> + '_>).collect();
+        ranked(&way, self.window.reach(), &fill, tiles, job)?;
+        Ok(array.into())
     }
+}
+
+/// A part of the output that takes keys, so that the work is compiled for the four types of key.
+trait Keys<K>: Send {
+    fn region(&self) -> Region;
+    /// Writes keys from `x` on of row `z, y`; what goes beyond the row's end is left.
+    fn put(&mut self, at: [usize; 3], keys: &[K]);
+}
+
+impl<T: Ranked> Keys<T::Key> for Tile<'_, T> {
+    fn region(&self) -> Region {
+        self.region
+    }
+
+    fn put(&mut self, [z, y, x]: [usize; 3], keys: &[T::Key]) {
+        for (o, k) in self.row(z, y)[x..].iter_mut().zip(keys) {
+            *o = T::of_key(*k);
+        }
+    }
+}
+
+/// How ranks are found; all ways give the same.
+enum Way {
+    /// By networks for a box.
+    Box(BoxPlan),
+    /// By one network for all voxels of the window, whose rows these are.
+    Whole(Vec<(isize, isize, usize)>, Network),
+    /// By a histogram that slides along x, for windows of these rows.
+    Sliding(Vec<(isize, isize, usize)>, usize),
+}
+
+impl Way {
+    /// A network's work grows a little faster than the window and with the bytes of a voxel, the
+    /// histogram's with the window's surface; these are about where they meet.
+    fn new(window: &Window, rank: usize, size: usize) -> Self {
+        let count = window.len();
+        match window {
+            Window::Box(radius) if count * size <= 1400 => Self::Box(BoxPlan::new(*radius, rank)),
+            Window::Ball(_) if count * size <= 500 => {
+                let lists = (0..count as u16).map(|i| vec![i]).collect();
+                Self::Whole(window.rows(), Network::selecting(lists, rank))
+            }
+            _ => Self::Sliding(window.rows(), rank),
+        }
+    }
+
+    fn tile(&self) -> [usize; 3] {
+        match self {
+            Self::Box(_) | Self::Whole(..) => [16, 16, 256],
+            Self::Sliding(..) => [8, 16, 256],
+        }
+    }
+}
+
+/// Fills a buffer with keys: start, shape, distance of rows.
+type Fill<'a, K> = dyn Fn([isize; 3], [usize; 3], usize, &mut [K]) + Sync + 'a;
+
+fn ranked<K: Lanes>(
+    way: &Way,
+    reach: [usize; 3],
+    fill: &Fill<K>,
+    tiles: Vec<Box<dyn Keys<K> + '_>>,
+    job: &Job,
+) -> Result<()> {
+    each_tile(tiles, job, Buffers::default, |b, tile| {
+        let region = tile.region();
+        // Room for a slot after the last voxel of a row.
+        let shape: [usize; 3] = std::array::from_fn(|a| region.shape[a] + 2 * reach[a]);
+        let stride = region.shape[2].next_multiple_of(K::WIDTH) + 2 * reach[2] + K::WIDTH;
+        let mut padded = std::mem::take(&mut b.padded);
+        let keys = sized(&mut padded, shape[0] * shape[1] * stride);
+        fill(before(region.start, reach), shape, stride, keys);
+        let piece = Piece { keys, shape, stride, reach, size: region.shape };
+        match way {
+            Way::Box(plan) => piece.network_box(plan, b, &mut **tile, job)?,
+            Way::Whole(rows, network) => piece.network(rows, network, b, &mut **tile, job)?,
+            Way::Sliding(rows, rank) => piece.slide(rows, *rank, b, &mut **tile, job)?,
+        }
+        b.padded = padded;
+        job.advance(region.len() as u64);
+        Ok(())
+    })
 }
 
 /// Networks for a box: along z shared by all rows and columns, then along y shared by all columns.
@@ -147,7 +207,8 @@ struct Buffers<K: Lanes> {
     sorted_z: Vec<K>,
     sorted_y: Vec<K>,
     slots: Vec<K::Slot>,
-    values: Vec<K>,
+    sliding: Sliding<K>,
+    row: Vec<K>,
 }
 
 impl<K: Lanes> Default for Buffers<K> {
@@ -157,139 +218,133 @@ impl<K: Lanes> Default for Buffers<K> {
             sorted_z: Vec::new(),
             sorted_y: Vec::new(),
             slots: Vec::new(),
-            values: Vec::new(),
+            sliding: Sliding::default(),
+            row: Vec::new(),
         }
     }
 }
 
-struct Task<'a, T> {
-    input: &'a ndarray::Array3<T>,
-    frame: &'a Frame<'a>,
+/// The keys of a tile and its surroundings.
+struct Piece<'a, K> {
+    keys: &'a [K],
+    shape: [usize; 3],
+    stride: usize,
     reach: [usize; 3],
+    size: [usize; 3],
 }
 
-impl<T: Ranked> Task<'_, T>
-where
-    T::Key: Lanes,
-{
-    /// Fills the buffer with the keys of the tile and its surroundings; returns the shape of it and
-    /// the distance of rows, with room for a slot after the last.
-    fn pad(&self, padded: &mut Vec<T::Key>, tile: &Tile<T>) -> ([usize; 3], usize) {
-        let shape: [usize; 3] = std::array::from_fn(|a| tile.region.shape[a] + 2 * self.reach[a]);
-        let stride = tile.region.shape[2].next_multiple_of(T::Key::WIDTH) + 2 * self.reach[2] + T::Key::WIDTH;
-        let buffer = sized(padded, shape[0] * shape[1] * stride);
-        self.frame.fill_typed(
-            self.input,
-            before(tile.region.start, self.reach),
-            shape,
-            stride,
-            buffer,
-            T::key,
-        );
-        (shape, stride)
-    }
-
-    fn network_box(&self, plan: &BoxPlan, b: &mut Buffers<T::Key>, tile: &mut Tile<T>) {
-        let width = T::Key::WIDTH;
+impl<K: Lanes> Piece<'_, K> {
+    fn network_box(
+        &self,
+        plan: &BoxPlan,
+        b: &mut Buffers<K>,
+        tile: &mut dyn Keys<K>,
+        job: &Job,
+    ) -> Result<()> {
+        let width = K::WIDTH;
         let [nz, ny, nx] = plan.radius.map(|r| 2 * r + 1);
-        let (shape, stride) = self.pad(&mut b.padded, tile);
+        let (shape, stride) = (self.shape, self.stride);
         let columns = nz * ny;
         let sorted_z = sized(&mut b.sorted_z, shape[1] * nz * stride);
         let sorted_y = sized(&mut b.sorted_y, columns * stride);
-        b.slots.resize(nx * columns, T::Key::EMPTY);
+        b.slots.resize(nx * columns, K::EMPTY);
         let slots = &mut b.slots[..];
-        for z in 0..tile.region.shape[0] {
+        for z in 0..self.size[0] {
+            job.check()?;
             for y in 0..shape[1] {
                 for x in (0..shape[2]).step_by(width) {
                     for k in 0..nz {
-                        copy_in(&mut slots[k], &b.padded[((z + k) * shape[1] + y) * stride + x..]);
+                        copy_in(&mut slots[k], &self.keys[((z + k) * shape[1] + y) * stride + x..]);
                     }
-                    T::Key::run(&plan.along_z.steps, slots);
+                    K::run(&plan.along_z.steps, slots);
                     for (k, result) in plan.along_z.results.iter().enumerate() {
                         copy_out(&mut sorted_z[(y * nz + k) * stride + x..], &slots[usize::from(*result)]);
                     }
                 }
             }
-            for y in 0..tile.region.shape[1] {
+            for y in 0..self.size[1] {
                 for x in (0..shape[2]).step_by(width) {
                     for k in 0..columns {
                         copy_in(&mut slots[k], &sorted_z[(y * nz + k) * stride + x..]);
                     }
-                    T::Key::run(&plan.along_y.steps, slots);
+                    K::run(&plan.along_y.steps, slots);
                     for (k, result) in plan.along_y.results.iter().enumerate() {
                         copy_out(&mut sorted_y[k * stride + x..], &slots[usize::from(*result)]);
                     }
                 }
-                let row = tile.row(z, y);
-                for (c, chunk) in row.chunks_mut(width).enumerate() {
+                for x in (0..self.size[2]).step_by(width) {
                     for i in 0..nx {
                         for k in 0..columns {
-                            copy_in(&mut slots[i * columns + k], &sorted_y[k * stride + c * width + i..]);
+                            copy_in(&mut slots[i * columns + k], &sorted_y[k * stride + x + i..]);
                         }
                     }
-                    T::Key::run(&plan.along_x.steps, slots);
-                    give(chunk, &slots[usize::from(plan.along_x.results[0])]);
+                    K::run(&plan.along_x.steps, slots);
+                    tile.put([z, y, x], slots[usize::from(plan.along_x.results[0])].as_ref());
                 }
             }
         }
+        Ok(())
     }
 
-    fn network_ball(
+    /// Where the window's rows begin for the voxel at x = 0 of row `z, y`.
+    fn row_starts(&self, rows: &[(isize, isize, usize)], z: usize, y: usize) -> Vec<(usize, usize)> {
+        rows.iter()
+            .map(|&(dz, dy, half)| {
+                let z = (z + self.reach[0]) as isize + dz;
+                let y = (y + self.reach[1]) as isize + dy;
+                let row = (z as usize * self.shape[1] + y as usize) * self.stride;
+                (row + self.reach[2] - half, 2 * half + 1)
+            })
+            .collect()
+    }
+
+    fn network(
         &self,
         rows: &[(isize, isize, usize)],
         network: &Network,
-        b: &mut Buffers<T::Key>,
-        tile: &mut Tile<T>,
-    ) {
-        let width = T::Key::WIDTH;
-        let (shape, stride) = self.pad(&mut b.padded, tile);
+        b: &mut Buffers<K>,
+        tile: &mut dyn Keys<K>,
+        job: &Job,
+    ) -> Result<()> {
         let count: usize = rows.iter().map(|r| 2 * r.2 + 1).sum();
-        b.slots.resize(count, T::Key::EMPTY);
+        b.slots.resize(count, K::EMPTY);
         let slots = &mut b.slots[..];
-        for z in 0..tile.region.shape[0] {
-            for y in 0..tile.region.shape[1] {
-                for (c, chunk) in tile.row(z, y).chunks_mut(width).enumerate() {
+        for z in 0..self.size[0] {
+            job.check()?;
+            for y in 0..self.size[1] {
+                let starts = self.row_starts(rows, z, y);
+                for x in (0..self.size[2]).step_by(K::WIDTH) {
                     let mut slot = slots.iter_mut();
-                    for &(dz, dy, half) in rows {
-                        let row = self.row_of(shape, z, y, dz, dy) * stride + self.reach[2] - half;
-                        for (i, s) in slot.by_ref().take(2 * half + 1).enumerate() {
-                            copy_in(s, &b.padded[row + c * width + i..]);
+                    for &(start, length) in &starts {
+                        for (i, s) in slot.by_ref().take(length).enumerate() {
+                            copy_in(s, &self.keys[start + x + i..]);
                         }
                     }
-                    T::Key::run(&network.steps, slots);
-                    give(chunk, &slots[usize::from(network.results[0])]);
+                    K::run(&network.steps, slots);
+                    tile.put([z, y, x], slots[usize::from(network.results[0])].as_ref());
                 }
             }
         }
+        Ok(())
     }
 
-    fn row_of(&self, shape: [usize; 3], z: usize, y: usize, dz: isize, dy: isize) -> usize {
-        let z = (z + self.reach[0]) as isize + dz;
-        let y = (y + self.reach[1]) as isize + dy;
-        z as usize * shape[1] + y as usize
-    }
-
-    /// Any window, by partial sorting of each.
-    fn select(
+    fn slide(
         &self,
         rows: &[(isize, isize, usize)],
         rank: usize,
-        b: &mut Buffers<T::Key>,
-        tile: &mut Tile<T>,
+        b: &mut Buffers<K>,
+        tile: &mut dyn Keys<K>,
         job: &Job,
     ) -> Result<()> {
-        let (shape, stride) = self.pad(&mut b.padded, tile);
-        for z in 0..tile.region.shape[0] {
-            for y in 0..tile.region.shape[1] {
+        let lines = self.shape[0] * self.shape[1];
+        b.sliding.prepare((0..lines).map(|l| l * self.stride..l * self.stride + self.shape[2]), self.keys);
+        b.row.clear();
+        b.row.resize(self.size[2], K::default());
+        for z in 0..self.size[0] {
+            for y in 0..self.size[1] {
                 job.check()?;
-                for (x, out) in tile.row(z, y).iter_mut().enumerate() {
-                    b.values.clear();
-                    for &(dz, dy, half) in rows {
-                        let first = self.row_of(shape, z, y, dz, dy) * stride + x + self.reach[2] - half;
-                        b.values.extend_from_slice(&b.padded[first..=first + 2 * half]);
-                    }
-                    *out = T::of_key(*b.values.select_nth_unstable(rank).1);
-                }
+                b.sliding.row(&self.row_starts(rows, z, y), rank, &mut b.row);
+                tile.put([z, y, 0], &b.row);
             }
         }
         Ok(())
@@ -306,10 +361,4 @@ fn copy_in<S: AsMut<[K]>, K: Key>(slot: &mut S, from: &[K]) {
 fn copy_out<S: AsRef<[K]>, K: Key>(to: &mut [K], slot: &S) {
     let slot = slot.as_ref();
     to[..slot.len()].copy_from_slice(slot);
-}
-
-fn give<T: Ranked>(out: &mut [T], slot: &impl AsRef<[T::Key]>) {
-    for (o, k) in out.iter_mut().zip(slot.as_ref()) {
-        *o = T::of_key(*k);
-    }
 }

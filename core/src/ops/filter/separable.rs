@@ -6,9 +6,9 @@
 //! fixed by the kernel alone, so tiles, blocks and threads don't show in the result.
 
 use super::tile::Sample;
-use super::{Border, Frame, Tile, before, by_tiles, is_wide, sized};
+use super::{Border, Frame, Sink, before, by_tiles, is_wide, sized};
 use crate::ops::{Block, Local};
-use crate::{Job, Result, Volume, Voxel, VoxelType, with_voxel};
+use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ impl Separable {
         [largest(&self.z), largest(&self.y), self.x.iter().map(Taps::radius).max().unwrap_or(0)]
     }
 
-    fn run<R: Real, U: Voxel>(&self, block: &Block, input: &Volume, job: &Job) -> Result<Volume> {
+    fn run<R: Real>(&self, block: &Block, input: &Volume, job: &Job) -> Result<Volume> {
         let radius = self.radius();
         let bank = Bank::<R> {
             x: self.x.iter().map(Weights::from).collect(),
@@ -132,17 +132,11 @@ impl Separable {
             finish: &self.finish,
             frame: Frame { input, source: block.sources[0], image: block.image(), border: self.border },
         };
-        by_tiles::<U, Buffers<R>>(
-            block.out,
-            tile_size(radius, block.out.shape),
-            job,
-            Buffers::default,
-            |b, t| {
-                bank.tile(b, t);
-                Ok(())
-            },
-        )
-        .map(Volume::from)
+        let size = tile_size(radius, block.out.shape);
+        by_tiles(self.output, block.out, size, job, Buffers::<R>::default, |b, tile| {
+            bank.tile(b, tile);
+            Ok(())
+        })
     }
 }
 
@@ -160,9 +154,7 @@ impl Local for Separable {
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let wide = is_wide(input.voxel_type()) || self.exact && !input.voxel_type().is_float();
-        with_voxel!(self.output, |U| {
-            if wide { self.run::<f64, U>(block, input, job) } else { self.run::<f32, U>(block, input, job) }
-        })
+        if wide { self.run::<f64>(block, input, job) } else { self.run::<f32>(block, input, job) }
     }
 }
 
@@ -170,12 +162,13 @@ impl Local for Separable {
 trait Real: Sample + std::ops::AddAssign + std::ops::Add<Output = Self> {
     fn of(value: f64) -> Self;
     fn wide(self) -> f64;
+    fn put(values: &[Self], sink: &mut dyn Sink, z: usize, y: usize);
     /// See [`sums`].
     fn sums(data: &[Self], starts: &[usize], weights: &Weights<Self>, out: &mut [Self]);
 }
 
 macro_rules! real {
-    ($t:ident, $sums:ident) => {
+    ($t:ident, $sums:ident, $put:ident) => {
         #[multiversion(targets(
             "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
             "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
@@ -220,6 +213,9 @@ macro_rules! real {
             fn wide(self) -> f64 {
                 self as f64
             }
+            fn put(values: &[Self], sink: &mut dyn Sink, z: usize, y: usize) {
+                sink.$put(z, y, values);
+            }
             fn sums(data: &[Self], starts: &[usize], weights: &Weights<Self>, out: &mut [Self]) {
                 $sums(data, starts, weights, out);
             }
@@ -227,8 +223,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, sums_f32);
-real!(f64, sums_f64);
+real!(f32, sums_f32, put);
+real!(f64, sums_f64, put_wide);
 
 /// Rows are computed in chunks of this many voxels, so that sums stay in registers.
 const LANES: usize = 32;
@@ -263,8 +259,9 @@ struct Buffers<R> {
 }
 
 impl<R: Real> Bank<'_, R> {
-    fn tile<U: Voxel>(&self, b: &mut Buffers<R>, tile: &mut Tile<U>) {
-        let [tz, ty, tx] = tile.region.shape;
+    fn tile(&self, b: &mut Buffers<R>, tile: &mut dyn Sink) {
+        let region = tile.region();
+        let [tz, ty, tx] = region.shape;
         let [rz, ry, rx] = self.radius;
         let stride = tx.next_multiple_of(LANES);
         let rows = ty + 2 * ry;
@@ -276,7 +273,7 @@ impl<R: Real> Bank<'_, R> {
         let ring = sized(&mut b.ring, depth * slot);
         let row = sized(&mut b.row, (self.z.len() + 1) * stride);
         let starts = &mut b.starts;
-        let origin = before(tile.region.start, self.radius);
+        let origin = before(region.start, self.radius);
         let mut last = None;
         for p in 0..tz + 2 * rz {
             let z = origin[0] + p as isize;
@@ -308,7 +305,7 @@ impl<R: Real> Bank<'_, R> {
                 }
                 let (sums, own) = row.split_at_mut(self.z.len() * stride);
                 if !matches!(self.finish, Finish::Scaled(_) | Finish::Magnitude(_) | Finish::Total(_)) {
-                    let [z0, y0, x0] = tile.region.start.map(|s| s as isize);
+                    let [z0, y0, x0] = region.start.map(|s| s as isize);
                     self.frame.fill(
                         [z0 + (p - 2 * rz) as isize, y0 + y as isize, x0],
                         [1, 1, tx],
@@ -316,7 +313,8 @@ impl<R: Real> Bank<'_, R> {
                         own,
                     );
                 }
-                finish(self.finish, sums, own, stride, tile.row(p - 2 * rz, y));
+                finish(self.finish, sums, own, stride);
+                R::put(&sums[..tx], tile, p - 2 * rz, y);
             }
         }
     }
@@ -351,44 +349,39 @@ impl<R: Real> Bank<'_, R> {
     }
 }
 
-fn finish<R: Real, U: Voxel>(how: &Finish, sums: &[R], own: &[R], stride: usize, out: &mut [U]) {
-    let n = out.len();
-    let sum = |m: usize| &sums[m * stride..][..n];
-    let first = sum(0);
-    let own = &own[..n];
+/// Turns the sums into the result, in the place of the first.
+fn finish<R: Real>(how: &Finish, sums: &mut [R], own: &[R], stride: usize) {
+    let (first, rest) = sums.split_at_mut(stride);
     match how {
-        Finish::Scaled(1.0) => (0..n).for_each(|x| out[x] = U::from_f64(first[x].wide())),
-        Finish::Scaled(factor) => (0..n).for_each(|x| out[x] = U::from_f64(first[x].wide() * factor)),
+        Finish::Scaled(1.0) => {}
+        Finish::Scaled(factor) => first.iter_mut().for_each(|s| *s = R::of(s.wide() * factor)),
         Finish::Magnitude(factor) => {
-            let [a, b, c] = [sum(0), sum(1), sum(2)];
-            for x in 0..n {
-                let [a, b, c] = [a[x].wide() * factor[0], b[x].wide() * factor[1], c[x].wide() * factor[2]];
-                out[x] = U::from_f64((a * a + b * b + c * c).sqrt());
+            let (second, third) = rest.split_at(stride);
+            for ((a, b), c) in first.iter_mut().zip(second).zip(third) {
+                let v = [a.wide() * factor[0], b.wide() * factor[1], c.wide() * factor[2]];
+                *a = R::of((v[0] * v[0] + v[1] * v[1] + v[2] * v[2]).sqrt());
             }
         }
         Finish::Total(factor) => {
-            let [a, b, c] = [sum(0), sum(1), sum(2)];
-            for x in 0..n {
-                out[x] =
-                    U::from_f64(a[x].wide() * factor[0] + b[x].wide() * factor[1] + c[x].wide() * factor[2]);
+            let (second, third) = rest.split_at(stride);
+            for ((a, b), c) in first.iter_mut().zip(second).zip(third) {
+                *a = R::of(a.wide() * factor[0] + b.wide() * factor[1] + c.wide() * factor[2]);
             }
         }
         Finish::Sharpened { amount, threshold } => {
-            for x in 0..n {
-                let v = own[x].wide();
-                let detail = v - first[x].wide();
+            for (s, v) in first.iter_mut().zip(own) {
+                let detail = v.wide() - s.wide();
                 // Written so that NaN passes on.
                 let small = detail.abs() < *threshold;
-                out[x] = U::from_f64(if small { v } else { v + amount * detail });
+                *s = if small { *v } else { R::of(v.wide() + amount * detail) };
             }
         }
         Finish::Difference => {
-            (0..n).for_each(|x| out[x] = U::from_f64(own[x].wide() - first[x].wide()));
+            first.iter_mut().zip(own).for_each(|(s, v)| *s = R::of(v.wide() - s.wide()));
         }
         Finish::Ratio => {
-            for x in 0..n {
-                let (v, s) = (own[x].wide(), first[x].wide());
-                out[x] = U::from_f64(if s == 0.0 { 0.0 } else { v / s });
+            for (s, v) in first.iter_mut().zip(own) {
+                *s = R::of(if s.wide() == 0.0 { 0.0 } else { v.wide() / s.wide() });
             }
         }
     }

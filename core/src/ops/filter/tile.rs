@@ -3,7 +3,8 @@
 //! of borders, blocks or threads.
 
 use super::Border;
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use multiversion::multiversion;
 use ndarray::Array3;
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -78,15 +79,24 @@ impl Frame<'_> {
                 let to = &mut target[(z * shape[1] + y) * stride..][..width];
                 if left < right {
                     let first = (start[2] + left as isize) as usize - self.source.start[2];
-                    for (t, v) in to[left..right].iter_mut().zip(&row[first..]) {
-                        *t = convert(*v);
-                    }
+                    convert_row(&mut to[left..right], &row[first..], convert);
                 }
                 for &(i, from) in &edges {
                     to[i] = convert(row[from]);
                 }
             }
         }
+    }
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "aarch64+neon"
+))]
+fn convert_row<T: Copy, S, F: Fn(T) -> S>(to: &mut [S], row: &[T], convert: F) {
+    for (t, v) in to.iter_mut().zip(row) {
+        *t = convert(*v);
     }
 }
 
@@ -101,6 +111,42 @@ impl<U> Tile<'_, U> {
     /// Row `z, y` of the tile.
     pub fn row(&mut self, z: usize, y: usize) -> &mut [U] {
         self.rows[z * self.region.shape[1] + y]
+    }
+}
+
+/// A part of the output that takes rows of numbers and keeps them as its own voxel type, so that
+/// kernels are compiled once and not for each type of output.
+pub trait Sink: Send {
+    /// The part, in indices of the image.
+    fn region(&self) -> Region;
+    /// Writes row `z, y` of the part; what `values` has beyond the row's end is left.
+    fn put(&mut self, z: usize, y: usize, values: &[f32]);
+    /// As [`Sink::put`].
+    fn put_wide(&mut self, z: usize, y: usize, values: &[f64]);
+}
+
+impl<U: Voxel> Sink for Tile<'_, U> {
+    fn region(&self) -> Region {
+        self.region
+    }
+
+    fn put(&mut self, z: usize, y: usize, values: &[f32]) {
+        round(self.row(z, y), values);
+    }
+
+    fn put_wide(&mut self, z: usize, y: usize, values: &[f64]) {
+        round(self.row(z, y), values);
+    }
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "aarch64+neon"
+))]
+fn round<U: Voxel, R: Voxel>(to: &mut [U], values: &[R]) {
+    for (o, v) in to.iter_mut().zip(values) {
+        *o = U::from_f64(v.to_f64());
     }
 }
 
@@ -124,16 +170,13 @@ pub fn carve<U>(voxels: &mut [U], region: Region, size: [usize; 3]) -> Vec<Tile<
     tiles
 }
 
-/// Makes an output block tile by tile in parallel. `work` keeps buffers from tile to tile.
-pub fn by_tiles<U: Voxel, W: Send>(
-    out: Region,
-    size: [usize; 3],
+/// Works through tiles in parallel. `work` makes the buffers that a thread keeps from tile to tile.
+pub fn each_tile<S: Send, W: Send>(
+    tiles: Vec<S>,
     job: &Job,
     work: impl Fn() -> W + Sync,
-    make: impl Fn(&mut W, &mut Tile<U>) -> Result<()> + Sync,
-) -> Result<Array3<U>> {
-    let mut array = U::take(Volume::zeros(U::TYPE, out.shape)).expect("made of this type");
-    let tiles = carve(array.as_slice_mut().expect("just made"), out, size);
+    make: impl Fn(&mut W, &mut S) -> Result<()> + Sync,
+) -> Result<()> {
     let pool: Mutex<Vec<W>> = Mutex::new(Vec::new());
     tiles.into_par_iter().with_max_len(1).try_for_each(|mut tile| {
         job.check()?;
@@ -141,10 +184,30 @@ pub fn by_tiles<U: Voxel, W: Send>(
         let mut buffers = kept.unwrap_or_else(&work);
         make(&mut buffers, &mut tile)?;
         pool.lock().expect("no panic while it is held").push(buffers);
-        job.advance(tile.region.len() as u64);
-        Result::Ok(())
+        Ok(())
+    })
+}
+
+/// Makes an output block of type `output` tile by tile in parallel.
+pub fn by_tiles<W: Send>(
+    output: VoxelType,
+    out: Region,
+    size: [usize; 3],
+    job: &Job,
+    work: impl Fn() -> W + Sync,
+    make: impl Fn(&mut W, &mut dyn Sink) -> Result<()> + Sync,
+) -> Result<Volume> {
+    let mut volume = Volume::zeros(output, out.shape);
+    let tiles: Vec<Box<dyn Sink + '_>> = with_volume!(&mut volume, |a| {
+        let tiles = carve(a.as_slice_mut().expect("just made"), out, size);
+        tiles.into_iter().map(|t| Box::new(t) as Box<dyn Sink + '_>).collect()
+    });
+    each_tile(tiles, job, work, |buffers, tile| {
+        make(buffers, &mut **tile)?;
+        job.advance(tile.region().len() as u64);
+        Ok(())
     })?;
-    Ok(array)
+    Ok(volume)
 }
 
 /// Makes a buffer at least `len` long and returns that much of it. What it held is left.
@@ -167,25 +230,20 @@ mod tests {
     #[test]
     fn tiles_cover_a_block_once() {
         let out = Region::new([3, 5, 7], [5, 4, 9]);
-        let a = by_tiles::<u16, ()>(
-            out,
-            [2, 3, 4],
-            &Job::silent(),
-            || (),
-            |(), tile| {
-                let r = tile.region;
-                for z in 0..r.shape[0] {
-                    for y in 0..r.shape[1] {
-                        for (x, v) in tile.row(z, y).iter_mut().enumerate() {
-                            *v += (100 * (r.start[0] + z) + 10 * (r.start[1] + y) + r.start[2] + x) as u16;
-                        }
-                    }
+        let work = || ();
+        let made = by_tiles(VoxelType::U16, out, [2, 3, 4], &Job::silent(), work, |(), tile| {
+            let r = tile.region();
+            for z in 0..r.shape[0] {
+                for y in 0..r.shape[1] {
+                    let at = (100 * (r.start[0] + z) + 10 * (r.start[1] + y) + r.start[2]) as f32;
+                    let row: Vec<f32> = (0..r.shape[2]).map(|x| at + x as f32 + 0.25).collect();
+                    tile.put(z, y, &row);
                 }
-                Ok(())
-            },
-        )
+            }
+            Ok(())
+        })
         .unwrap();
-        for ((z, y, x), v) in a.indexed_iter() {
+        for ((z, y, x), v) in made.view::<u16>().unwrap().indexed_iter() {
             assert_eq!(usize::from(*v), 100 * (z + 3) + 10 * (y + 5) + x + 7);
         }
     }

@@ -1,0 +1,87 @@
+//! Walks the runs of objects in a region, for the passes that come after the sums.
+
+use super::scan::Part;
+use super::sums::Objects;
+use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use rayon::prelude::*;
+
+/// A run of one object along x.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Image position of its first voxel, `[z, y, x]`.
+    pub at: [usize; 3],
+    /// Number of voxels.
+    pub length: usize,
+    /// Row of the object in the sums.
+    pub row: usize,
+}
+
+/// Calls `visit` with the runs of each plane of `out`, planes in parallel, and collects what it
+/// returns in the order of the planes.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn by_plane<R: Send>(
+    objects: &Objects,
+    labels: &Part,
+    out: Region,
+    job: &Job,
+    visit: impl Fn(usize, &[Run]) -> R + Sync,
+) -> Result<Vec<R>> {
+    let [oz, oy, ox] = out.start;
+    let [d, h, w] = out.shape;
+    (oz..oz + d)
+        .into_par_iter()
+        .map(|z| {
+            job.check()?;
+            let mut runs = Vec::new();
+            for y in oy..oy + h {
+                let from = labels.offset([z, y, ox]);
+                row_runs(objects, labels.volume, from, w, [z, y, ox], &mut runs);
+            }
+            let found = visit(z, &runs);
+            job.advance((h * w) as u64);
+            Ok(found)
+        })
+        .collect()
+}
+
+fn row_runs(
+    objects: &Objects,
+    labels: &Volume,
+    from: usize,
+    width: usize,
+    at: [usize; 3],
+    runs: &mut Vec<Run>,
+) {
+    if let Some(a) = u32::of(labels) {
+        let ids = &a.as_slice().expect("volumes are in C order")[from..from + width];
+        split(objects, ids.iter().map(|&v| u64::from(v)), at, runs);
+    } else {
+        let is_mask = labels.voxel_type() == crate::VoxelType::U8;
+        with_volume!(labels, |a| {
+            let ids = &a.as_slice().expect("volumes are in C order")[from..from + width];
+            let id = |v: f64| if is_mask { u64::from(v != 0.0) } else { u64::from(u32::from_f64(v)) };
+            split(objects, ids.iter().map(|v| id(v.to_f64())), at, runs);
+        });
+    }
+}
+
+#[inline(always)]
+fn split(objects: &Objects, ids: impl Iterator<Item = u64>, [z, y, x0]: [usize; 3], runs: &mut Vec<Run>) {
+    let mut last = 0;
+    let mut row = None;
+    for (x, id) in ids.enumerate() {
+        if id != last {
+            last = id;
+            row = if id == 0 { None } else { objects.labels.find(id) };
+            if let Some(row) = row {
+                runs.push(Run { at: [z, y, x0 + x], length: 1, row });
+            }
+        } else if row.is_some()
+            && let Some(run) = runs.last_mut()
+        {
+            run.length += 1;
+        }
+    }
+}

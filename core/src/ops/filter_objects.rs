@@ -1,0 +1,200 @@
+//! Keeps or removes objects by a condition on their measurements.
+
+use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    kernel::{decode, encode},
+};
+use crate::measure::columns;
+use crate::measure::expression::Expression;
+use crate::measure::run::{Measure, Partial, State, passes_whole};
+use crate::measure::scan::Part;
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use ndarray::Array3;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The `filter-objects` operator.
+pub struct FilterObjects;
+
+static SPEC: Spec = Spec {
+    id: "filter-objects",
+    group: Group::Objects,
+    summary: "Keeps the objects whose measurements satisfy a condition, such as \"volume > 20 and sphericity < 0.6\".",
+    details: "Any column of the object table may be named, with and, or, not, comparisons, arithmetic and \
+              parentheses; only what is named is measured. Labels keep their numbers. A comparison with a \
+              value that is not defined does not hold. Exact block by block.",
+    inputs: &[
+        Input { name: "labels", kinds: &[Kind::Labels], optional: false, help: "The objects." },
+        Input {
+            name: "intensity",
+            kinds: &[Kind::Grey],
+            optional: true,
+            help: "Intensities that the condition names.",
+        },
+    ],
+    output: Produces::Image(Kind::Labels),
+    params: &[
+        Param {
+            name: "condition",
+            ty: ParamType::Text,
+            default: Default::Required,
+            help: "What must hold for an object.",
+        },
+        Param {
+            name: "remove",
+            ty: ParamType::Bool,
+            default: Default::Value("false"),
+            help: "Remove the objects for which it holds instead of keeping them.",
+        },
+    ],
+};
+
+impl Operator for FilterObjects {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let grid = call.grid();
+        let channel = call.inputs[1];
+        if let Some(channel) = channel
+            && channel.shape != grid.shape
+        {
+            return Err(call
+                .error(format!("intensity has the shape {:?}, the labels {:?}", channel.shape, grid.shape)));
+        }
+        let wrong =
+            |reason: &dyn std::fmt::Display| Error::Usage(format!("filter-objects, condition: {reason}"));
+        let condition = Expression::parse(call.args.text("condition")).map_err(|e| wrong(&e))?;
+        let names = condition.columns();
+        let columns = columns::choose(Some(&names), usize::from(channel.is_some())).map_err(|e| wrong(&e))?;
+        let what = Measure {
+            shape: grid.shape,
+            geometry: grid.geometry,
+            channels: channel.iter().map(|c| c.voxel).collect(),
+            columns,
+            contacts: false,
+            image: false,
+        };
+        Ok(Prepared::new(grid.labels(), Filter { what, condition, remove: call.args.bool("remove") })
+            .scratch(1.0))
+    }
+}
+
+struct Filter {
+    what: Measure,
+    condition: Expression,
+    remove: bool,
+}
+
+impl Filter {
+    /// Labels that stay.
+    fn kept(&self, state: &State) -> Result<Vec<u32>> {
+        let table = &self.what.finish(state)[0];
+        let holds = self
+            .condition
+            .rows(table)
+            .map_err(|e| Error::Usage(format!("filter-objects, condition: {e}")))?;
+        let labels = table.numbers("label").expect("always there");
+        Ok(labels.into_iter().zip(holds).filter(|(_, h)| *h != self.remove).map(|(l, _)| l as u32).collect())
+    }
+}
+
+/// The labels with all but the kept ones set to 0.
+fn apply(labels: &Volume, kept: &[u32], job: &Job) -> Result<Volume> {
+    let kept: HashSet<u32> = kept.iter().copied().collect();
+    let mut out = Array3::<u32>::zeros(labels.shape());
+    with_volume!(labels, |a| {
+        let source = a.as_slice().expect("volumes are in C order");
+        let target = out.as_slice_mut().expect("just made");
+        target.par_chunks_mut(1 << 18).zip(source.par_chunks(1 << 18)).try_for_each(|(target, source)| {
+            job.check()?;
+            let (mut last, mut stays) = (0, false);
+            for (t, s) in target.iter_mut().zip(source) {
+                let label = u32::from_f64(s.to_f64());
+                if label != last {
+                    last = label;
+                    stays = kept.contains(&label);
+                }
+                *t = if stays { label } else { 0 };
+            }
+            job.advance(source.len() as u64);
+            Result::Ok(())
+        })?;
+    });
+    Ok(Volume::U32(out))
+}
+
+impl Kernel for Filter {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let labels = inputs[0].as_ref().expect("the first input is required");
+        let channels: Vec<&Volume> = inputs[1..].iter().flatten().map(|v| &**v).collect();
+        let state = passes_whole(&self.what, labels, &channels, job)?;
+        let kept = self.kept(&state)?;
+        job.stage("filter objects", labels.len() as u64);
+        apply(labels, &kept, job).map(Output::Volume)
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+impl Program for Filter {
+    fn fields(&self) -> Vec<FieldSpec> {
+        vec![FieldSpec { voxel: VoxelType::U32 }]
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let mut phases = self.what.phases(&[1][..self.what.channels.len()]);
+        phases.push(Phase {
+            name: "filter objects",
+            tiling: Tiling::Blocks,
+            reads: vec![Source::Input(0, [0; 3])],
+            writes: vec![0],
+        });
+        phases
+    }
+
+    fn result(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let passes = self.what.passes();
+        if phase == passes.len() {
+            let labels = inputs[0].as_ref().expect("the first input is required");
+            return Ok((vec![apply(labels, &decode::<Vec<u32>>(state)?, job)?], Vec::new()));
+        }
+        let state: State = if state.is_empty() { State::default() } else { decode(state)? };
+        let part = |i: usize| Part {
+            volume: inputs[i].as_ref().expect("given when prepared"),
+            region: block.sources[i],
+        };
+        let channels: Vec<Part> = (1..inputs.len()).map(part).collect();
+        let partial = self.what.run(passes[phase], &state, block.out, part(0), &channels, job)?;
+        Ok((Vec::new(), encode(&partial)))
+    }
+
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let passes = self.what.passes();
+        if phase == passes.len() {
+            return Ok(Next::Continue);
+        }
+        let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
+        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
+        let done = self.what.merge(&mut merged, partials);
+        *state =
+            if done && phase + 1 == passes.len() { encode(&self.kept(&merged)?) } else { encode(&merged) };
+        Ok(if done { Next::Continue } else { Next::Repeat })
+    }
+}

@@ -1,0 +1,270 @@
+//! Figures slice by slice, and the histogram of an image.
+
+use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    kernel::{decode, encode},
+};
+use crate::measure::histogram::{self, Bins};
+use crate::measure::slices::{self, SliceFigures};
+use crate::{Geometry, Job, Region, Result, Volume};
+use std::sync::Arc;
+
+/// The `slice-stats` operator.
+pub struct SliceStats;
+
+/// The `histogram` operator.
+pub struct Histogram;
+
+const ANY: ParamType = ParamType::Float { min: f64::NEG_INFINITY, max: f64::INFINITY };
+const INPUT: Input = Input { name: "input", kinds: &[Kind::Grey], optional: false, help: "The image." };
+
+static SLICES: Spec = Spec {
+    id: "slice-stats",
+    group: Group::Measure,
+    summary: "Mean, deviation, percentiles and the fraction above a threshold, slice by slice along an axis.",
+    details: "Each slice is summed in the order of its voxels, so the figures do not depend on blocks or \
+              threads. NaN and infinite intensities are left out and counted.",
+    inputs: &[INPUT],
+    output: Produces::Tables,
+    params: &[
+        Param {
+            name: "axis",
+            ty: ParamType::Choice(&["z", "y", "x"]),
+            default: Default::Value("z"),
+            help: "The axis along which slices follow one another.",
+        },
+        Param {
+            name: "threshold",
+            ty: ANY,
+            default: Default::Absent,
+            help: "Adds the fraction of voxels above this intensity.",
+        },
+    ],
+};
+
+static HISTOGRAM: Spec = Spec {
+    id: "histogram",
+    group: Group::Measure,
+    summary: "Counts voxels by intensity in bins of equal width.",
+    details: "The last bin includes its upper edge; NaN, infinite and out-of-range voxels are not counted. \
+              Exact block by block.",
+    inputs: &[INPUT],
+    output: Produces::Tables,
+    params: &[
+        Param {
+            name: "bins",
+            ty: ParamType::Int { min: 1, max: 1 << 24 },
+            default: Default::Value("256"),
+            help: "Number of bins.",
+        },
+        Param {
+            name: "min",
+            ty: ANY,
+            default: Default::Absent,
+            help: "Lower edge; the least intensity if not given.",
+        },
+        Param {
+            name: "max",
+            ty: ANY,
+            default: Default::Absent,
+            help: "Upper edge; the greatest intensity if not given.",
+        },
+    ],
+};
+
+impl Operator for SliceStats {
+    fn spec(&self) -> &'static Spec {
+        &SLICES
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let axis = ["z", "y", "x"].iter().position(|a| *a == call.args.text("axis")).unwrap_or(0);
+        let grid = call.grid();
+        Ok(Prepared::new(
+            grid,
+            Slices { axis, threshold: call.args.maybe_float("threshold"), geometry: grid.geometry },
+        ))
+    }
+}
+
+struct Slices {
+    axis: usize,
+    threshold: Option<f64>,
+    geometry: Geometry,
+}
+
+impl Slices {
+    fn figures(&self, volume: &Volume, job: &Job) -> Result<Vec<SliceFigures>> {
+        slices::slices(volume, self.axis, self.threshold.unwrap_or(f64::INFINITY), job)
+    }
+
+    fn output(&self, figures: &[SliceFigures]) -> Output {
+        Output::Tables(vec![slices::table(figures, &self.geometry, self.axis, self.threshold)])
+    }
+}
+
+impl Kernel for Slices {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let input = inputs[0].as_ref().expect("the first input is required");
+        Ok(self.output(&self.figures(input, job)?))
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+impl Program for Slices {
+    fn fields(&self) -> Vec<FieldSpec> {
+        Vec::new()
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let mut spanning = [true; 3];
+        spanning[self.axis] = false;
+        vec![Phase {
+            name: "slices",
+            tiling: Tiling::Spanning(spanning),
+            reads: vec![Source::Input(0, [0; 3])],
+            writes: Vec::new(),
+        }]
+    }
+
+    fn result(&self) -> Option<usize> {
+        None
+    }
+
+    fn run(
+        &self,
+        _: usize,
+        _: &[u8],
+        _: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let input = inputs[0].as_ref().expect("the first input is required");
+        Ok((Vec::new(), encode(&self.figures(input, job)?)))
+    }
+
+    fn merge(&self, _: usize, state: &mut Vec<u8>, mut partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        partials.sort_by_key(|(region, _)| region.start[self.axis]);
+        let mut all: Vec<SliceFigures> = Vec::new();
+        for (_, partial) in partials {
+            all.extend(decode::<Vec<SliceFigures>>(&partial)?);
+        }
+        *state = encode(&all);
+        Ok(Next::Continue)
+    }
+
+    fn finish(&self, state: Vec<u8>) -> Result<Output> {
+        Ok(self.output(&if state.is_empty() { Vec::new() } else { decode(&state)? }))
+    }
+}
+
+impl Operator for Histogram {
+    fn spec(&self) -> &'static Spec {
+        &HISTOGRAM
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let (min, max) = (call.args.maybe_float("min"), call.args.maybe_float("max"));
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            return Err(call.error(format!("min = {min} is greater than max = {max}")));
+        }
+        if [min, max].into_iter().flatten().any(f64::is_infinite) {
+            return Err(call.error("min and max must be finite"));
+        }
+        Ok(Prepared::new(call.grid(), Counting { bins: call.args.int("bins") as usize, min, max }))
+    }
+}
+
+struct Counting {
+    bins: usize,
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+impl Counting {
+    fn bins(&self, (low, high): (f64, f64)) -> Bins {
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        let low = self.min.unwrap_or_else(|| self.max.map_or(low, |max| low.min(max)));
+        let high = self.max.unwrap_or(high).max(low);
+        Bins::new(low, high, self.bins)
+    }
+}
+
+impl Kernel for Counting {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let input = inputs[0].as_ref().expect("the first input is required");
+        let bins = self.bins(histogram::range(input, Region::whole(input.shape())));
+        Ok(Output::Tables(vec![histogram::table(&bins, &histogram::counts(input, &bins, job)?)]))
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+/// Range of the finite values, and the counts once it is known.
+type State = ((f64, f64), Vec<u64>);
+
+impl Program for Counting {
+    fn fields(&self) -> Vec<FieldSpec> {
+        Vec::new()
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        ["range", "histogram"]
+            .map(|name| Phase {
+                name,
+                tiling: Tiling::Blocks,
+                reads: vec![Source::Input(0, [0; 3])],
+                writes: Vec::new(),
+            })
+            .to_vec()
+    }
+
+    fn result(&self) -> Option<usize> {
+        None
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        _: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let input = inputs[0].as_ref().expect("the first input is required");
+        let partial: State = if phase == 0 {
+            (histogram::range(input, Region::whole(input.shape())), Vec::new())
+        } else {
+            let (range, _) = decode::<State>(state)?;
+            (range, histogram::counts(input, &self.bins(range), job)?)
+        };
+        Ok((Vec::new(), encode(&partial)))
+    }
+
+    fn merge(&self, _: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let mut merged: State = ((f64::INFINITY, f64::NEG_INFINITY), Vec::new());
+        for (_, partial) in partials {
+            let (range, counts) = decode::<State>(&partial)?;
+            merged.0 = (merged.0.0.min(range.0), merged.0.1.max(range.1));
+            merged.1.resize(counts.len(), 0);
+            for (mine, theirs) in merged.1.iter_mut().zip(counts) {
+                *mine += theirs;
+            }
+        }
+        *state = encode(&merged);
+        Ok(Next::Continue)
+    }
+
+    fn finish(&self, state: Vec<u8>) -> Result<Output> {
+        let (range, counts) = decode::<State>(&state)?;
+        Ok(Output::Tables(vec![histogram::table(&self.bins(range), &counts)]))
+    }
+}

@@ -1,0 +1,179 @@
+//! Ordered flooding block by block.
+//!
+//! Every voxel has a key: the level that the flood has risen to when it gets there, then steps since.
+//! A voxel's key follows from the least key among its neighbours and is always greater than that, so
+//! there is one assignment that agrees with itself everywhere. Each round, a block is flooded anew
+//! from its markers and from what its neighbours hold; keys only ever fall, and the rounds end when
+//! nothing has changed anywhere.
+
+use super::super::components::Connectivity;
+use super::super::kernel::{decode, encode};
+use super::super::{Block, FieldSpec, Next, Phase, Source, Tiling};
+use super::Levels;
+use crate::{Job, Region, Result, Volume, VoxelType};
+use ndarray::Array3;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// The key of a voxel that no flood has reached.
+const UNREACHED: u64 = u64::MAX;
+
+/// Floods relaxed over blocks.
+pub struct Relax {
+    /// Shape of the image.
+    pub shape: [usize; 3],
+    /// Which voxels a flood passes between.
+    pub connectivity: Connectivity,
+    /// Most steps on one level.
+    pub steps: u64,
+}
+
+impl Relax {
+    /// The fields: keys and labels.
+    pub fn fields() -> Vec<FieldSpec> {
+        vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
+    }
+
+    /// The two phases, for the sources of levels, markers and mask, and the numbers of the fields.
+    pub fn phases(inputs: [Source; 3], [keys, labels]: [usize; 2]) -> Vec<Phase> {
+        let mut reads = inputs.to_vec();
+        let begin = Phase {
+            name: "markers",
+            tiling: Tiling::Blocks,
+            reads: reads.clone(),
+            writes: vec![keys, labels],
+        };
+        reads.extend([Source::Field(keys, [1; 3]), Source::Field(labels, [1; 3])]);
+        vec![begin, Phase { name: "flooding", tiling: Tiling::Blocks, reads, writes: vec![keys, labels] }]
+    }
+
+    /// Keys and labels of the markers of a block.
+    pub fn begin(
+        levels: &impl Levels,
+        markers: &[u32],
+        mask: Option<&[u8]>,
+        shape: [usize; 3],
+    ) -> Vec<Volume> {
+        let mut keys = Array3::from_elem(shape, UNREACHED);
+        let mut labels = Array3::zeros(shape);
+        let (k, l) = (keys.as_slice_mut().expect("just made"), labels.as_slice_mut().expect("just made"));
+        for (i, &marker) in markers.iter().enumerate() {
+            if marker != 0 && mask.is_none_or(|m| m[i] != 0) {
+                k[i] = u64::from(levels.at(i)) << 32;
+                l[i] = marker;
+            }
+        }
+        vec![Volume::U64(keys), Volume::U32(labels)]
+    }
+
+    /// One round on one block. `levels`, `markers` and `mask` cover the block, `fields` (keys, labels) also one
+    /// voxel around. The partial result says whether anything has changed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub fn step(
+        &self,
+        levels: &impl Levels,
+        markers: &[u32],
+        mask: Option<&[u8]>,
+        state: &[u8],
+        block: &Block,
+        fields: &[Option<Arc<Volume>>],
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let (Some(Volume::U64(keys)), Some(Volume::U32(labels))) =
+            (fields[0].as_deref(), fields[1].as_deref())
+        else {
+            unreachable!("keys are u64, labels u32")
+        };
+        let source = Region::whole(self.shape).intersection(&block.out.grown([1; 3], self.shape));
+        let inner = block.out.relative_to(source.start);
+        let changed: Option<Vec<Region>> = if state.is_empty() { None } else { Some(decode(state)?) };
+        if changed.is_some_and(|c| c.iter().all(|r| r.intersection(&source).is_empty())) {
+            let (k, l) = (crop(keys, inner), crop(labels, inner));
+            return Ok((vec![Volume::U64(k), Volume::U32(l)], vec![0]));
+        }
+        let (new_keys, new_labels) = self.flood(levels, markers, mask, keys, labels, source, inner, job)?;
+        let (k, l) = (crop(&new_keys, inner), crop(&new_labels, inner));
+        let same = k == crop(keys, inner) && l == crop(labels, inner);
+        Ok((vec![Volume::U64(k), Volume::U32(l)], vec![u8::from(!same)]))
+    }
+
+    fn flood(
+        &self,
+        levels: &impl Levels,
+        markers: &[u32],
+        mask: Option<&[u8]>,
+        keys: &Array3<u64>,
+        labels: &Array3<u32>,
+        source: Region,
+        inner: Region,
+        job: &Job,
+    ) -> Result<(Array3<u64>, Array3<u32>)> {
+        let steps = self.connectivity.neighbours();
+        let (mut keys, mut labels) = (keys.clone(), labels.clone());
+        let [_, sy, sx] = source.shape;
+        let (start, end) = (inner.start, inner.end());
+        let k = keys.as_slice_mut().expect("volumes are in C order");
+        let l = labels.as_slice_mut().expect("volumes are in C order");
+        let in_block = |p: [usize; 3]| -> Option<usize> {
+            (0..3).all(|a| (start[a]..end[a]).contains(&p[a])).then(|| {
+                ((p[0] - start[0]) * inner.shape[1] + p[1] - start[1]) * inner.shape[2] + p[2] - start[2]
+            })
+        };
+        // Within a box, indices order as they do in the image.
+        let mut heap = BinaryHeap::new();
+        for i in 0..k.len() {
+            if let Some(own) = in_block([i / (sy * sx), i / sx % sy, i % sx])
+                && (markers[own] == 0 || mask.is_some_and(|m| m[own] == 0))
+            {
+                (k[i], l[i]) = (UNREACHED, 0);
+            }
+            if k[i] != UNREACHED {
+                heap.push(Reverse((k[i], i)));
+            }
+        }
+        let mut count = 0u32;
+        while let Some(Reverse((key, at))) = heap.pop() {
+            count = count.wrapping_add(1);
+            if count % 4096 == 0 {
+                job.check()?;
+            }
+            if self.steps < u64::MAX && (key & u64::from(u32::MAX)) >= self.steps {
+                continue;
+            }
+            let p = [at / (sy * sx), at / sx % sy, at % sx];
+            for step in &steps {
+                let q: [usize; 3] = std::array::from_fn(|a| p[a].wrapping_add_signed(step[a]));
+                let Some(own) = in_block(q) else { continue };
+                let to = (q[0] * sy + q[1]) * sx + q[2];
+                if k[to] != UNREACHED || mask.is_some_and(|m| m[own] == 0) {
+                    continue;
+                }
+                let level = u64::from(levels.at(own)) << 32;
+                // Risen to a level of its own, or one step on at the level of the neighbour.
+                k[to] = if level > key { level } else { key + 1 };
+                l[to] = l[at];
+                heap.push(Reverse((k[to], to)));
+            }
+        }
+        Ok((keys, labels))
+    }
+
+    /// After a round: the blocks that have changed, or the end.
+    pub fn merge(state: &mut Vec<u8>, partials: &[(Region, Vec<u8>)]) -> Next {
+        let changed: Vec<Region> = partials.iter().filter(|(_, p)| p == &[1]).map(|(r, _)| *r).collect();
+        if changed.is_empty() {
+            state.clear();
+            return Next::Continue;
+        }
+        *state = encode(&changed);
+        Next::Repeat
+    }
+}
+
+fn crop<T: Clone>(array: &Array3<T>, region: Region) -> Array3<T> {
+    let [z, y, x] = region.ranges();
+    array.slice(ndarray::s![z, y, x]).to_owned()
+}

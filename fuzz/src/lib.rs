@@ -1,0 +1,70 @@
+//! What every fuzz target checks: bytes that claim to be an image are read or refused. They do not
+//! panic, do not take memory beyond what the file can hold, and a region is a crop of the whole.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use voxelry_core::Region;
+use voxelry_core::io::{Frame, OpenOptions, open};
+
+/// Bytes of voxels up to which an image is read whole.
+const READ: u64 = 16 << 20;
+
+fn folder() -> &'static PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let memory = PathBuf::from("/dev/shm");
+        let root = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let folder = root.join(format!("voxelry-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder for the input");
+        folder
+    })
+}
+
+/// Opens `data` as a file with this ending and reads it.
+pub fn check(ending: &str, data: &[u8]) {
+    let path = folder().join(format!("input.{ending}"));
+    std::fs::write(&path, data).expect("the input is written");
+    let Ok(source) = open(&path, &OpenOptions::default()) else { return };
+    let info = source.info();
+    assert!(info.levels.iter().all(|l| !l.shape.contains(&0)), "an empty level: {info:?}");
+    assert!(!info.channels.is_empty() && info.times > 0, "{info:?}");
+    let shape = info.shape();
+    let last = Region::new(shape.map(|n| n - 1), [1; 3]);
+    let frame = Frame::new(info.channels.len() - 1, info.times - 1);
+    if info.voxel_count().saturating_mul(info.voxel.size() as u64) > READ {
+        return;
+    }
+    let one = source.read(frame, last);
+    if let Ok(whole) = source.read_all(frame) {
+        assert_eq!(whole.shape(), shape);
+        assert_eq!(whole.voxel_type(), info.voxel);
+        let one = one.expect("what can be read whole can be read in part");
+        assert_eq!(one.as_bytes(), whole.crop(last).as_bytes());
+    }
+}
+
+/// One gzip member of stored blocks: quick to make, and sound.
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let blocks = data.chunks(0xffff).count();
+    for (i, block) in data.chunks(0xffff).enumerate() {
+        let len = block.len() as u16;
+        out.push(u8::from(i + 1 == blocks));
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    if blocks == 0 {
+        out.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    }
+    let mut crc = !0u32;
+    for &byte in data {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    out.extend_from_slice(&(!crc).to_le_bytes());
+    out.extend_from_slice(&(data.len() as u32).to_le_bytes());
+    out
+}
