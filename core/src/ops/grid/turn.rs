@@ -142,7 +142,7 @@ impl Turn {
             }
         }
         let input = input.permuted_axes(self.axes);
-        let mut out = ndarray::Array3::<T>::zeros_like(&input);
+        let mut out = ndarray::Array3::from_elem(input.dim(), T::default());
         out.axis_chunks_iter_mut(Axis(0), 8)
             .into_par_iter()
             .zip(input.axis_chunks_iter(Axis(0), 8))
@@ -157,17 +157,6 @@ impl Turn {
                 Result::Ok(())
             })?;
         Ok(T::into_volume(out))
-    }
-}
-
-/// Zeros of a shape; a name for what ndarray has no word for.
-trait ZerosLike<T> {
-    fn zeros_like(view: &ArrayView3<T>) -> Self;
-}
-
-impl<T: Voxel> ZerosLike<T> for ndarray::Array3<T> {
-    fn zeros_like(view: &ArrayView3<T>) -> Self {
-        ndarray::Array3::from_elem(view.dim(), T::default())
     }
 }
 
