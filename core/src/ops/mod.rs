@@ -10,10 +10,18 @@ pub mod args;
 pub mod kernel;
 pub mod spec;
 
+mod boundaries;
 pub mod components;
 pub mod distance;
+mod expand;
+mod grow;
 mod histogram;
 mod label;
+mod local_maxima;
+mod mesh;
+mod relabel;
+mod split;
+mod thickness;
 mod threshold;
 mod watershed;
 
@@ -55,6 +63,14 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &label::Label,
     &distance::Distance,
     &watershed::Watershed,
+    &split::Split,
+    &local_maxima::LocalMaxima,
+    &grow::Grow,
+    &expand::Expand,
+    &relabel::Relabel,
+    &boundaries::Boundaries,
+    &thickness::Thickness,
+    &mesh::SurfaceMesh,
     // Measurements
 ];
 
