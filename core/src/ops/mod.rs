@@ -22,6 +22,11 @@ mod filter;
 mod flat_field;
 mod gaussian;
 mod grid;
+mod boundaries;
+pub mod components;
+pub mod distance;
+mod expand;
+mod grow;
 mod histogram;
 mod hysteresis;
 mod intensity;
@@ -29,6 +34,11 @@ mod label;
 mod mean;
 mod median;
 mod non_local_means;
+mod local_maxima;
+mod mesh;
+mod relabel;
+mod split;
+mod thickness;
 mod threshold;
 mod total_variation;
 mod window;
@@ -116,6 +126,14 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &label::Label,
     &distance::Distance,
     &watershed::Watershed,
+    &split::Split,
+    &local_maxima::LocalMaxima,
+    &grow::Grow,
+    &expand::Expand,
+    &relabel::Relabel,
+    &boundaries::Boundaries,
+    &thickness::Thickness,
+    &mesh::SurfaceMesh,
     // Measurements
     &measure::MeasureObjects,
     &slice_stats::SliceStats,

@@ -375,3 +375,6 @@ fn unite_rows<R: Rows>(a: Row, a_first: u32, b: Row, b_first: u32, reach: u32, f
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+#[cfg(any())]
+mod golden;

@@ -1,6 +1,6 @@
 //! Exact Euclidean distance.
 
-mod lines;
+pub(crate) mod lines;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,9 @@
 mod flood;
 mod relax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(test)]
+pub(crate) use tests::brute;
 
 pub use flood::{Flood, Levels};
 pub use relax::Relax;
@@ -257,7 +259,15 @@ impl Program for WatershedKernel {
             return if phase == 0 {
                 Ok((Relax::begin(&levels, markers, mask, block.out.shape), vec![]))
             } else {
-                self.relax.step(&levels, markers, mask, state, block, &inputs[3..5], job)
+                self.relax.step(
+                    &levels,
+                    markers,
+                    mask,
+                    Relax::decode(state)?.as_deref(),
+                    block,
+                    &inputs[3..5],
+                    job,
+                )
             };
         }
         let Some(Volume::U32(labels)) = input(0) else { unreachable!("field 1 is u32") };

@@ -68,7 +68,9 @@ impl Relax {
     }
 
     /// One round on one block. `levels`, `markers` and `mask` cover the block, `fields` (keys, labels) also one
-    /// voxel around. The partial result says whether anything has changed.
+    /// voxel around. `changed` are the
+    /// blocks that changed in the round before, if there was one. The partial result says whether anything
+    /// has changed.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
@@ -77,7 +79,7 @@ impl Relax {
         levels: &impl Levels,
         markers: &[u32],
         mask: Option<&[u8]>,
-        state: &[u8],
+        changed: Option<&[Region]>,
         block: &Block,
         fields: &[Option<Arc<Volume>>],
         job: &Job,
@@ -89,7 +91,6 @@ impl Relax {
         };
         let source = Region::whole(self.shape).intersection(&block.out.grown([1; 3], self.shape));
         let inner = block.out.relative_to(source.start);
-        let changed: Option<Vec<Region>> = if state.is_empty() { None } else { Some(decode(state)?) };
         if changed.is_some_and(|c| c.iter().all(|r| r.intersection(&source).is_empty())) {
             let (k, l) = (crop(keys, inner), crop(labels, inner));
             return Ok((vec![Volume::U64(k), Volume::U32(l)], vec![0]));
@@ -161,15 +162,25 @@ impl Relax {
         Ok((keys, labels))
     }
 
-    /// After a round: the blocks that have changed, or the end.
+    /// The blocks that changed in a round; none at the end.
+    pub fn changed(partials: &[(Region, Vec<u8>)]) -> Vec<Region> {
+        partials.iter().filter(|(_, p)| p == &[1]).map(|(r, _)| *r).collect()
+    }
+
+    /// After a round of a program whose state is nothing but the changed blocks.
     pub fn merge(state: &mut Vec<u8>, partials: &[(Region, Vec<u8>)]) -> Next {
-        let changed: Vec<Region> = partials.iter().filter(|(_, p)| p == &[1]).map(|(r, _)| *r).collect();
-        if changed.is_empty() {
-            state.clear();
-            return Next::Continue;
-        }
+        let changed = Self::changed(partials);
+        let next = if changed.is_empty() { Next::Continue } else { Next::Repeat };
         *state = encode(&changed);
-        Next::Repeat
+        next
+    }
+
+    /// The changed blocks in such a state.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn decode(state: &[u8]) -> Result<Option<Vec<Region>>> {
+        if state.is_empty() { Ok(None) } else { decode(state).map(Some) }
     }
 }
 

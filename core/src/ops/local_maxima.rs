@@ -1,0 +1,351 @@
+//! Local maxima.
+
+use super::components::{Components, Connectivity, Part, blocked};
+use super::kernel::{decode, encode};
+use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use ndarray::Array3;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Local maxima.
+pub struct LocalMaxima;
+
+static SPEC: Spec = Spec {
+    id: "local-maxima",
+    group: Group::Objects,
+    summary: "Numbers the regional maxima of an image: pieces of one intensity with nothing brighter around.",
+    details: "A maximum is a connected piece of equal intensity none of whose neighbours is brighter \
+        (scikit-image's local_maxima with the border allowed); a constant image is one. With min_distance, \
+        maxima are taken from the brightest on (equal ones by their first voxel), and those whose first \
+        voxel is nearer than that to the first voxel of one taken before are left out. NaN is never a \
+        maximum, and its neighbours are compared with the rest. Numbered by first voxels. Exact block by \
+        block.",
+    inputs: &[Input { name: "input", kinds: &[Kind::Grey], optional: false, help: "The image." }],
+    output: Produces::Image(Kind::Labels),
+    params: &[
+        Param {
+            name: "above",
+            ty: ParamType::Float { min: f64::NEG_INFINITY, max: f64::INFINITY },
+            default: Default::Value("-inf"),
+            help: "Only maxima brighter than this.",
+        },
+        Param {
+            name: "min_distance",
+            ty: ParamType::Length { min: 0.0 },
+            default: Default::Value("0"),
+            help: "Least distance between two maxima.",
+        },
+        Param {
+            name: "connectivity",
+            ty: Connectivity::PARAM,
+            default: Default::Value("26"),
+            help: "Which voxels are neighbours: over faces (6), edges too (18), or corners too (26).",
+        },
+    ],
+};
+
+impl Operator for LocalMaxima {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let grid = call.grid();
+        let kernel = MaximaKernel {
+            shape: grid.shape,
+            connectivity: Connectivity::of(call.args, "connectivity"),
+            above: call.args.float("above"),
+            apart: call.voxels("min_distance")?,
+        };
+        Ok(Prepared::new(grid.labels(), kernel).scratch(1.5))
+    }
+}
+
+struct MaximaKernel {
+    shape: [usize; 3],
+    connectivity: Connectivity,
+    above: f64,
+    apart: [f64; 3],
+}
+
+/// No neighbour is brighter.
+const CANDIDATE: u8 = 1;
+/// A candidate with a neighbour of the same intensity that is none: its piece is no maximum.
+const SPOILT: u8 = 2;
+
+/// A piece of candidates: its first voxel, its intensity, and whether it is no maximum.
+type Piece = (u64, f64, bool);
+
+impl MaximaKernel {
+    /// Marks the candidates of `out`; `voxels` covers `source`, which is `out` grown by two voxels.
+    fn candidates<T: Voxel>(&self, voxels: &Array3<T>, source: Region, out: Region) -> Vec<u8> {
+        let voxels = voxels.as_slice().expect("volumes are in C order");
+        let steps = self.connectivity.neighbours();
+        // One voxel around the block is judged too, for its neighbours within.
+        let wide = out.grown([1; 3], self.shape);
+        let judged = self.sweep(wide, |p| {
+            let own = voxels[index(p, source)];
+            let above = own.to_f64() > self.above || self.above == f64::NEG_INFINITY && !own.is_nan();
+            let mut brighter = around(p, &steps, self.shape).map(|q| voxels[index(q, source)] > own);
+            u8::from(above && !own.is_nan() && !brighter.any(|b| b))
+        });
+        self.sweep(out, |p| {
+            if judged[index(p, wide)] == 0 {
+                return 0;
+            }
+            let own = voxels[index(p, source)];
+            let spoilt = around(p, &steps, self.shape)
+                .any(|q| voxels[index(q, source)] == own && judged[index(q, wide)] == 0);
+            if spoilt { CANDIDATE | SPOILT } else { CANDIDATE }
+        })
+    }
+
+    fn sweep(&self, region: Region, f: impl Fn([usize; 3]) -> u8 + Sync) -> Vec<u8> {
+        let mut out = vec![0; region.len()];
+        let plane = (region.shape[1] * region.shape[2]).max(1);
+        out.par_chunks_mut(plane).enumerate().for_each(|(z, slice)| {
+            for (i, v) in slice.iter_mut().enumerate() {
+                let (y, x) = (i / region.shape[2], i % region.shape[2]);
+                *v = f([z + region.start[0], y + region.start[1], x + region.start[2]]);
+            }
+        });
+        out
+    }
+
+    /// Which pieces are maxima, with their numbers; `pieces` are in the order of their first voxels.
+    fn numbers(&self, pieces: &[Piece]) -> Vec<u32> {
+        let mut taken: Vec<bool> = pieces.iter().map(|p| !p.2).collect();
+        if self.apart.iter().any(|d| *d > 0.0) {
+            let scale = self.apart.map(|d| 1.0 / d.max(1e-9));
+            let place = |i: u64| {
+                let (i, [_, ny, nx]) = (i as usize, self.shape);
+                let p = [i / (ny * nx), i / nx % ny, i % nx];
+                std::array::from_fn::<f64, 3, _>(|a| p[a] as f64 * scale[a])
+            };
+            let mut order: Vec<usize> = (0..pieces.len()).filter(|&i| taken[i]).collect();
+            order.sort_by(|&a, &b| pieces[b].1.total_cmp(&pieces[a].1).then(pieces[a].0.cmp(&pieces[b].0)));
+            let mut cells: HashMap<[i64; 3], Vec<[f64; 3]>> = HashMap::new();
+            for i in order {
+                let p = place(pieces[i].0);
+                let cell = p.map(|c| c as i64);
+                let near = (0..27).any(|k| {
+                    let other = [cell[0] + k / 9 - 1, cell[1] + k / 3 % 3 - 1, cell[2] + k % 3 - 1];
+                    cells.get(&other).is_some_and(|points| {
+                        points.iter().any(|q| (0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>() < 1.0)
+                    })
+                });
+                if near {
+                    taken[i] = false;
+                } else {
+                    cells.entry(cell).or_default().push(p);
+                }
+            }
+        }
+        let mut count = 0;
+        taken
+            .into_iter()
+            .map(|t| {
+                count += u32::from(t);
+                if t { count } else { 0 }
+            })
+            .collect()
+    }
+}
+
+#[inline(always)]
+fn index(p: [usize; 3], region: Region) -> usize {
+    ((p[0] - region.start[0]) * region.shape[1] + p[1] - region.start[1]) * region.shape[2] + p[2]
+        - region.start[2]
+}
+
+/// The neighbours of a voxel within an image.
+#[inline(always)]
+fn around(p: [usize; 3], steps: &[[isize; 3]], shape: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    steps
+        .iter()
+        .map(move |s| std::array::from_fn(|a| p[a].wrapping_add_signed(s[a])))
+        .filter(move |q: &[usize; 3]| q[0] < shape[0] && q[1] < shape[1] && q[2] < shape[2])
+}
+
+impl Kernel for MaximaKernel {
+    fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        let input = inputs[0].as_deref().expect("the first input is required");
+        let whole = Region::whole(self.shape);
+        let marks = with_volume!(input, |a| self.candidates(a, whole, whole));
+        job.check()?;
+        let part = job.part();
+        let c = Components::of_mask(&marks, self.shape, self.connectivity, Part::Inside, &part)?;
+        let mut spoilt = vec![false; c.count() as usize];
+        let [_, ny, nx] = self.shape;
+        c.for_each_run(|id, z, y, x| {
+            let row = (z * ny + y) * nx;
+            if marks[row + x.start..row + x.end].iter().any(|m| m & SPOILT != 0) {
+                spoilt[id as usize - 1] = true;
+            }
+        });
+        let value = |i: u64| {
+            let i = i as usize;
+            input.get([i / (ny * nx), i / nx % ny, i % nx]).expect("a voxel of the image")
+        };
+        let pieces: Vec<Piece> =
+            c.first_voxels().into_iter().zip(spoilt).map(|(i, s)| (i, value(i), s)).collect();
+        let numbers = self.numbers(&pieces);
+        let mut labels = Array3::zeros(self.shape);
+        let target = labels.as_slice_mut().expect("just made");
+        c.paint(target, job, |id| Some(numbers[id as usize - 1]))?;
+        Ok(Output::Volume(Volume::U32(labels)))
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        Mode::Program(self)
+    }
+}
+
+/// Field 0: names of pieces within blocks; field 1: the result.
+impl Program for MaximaKernel {
+    fn fields(&self) -> Vec<FieldSpec> {
+        vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
+        vec![
+            phase("candidates", vec![Source::Input(0, [2; 3])], vec![0]),
+            phase("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![]),
+            phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]),
+        ]
+    }
+
+    fn result(&self) -> Option<usize> {
+        Some(1)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let input = inputs[0].as_deref().expect("every phase reads something that is there");
+        let out = block.out;
+        if phase == 0 {
+            let marks = with_volume!(input, |a| self.candidates(a, block.sources[0], out));
+            let c = Components::of_mask(&marks, out.shape, self.connectivity, Part::Inside, &job.part())?;
+            let (field, names) = blocked::name(&c, out, self.shape, job)?;
+            let mut pieces: Vec<Piece> = names
+                .iter()
+                .map(|name| {
+                    let (i, [_, ny, nx]) = (*name as usize - 1, self.shape);
+                    let p = Region::new([i / (ny * nx), i / nx % ny, i % nx], [1; 3]);
+                    let at = p.relative_to(block.sources[0].start).start;
+                    (*name, input.get(at).expect("a voxel of the block"), false)
+                })
+                .collect();
+            let [_, ny, nx] = out.shape;
+            c.for_each_run(|id, z, y, x| {
+                let row = (z * ny + y) * nx;
+                if marks[row + x.start..row + x.end].iter().any(|m| m & SPOILT != 0) {
+                    pieces[id as usize - 1].2 = true;
+                }
+            });
+            return Ok((vec![Volume::U64(field)], encode(&pieces)));
+        }
+        let Volume::U64(names) = input else { unreachable!("field 0 is u64") };
+        if phase == 1 {
+            let pairs = blocked::touching(names, block.sources[0], out, self.connectivity, |_, _| true);
+            return Ok((vec![], encode(&pairs)));
+        }
+        Ok((vec![Volume::U32(blocked::Table::read(state).relabel(names))], vec![]))
+    }
+
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        match phase {
+            0 => {
+                let mut pieces: Vec<Piece> = Vec::new();
+                for (_, partial) in &partials {
+                    pieces.append(&mut decode(partial)?);
+                }
+                pieces.sort_unstable_by_key(|p| p.0);
+                *state = encode(&pieces);
+            }
+            1 => {
+                let parts: Vec<Piece> = decode(state)?;
+                let mut pairs: Vec<(u64, u64)> = Vec::new();
+                for (_, partial) in &partials {
+                    pairs.append(&mut decode(partial)?);
+                }
+                let names: Vec<u64> = parts.iter().map(|p| p.0).collect();
+                let roots = blocked::unite(&names, &pairs)?;
+                let mut spoilt = vec![false; parts.len()];
+                roots.iter().zip(&parts).for_each(|(root, part)| spoilt[*root as usize] |= part.2);
+                let firsts: Vec<usize> = (0..roots.len()).filter(|&i| roots[i] as usize == i).collect();
+                let pieces: Vec<Piece> =
+                    firsts.iter().map(|&i| (parts[i].0 - 1, parts[i].1, spoilt[i])).collect();
+                let numbers: HashMap<usize, u32> = firsts.into_iter().zip(self.numbers(&pieces)).collect();
+                let entries: Vec<(u64, u32)> = names
+                    .into_iter()
+                    .zip(&roots)
+                    .map(|(name, root)| (name, numbers[&(*root as usize)]))
+                    .collect();
+                *state = blocked::Table::write(&entries);
+            }
+            _ => {}
+        }
+        Ok(Next::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::components::tests::{Random, flood, grey, hold_blocked};
+    use super::*;
+
+    #[test]
+    fn plateaus_agree_with_the_definition() {
+        let mut random = Random(61);
+        for i in 0..50 {
+            let shape = random.shape(8);
+            let n: usize = shape.iter().product();
+            let v: Vec<u8> = (0..n).map(|_| 1 + random.below(3 + i) as u8).collect();
+            let (name, c) =
+                [("6", Connectivity::Six), ("18", Connectivity::Eighteen), ("26", Connectivity::TwentySix)]
+                    [i % 3];
+            let pieces = flood(&v.iter().map(|v| u32::from(*v)).collect::<Vec<_>>(), shape, c);
+            let steps = c.neighbours();
+            let mut bright = vec![true; n + 1];
+            for at in 0..n {
+                let p = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
+                for q in around(p, &steps, shape) {
+                    if v[index(q, Region::whole(shape))] > v[at] {
+                        bright[pieces[at] as usize] = false;
+                    }
+                }
+            }
+            let kept: Vec<u32> = pieces.iter().map(|p| if bright[*p as usize] { *p } else { 0 }).collect();
+            let seen = hold_blocked(
+                "local-maxima",
+                &[("connectivity", name)],
+                &[Some(grey(shape, v.clone()))],
+                &mut random,
+            );
+            assert_eq!(seen.view::<u32>().unwrap().as_slice().unwrap(), flood(&kept, shape, c));
+            let f: Vec<f32> = v.iter().map(|v| if *v == 2 { f32::NAN } else { f32::from(*v) }).collect();
+            let args = [("min_distance", "2.5"), ("above", "1"), ("connectivity", name)];
+            hold_blocked("local-maxima", &args, &[Some(grey(shape, f))], &mut random);
+        }
+    }
+
+    #[test]
+    fn the_brighter_of_two_near_maxima_is_taken() {
+        let image = grey([1, 1, 9], vec![0.0f32, 3.0, 0.0, 4.0, 0.0, 0.0, 0.0, 1.0, f32::NAN]);
+        let seen = hold_blocked("local-maxima", &[("min_distance", "3")], &[Some(image)], &mut Random(62));
+        assert_eq!(seen.view::<u32>().unwrap().as_slice().unwrap(), [0, 0, 0, 1, 0, 0, 0, 2, 0]);
+    }
+}
