@@ -23,8 +23,6 @@ mod flat_field;
 mod gaussian;
 mod grid;
 mod boundaries;
-pub mod components;
-pub mod distance;
 mod expand;
 mod grow;
 mod histogram;
