@@ -96,7 +96,7 @@ fn prepare(call: &Call, rank: impl Fn(usize) -> usize) -> Result<Prepared> {
     let rank = rank(window.len());
     let border = Border::named(call.args.text("border"));
     let grid = call.grid();
-    Ok(Prepared::local(grid.with(grid.voxel, Kind::Grey), Rank { window, rank, border }))
+    Ok(Prepared::local(grid.with(grid.voxel, Kind::Grey), Rank::new(&window, rank, border, grid.voxel)))
 }
 
 #[cfg(test)]

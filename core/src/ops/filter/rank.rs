@@ -6,7 +6,7 @@ use super::network::{Lanes, Network};
 use super::tile::{Tile, carve, each_tile};
 use super::{Border, Frame, before, sized};
 use crate::ops::{Block, Local};
-use crate::{Job, Region, Result, Volume, with_volume};
+use crate::{Job, Region, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;
 
@@ -58,19 +58,16 @@ impl Window {
     }
 }
 
-/// The operator: the value of rank `rank`, from 0 for the least.
+/// The operator: the value of a rank.
 pub struct Rank {
-    /// The window.
-    pub window: Window,
-    /// The rank.
-    pub rank: usize,
-    /// How the image goes on.
-    pub border: Border,
+    reach: [usize; 3],
+    way: Way,
+    border: Border,
 }
 
 impl Local for Rank {
     fn halo(&self) -> [usize; 3] {
-        self.window.reach()
+        self.reach
     }
 
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
@@ -81,6 +78,11 @@ impl Local for Rank {
 }
 
 impl Rank {
+    /// Plans the search for rank `rank`, from 0 for the least, in images of this type.
+    pub fn new(window: &Window, rank: usize, border: Border, voxel: VoxelType) -> Self {
+        Self { reach: window.reach(), way: Way::new(window, rank, voxel.size()), border }
+    }
+
     fn typed<T: Ranked>(&self, input: &Array3<T>, frame: &Frame, out: Region, job: &Job) -> Result<Volume>
     where
         T::Key: Lanes,
@@ -89,10 +91,9 @@ impl Rank {
         let fill = |start, shape, stride, keys: &mut [T::Key]| {
             frame.fill_typed(input, start, shape, stride, keys, T::key);
         };
-        let way = Way::new(&self.window, self.rank, size_of::<T>());
-        let tiles = carve(array.as_slice_mut().expect("just made"), out, way.tile());
+        let tiles = carve(array.as_slice_mut().expect("just made"), out, self.way.tile());
         let tiles = tiles.into_iter().map(|t| Box::new(t) as Box<dyn Keys<T::Key> + '_>).collect();
-        ranked(&way, self.window.reach(), &fill, tiles, job)?;
+        ranked(&self.way, self.reach, &fill, tiles, job)?;
         Ok(array.into())
     }
 }
