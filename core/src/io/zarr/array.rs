@@ -166,6 +166,22 @@ fn bytes_of(shape: &[u64], size: usize) -> Option<u64> {
     shape.iter().try_fold(size as u64, |a, b| a.checked_mul(*b)).filter(|b| isize::try_from(*b).is_ok())
 }
 
+/// Some writers leave out of the `zstd` codec whether there are checksums, which `zarrs` insists
+/// on; a decoder sees it from the frame.
+fn add_checksum_field(codecs: &mut Value, depth: usize) {
+    let Value::Array(list) = codecs else { return };
+    for codec in list {
+        let zstd = codec.get("name").and_then(Value::as_str) == Some("zstd");
+        let Some(Value::Object(configuration)) = codec.get_mut("configuration") else { continue };
+        if zstd {
+            configuration.entry("checksum").or_insert(Value::Bool(false));
+        }
+        if let Some(inner) = configuration.get_mut("codecs").filter(|_| depth < 4) {
+            add_checksum_field(inner, depth + 1);
+        }
+    }
+}
+
 impl ZarrArray {
     /// Opens the array at `path` (relative to the store) from its metadata document.
     pub(super) fn open(
@@ -226,7 +242,10 @@ impl ZarrArray {
         }
         let dtype = if zarr_format == 3 { document.get("data_type") } else { document.get("dtype") };
         let unsupported = || format!("data type {} is not one that images have here", show(dtype));
-        let metadata = Value::Object(document.clone());
+        let mut metadata = Value::Object(document.clone());
+        if let Some(codecs) = metadata.get_mut("codecs") {
+            add_checksum_field(codecs, 0);
+        }
         let metadata = if zarr_format == 3 {
             serde_json::from_value(metadata).map(ArrayMetadata::V3)
         } else {
