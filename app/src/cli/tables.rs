@@ -31,7 +31,14 @@ pub fn histogram() -> Command {
 pub fn run_slice_stats(matches: &ArgMatches) -> Result<()> {
     let tables = op::run_operator("slice-stats", matches)?;
     let lines = ["mean", "p05", "median", "p95"];
-    draw(matches, &tables[0], &tables[0].batch.schema().field(0).name().clone(), &lines, "Intensity by slice", false)
+    draw(
+        matches,
+        &tables[0],
+        &tables[0].batch.schema().field(0).name().clone(),
+        &lines,
+        "Intensity by slice",
+        false,
+    )
 }
 
 pub fn run_histogram(matches: &ArgMatches) -> Result<()> {

@@ -50,7 +50,12 @@ fn results_are_those_of_the_peers() {
         hold("watershed", &args, &masked, &format!("watershed masked {c}"));
         for mode in ["inner", "thick"] {
             let args = [("connectivity", c), ("mode", mode)];
-            hold("boundaries", &args, &[Some(labels(SHAPE, kinds.clone()))], &format!("boundaries {mode} {c}"));
+            hold(
+                "boundaries",
+                &args,
+                &[Some(labels(SHAPE, kinds.clone()))],
+                &format!("boundaries {mode} {c}"),
+            );
         }
     }
     // Quarter units: (2, 1, ½) squared is (16, 4, 1) quarters.
