@@ -111,6 +111,8 @@ def affine(path):
             m, e = page.tags["YResolution"].value
             x, y = d / n, e / m
             z = meta.get("spacing", x)
+            if meta["unit"] in ("inch", "in"):
+                x, y, z = x * 25.4, y * 25.4, z * 25.4
         elif tif.is_ome:
             pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]
             pixels = (pixels[0] if isinstance(pixels, list) else pixels)["Pixels"]

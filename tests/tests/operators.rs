@@ -3,6 +3,7 @@
 
 use ndarray::Array3;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use voxelry_core::blocks::run_prepared;
 use voxelry_core::ops::{Args, Call, Default, Grid, Kind, OPERATORS, Operator, Output, Value};
@@ -167,7 +168,7 @@ fn every_operator_is_the_same_whole_and_in_blocks() {
         for text in cases {
             let mut compared = 0;
             for seed in 0..10 {
-                let ran = std::panic::catch_unwind(|| check(*op, text, seed));
+                let ran = std::panic::catch_unwind(AssertUnwindSafe(|| check(*op, text, seed)));
                 match ran.unwrap_or_else(|_| Err(format!("{id} {text}, seed {seed}: panicked"))) {
                     Ok(any) => compared += usize::from(any),
                     Err(message) => wrong.push(message),

@@ -197,15 +197,15 @@ mod tests {
 
     #[test]
     fn balls_are_isotropic_and_ellipsoids_have_their_axes() {
-        let n = 80usize;
+        let n = 128usize;
         for (ratio, truth) in [(1.0, 1.0), (2.0, 2.0)] {
             // A lattice of ellipsoids that are `ratio` times as long along z.
             let mask: Vec<u8> = (0..n * n * n)
                 .map(|i| {
                     let (z, y, x) = (i / (n * n), i / n % n, i % n);
-                    let off = |v: usize, s: f64| (v as f64 / s) % 16.0 - 7.5;
+                    let off = |v: usize, s: f64| (v as f64 / s) % 32.0 - 15.5;
                     let r = off(z, ratio).powi(2) + off(y, 1.0).powi(2) + off(x, 1.0).powi(2);
-                    u8::from(r < 30.0)
+                    u8::from(r < 150.0)
                 })
                 .collect();
             let f = structure(&mask, [n; 3], &Geometry::from_spacing([1.0; 3], Unit::Voxel));
