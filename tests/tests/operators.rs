@@ -35,7 +35,7 @@ fn every_default_can_be_read_and_names_are_the_house_style() {
     }
 }
 
-/// A small generator of numbers: SplitMix64 (Steele, Lea & Flood 2014).
+/// A small generator of numbers: `SplitMix64` (Steele, Lea & Flood 2014).
 struct Random(u64);
 
 impl Random {

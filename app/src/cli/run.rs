@@ -246,22 +246,19 @@ fn run_one(
     let needed = plan.memory(keep);
     let dir = AtomicDir::create(&task.folder)?;
     let scratch = dir.path().join(".scratch");
-    let how = match common::engine(matches, needed, &scratch)? {
-        Some(engine) => {
-            let [z, y, x] = engine.block;
-            progress.say(&format!(
-                "{}: in memory it would need {}; going block by block ({z} × {y} × {x}) within {}",
-                task.sample,
-                bytes(needed),
-                bytes(common::memory(matches)?)
-            ));
-            std::fs::create_dir_all(&scratch).at(&scratch)?;
-            How::Blocks(engine)
-        }
-        None => {
-            progress.say(&format!("{}: needs about {} of memory", task.sample, bytes(needed)));
-            How::Memory
-        }
+    let how = if let Some(engine) = common::engine(matches, needed, &scratch)? {
+        let [z, y, x] = engine.block;
+        progress.say(&format!(
+            "{}: in memory it would need {}; going block by block ({z} × {y} × {x}) within {}",
+            task.sample,
+            bytes(needed),
+            bytes(common::memory(matches)?)
+        ));
+        std::fs::create_dir_all(&scratch).at(&scratch)?;
+        How::Blocks(engine)
+    } else {
+        progress.say(&format!("{}: needs about {} of memory", task.sample, bytes(needed)));
+        How::Memory
     };
 
     let identities = task
