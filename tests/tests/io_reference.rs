@@ -172,8 +172,14 @@ fn the_comparison_notices_one_changed_voxel() {
         "affine": null, "crc32": crc32fast::hash(&array),
     });
     let write = |volume: &Volume| {
-        io::write_volume(&path, volume, voxelry_core::Geometry::default(), false, &Default::default())
-            .unwrap();
+        io::write_volume(
+            &path,
+            volume,
+            voxelry_core::Geometry::default(),
+            false,
+            &voxelry_core::io::WriteOptions::default(),
+        )
+        .unwrap();
     };
     write(&volume);
     assert_eq!(compare(folder.path(), &image), None);

@@ -65,8 +65,8 @@ fn print(path: &std::path::Path, info: &ImageInfo) {
     let g = info.geometry();
     let [dz, dy, dx] = g.spacing().map(number);
     line("spacing", format!("{dx} × {dy} × {dz} {}", g.unit));
-    if let Some(letters) = g.orientation() {
-        line("orientation", format!("x → {}, y → {}, z → {}", letters[2], letters[1], letters[0]));
+    if let Some([z, y, x]) = g.orientation() {
+        line("orientation", format!("x → {x}, y → {y}, z → {z}"));
     }
     if info.channels.len() > 1 {
         let names: Vec<_> = info.channels.iter().map(|c| c.name.as_str()).filter(|n| !n.is_empty()).collect();

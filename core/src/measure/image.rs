@@ -66,31 +66,7 @@ pub fn table(frame: &Frame, objects: &Objects, structure: Option<&StructureFigur
         "24πVb/S² with the mean breadth b, which is 6VS′/S² (Hildebrand & Rüegsegger 1997, doi:10.1080/01495739708936692; Ohser et al. 2009): 0 for plates, 3 for rods, 4 for balls; less where surfaces are concave.",
         24.0 * PI * volume * breadth / (surface * surface),
     );
-    let nan =
-        StructureFigures { intercepts: [f64::NAN; 3], axis: [f64::NAN; 3], fractal_dimension: f64::NAN };
-    let f = structure.copied().unwrap_or(nan);
-    let [longest, middle, shortest] = f.intercepts;
-    const INTERCEPT: &str = "Semi-axis of the ellipsoid fitted to the mean intercept lengths in 601 directions, longest first (Harrigan & Mann 1984, doi:10.1007/BF00540446).";
-    const AXIS: &str = "Direction of the longest mean intercept, a unit vector in world coordinates.";
-    for (name, v) in
-        [("mean_intercept_1", longest), ("mean_intercept_2", middle), ("mean_intercept_3", shortest)]
-    {
-        real(name, &length(1), INTERCEPT, v);
-    }
-    for (name, v) in [
-        ("mean_intercept_axis_x", f.axis[0]),
-        ("mean_intercept_axis_y", f.axis[1]),
-        ("mean_intercept_axis_z", f.axis[2]),
-    ] {
-        real(name, "1", AXIS, v);
-    }
-    real(
-        "degree_of_anisotropy",
-        "1",
-        "1 − (shortest ÷ longest mean intercept)²: 0 is isotropic (as BoneJ counts it).",
-        1.0 - (shortest / longest).powi(2),
-    );
-    real("anisotropy_ratio", "1", "Longest ÷ shortest mean intercept: 1 is isotropic.", longest / shortest);
+    let f = structure.copied().unwrap_or(StructureFigures { fractal_dimension: f64::NAN });
     real(
         "fractal_dimension",
         "1",

@@ -258,7 +258,7 @@ impl Measure {
             Pass::Structure => {
                 let mask: Vec<u8> =
                     with_volume!(labels.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect());
-                Ok(Partial::Structure(structure::structure(&mask, self.shape, &self.geometry)))
+                Ok(Partial::Structure(structure::structure(&mask, self.shape)))
             }
             Pass::Percentiles if out == Region::whole(self.shape) => (0..self.channels.len())
                 .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))

@@ -1,7 +1,7 @@
 //! Touching objects parted by the distance from their surface.
 
 use super::components::{Connectivity, Forest};
-use super::distance::{Metric, Squared, lines};
+use super::distance::{Metric, lines};
 use super::kernel::{decode, encode};
 use super::relabel;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};

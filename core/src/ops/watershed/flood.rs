@@ -31,7 +31,6 @@ const BORDER: u8 = 4;
 /// What the flooding has reached.
 pub struct Flood<'a> {
     shape: [usize; 3],
-    connectivity: Connectivity,
     /// For each of the nine rows around a voxel: where the voxel before it lies, and which of three
     /// bytes from there on are neighbours.
     rows: Vec<(isize, u32)>,
@@ -100,7 +99,7 @@ impl<'a> Flood<'a> {
                 }
             }
         }
-        Ok(Self { shape, connectivity, rows, steps, state, labels })
+        Ok(Self { shape, rows, steps, state, labels })
     }
 
     /// Floods all that can be reached, from the lowest level up.
@@ -205,11 +204,6 @@ impl<'a> Flood<'a> {
                 reached(to as u32);
             }
         }
-    }
-
-    /// The neighbourhood.
-    pub fn connectivity(&self) -> Connectivity {
-        self.connectivity
     }
 }
 
