@@ -1,6 +1,5 @@
-//! What the README's commands run: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench peers`.
+//! What the README's commands run: `cargo xtask demo` and `cargo xtask test`.
 
-mod bench;
 mod demo;
 mod setup;
 mod test;
@@ -15,12 +14,10 @@ fn main() -> Result<()> {
     match words[..] {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
-        ["bench", "peers", ref rest @ ..] => bench::peers(rest),
         _ => {
             eprintln!(
-                "cargo xtask demo           build, make a sample, run the main job on it\n\
-                 cargo xtask test           everything that must pass\n\
-                 cargo xtask bench peers    time every operator against its peers ([--only REGEX])"
+                "cargo xtask demo    build, make a sample, run the main job on it\n\
+                 cargo xtask test    everything that must pass"
             );
             bail!("which one?")
         }
