@@ -6,6 +6,9 @@ mod progress;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static MEMORY: voxelry_core::memory::HugePages = voxelry_core::memory::HugePages;
+
 fn main() -> ExitCode {
     match cli::main() {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ pub mod error;
 pub mod io;
 pub mod jobs;
 pub mod measure;
+pub mod memory;
 pub mod ops;
 pub mod picture;
 pub mod recipe;

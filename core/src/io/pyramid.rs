@@ -107,8 +107,8 @@ fn by_row<T: Voxel>(block: &Array3<T>, factor: [usize; 3], kernel: RowKernel<T>)
 macro_rules! integer_mean {
     ($($name:ident $t:ident $sum:ident),*) => { $(
         #[multiversion::multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-            "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
             "aarch64+neon"
         ))]
         fn $name(rows: &[&[$t]], fx: usize, out: &mut [$t]) {
@@ -150,8 +150,8 @@ integer_mean!(
 macro_rules! float_mean {
     ($($name:ident $t:ident),*) => { $(
         #[multiversion::multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-            "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
             "aarch64+neon"
         ))]
         fn $name(rows: &[&[$t]], fx: usize, out: &mut [$t]) {

@@ -401,8 +401,8 @@ fn equal(v: &[u32; 8], number: u32) -> u8 {
 
 /// Marks the neighbourhoods of a row that are not all of one object.
 #[multiversion::multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn mark_mixed(rows: [&[u32]; 4], mixed: &mut [u8]) {

@@ -181,8 +181,8 @@ macro_rules! flowing {
     ($name:ident, $g:expr) => {
         /// One row of a step. `own` has a voxel more on either side.
         #[multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-            "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
             "aarch64+neon"
         ))]
         fn $name(out: &mut [f32], own: &[f32], neighbours: [&[f32]; 4], flow: &Flow) {

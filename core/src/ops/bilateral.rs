@@ -1,11 +1,12 @@
 //! Bilateral filter with its full kernel.
 
-use super::filter::exp::exp_neg;
+use super::filter::exp::exp2;
 use super::filter::{BORDER, Border, Frame, GREY, OUTPUT, Sink, before, by_tiles, output_type, sized};
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
 use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
+use std::f64::consts::LOG2_E;
 use std::sync::Arc;
 
 /// Bilateral filter.
@@ -60,7 +61,7 @@ impl Operator for Bilateral {
         let kernel = Kernel {
             reach,
             weights: Kernel::weights(sigma, reach),
-            factor: (0.5 / call.args.float("range").powi(2)) as f32,
+            factor: (-0.5 * LOG2_E / call.args.float("range").powi(2)) as f32,
             border: Border::named(call.args.text("border")),
             output,
         };
@@ -70,9 +71,9 @@ impl Operator for Bilateral {
 
 struct Kernel {
     reach: [usize; 3],
-    /// Weights in space, in C order of the window.
+    /// Binary logarithms of the weights in space, in C order of the window.
     weights: Vec<f32>,
-    /// `1 ∕ 2·range²`.
+    /// `−log₂e ∕ 2·range²`.
     factor: f32,
     border: Border,
     output: VoxelType,
@@ -87,7 +88,7 @@ impl Kernel {
         let mut weights = Vec::new();
         for z in part(0) {
             for y in part(1) {
-                weights.extend(part(2).map(|x| (-0.5 * (z + y + x)).exp() as f32));
+                weights.extend(part(2).map(|x| (-0.5 * LOG2_E * (z + y + x)) as f32));
             }
         }
         weights
@@ -120,13 +121,13 @@ impl Kernel {
 }
 
 /// Voxels that are computed at once.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// The filter for [`LANES`] voxels in a row. `rows` are the beginnings of the window's rows in
 /// `voxels`, `centre` is the first of the voxels.
 #[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn means(voxels: &[f32], rows: &[usize], weights: &[f32], centre: usize, factor: f32) -> [f32; LANES] {
@@ -138,9 +139,9 @@ fn means(voxels: &[f32], rows: &[usize], weights: &[f32], centre: usize, factor:
             let v: &[f32; LANES] = voxels[row + x..].first_chunk().expect("as above");
             for l in 0..LANES {
                 let d = v[l] - own[l];
-                let w = weight * exp_neg(d * d * factor);
+                let w = exp2((d * d).mul_add(factor, *weight));
                 total[l] += w;
-                sum[l] += w * v[l];
+                sum[l] = w.mul_add(v[l], sum[l]);
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Total-variation denoising.
 
-use super::filter::tile::{Tile, carve, each_tile};
-use super::filter::{Border, Frame, GREY, OUTPUT, by_tiles, output_type, sized};
+use super::filter::{Border, Frame, GREY, OUTPUT, by_tiles, output_type};
 use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
 use crate::{Job, Region, Result, Volume, VoxelType};
 use multiversion::multiversion;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Total-variation denoising.
@@ -65,217 +65,136 @@ struct Chambolle {
     output: VoxelType,
 }
 
-/// The dual field along `z, y, x`.
-type Dual = [Vec<f32>; 3];
-
-#[derive(std::default::Default)]
-struct Buffers {
-    image: Vec<f32>,
-    dual: Dual,
-    primal: Vec<f32>,
-}
-
-/// Iterations that are made while a tile is in the cache.
-const STEPS: usize = 4;
-
-/// A tile with its surroundings. Rows have a voxel more before them, where the dual is 0.
-struct Piece<'a> {
+/// What the iterations run on: the voxels that are held, whose ends count as the image's. What is
+/// wrong there reaches one voxel further with each iteration, and the halo is as wide. Rows of the dual
+/// have a voxel more before them, where it is 0.
+struct Field<'a> {
+    frame: Frame<'a>,
+    /// Rows of a plane, voxels of a row.
     rows: [usize; 2],
-    stride: usize,
-    image: &'a [f32],
-    dual: [&'a mut [f32]; 3],
-    primal: &'a mut [f32],
 }
 
-impl Piece<'_> {
-    fn row(&self, z: usize, y: usize) -> std::ops::Range<usize> {
-        let start = (z * self.rows[1] + y) * self.stride + 1;
-        start..start + self.stride - 1
+impl Field<'_> {
+    fn stride(&self) -> usize {
+        self.rows[1] + 1
     }
 
-    /// The image plus the divergence of the dual, for one row.
-    fn primal_row(&mut self, z: usize, y: usize) {
-        let own = self.row(z, y);
-        let none = &self.image[..0];
-        let before_z = if z > 0 { &self.dual[0][self.row(z - 1, y)] } else { none };
-        let before_y = if y > 0 { &self.dual[1][self.row(z, y - 1)] } else { none };
-        let [pz, py, px] = &self.dual;
-        let along_x = &px[own.start - 1..own.end];
-        primal(
-            &mut self.primal[own.clone()],
-            &self.image[own.clone()],
-            [&pz[own.clone()], &py[own], along_x],
-            [before_z, before_y],
-        );
+    fn plane(&self) -> usize {
+        self.rows[0] * self.stride()
     }
 
-    /// One step of the dual in a row, from the primal of it and of the next along each axis.
-    fn dual_row(&mut self, z: usize, y: usize, factor: f32) {
-        let own = self.row(z, y);
-        let next_z = if z + 1 < self.rows[0] { self.row(z + 1, y) } else { own.clone() };
-        let next_y = if y + 1 < self.rows[1] { self.row(z, y + 1) } else { own.clone() };
-        let u = &*self.primal;
-        let [pz, py, px] = &mut self.dual;
-        dual(
-            [&mut pz[own.clone()], &mut py[own.clone()], &mut px[own.clone()]],
-            [&u[own], &u[next_z], &u[next_y]],
-            factor,
-        );
+    /// Where row `y` lies in a plane of the dual.
+    fn row(&self, y: usize) -> std::ops::Range<usize> {
+        y * self.stride() + 1..(y + 1) * self.stride()
+    }
+
+    /// The image plus the divergence of the dual, for row `y` of plane `z`. `before` is the dual along z
+    /// of the plane before, if there is one.
+    fn primal_row(&self, [z, y]: [usize; 2], p: [&[f32]; 3], before: Option<&[f32]>, out: &mut [f32]) {
+        let own = self.row(y);
+        let before_z = before.map_or(&[][..], |b| &b[own.clone()]);
+        let before_y = if y > 0 { &p[1][self.row(y - 1)] } else { &[][..] };
+        self.frame.fill([z as isize, y as isize, 0], [1, 1, self.rows[1]], self.rows[1], out);
+        let along_x = &p[2][own.start - 1..own.end];
+        primal(out, [&p[0][own.clone()], &p[1][own], along_x], [before_z, before_y]);
+    }
+
+    fn primal_plane(&self, z: usize, p: [&[f32]; 3], before: Option<&[f32]>, out: &mut [f32]) {
+        for (y, row) in out.chunks_exact_mut(self.rows[1]).enumerate() {
+            self.primal_row([z, y], p, before, row);
+        }
     }
 }
 
 impl Chambolle {
-    fn piece<'a>(frame: &Frame, from: Option<&Dual>, grown: Region, b: &'a mut Buffers) -> Piece<'a> {
-        let nx = frame.image[2];
-        let rows = [grown.shape[0], grown.shape[1]];
-        let stride = nx + 1;
-        let n = rows[0] * rows[1] * stride;
-        let image = sized(&mut b.image, n);
-        let start = [grown.start[0] as isize, grown.start[1] as isize, 0];
-        frame.fill(start, [rows[0], rows[1], nx], stride, &mut image[1..]);
-        let dual = b.dual.each_mut().map(|d| sized(d, n));
-        let piece = Piece { rows, stride, image, dual, primal: sized(&mut b.primal, n) };
-        for z in 0..rows[0] {
-            for y in 0..rows[1] {
-                let to = piece.row(z, y);
-                let source = ((grown.start[0] + z) * frame.image[1] + grown.start[1] + y) * nx;
-                for a in 0..3 {
-                    piece.dual[a][to.start - 1] = 0.0;
-                    match from {
-                        Some(from) => {
-                            piece.dual[a][to.clone()].copy_from_slice(&from[a][source..source + nx])
-                        }
-                        None => piece.dual[a][to.clone()].fill(0.0),
-                    }
-                }
-            }
-        }
-        piece
-    }
-
-    /// Makes `steps` iterations of the dual around a tile. The ends of `frame` count as the image's:
-    /// what is wrong there reaches one voxel further with each iteration, and the halo is as wide.
-    fn iterate(&self, piece: &mut Piece, grown: Region, image: [usize; 3], steps: usize) {
-        for k in 0..steps {
-            // The rows that are still right after this step; those of the primal are one more.
-            let range = |a: usize, less: usize| {
-                let low = if grown.start[a] == 0 { 0 } else { k + less };
-                let high = if grown.start[a] + grown.shape[a] == image[a] { 0 } else { k };
-                low..grown.shape[a] - high
-            };
-            for z in range(0, 1) {
-                for y in range(1, 1) {
-                    piece.primal_row(z, y);
-                }
-            }
-            let inner = |a: usize| {
-                let high = grown.start[a] + grown.shape[a] != image[a];
-                let r = range(a, 1);
-                r.start..r.end - usize::from(high)
-            };
-            for z in inner(0) {
-                for y in inner(1) {
-                    piece.dual_row(z, y, self.factor);
-                }
-            }
-        }
-    }
-
-    fn tile_size(nx: usize) -> [usize; 3] {
-        let rows = (1 << 17) / (nx + 1);
-        let edge = ((rows as f64).sqrt() as usize).clamp(8, 32);
-        [edge, edge, nx.max(1)]
-    }
-
-    /// The dual after `steps` more iterations.
-    fn advance(&self, frame: &Frame, from: Option<&Dual>, steps: usize, job: &Job) -> Result<Dual> {
-        let whole = Region::whole(frame.image);
-        let mut made: Dual = std::array::from_fn(|_| vec![0.0; whole.len()]);
-        let size = Self::tile_size(frame.image[2]);
-        let [z, y, x] = made.each_mut().map(|d| carve(d, whole, size));
-        let tiles: Vec<[Tile<f32>; 3]> = z.into_iter().zip(y).zip(x).map(|((z, y), x)| [z, y, x]).collect();
-        each_tile(tiles, job, Buffers::default, |b, tile| {
-            let region = tile[0].region;
-            let grown = region.grown([steps, steps, 0], frame.image);
-            let mut piece = Self::piece(frame, from, grown, b);
-            self.iterate(&mut piece, grown, frame.image, steps);
-            for z in 0..region.shape[0] {
-                for y in 0..region.shape[1] {
-                    let row =
-                        piece.row(z + region.start[0] - grown.start[0], y + region.start[1] - grown.start[1]);
-                    for a in 0..3 {
-                        tile[a].row(z, y).copy_from_slice(&piece.dual[a][row.clone()]);
-                    }
-                }
-            }
-            job.advance(region.len() as u64);
-            Ok(())
-        })?;
-        Ok(made)
-    }
-
-    /// The result after `steps` more iterations of the dual.
-    fn finish(
+    /// One step of the dual, in place, in slabs of `thick` planes side by side. `firsts` has room for the
+    /// primal of the first plane of each slab, which the slab before needs too.
+    fn step(
         &self,
-        frame: &Frame,
-        from: Option<&Dual>,
-        steps: usize,
-        out: Region,
+        field: &Field,
+        dual: &mut [Vec<f32>; 3],
+        firsts: &mut [Vec<f32>],
+        thick: usize,
         job: &Job,
-    ) -> Result<Volume> {
-        let [ez, ey, _] = Self::tile_size(frame.image[2]);
-        by_tiles(self.output, out, [ez, ey, out.shape[2].max(1)], job, Buffers::default, |b, tile| {
-            let region = tile.region();
-            let grown = region.grown([steps + 1, steps + 1, 0], frame.image);
-            let mut piece = Self::piece(frame, from, grown, b);
-            self.iterate(&mut piece, grown, frame.image, steps);
-            for z in 0..region.shape[0] {
-                for y in 0..region.shape[1] {
-                    let at = [z + region.start[0] - grown.start[0], y + region.start[1] - grown.start[1]];
-                    piece.primal_row(at[0], at[1]);
-                    let start = piece.row(at[0], at[1]).start + region.start[2];
-                    tile.put(z, y, &piece.primal[start..]);
+    ) -> Result<()> {
+        let plane = field.plane();
+        let nx = field.rows[1];
+        let planes = dual[0].len() / plane;
+        firsts.par_iter_mut().enumerate().for_each(|(slab, first)| {
+            let z = slab * thick;
+            let at = |z: usize| z * plane..(z + 1) * plane;
+            let before = z.checked_sub(1).map(|z| &dual[0][at(z)]);
+            field.primal_plane(z, dual.each_ref().map(|p| &p[at(z)]), before, first);
+        });
+        let firsts = &*firsts;
+        let [pz, py, px] = dual.each_mut().map(|p| p.par_chunks_mut(thick * plane));
+        pz.zip(py).zip(px).enumerate().try_for_each(|(slab, ((pz, py), px))| {
+            let count = pz.len() / plane;
+            let mut here = firsts[slab].clone();
+            let mut next = vec![0f32; here.len()];
+            for k in 0..count {
+                job.check()?;
+                let z = slab * thick + k;
+                let own = k * plane..(k + 1) * plane;
+                if k + 1 < count {
+                    let after = own.end..own.end + plane;
+                    let p = [&pz[after.clone()], &py[after.clone()], &px[after]];
+                    field.primal_plane(z + 1, p, Some(&pz[own.clone()]), &mut next);
+                } else if z + 1 < planes {
+                    next.copy_from_slice(&firsts[slab + 1]);
+                } else {
+                    next.copy_from_slice(&here);
                 }
+                let (pz, py, px) = (&mut pz[own.clone()], &mut py[own.clone()], &mut px[own]);
+                for y in 0..field.rows[0] {
+                    let row = field.row(y);
+                    let own_u = &here[y * nx..(y + 1) * nx];
+                    let next_y = if y + 1 < field.rows[0] { &here[(y + 1) * nx..(y + 2) * nx] } else { own_u };
+                    let next_z = &next[y * nx..(y + 1) * nx];
+                    let p = [&mut pz[row.clone()], &mut py[row.clone()], &mut px[row]];
+                    dual_row(p, [own_u, next_z, next_y], self.factor);
+                }
+                std::mem::swap(&mut here, &mut next);
+                job.advance((field.rows[0] * nx) as u64);
             }
             Ok(())
         })
     }
 }
 
-/// `p` has the row of the dual along z and y, and along x with the voxel before it.
+/// Adds the divergence of the dual to a row of the image. `p` has the row of the dual along z and y, and along x with the voxel before it.
 #[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
-fn primal(out: &mut [f32], image: &[f32], p: [&[f32]; 3], before: [&[f32]; 2]) {
+fn primal(out: &mut [f32], p: [&[f32]; 3], before: [&[f32]; 2]) {
     let n = out.len();
-    let image = &image[..n];
     let (pz, py, px, left) = (&p[0][..n], &p[1][..n], &p[2][1..=n], &p[2][..n]);
     match before.map(|b| b.len() >= n) {
         [true, true] => {
             let (bz, by) = (&before[0][..n], &before[1][..n]);
             for i in 0..n {
-                out[i] = image[i] + ((bz[i] - pz[i]) + (by[i] - py[i]) + (left[i] - px[i]));
+                out[i] += (bz[i] - pz[i]) + (by[i] - py[i]) + (left[i] - px[i]);
             }
         }
         [have_z, have_y] => {
             for i in 0..n {
                 let bz = if have_z { before[0][i] } else { 0.0 };
                 let by = if have_y { before[1][i] } else { 0.0 };
-                out[i] = image[i] + ((bz - pz[i]) + (by - py[i]) + (left[i] - px[i]));
+                out[i] += (bz - pz[i]) + (by - py[i]) + (left[i] - px[i]);
             }
         }
     }
 }
 
-/// `u` has the row of the primal, the next row along z and along y (itself at the end).
+/// One step of the dual in a row. `u` has the row of the primal, the next row along z and along y (itself at the end).
 #[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
-fn dual(p: [&mut [f32]; 3], u: [&[f32]; 3], factor: f32) {
+fn dual_row(p: [&mut [f32]; 3], u: [&[f32]; 3], factor: f32) {
     const STEP: f32 = TAU as f32;
     let [pz, py, px] = p;
     let n = pz.len();
@@ -308,14 +227,28 @@ impl Local for Chambolle {
             return Ok(Volume::zeros(self.output, out.shape));
         }
         let frame = Frame { input, source: Region::whole(shape), image: shape, border: Border::Nearest };
+        let field = Field { frame, rows: [shape[1], shape[2]] };
         // The result is the image plus the divergence of the dual of one iteration before.
-        let mut left = self.iterations - 1;
-        let mut state: Option<Dual> = None;
-        while left > STEPS {
-            state = Some(self.advance(&frame, state.as_ref(), STEPS, job)?);
-            left -= STEPS;
+        let steps = self.iterations - 1;
+        job.stage("total variation", (steps as u64 + 1) * input.len() as u64);
+        let mut dual: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; shape[0] * field.plane()]);
+        let thick = shape[0].div_ceil(4 * rayon::current_num_threads()).max(4);
+        let mut firsts = vec![vec![0.0; shape[1] * shape[2]]; shape[0].div_ceil(thick)];
+        for _ in 0..steps {
+            self.step(&field, &mut dual, &mut firsts, thick, job)?;
         }
-        self.finish(&frame, state.as_ref(), left, out, job)
+        let size = [1, 16, out.shape[2]];
+        by_tiles(self.output, out, size, job, || vec![0.0; shape[2]], |row, tile| {
+            let region = tile.region();
+            let z = region.start[0];
+            let at = |z: usize| z * field.plane()..(z + 1) * field.plane();
+            let before = z.checked_sub(1).map(|z| &dual[0][at(z)]);
+            for y in 0..region.shape[1] {
+                field.primal_row([z, region.start[1] + y], dual.each_ref().map(|p| &p[at(z)]), before, row);
+                tile.put(0, y, &row[region.start[2]..]);
+            }
+            Ok(())
+        })
     }
 }
 

@@ -148,12 +148,16 @@ fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<
             wrong(format!("there is no image \"{name}\" at this step{known} (there are: {all})"))
         })
     };
+    let first = step.inputs.get(spec.inputs[0].name).map_or(Ok(previous), |name| look_up(name))?;
+    // What is measured on the image itself, which is then no intensity.
+    let of_image = first == 0;
     spec.inputs
         .iter()
         .enumerate()
         .map(|(i, input)| match step.inputs.get(input.name) {
+            _ if i == 0 => Ok(Some(first)),
             Some(name) => look_up(name).map(Some),
-            None if i == 0 => Ok(Some(previous)),
+            None if input.name.starts_with("intensity") && of_image => Ok(None),
             None if input.name == "intensity" => Ok(Some(0)),
             // Further channels of the image are measured by themselves.
             None if input.name.starts_with("intensity_") => {

@@ -151,8 +151,8 @@ fn mix32(mut h: u32) -> u32 {
 
 /// Adds noise that is nearly normal (the sum of four uniform numbers) and rounds.
 #[multiversion::multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn noisy(line: &[f32], first: i64, key: u64, sd: f32, dark: f32, base: f32, slope: f32, out: &mut [u16]) {

@@ -131,8 +131,8 @@ impl Scene for Ellipsoids {
 }
 
 #[multiversion::multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn deepest(near: &[Near], step: [f32; 3], grey: &mut Bricked<f32>, labels: &mut Bricked<u32>) {

@@ -81,8 +81,8 @@ fn distance(c: [f64; 3], low: [f64; 3], high: [f64; 3], greatest: bool) -> f64 {
 }
 
 #[multiversion::multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn cells(seeds: &[Seed], step: [f32; 3], border: f32, grey: &mut Bricked<f32>, labels: &mut Bricked<u32>) {

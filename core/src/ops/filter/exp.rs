@@ -2,23 +2,30 @@
 //! everywhere.
 
 /// `exp(-t)` for `t ≥ 0`, with an error below 3·10⁻⁷ and a relative one below 10⁻⁵ up to t = 86;
-/// `exp(-86)` beyond.
-///
-/// `2^f` on `[-½, ½]` is a polynomial of degree 5 fitted for least relative error; the whole power
-/// of two goes into the exponent bits.
+/// `exp(-87.3)` beyond.
 #[inline(always)]
 pub fn exp_neg(t: f32) -> f32 {
+    exp2(t * -std::f32::consts::LOG2_E)
+}
+
+/// `2^power` for `power ≤ 0`, with the same error; `2⁻¹²⁶` for anything below −126 and for NaN.
+///
+/// `2^f` on `[-½, ½]` is a polynomial of degree 5 fitted for least relative error; the whole power
+/// of two goes into the exponent bits. Fused multiplications have the same bits everywhere; call
+/// this where the target has them.
+#[inline(always)]
+pub fn exp2(power: f32) -> f32 {
     // Adding 1.5·2²³ rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let power = if t < 86.0 { t } else { 86.0 } * -std::f32::consts::LOG2_E;
+    let power = if power > -126.0 { power } else { -126.0 };
     let rounded = power + ROUND;
     let f = power - (rounded - ROUND);
-    let p = 0.001_327_65;
-    let p = p * f + 0.009_675_54;
-    let p = p * f + 0.055_507_13;
-    let p = p * f + 0.240_221_2;
-    let p = p * f + 0.693_146_97;
-    let p = p * f + 1.000_000_07;
+    let p = 0.001_327_65_f32;
+    let p = p.mul_add(f, 0.009_675_54);
+    let p = p.mul_add(f, 0.055_507_13);
+    let p = p.mul_add(f, 0.240_221_2);
+    let p = p.mul_add(f, 0.693_146_97);
+    let p = p.mul_add(f, 1.000_000_07);
     f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23))
 }
 

@@ -144,8 +144,8 @@ pub trait Lanes: Key {
 macro_rules! lanes {
     ($($t:ident $width:literal $run:ident),*) => { $(
         #[multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-            "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
             "aarch64+neon"
         ))]
         fn $run(steps: &[Step], slots: &mut [[$t; $width]]) {

@@ -170,8 +170,8 @@ trait Real: Sample + std::ops::AddAssign + std::ops::Add<Output = Self> {
 macro_rules! real {
     ($t:ident, $sums:ident, $put:ident) => {
         #[multiversion(targets(
-            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-            "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+            "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
             "aarch64+neon"
         ))]
         fn $sums(data: &[$t], starts: &[usize], weights: &Weights<$t>, out: &mut [$t]) {

@@ -118,7 +118,7 @@ impl BitMask {
     }
 }
 
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn pack_rows(mask: &[u8], bits: &mut [Bits], nx: usize) {
     for (row, bits) in mask.chunks_exact(nx).zip(bits.chunks_exact_mut(nx.div_ceil(64))) {
         let (whole, rest) = row.as_chunks::<64>();
@@ -145,7 +145,7 @@ fn pack_word(voxels: &[u8; 64]) -> u64 {
     word
 }
 
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn unpack_rows(bits: &[Bits], mask: &mut [u8], nx: usize) {
     for (row, bits) in mask.chunks_exact_mut(nx).zip(bits.chunks_exact(nx.div_ceil(64))) {
         let (whole, rest) = row.as_chunks_mut::<64>();

@@ -118,8 +118,8 @@ impl<K: Lane + Ord> Relaxation<K> {
 
 /// Relaxes the active ones of 64 rows, forwards or backwards.
 #[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+bmi1+bmi2+popcnt+lzcnt",
-    "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
 fn relax_rows<K: Lane + Ord>(r: &mut Relaxation<K>, word: usize, forward: bool, buffers: &mut [K]) {
