@@ -149,7 +149,8 @@ impl Chambolle {
                 for y in 0..field.rows[0] {
                     let row = field.row(y);
                     let own_u = &here[y * nx..(y + 1) * nx];
-                    let next_y = if y + 1 < field.rows[0] { &here[(y + 1) * nx..(y + 2) * nx] } else { own_u };
+                    let next_y =
+                        if y + 1 < field.rows[0] { &here[(y + 1) * nx..(y + 2) * nx] } else { own_u };
                     let next_z = &next[y * nx..(y + 1) * nx];
                     let p = [&mut pz[row.clone()], &mut py[row.clone()], &mut px[row]];
                     dual_row(p, [own_u, next_z, next_y], self.factor);
@@ -195,23 +196,27 @@ fn primal(out: &mut [f32], p: [&[f32]; 3], before: [&[f32]; 2]) {
     "aarch64+neon"
 ))]
 fn dual_row(p: [&mut [f32]; 3], u: [&[f32]; 3], factor: f32) {
-    const STEP: f32 = TAU as f32;
     let [pz, py, px] = p;
     let n = pz.len();
     let (py, px) = (&mut py[..n], &mut px[..n]);
     let [own, next_z, next_y] = u.map(|u| &u[..n]);
-    let mut update = |i: usize, right: f32| {
-        let v = own[i];
-        let (gz, gy, gx) = (next_z[i] - v, next_y[i] - v, right - v);
-        let shrink = 1.0 / ((gz * gz + gy * gy + gx * gx).sqrt() * factor + 1.0);
-        pz[i] = (pz[i] - STEP * gz) * shrink;
-        py[i] = (py[i] - STEP * gy) * shrink;
-        px[i] = (px[i] - STEP * gx) * shrink;
-    };
+    let right = &own[1..];
     for i in 0..n - 1 {
-        update(i, own[i + 1]);
+        let v = own[i];
+        let p = projected([pz[i], py[i], px[i]], [next_z[i] - v, next_y[i] - v, right[i] - v], factor);
+        (pz[i], py[i], px[i]) = (p[0], p[1], p[2]);
     }
-    update(n - 1, own[n - 1]);
+    let (i, v) = (n - 1, own[n - 1]);
+    let p = projected([pz[i], py[i], px[i]], [next_z[i] - v, next_y[i] - v, 0.0], factor);
+    (pz[i], py[i], px[i]) = (p[0], p[1], p[2]);
+}
+
+/// One step of the dual against the gradient, projected back.
+#[inline(always)]
+fn projected(p: [f32; 3], [gz, gy, gx]: [f32; 3], factor: f32) -> [f32; 3] {
+    const STEP: f32 = TAU as f32;
+    let shrink = 1.0 / ((gz * gz + gy * gy + gx * gx).sqrt() * factor + 1.0);
+    [(p[0] - STEP * gz) * shrink, (p[1] - STEP * gy) * shrink, (p[2] - STEP * gx) * shrink]
 }
 
 impl Local for Chambolle {
@@ -238,17 +243,29 @@ impl Local for Chambolle {
             self.step(&field, &mut dual, &mut firsts, thick, job)?;
         }
         let size = [1, 16, out.shape[2]];
-        by_tiles(self.output, out, size, job, || vec![0.0; shape[2]], |row, tile| {
-            let region = tile.region();
-            let z = region.start[0];
-            let at = |z: usize| z * field.plane()..(z + 1) * field.plane();
-            let before = z.checked_sub(1).map(|z| &dual[0][at(z)]);
-            for y in 0..region.shape[1] {
-                field.primal_row([z, region.start[1] + y], dual.each_ref().map(|p| &p[at(z)]), before, row);
-                tile.put(0, y, &row[region.start[2]..]);
-            }
-            Ok(())
-        })
+        by_tiles(
+            self.output,
+            out,
+            size,
+            job,
+            || vec![0.0; shape[2]],
+            |row, tile| {
+                let region = tile.region();
+                let z = region.start[0];
+                let at = |z: usize| z * field.plane()..(z + 1) * field.plane();
+                let before = z.checked_sub(1).map(|z| &dual[0][at(z)]);
+                for y in 0..region.shape[1] {
+                    field.primal_row(
+                        [z, region.start[1] + y],
+                        dual.each_ref().map(|p| &p[at(z)]),
+                        before,
+                        row,
+                    );
+                    tile.put(0, y, &row[region.start[2]..]);
+                }
+                Ok(())
+            },
+        )
     }
 }
 

@@ -21,7 +21,7 @@
 
 pub mod blocked;
 mod forest;
-mod rows;
+pub(super) mod rows;
 
 pub use forest::Forest;
 pub use rows::{Bits, Rows, Values};

@@ -54,17 +54,23 @@ fn pack_row(bits: &mut [u64], row: &[u8], flip: u64) {
     let mut chunks = row.chunks_exact(64);
     let mut words = bits.iter_mut();
     for (chunk, word) in chunks.by_ref().zip(words.by_ref()) {
-        let mut w = 0;
-        for (i, eight) in chunk.chunks_exact(8).enumerate() {
-            w |= pack_eight(u64::from_le_bytes(eight.try_into().expect("eight bytes"))) << (8 * i);
-        }
-        *word = w ^ flip;
+        *word = pack(chunk.try_into().expect("64 bytes")) ^ flip;
     }
     let rest = chunks.remainder();
     if let Some(word) = words.next() {
         let set = rest.iter().enumerate().fold(0u64, |w, (i, v)| w | u64::from(*v != 0) << i);
         *word = (set ^ flip) & ((1 << rest.len()) - 1);
     }
+}
+
+/// Which of 64 bytes are not 0, the first in the lowest bit.
+#[inline(always)]
+pub fn pack(bytes: &[u8; 64]) -> u64 {
+    let mut w = 0;
+    for (i, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        w |= pack_eight(u64::from_le_bytes(*eight)) << (8 * i);
+    }
+    w
 }
 
 /// Which of eight bytes are not 0, the first in the lowest bit.

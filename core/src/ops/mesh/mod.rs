@@ -5,6 +5,7 @@ mod surface;
 #[cfg(test)]
 mod tests;
 
+use super::components::rows::pack;
 use super::kernel::{decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::measure::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, with_volume};
+use multiversion::multiversion;
 use ndarray::Array3;
 use std::sync::Arc;
 use surface::{Points, Surface, extract};
@@ -89,8 +91,8 @@ struct MeshKernel {
 /// be closed.
 struct Window<'a, T> {
     kernel: &'a MeshKernel,
-    voxels: &'a Array3<T>,
-    /// The voxels that `voxels` holds.
+    array: &'a Array3<T>,
+    /// The voxels that `array` holds.
     held: Region,
     /// The first point, in voxels of the image; −1 where the surface is closed.
     start: [isize; 3],
@@ -99,7 +101,7 @@ struct Window<'a, T> {
 
 impl<'a, T: Voxel> Window<'a, T> {
     /// The points of the cells that begin in `out`.
-    fn new(kernel: &'a MeshKernel, voxels: &'a Array3<T>, held: Region, out: Region) -> Self {
+    fn new(kernel: &'a MeshKernel, array: &'a Array3<T>, held: Region, out: Region) -> Self {
         let mut start = out.start.map(|s| s as isize);
         let mut shape = [0; 3];
         for a in 0..3 {
@@ -112,14 +114,29 @@ impl<'a, T: Voxel> Window<'a, T> {
             }
             shape[a] = (end - start[a]) as usize;
         }
-        Self { kernel, voxels, held, start, shape }
+        Self { kernel, array, held, start, shape }
+    }
+
+    /// The voxels of a row of points, and how many points come before them; none beyond the border.
+    fn voxels(&self, [z, y]: [usize; 2]) -> Option<(usize, &[T])> {
+        let [z, y, x] = self.at([z, y, 0]);
+        let inside = |v: isize, a: usize| (0..self.kernel.shape[a] as isize).contains(&v);
+        if !inside(z, 0) || !inside(y, 1) {
+            return None;
+        }
+        let [_, ny, nx] = self.held.shape;
+        let row = (z as usize - self.held.start[0]) * ny + (y as usize - self.held.start[1]);
+        let skip = usize::from(x < 0);
+        let from = (x + skip as isize) as usize - self.held.start[2];
+        let voxels = self.array.as_slice().expect("volumes are in C order");
+        Some((skip, &voxels[row * nx + from..(row + 1) * nx]))
     }
 
     /// A voxel of the image; none beyond its border.
     #[inline(always)]
     fn voxel(&self, at: [isize; 3]) -> Option<f64> {
         let p: [usize; 3] = std::array::from_fn(|a| at[a].wrapping_sub(self.held.start[a] as isize) as usize);
-        self.voxels.get(p).map(|v| v.to_f64())
+        self.array.get(p).map(|v| v.to_f64())
     }
 
     #[inline(always)]
@@ -137,27 +154,18 @@ impl<T: Voxel> Points for Window<'_, T> {
         self.kernel.labelled
     }
 
-    fn row(&self, z: usize, y: usize, values: &mut Vec<u32>) {
-        values.clear();
-        values.resize(self.shape[2], 0);
-        let [z, y, x] = self.at([z, y, 0]);
-        let inside = |v: isize, a: usize| (0..self.kernel.shape[a] as isize).contains(&v);
-        if !inside(z, 0) || !inside(y, 1) {
-            return;
+    fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>) {
+        labels.clear();
+        labels.resize(self.shape[2], 0);
+        if let Some((skip, row)) = self.voxels([z, y]) {
+            labels[skip..].iter_mut().zip(row).for_each(|(t, v)| *t = v.to_f64() as u32);
         }
-        let row = ndarray::s![z as usize - self.held.start[0], y as usize - self.held.start[1], ..];
-        let row = self.voxels.slice(row);
-        let row = row.to_slice().expect("volumes are in C order");
-        let skip = usize::from(x < 0);
-        let from = (x + skip as isize) as usize - self.held.start[2];
-        let n = (row.len() - from).min(values.len() - skip);
-        let values = &mut values[skip..skip + n];
-        if self.kernel.labelled {
-            values.iter_mut().zip(&row[from..]).for_each(|(t, v)| *t = v.to_f64() as u32);
-        } else {
-            let level = self.kernel.level;
-            values.iter_mut().zip(&row[from..]).for_each(|(t, v)| *t = u32::from(v.to_f64() >= level));
-        }
+    }
+
+    fn inside(&self, z: usize, y: usize, bits: &mut [u64]) {
+        let Some((skip, row)) = self.voxels([z, y]) else { return };
+        let n = row.len().min(self.shape[2] - skip);
+        mark(&row[..n], self.kernel.level, skip, bits);
     }
 
     fn vertex(&self, point: [usize; 3], axis: usize) -> [f32; 3] {
@@ -176,6 +184,25 @@ impl<T: Voxel> Points for Window<'_, T> {
         let mut at = from.map(|v| v as f64);
         at[2 - axis] += t;
         self.kernel.geometry.world(at).as_vec3().to_array()
+    }
+}
+
+/// Sets the bits, from `skip` on, of the voxels that are at least `level`.
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+fn mark<T: Voxel>(row: &[T], level: f64, skip: usize, bits: &mut [u64]) {
+    let mut inside = [0u8; 64];
+    for (i, voxels) in row.chunks(64).enumerate() {
+        if voxels.len() < 64 {
+            inside = [0; 64];
+        }
+        for (b, v) in inside.iter_mut().zip(voxels) {
+            *b = u8::from(v.to_f64() >= level);
+        }
+        let word = pack(&inside);
+        bits[i] |= word << skip;
+        if skip > 0 && word >> (64 - skip) != 0 {
+            bits[i + 1] |= word >> (64 - skip);
+        }
     }
 }
 

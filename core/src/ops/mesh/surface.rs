@@ -6,17 +6,21 @@
 //! doi:10.1109/LDAV.2015.7348069).
 
 use super::cases::cases;
+use crate::ops::components::rows::pack;
 use crate::{Job, Result};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// A window onto an image, seen as a grid of points `[z, y, x]`.
 pub trait Points: Sync {
     /// Points of the grid.
     fn shape(&self) -> [usize; 3];
-    /// Writes the values of a row.
-    fn row(&self, z: usize, y: usize, values: &mut Vec<u32>);
-    /// Whether every label has a surface of its own. Otherwise values are 0 and 1.
+    /// Whether every label has a surface of its own.
     fn labelled(&self) -> bool;
+    /// Writes the labels of a row.
+    fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>);
+    /// Sets the bits of the points of a row that are inside, where there are no labels; `bits` are 0.
+    fn inside(&self, z: usize, y: usize, bits: &mut [u64]);
     /// The position of the vertex on the edge from a point along an axis (0 is x).
     fn vertex(&self, point: [usize; 3], axis: usize) -> [f32; 3];
 }
@@ -31,9 +35,24 @@ pub struct Surface {
     /// The label of each triangle.
     pub labels: Vec<u32>,
     /// Where each vertex lies: point and axis, in the order of vertices.
-    pub edges: Vec<([u32; 3], u8)>,
+    pub edges: Vec<Edge>,
     /// The cell of each triangle.
     pub cells: Vec<[u32; 3]>,
+}
+
+/// A point and an axis.
+type Edge = ([u32; 3], u8);
+
+/// Parts of these lengths; empty ones where there is nothing to divide.
+fn divided<'a, T>(mut all: &'a mut [T], lengths: &[usize]) -> Vec<&'a mut [T]> {
+    lengths
+        .iter()
+        .map(|&n| {
+            let (part, rest) = std::mem::take(&mut all).split_at_mut(n.min(all.len()));
+            all = rest;
+            part
+        })
+        .collect()
 }
 
 /// Bits of a slab of rows: changes along x, y and z, and whether the point is inside.
@@ -59,7 +78,11 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     bits.changes.par_chunks_mut(3 * plane).zip(bits.values.par_chunks_mut(plane)).enumerate().try_for_each(
         |(z, (changes, values))| {
             job.check()?;
-            scan(points, z, words, changes, values);
+            if points.labelled() {
+                scan_labels(points, z, words, changes);
+            } else {
+                scan_inside(points, z, words, changes, values);
+            }
             Result::Ok(())
         },
     )?;
@@ -88,66 +111,127 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
         rest = others;
         slices.push(own);
     }
-    let parts: Vec<(Surface, u64)> = slices
+    let edges: Vec<Vec<Edge>> = slices
         .into_par_iter()
         .enumerate()
         .map(|(z, vertices)| {
             job.check()?;
-            let mut part = Surface::default();
-            place(points, &bits, z, ny, vertices, keyed.then_some(&mut part.edges));
-            if z + 1 < nz {
-                for y in 0..ny - 1 {
-                    cells(points, &bits, &first, [z, y], ny, keyed, &mut part);
-                }
-            }
-            job.advance((ny * nx) as u64);
-            Ok((part, 0))
+            let mut edges = Vec::new();
+            place(points, &bits, z, ny, vertices, keyed.then_some(&mut edges));
+            Ok(edges)
         })
         .collect::<Result<_>>()?;
-    surface.triangles.reserve_exact(parts.iter().map(|(p, _)| p.triangles.len()).sum());
-    for (part, _) in parts {
-        surface.triangles.extend(part.triangles);
-        surface.labels.extend(part.labels);
-        surface.edges.extend(part.edges);
-        surface.cells.extend(part.cells);
-    }
+    surface.edges = edges.concat();
+
+    // Triangles are counted first, then written where they belong.
+    let slice = |z: usize, sink: &mut dyn FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3])| {
+        for y in 0..ny - 1 {
+            cells(points, &bits, &first, [z, y], ny, sink);
+        }
+    };
+    let counts: Vec<usize> = (0..nz - 1)
+        .into_par_iter()
+        .map(|z| {
+            job.check()?;
+            let mut count = 0;
+            slice(z, &mut |triangles, _, _, _| count += triangles.len());
+            Ok(count)
+        })
+        .collect::<Result<_>>()?;
+    let total = counts.iter().sum();
+    surface.triangles = vec![[0; 3]; total];
+    surface.labels = vec![0; if points.labelled() { total } else { 0 }];
+    surface.cells = vec![[0; 3]; if keyed { total } else { 0 }];
+    let parts = divided(&mut surface.triangles, &counts);
+    let labels = divided(&mut surface.labels, &counts);
+    let keys = divided(&mut surface.cells, &counts);
+    parts.into_par_iter().zip(labels).zip(keys).enumerate().try_for_each(|(z, ((part, labels), keys))| {
+        job.check()?;
+        let mut at = 0;
+        slice(z, &mut |triangles, edge, label, cell| {
+            for t in triangles {
+                part[at] = t.map(|e| edge[usize::from(e)]);
+                if let Some(l) = labels.get_mut(at) {
+                    *l = label;
+                }
+                if let Some(k) = keys.get_mut(at) {
+                    *k = cell;
+                }
+                at += 1;
+            }
+        });
+        job.advance((ny * nx) as u64);
+        Result::Ok(())
+    })?;
     Ok(surface)
 }
 
-/// Finds the changes from each point of a slice to the next along x, y and z.
-fn scan(points: &impl Points, z: usize, words: usize, changes: &mut [u64], values: &mut [u64]) {
+/// Finds the changes from each point of a slice of labels to the next along x, y and z.
+fn scan_labels(points: &impl Points, z: usize, words: usize, changes: &mut [u64]) {
     let [nz, ny, nx] = points.shape();
     let (mut here, mut below, mut next) = (Vec::new(), Vec::new(), Vec::new());
-    points.row(z, 0, &mut here);
-    for y in 0..ny {
-        let row = &mut changes[y * 3 * words..(y + 1) * 3 * words];
+    points.labels(z, 0, &mut here);
+    for (y, row) in changes.chunks_exact_mut(3 * words).enumerate() {
         let (x_bits, rest) = row.split_at_mut(words);
         let (y_bits, z_bits) = rest.split_at_mut(words);
         differ(&here[..nx - 1], &here[1..], x_bits);
         if y + 1 < ny {
-            points.row(z, y + 1, &mut next);
+            points.labels(z, y + 1, &mut next);
             differ(&here, &next, y_bits);
         }
         if z + 1 < nz {
-            points.row(z + 1, y, &mut below);
+            points.labels(z + 1, y, &mut below);
             differ(&here, &below, z_bits);
-        }
-        if !points.labelled() {
-            for (word, chunk) in values[y * words..].iter_mut().zip(here.chunks(64)) {
-                *word = chunk.iter().enumerate().fold(0, |w, (i, v)| w | u64::from(*v != 0) << i);
-            }
         }
         std::mem::swap(&mut here, &mut next);
     }
 }
 
-#[inline]
+/// Which of a cell's corners have this value, as bits.
+#[inline(always)]
+fn equal(corners: &[u32; 8], value: u32) -> usize {
+    corners.iter().enumerate().fold(0, |s, (c, v)| s | usize::from(*v == value) << c)
+}
+
+/// Sets the bits at which two rows differ.
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn differ(a: &[u32], b: &[u32], bits: &mut [u64]) {
+    let mut differ = [0u8; 64];
     for ((word, a), b) in bits.iter_mut().zip(a.chunks(64)).zip(b.chunks(64)) {
-        if a == b {
-            continue;
+        if a.len() < 64 {
+            differ = [0; 64];
         }
-        *word = a.iter().zip(b).enumerate().fold(0, |w, (i, (a, b))| w | u64::from(a != b) << i);
+        for ((d, a), b) in differ.iter_mut().zip(a).zip(b) {
+            *d = u8::from(a != b);
+        }
+        *word = pack(&differ);
+    }
+}
+
+/// The same where a point is inside or not; `values` takes the bits of the slice itself.
+fn scan_inside(points: &impl Points, z: usize, words: usize, changes: &mut [u64], values: &mut [u64]) {
+    let [nz, ny, nx] = points.shape();
+    for (y, row) in values.chunks_exact_mut(words).enumerate() {
+        points.inside(z, y, row);
+    }
+    let mut below = vec![0; words];
+    let last = (1u64 << ((nx - 1) % 64)) - 1;
+    for (y, row) in changes.chunks_exact_mut(3 * words).enumerate() {
+        let here = &values[y * words..(y + 1) * words];
+        if z + 1 < nz {
+            below.fill(0);
+            points.inside(z + 1, y, &mut below);
+        } else {
+            below.copy_from_slice(here);
+        }
+        let next = if y + 1 < ny { &values[(y + 1) * words..(y + 2) * words] } else { here };
+        for w in 0..words {
+            let ahead = here.get(w + 1).map_or(0, |n| n << 63);
+            let inner = if w + 1 == words { last } else { u64::MAX };
+            row[w] = (here[w] ^ (here[w] >> 1 | ahead)) & inner;
+            row[words + w] = here[w] ^ next[w];
+            row[2 * words + w] = here[w] ^ below[w];
+        }
     }
 }
 
@@ -158,7 +242,7 @@ fn place(
     z: usize,
     ny: usize,
     vertices: &mut [[f32; 3]],
-    mut edges: Option<&mut Vec<([u32; 3], u8)>>,
+    mut edges: Option<&mut Vec<Edge>>,
 ) {
     let words = bits.words;
     let mut vertices = vertices.iter_mut();
@@ -196,15 +280,16 @@ impl Counted<'_> {
     }
 }
 
-/// The triangles of a row of cells.
-fn cells(
-    points: &impl Points,
+/// Gives the sink the triangles of a row of cells, with the vertices on their edges, their label and their
+/// cell.
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+fn cells<P: Points>(
+    points: &P,
     bits: &Bits,
     first: &[usize],
     [z, y]: [usize; 2],
     ny: usize,
-    keyed: bool,
-    out: &mut Surface,
+    sink: &mut dyn FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3]),
 ) {
     let [_, _, nx] = points.shape();
     let words = bits.words;
@@ -218,6 +303,7 @@ fn cells(
         Counted { bits: &all[axis * words..(axis + 1) * words], before: first[row] as u32 + before }
     });
     let labelled = points.labelled();
+    let table = cases();
     let mut values: [Vec<u32>; 4] = Default::default();
     for w in 0..words {
         let get = |row: usize| rows[row].bits[w];
@@ -234,7 +320,7 @@ fn cells(
         }
         if active != 0 && labelled && values[0].is_empty() {
             for (corner, values) in values.iter_mut().enumerate() {
-                points.row(corners[corner] / ny, corners[corner] % ny, values);
+                points.labels(corners[corner] / ny, corners[corner] % ny, values);
             }
         }
         while active != 0 {
@@ -252,25 +338,15 @@ fn cells(
                 edge[i + 1] = number + set as u32;
             }
             // The rows of `plan` are ordered (dz, dy); the table's edges along x as dy + 2·dz agree.
-            let mut emit = |case: usize, label: u32| {
-                for t in &cases()[case] {
-                    out.triangles.push(t.map(|e| edge[usize::from(e)]));
-                    if labelled {
-                        out.labels.push(label);
-                    }
-                    if keyed {
-                        out.cells.push([z as u32, y as u32, x as u32]);
-                    }
-                }
-            };
+            let cell = [z as u32, y as u32, x as u32];
             if labelled {
                 let eight: [u32; 8] = std::array::from_fn(|c| values[c >> 1][x + (c & 1)]);
-                for (i, label) in eight.iter().enumerate() {
-                    if *label != 0 && !eight[..i].contains(label) {
-                        let case =
-                            eight.iter().enumerate().fold(0, |s, (c, v)| s | usize::from(v == label) << c);
-                        emit(case, *label);
-                    }
+                let mut left: usize = 255 & !equal(&eight, 0);
+                while left != 0 {
+                    let label = eight[left.trailing_zeros() as usize];
+                    let case = equal(&eight, label);
+                    left &= !case;
+                    sink(&table[case], &edge, label, cell);
                 }
             } else {
                 let mut case = 0;
@@ -282,7 +358,7 @@ fn cells(
                     }
                     case |= (two as usize & 3) << (2 * i);
                 }
-                emit(case, 0);
+                sink(&table[case], &edge, 0, cell);
             }
         }
         for row in &mut rows {
