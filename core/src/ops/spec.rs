@@ -166,6 +166,15 @@ pub enum ParamType {
 }
 
 impl ParamType {
+    /// What is expected, in a sentence: "a number ≥ 0".
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Bool | Self::Text => self.describe(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            _ => format!("a {}", self.describe()),
+        }
+    }
+
     /// What to write, for help texts.
     pub fn describe(&self) -> String {
         match self {
