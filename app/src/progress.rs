@@ -7,6 +7,17 @@ use std::time::{Duration, Instant};
 use voxelry_core::Job;
 use voxelry_core::jobs::Event;
 
+/// A line on standard error. Nobody may be listening any more; that is no reason to stop the work.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Puts a line in the place of the one that the cursor is on.
+fn rewrite(line: &str) {
+    let mut terminal = std::io::stderr();
+    let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+}
+
 /// What a run said of itself, for its record.
 #[derive(Default, Clone)]
 pub struct Heard {
@@ -70,7 +81,7 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         state.end_line();
         if !state.quiet {
-            eprintln!("{line}");
+            tell(line);
         }
     }
 }
@@ -80,7 +91,7 @@ impl State {
         match event {
             Event::Stage { name, .. } => {
                 if name != self.stage && !self.quiet && !self.terminal {
-                    eprintln!("{name}");
+                    tell(&name);
                 }
                 if name != self.stage {
                     self.since = Instant::now();
@@ -98,19 +109,19 @@ impl State {
             }
             Event::Warning(message) => {
                 self.end_line();
-                eprintln!("warning: {message}");
+                tell(&format!("warning: {message}"));
                 self.heard.warnings.push(message);
             }
             Event::Note(message) => {
                 if self.verbose {
                     self.end_line();
-                    eprintln!("{message}");
+                    tell(&message);
                 }
             }
             Event::Fact { name, value } => {
                 if self.verbose {
                     self.end_line();
-                    eprintln!("{name} = {value}");
+                    tell(&format!("{name} = {value}"));
                 }
                 self.heard.facts.insert(name, value);
             }
@@ -123,17 +134,16 @@ impl State {
         }
         let line = describe(&self.stage, done, total, self.since.elapsed());
         if self.terminal {
-            eprint!("\r\x1b[2K{line}");
-            let _ = std::io::stderr().flush();
+            rewrite(&line);
             self.open_line = true;
         } else if done > 0 {
-            eprintln!("{line}");
+            tell(&line);
         }
     }
 
     fn end_line(&mut self) {
         if self.open_line {
-            eprint!("\r\x1b[2K");
+            rewrite("");
             self.open_line = false;
         }
     }
