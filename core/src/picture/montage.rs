@@ -2,7 +2,7 @@
 
 use super::{Canvas, label_color};
 use crate::blocks::Field;
-use crate::{Error, Job, Region, Result, Unit, Volume, with_volume};
+use crate::{Error, Geometry, Job, Region, Result, Unit, Volume, with_volume};
 
 /// What a montage shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,8 @@ const GROUND: [u8; 3] = [18, 20, 24];
 const TEXT: [u8; 3] = [235, 238, 242];
 const GAP: usize = 6;
 
-/// Draws slices of `image` with the outlines of `labels`, slice numbers, positions and a scale bar.
+/// Draws slices of `image` with the outlines of `labels`, slice numbers, positions and a scale bar. An image with an
+/// anatomical orientation stands upright: superior or anterior is up, right or anterior on the right.
 /// Only the slices that are shown are read.
 ///
 /// # Errors
@@ -56,13 +57,16 @@ pub fn montage(
     let scale = if tile_width >= 200 { 2 } else { 1 };
 
     let indices: Vec<usize> = (0..count).map(|i| (2 * i + 1) * grid.shape[axis] / (2 * count)).collect();
+    let facing = Facing::of(&grid.geometry, axis);
     job.stage("montage", count as u64);
     let mut slices = Vec::with_capacity(count);
     for &index in &indices {
         job.check()?;
         let region = slice(grid.shape, axis, index);
         let volume = image.read(region, job)?;
-        slices.push(sample(&volume, [rows, columns], [tile_height, tile_width]));
+        let mut tile = sample(&volume, [rows, columns], [tile_height, tile_width]);
+        facing.turn(&mut tile, tile_width);
+        slices.push(tile);
         job.advance(1);
     }
     let [black, white] = options.window.unwrap_or_else(|| percentile_window(&slices));
@@ -80,10 +84,12 @@ pub fn montage(
         }
         if let Some(labels) = labels {
             let volume = labels.read(slice(grid.shape, axis, index), job)?;
+            let mut tile = nearest(&volume, [rows, columns], [tile_height, tile_width]);
+            facing.turn(&mut tile, tile_width);
             outline(
                 &mut sheet,
                 [left, top],
-                &nearest(&volume, [rows, columns], [tile_height, tile_width]),
+                &tile,
                 tile_width,
                 if tile_width >= 4 * columns { 2 } else { 1 },
             );
@@ -101,12 +107,61 @@ pub fn montage(
     }
     let pixels_per_unit = tile_width as f64 / (columns as f64 * column_step);
     let end = scale_bar(&mut sheet, pixels_per_unit, grid.geometry.unit, scale);
-    let window = format!("black {}, white {}", short(black), short(white));
+    let window = format!("{}black {}, white {}", facing.caption, short(black), short(white));
     let left = sheet.width.saturating_sub(GAP + window.chars().count() * 8 * scale);
     if left > end + 16 * scale {
         sheet.text(left, sheet.height - 12 * scale, &window, scale, TEXT);
     }
     Ok(sheet)
+}
+
+/// How slices are turned so that an anatomical orientation stands upright, and what to say of it.
+struct Facing {
+    rows: bool,
+    columns: bool,
+    caption: String,
+}
+
+impl Facing {
+    fn of(geometry: &Geometry, axis: usize) -> Self {
+        let Some(letters) = geometry.orientation() else {
+            return Self { rows: false, columns: false, caption: String::new() };
+        };
+        // Rows run downwards and columns to the right.
+        let [down, right] = in_plane(axis).map(|a| letters[a]);
+        let (rows, columns) = (matches!(down, 'S' | 'A' | 'R'), matches!(right, 'I' | 'P' | 'L'));
+        let caption = format!(
+            "up {}, right {}   ",
+            if rows { down } else { opposite(down) },
+            if columns { opposite(right) } else { right }
+        );
+        Self { rows, columns, caption }
+    }
+
+    fn turn<T>(&self, tile: &mut [T], width: usize) {
+        if self.rows && self.columns {
+            tile.reverse();
+        } else if self.columns {
+            tile.chunks_exact_mut(width).for_each(<[T]>::reverse);
+        } else if self.rows {
+            let height = tile.len() / width;
+            for y in 0..height / 2 {
+                let (above, below) = tile.split_at_mut((height - 1 - y) * width);
+                above[y * width..(y + 1) * width].swap_with_slice(&mut below[..width]);
+            }
+        }
+    }
+}
+
+fn opposite(letter: char) -> char {
+    match letter {
+        'R' => 'L',
+        'L' => 'R',
+        'A' => 'P',
+        'P' => 'A',
+        'S' => 'I',
+        _ => 'S',
+    }
 }
 
 /// How many tiles across and down: at most `slices` and `depth`, filling a sheet that is near 4:3.
@@ -294,6 +349,28 @@ mod tests {
                 assert!(sheet.width > 0 && sheet.height > 0);
             }
         }
+    }
+
+    #[test]
+    fn a_head_stands_upright() {
+        let mut geometry = Geometry::from_spacing([1.0; 3], Unit::Millimetre);
+        assert_eq!(Facing::of(&geometry, 0).caption, "");
+        geometry.oriented = true;
+        // RAS: rows of a transverse slice run to the front, and so have to be turned.
+        let facing = Facing::of(&geometry, 0);
+        assert_eq!((facing.rows, facing.columns, &*facing.caption), (true, false, "up A, right R   "));
+        let mut tile = [1, 2, 3, 4, 5, 6];
+        facing.turn(&mut tile, 2);
+        assert_eq!(tile, [5, 6, 3, 4, 1, 2]);
+        assert_eq!(Facing::of(&geometry, 1).caption, "up S, right R   ");
+        assert_eq!(Facing::of(&geometry, 2).caption, "up S, right A   ");
+        // LPS, as DICOM has it: the transverse slice is turned left to right only.
+        geometry.world_from_index.matrix3.x_axis *= -1.0;
+        geometry.world_from_index.matrix3.y_axis *= -1.0;
+        let facing = Facing::of(&geometry, 0);
+        assert_eq!((facing.rows, facing.columns, &*facing.caption), (false, true, "up A, right R   "));
+        facing.turn(&mut tile, 2);
+        assert_eq!(tile, [6, 5, 4, 3, 2, 1]);
     }
 
     #[test]

@@ -187,9 +187,9 @@ fn shade(canvas: &mut Canvas, a: [f64; 2], b: [f64; 2], floor: usize, color: [u8
     }
 }
 
-/// Round numbers within a range: steps of 1, 2 or 5 × 10ⁿ, four to nine of them.
+/// Round numbers within a range: steps of 1, 2 or 5 × 10ⁿ, three to nine of them.
 fn ticks([low, high]: [f64; 2]) -> Vec<f64> {
-    let rough = (high - low) / 5.0;
+    let rough = (high - low) / 8.0;
     let decade = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * decade).find(|s| *s >= rough).unwrap_or(rough);
     let first = (low / step).ceil() as i64;
