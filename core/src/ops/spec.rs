@@ -185,6 +185,8 @@ impl ParamType {
                 (min, max) => format!("whole number {min}…{max}"),
             },
             Self::Float { min, max } => match (min.is_finite(), max.is_finite()) {
+                (true, false) if *min == f64::MIN_POSITIVE => "number > 0".into(),
+                (true, true) if *min == f64::MIN_POSITIVE => format!("number > 0 and ≤ {max}"),
                 (true, true) => format!("number {min}…{max}"),
                 (true, false) => format!("number ≥ {min}"),
                 _ => "number".into(),
