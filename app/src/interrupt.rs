@@ -16,7 +16,7 @@ pub fn cancels(job: &Job) {
         job.cancel();
         std::thread::sleep(PATIENCE);
         atomic::abandon();
-        crate::progress::tell("\nvoxelry: cancelled");
+        crate::progress::tell("voxelry: cancelled");
         std::process::exit(130);
     });
 }

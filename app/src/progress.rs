@@ -2,20 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use voxelry_core::Job;
 use voxelry_core::jobs::Event;
 
-/// A line on standard error. Nobody may be listening any more; that is no reason to stop the work.
+/// Whether the cursor stands on a line of progress that is to be rewritten.
+static REWRITING: AtomicBool = AtomicBool::new(false);
+
+/// A line on standard error, in the place of a line of progress. Nobody may be listening any more; that is no reason
+/// to stop the work.
 pub fn tell(line: &str) {
+    clear();
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Puts a line in the place of the one that the cursor is on.
+/// Puts a line of progress in the place of the one before.
 fn rewrite(line: &str) {
+    REWRITING.store(true, Ordering::Relaxed);
     let mut terminal = std::io::stderr();
     let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+}
+
+/// Removes the line of progress, if there is one.
+fn clear() {
+    if REWRITING.swap(false, Ordering::Relaxed) {
+        let _ = write!(std::io::stderr(), "\r\x1b[2K");
+    }
 }
 
 /// What a run said of itself, for its record.
@@ -41,7 +55,6 @@ struct State {
     terminal: bool,
     quiet: bool,
     verbose: bool,
-    open_line: bool,
 }
 
 impl Progress {
@@ -55,7 +68,6 @@ impl Progress {
             terminal: std::io::stderr().is_terminal(),
             quiet,
             verbose,
-            open_line: false,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -71,15 +83,14 @@ impl Progress {
     /// Ends the line that is being rewritten, and hands over what was heard since the last time.
     pub fn finish(&self) -> Heard {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.end_line();
+        clear();
         state.stage.clear();
         std::mem::take(&mut state.heard)
     }
 
     /// A line for the user, kept apart from the one that is being rewritten.
     pub fn say(&self, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.end_line();
+        let state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !state.quiet {
             tell(line);
         }
@@ -108,19 +119,16 @@ impl State {
                 }
             }
             Event::Warning(message) => {
-                self.end_line();
                 tell(&format!("warning: {message}"));
                 self.heard.warnings.push(message);
             }
             Event::Note(message) => {
                 if self.verbose {
-                    self.end_line();
                     tell(&message);
                 }
             }
             Event::Fact { name, value } => {
                 if self.verbose {
-                    self.end_line();
                     tell(&format!("{name} = {value}"));
                 }
                 self.heard.facts.insert(name, value);
@@ -135,16 +143,8 @@ impl State {
         let line = describe(&self.stage, done, total, self.since.elapsed());
         if self.terminal {
             rewrite(&line);
-            self.open_line = true;
         } else if done > 0 {
             tell(&line);
-        }
-    }
-
-    fn end_line(&mut self) {
-        if self.open_line {
-            rewrite("");
-            self.open_line = false;
         }
     }
 }
