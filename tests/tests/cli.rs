@@ -1,8 +1,5 @@
 //! The command line as its users meet it: the program itself runs, on small samples.
 
-mod program;
-
-use program::{Csv, assert_same_files, fails, names, program, succeeds, text, tree, voxelry};
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
@@ -10,6 +7,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 use voxelry_core::Volume;
 use voxelry_core::io::{self, Frame, OpenOptions};
+use voxelry_tests::program::{Csv, assert_same_files, fails, names, program, succeeds, text, tree, voxelry};
 
 /// A granules sample that several tests read.
 fn sample() -> &'static Path {

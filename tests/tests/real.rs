@@ -1,9 +1,7 @@
 //! Real images of the shared data, against figures that numpy, scipy.ndimage and nibabel give for them.
 
-mod program;
-
-use program::{Csv, succeeds};
 use std::path::{Path, PathBuf};
+use voxelry_tests::program::{Csv, succeeds};
 
 /// A file of the shared data, if this machine has it.
 fn data(path: &str) -> Option<PathBuf> {

@@ -20,6 +20,7 @@ pub fn voxelry(folder: &Path, arguments: &str) -> Command {
     command
 }
 
+/// What the program printed.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("the program speaks UTF-8")
 }
@@ -82,11 +83,14 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// A CSV table without quoted cells.
 pub struct Csv {
+    /// Names of the columns.
     pub header: Vec<String>,
+    /// The cells.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Csv {
+    /// Reads a file.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut lines = text.lines().map(|l| l.split(',').map(str::to_owned).collect::<Vec<_>>());
@@ -96,11 +100,13 @@ impl Csv {
         Self { header, rows }
     }
 
+    /// A column.
     pub fn texts(&self, column: &str) -> Vec<&str> {
         let at = self.header.iter().position(|h| h == column).unwrap_or_else(|| panic!("no column {column}"));
         self.rows.iter().map(|r| r[at].as_str()).collect()
     }
 
+    /// A column of numbers; what is none is NaN.
     pub fn numbers(&self, column: &str) -> Vec<f64> {
         self.texts(column).iter().map(|c| c.parse().unwrap_or(f64::NAN)).collect()
     }
