@@ -295,8 +295,9 @@ def child(command):
 def ours(program, text):
     words = [os.path.join(DATA, w[1:] + ".npy") if w.startswith("@") else w for w in text.split()]
     if "ADDITIVE" in words:
-        listed = subprocess.run([program, "columns", "--additive"], capture_output=True, text=True, check=True)
-        words[words.index("ADDITIVE")] = ",".join(listed.stdout.split())
+        listed = subprocess.run([program, "columns", "--json"], capture_output=True, text=True, check=True)
+        names = [c["name"] for c in json.loads(listed.stdout) if c["additive"]]
+        words[words.index("ADDITIVE")] = ",".join(names)
     return child([program, "bench", "op", *words, "--threads", str(THREADS)])
 
 

@@ -21,3 +21,26 @@ chmod -R u+w corpus
 take nrrd nrrd nhdr
 take metaimage mha mhd
 take npy npy
+take tiff tif tiff btf
+mkdir -p corpus/zarr
+# A Zarr image as one file: see check_zarr in src/lib.rs.
+find "$data" -type f \( -name zarr.json -o -name .zarray \) -path "*/0/*" 2>/dev/null | while read -r array; do
+    level=$(dirname "$array")
+    case $array in
+    *.zarray) group=$(dirname "$level")/.zattrs version=0 ;;
+    *) group=$(dirname "$level")/zarr.json version=1 ;;
+    esac
+    chunk=$(find "$level" -type f -size -60k ! -name "*.json" ! -name ".z*" | sort | head -n 1)
+    if [ -f "$group" ]; then
+        for axes in 0 1 2; do
+            {
+                printf "\\$(printf %03o $((version + 2 * axes)))"
+                cat "$group"
+                printf '\0\0'
+                cat "$array"
+                printf '\0\0'
+                [ -z "$chunk" ] || cat "$chunk"
+            } >"corpus/zarr/$(echo "$array" | cksum | cut -d' ' -f1).$axes"
+        done
+    fi
+done

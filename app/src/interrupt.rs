@@ -1,11 +1,12 @@
-//! Ctrl-C: the job is asked to stop; if it hasn't within a moment, the program ends. Nothing that
-//! is half-written has its final name, so both ways leave nothing that looks complete.
+//! Ctrl-C: the job is asked to stop; if it hasn't within a moment, what is half-written is removed and the program
+//! ends.
 
 use std::time::Duration;
 use voxelry_core::Job;
+use voxelry_core::io::atomic;
 
 /// How long a job has to tidy up.
-const PATIENCE: Duration = Duration::from_millis(80);
+const PATIENCE: Duration = Duration::from_millis(60);
 
 /// Cancels `job` on Ctrl-C.
 pub fn cancels(job: &Job) {
@@ -14,7 +15,8 @@ pub fn cancels(job: &Job) {
     let _ = ctrlc::set_handler(move || {
         job.cancel();
         std::thread::sleep(PATIENCE);
-        eprintln!("\nvoxelry: cancelled");
+        atomic::abandon();
+        crate::progress::tell("voxelry: cancelled");
         std::process::exit(130);
     });
 }

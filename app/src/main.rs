@@ -1,4 +1,4 @@
-//! The Voxelry program: its command line (and, once a window is asked for, its desktop viewer).
+//! The Voxelry program: its command line.
 
 mod cli;
 mod interrupt;
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match cli::main() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("voxelry: {error:#}");
+            progress::tell(&format!("voxelry: {error}"));
             let code = error.downcast_ref::<voxelry_core::Error>().map_or(1, voxelry_core::Error::exit_code);
             ExitCode::from(code)
         }

@@ -2,10 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use voxelry_core::Job;
 use voxelry_core::jobs::Event;
+
+/// Whether the cursor stands on a line of progress that is to be rewritten.
+static REWRITING: AtomicBool = AtomicBool::new(false);
+
+/// A line on standard error, in the place of a line of progress. Nobody may be listening any more; that is no reason
+/// to stop the work.
+pub fn tell(line: &str) {
+    clear();
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Puts a line of progress in the place of the one before.
+fn rewrite(line: &str) {
+    REWRITING.store(true, Ordering::Relaxed);
+    let mut terminal = std::io::stderr();
+    let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+}
+
+/// Removes the line of progress, if there is one.
+fn clear() {
+    if REWRITING.swap(false, Ordering::Relaxed) {
+        let _ = write!(std::io::stderr(), "\r\x1b[2K");
+    }
+}
 
 /// What a run said of itself, for its record.
 #[derive(Default, Clone)]
@@ -30,7 +55,6 @@ struct State {
     terminal: bool,
     quiet: bool,
     verbose: bool,
-    open_line: bool,
 }
 
 impl Progress {
@@ -44,7 +68,6 @@ impl Progress {
             terminal: std::io::stderr().is_terminal(),
             quiet,
             verbose,
-            open_line: false,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -60,17 +83,16 @@ impl Progress {
     /// Ends the line that is being rewritten, and hands over what was heard since the last time.
     pub fn finish(&self) -> Heard {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.end_line();
+        clear();
         state.stage.clear();
         std::mem::take(&mut state.heard)
     }
 
     /// A line for the user, kept apart from the one that is being rewritten.
     pub fn say(&self, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.end_line();
+        let state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !state.quiet {
-            eprintln!("{line}");
+            tell(line);
         }
     }
 }
@@ -80,7 +102,7 @@ impl State {
         match event {
             Event::Stage { name, .. } => {
                 if name != self.stage && !self.quiet && !self.terminal {
-                    eprintln!("{name}");
+                    tell(&name);
                 }
                 if name != self.stage {
                     self.since = Instant::now();
@@ -97,20 +119,17 @@ impl State {
                 }
             }
             Event::Warning(message) => {
-                self.end_line();
-                eprintln!("warning: {message}");
+                tell(&format!("warning: {message}"));
                 self.heard.warnings.push(message);
             }
             Event::Note(message) => {
                 if self.verbose {
-                    self.end_line();
-                    eprintln!("{message}");
+                    tell(&message);
                 }
             }
             Event::Fact { name, value } => {
                 if self.verbose {
-                    self.end_line();
-                    eprintln!("{name} = {value}");
+                    tell(&format!("{name} = {value}"));
                 }
                 self.heard.facts.insert(name, value);
             }
@@ -123,18 +142,9 @@ impl State {
         }
         let line = describe(&self.stage, done, total, self.since.elapsed());
         if self.terminal {
-            eprint!("\r\x1b[2K{line}");
-            let _ = std::io::stderr().flush();
-            self.open_line = true;
+            rewrite(&line);
         } else if done > 0 {
-            eprintln!("{line}");
-        }
-    }
-
-    fn end_line(&mut self) {
-        if self.open_line {
-            eprint!("\r\x1b[2K");
-            self.open_line = false;
+            tell(&line);
         }
     }
 }

@@ -103,7 +103,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (edit_distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 3)
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.len().min(word.len()) / 3 && *distance < candidate.chars().count()
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -138,5 +140,6 @@ mod tests {
         assert_eq!(nearest("gausian", names), Some("gaussian"));
         assert_eq!(nearest("ostu", names), Some("otsu"));
         assert_eq!(nearest("watershed", names), None);
+        assert_eq!(nearest("7", ["6", "18", "26"]), None);
     }
 }

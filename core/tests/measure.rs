@@ -530,21 +530,9 @@ fn data(path: &str) -> Option<std::path::PathBuf> {
 }
 
 fn tiff_mask(path: &std::path::Path) -> Array3<u8> {
-    let mut decoder = tiff::decoder::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
-    let (mut planes, mut voxels) = (0, Vec::new());
-    let (w, h) = decoder.dimensions().unwrap();
-    loop {
-        match decoder.read_image().unwrap() {
-            tiff::decoder::DecodingResult::U8(v) => voxels.extend(v.into_iter().map(|v| u8::from(v != 0))),
-            other => panic!("{other:?}"),
-        }
-        planes += 1;
-        if !decoder.more_images() {
-            break;
-        }
-        decoder.next_image().unwrap();
-    }
-    Array3::from_shape_vec((planes, h as usize, w as usize), voxels).unwrap()
+    let source = voxelry_core::io::open(path, &voxelry_core::io::OpenOptions::default()).unwrap();
+    let volume = source.read_all(voxelry_core::io::Frame::default()).unwrap();
+    volume.view::<u8>().unwrap().mapv(|v| u8::from(v != 0))
 }
 
 #[test]

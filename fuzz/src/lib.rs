@@ -1,7 +1,7 @@
 //! What every fuzz target checks: bytes that claim to be an image are read or refused. They do not
 //! panic, do not take memory beyond what the file can hold, and a region is a crop of the whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use voxelry_core::Region;
 use voxelry_core::io::{Frame, OpenOptions, open};
@@ -24,7 +24,46 @@ fn folder() -> &'static PathBuf {
 pub fn check(ending: &str, data: &[u8]) {
     let path = folder().join(format!("input.{ending}"));
     std::fs::write(&path, data).expect("the input is written");
-    let Ok(source) = open(&path, &OpenOptions::default()) else { return };
+    read(&path);
+}
+
+/// Opens `data` as an OME-Zarr image of one array of one chunk. The first byte says which version and how many axes;
+/// two zero bytes part the group's metadata, the array's and the chunk.
+pub fn check_zarr(data: &[u8]) {
+    let Some((&kind, data)) = data.split_first() else { return };
+    let axes = 3 + usize::from(kind >> 1) % 3;
+    let (group, data) = part(data);
+    let (array, chunk) = part(data);
+    let root = folder().join("input.ome.zarr");
+    let _ = std::fs::remove_dir_all(&root);
+    let zeros = vec!["0"; axes];
+    let files = if kind & 1 == 1 {
+        [("zarr.json", group), ("0/zarr.json", array), (&*format!("0/c/{}", zeros.join("/")), chunk)]
+    } else {
+        [(".zattrs", group), ("0/.zarray", array), (&*format!("0/{}", zeros.join("/")), chunk)]
+    };
+    for (name, bytes) in files {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().expect("a file in the folder"))
+            .expect("a folder for the input");
+        std::fs::write(path, bytes).expect("the input is written");
+    }
+    if kind & 1 == 0 {
+        std::fs::write(root.join(".zgroup"), r#"{"zarr_format": 2}"#).expect("the input is written");
+    }
+    read(&root);
+}
+
+/// Up to two zero bytes, and what comes after them.
+fn part(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.windows(2).position(|pair| pair == [0, 0]) {
+        Some(at) => (&data[..at], &data[at + 2..]),
+        None => (data, &[]),
+    }
+}
+
+fn read(path: &Path) {
+    let Ok(source) = open(path, &OpenOptions::default()) else { return };
     let info = source.info();
     assert!(info.levels.iter().all(|l| !l.shape.contains(&0)), "an empty level: {info:?}");
     assert!(!info.channels.is_empty() && info.times > 0, "{info:?}");

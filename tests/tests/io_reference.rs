@@ -245,7 +245,7 @@ fn written_for_other_readers() {
                     sink.write(Frame::new(channel, time), [0; 3], &volume).unwrap();
                 }
             }
-            sink.finish().unwrap();
+            sink.finish(&voxelry_core::Job::silent()).unwrap();
             let a = geometry.world_from_index;
             let affine: Vec<f64> =
                 (0..3).flat_map(|r| [a.x_axis[r], a.y_axis[r], a.z_axis[r], a.translation[r]]).collect();

@@ -1,5 +1,6 @@
-//! What the README's commands run: `cargo xtask demo` and `cargo xtask test`.
+//! What the README's commands run: `cargo xtask demo` and `cargo xtask test`; and the benchmarks.
 
+mod bench;
 mod demo;
 mod setup;
 mod test;
@@ -14,10 +15,13 @@ fn main() -> Result<()> {
     match words[..] {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
+        ["bench", "peers", ref more @ ..] => bench::peers(more),
         _ => {
             eprintln!(
                 "cargo xtask demo    build, make a sample, run the main job on it\n\
-                 cargo xtask test    everything that must pass"
+                 cargo xtask test    everything that must pass\n\
+                 cargo xtask bench peers [--only REGEX] [--threads N]\n\
+                                     time operators beside their peers"
             );
             bail!("which one?")
         }

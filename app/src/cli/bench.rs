@@ -1,5 +1,6 @@
 //! `voxelry bench op NAME …`: times an operator on a file, in memory, for comparisons with peers.
 
+use super::common::print_line;
 use super::op::{self, Setup};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -58,7 +59,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         }
     }
     let input_mb = volumes.iter().map(|v| v.byte_len()).sum::<usize>() as f64 / 1e6;
-    println!("{}", json!({ "op": id, "seconds": seconds, "extra_mb": peak, "input_mb": input_mb }));
+    print_line!("{}", json!({ "op": id, "seconds": seconds, "extra_mb": peak, "input_mb": input_mb }))?;
     Ok(())
 }
 

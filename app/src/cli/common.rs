@@ -4,11 +4,39 @@ use crate::interrupt;
 use crate::progress::Progress;
 use anyhow::Result;
 use clap::{Arg, ArgMatches, value_parser};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::blocks::Engine;
 use voxelry_core::io::{self, ImageSource, OpenOptions};
 use voxelry_core::{Error, Job, Unit, VoxelType};
+
+/// Prints text on standard output. A reader that has seen enough, such as `head`, is no error.
+///
+/// # Errors
+/// If it can't be written, to a full disk, say.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", e).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a formatted line on standard output, with [`print`].
+macro_rules! print_line {
+    ($($text:tt)*) => { $crate::cli::common::print(&(format!($($text)*) + "\n")) };
+}
+pub(super) use print_line;
+
+/// Whether a file can be made at a path: its folder is there.
+///
+/// # Errors
+/// If it is not.
+pub fn can_hold(path: &Path) -> Result<()> {
+    let folder = near(path);
+    if folder.is_dir() { Ok(()) } else { Err(Error::file(folder, "is not a folder to write into").into()) }
+}
 
 /// Progress and a job that Ctrl-C cancels, as the global arguments say.
 pub fn job(matches: &ArgMatches) -> (Progress, Job) {
@@ -25,10 +53,12 @@ pub fn open_args() -> Vec<Arg> {
         Arg::new("dtype").long("dtype").value_name("TYPE").help("Voxel type of a raw file: u8 … f64"),
         Arg::new("byte-order")
             .long("byte-order")
+            .value_name("ORDER")
             .value_parser(["little", "big"])
             .help("Byte order of a raw file [default: little]"),
         Arg::new("offset")
             .long("offset")
+            .value_name("BYTES")
             .value_parser(value_parser!(u64))
             .help("Bytes before a raw file's voxels"),
         Arg::new("spacing").long("spacing").value_name("LENGTH").help(
@@ -45,7 +75,7 @@ pub fn open_args() -> Vec<Arg> {
 pub fn open_options(matches: &ArgMatches) -> Result<OpenOptions> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
     let wrong = |name: &str, reason: String| Error::Usage(format!("--{name}: {reason}"));
-    let shape = text("shape").map(parse_triple).transpose().map_err(|e| wrong("shape", e))?;
+    let shape = text("shape").map(parse_shape).transpose().map_err(|e| wrong("shape", e))?;
     let voxel: Option<VoxelType> =
         text("dtype").map(str::parse).transpose().map_err(|e| wrong("dtype", e))?;
     let spacing = text("spacing").map(parse_spacing).transpose().map_err(|e| wrong("spacing", e))?;
@@ -75,6 +105,12 @@ pub fn parse_triple(text: &str) -> Result<[usize; 3], String> {
         Ok([z, y, x]) => Ok([*z, *y, *x]),
         _ => Err(format!("\"{text}\" is not three whole numbers like 100,512,512")),
     }
+}
+
+/// As [`parse_triple`], for a shape: nothing may be 0.
+pub fn parse_shape(text: &str) -> Result<[usize; 3], String> {
+    let shape = parse_triple(text)?;
+    if shape.contains(&0) { Err(format!("\"{text}\" has no voxels")) } else { Ok(shape) }
 }
 
 /// A length as `--spacing` takes it.
@@ -134,7 +170,7 @@ pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Optio
     let budget = memory(matches)?;
     let block = matches
         .get_one::<String>("block")
-        .map(|t| parse_triple(t).map_err(|e| Error::Usage(format!("--block: {e}"))))
+        .map(|t| parse_shape(t).map_err(|e| Error::Usage(format!("--block: {e}"))))
         .transpose()?;
     if block.is_none() && needed <= budget {
         return Ok(None);
@@ -175,5 +211,6 @@ mod tests {
         assert_eq!(parse_triple("1,2,3"), Ok([1, 2, 3]));
         assert_eq!(parse_triple("64"), Ok([64; 3]));
         assert!(parse_triple("1,2").is_err());
+        assert!(parse_shape("4,0,4").is_err());
     }
 }

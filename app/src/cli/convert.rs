@@ -1,6 +1,6 @@
 //! `voxelry convert`: from one file format to another.
 
-use super::common::{self, bytes, open, open_args, open_options, parse_triple};
+use super::common::{self, bytes, open, open_args, open_options, parse_shape, parse_triple};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ pub fn command() -> Command {
         .arg(
             Arg::new("level")
                 .long("level")
+                .value_name("N")
                 .value_parser(value_parser!(usize))
                 .default_value("0")
                 .help("Resolution level to read, 0 the finest"),
@@ -48,6 +49,7 @@ pub fn command() -> Command {
         .arg(
             Arg::new("zarr-version")
                 .long("zarr-version")
+                .value_name("VERSION")
                 .value_parser(["0.4", "0.5"])
                 .help("Version of OME-Zarr"),
         )
@@ -60,7 +62,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let triple = |name: &str| -> Result<Option<[usize; 3]>> {
         let text = matches.get_one::<String>(name);
-        Ok(text.map(|t| parse_triple(t).map_err(|e| Error::Usage(format!("--{name}: {e}")))).transpose()?)
+        let parse = if name == "start" { parse_triple } else { parse_shape };
+        Ok(text.map(|t| parse(t).map_err(|e| Error::Usage(format!("--{name}: {e}")))).transpose()?)
     };
     let voxel = matches.get_one::<String>("type");
     let voxel = voxel.map(|t| t.parse().map_err(|e| Error::Usage(format!("--type: {e}")))).transpose()?;

@@ -1,6 +1,6 @@
 //! `voxelry info`: what an image is; `voxelry formats`: what can be read and written.
 
-use super::common::{bytes, open, open_args, open_options};
+use super::common::{bytes, open, open_args, open_options, print_line};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
@@ -20,12 +20,12 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     for (number, path) in matches.get_many::<PathBuf>("file").into_iter().flatten().enumerate() {
         let source = open(path, &options)?;
         if matches.get_flag("json") {
-            println!("{}", serde_json::to_string_pretty(&as_json(path, source.info()))?);
+            print_line!("{}", serde_json::to_string_pretty(&as_json(path, source.info()))?)?;
         } else {
             if number > 0 {
-                println!();
+                print_line!("")?;
             }
-            print(path, source.info());
+            print(path, source.info())?;
         }
     }
     Ok(())
@@ -53,36 +53,37 @@ fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
     })
 }
 
-fn print(path: &std::path::Path, info: &ImageInfo) {
-    let line = |name: &str, value: String| println!("  {name:<12} {value}");
+fn print(path: &std::path::Path, info: &ImageInfo) -> Result<()> {
+    let line = |name: &str, value: String| print_line!("  {name:<12} {value}");
     let [z, y, x] = info.shape();
     let format = FORMATS.iter().find(|f| f.id() == info.format).map_or(info.format, |f| f.name());
-    println!("{}", path.display());
-    line("format", format.to_owned());
-    line("size", format!("{x} × {y} × {z} voxels (x × y × z)"));
-    line("voxels", format!("{}{}", info.voxel, if info.labels { ", labels" } else { "" }));
-    line("in memory", bytes(info.voxel_count() * info.voxel.size() as u64));
+    print_line!("{}", path.display())?;
+    line("format", format.to_owned())?;
+    line("size", format!("{x} × {y} × {z} voxels (x × y × z)"))?;
+    line("voxels", format!("{}{}", info.voxel, if info.labels { ", labels" } else { "" }))?;
+    line("in memory", bytes(info.voxel_count() * info.voxel.size() as u64))?;
     let g = info.geometry();
     let [dz, dy, dx] = g.spacing().map(number);
-    line("spacing", format!("{dx} × {dy} × {dz} {}", g.unit));
+    line("spacing", format!("{dx} × {dy} × {dz} {}", g.unit))?;
     if let Some([z, y, x]) = g.orientation() {
-        line("orientation", format!("x → {x}, y → {y}, z → {z}"));
+        line("orientation", format!("x → {x}, y → {y}, z → {z}"))?;
     }
     if info.channels.len() > 1 {
         let names: Vec<_> = info.channels.iter().map(|c| c.name.as_str()).filter(|n| !n.is_empty()).collect();
-        line("channels", format!("{} {}", info.channels.len(), names.join(", ")).trim_end().to_owned());
+        line("channels", format!("{} {}", info.channels.len(), names.join(", ")).trim_end().to_owned())?;
     }
     if info.times > 1 {
         let step = info.time_step.map_or(String::new(), |s| format!(", {} s apart", number(s)));
-        line("times", format!("{}{step}", info.times));
+        line("times", format!("{}{step}", info.times))?;
     }
     for (number, level) in info.levels.iter().enumerate().skip(1) {
         let [z, y, x] = level.shape;
-        line(&format!("level {number}"), format!("{x} × {y} × {z}"));
+        line(&format!("level {number}"), format!("{x} × {y} × {z}"))?;
     }
     for note in &info.notes {
-        line("note", note.clone());
+        line("note", note.clone())?;
     }
+    Ok(())
 }
 
 /// At most six significant digits, without trailing zeros.
@@ -103,7 +104,7 @@ pub fn run_formats(_: &ArgMatches) -> Result<()> {
     for format in FORMATS {
         let endings: Vec<_> = format.extensions().iter().map(|e| format!(".{e}")).collect();
         let how = if format.writes() { "read, write" } else { "read" };
-        println!("{:<24} {how:<12} {}", format.name(), endings.join(" "));
+        print_line!("{:<24} {how:<12} {}", format.name(), endings.join(" "))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! from their declarations.
 
 mod bench;
+mod columns;
 mod common;
 mod convert;
 mod info;
@@ -29,6 +30,7 @@ static COMMANDS: &[Entry] = &[
     Entry { command: run::command, run: run::run },
     Entry { command: op::command, run: op::run },
     Entry { command: ops::command, run: ops::run },
+    Entry { command: columns::command, run: columns::run },
     Entry { command: recipes::command, run: recipes::run },
     Entry { command: info::command, run: info::run },
     Entry { command: convert::command, run: convert::run },
@@ -40,6 +42,9 @@ static COMMANDS: &[Entry] = &[
     Entry { command: bench::command, run: bench::run },
 ];
 
+/// Where the arguments of all commands stand in the help: after the command's own.
+const LAST: usize = 1000;
+
 fn program() -> Command {
     Command::new("voxelry")
         .version(env!("CARGO_PKG_VERSION"))
@@ -50,6 +55,7 @@ fn program() -> Command {
             Arg::new("threads")
                 .long("threads")
                 .global(true)
+                .display_order(LAST)
                 .value_name("N")
                 .value_parser(clap::value_parser!(u16).range(1..))
                 .help("Use N threads (default: all cores); the result doesn't depend on it"),
@@ -59,6 +65,7 @@ fn program() -> Command {
                 .long("quiet")
                 .short('q')
                 .global(true)
+                .display_order(LAST)
                 .action(ArgAction::SetTrue)
                 .help("No progress"),
         )
@@ -67,6 +74,7 @@ fn program() -> Command {
                 .long("verbose")
                 .short('v')
                 .global(true)
+                .display_order(LAST)
                 .action(ArgAction::SetTrue)
                 .help("Say more, such as the thresholds found"),
         )
@@ -87,8 +95,10 @@ pub fn main() -> Result<()> {
             );
         }
         Err(help) => {
-            help.print()?;
-            return Ok(());
+            return match help.print() {
+                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+                _ => Ok(()),
+            };
         }
     };
     if let Some(threads) = matches.get_one::<u16>("threads") {

@@ -9,22 +9,58 @@ use voxelry_core::Error;
 use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::io::Frame;
 use voxelry_core::ops::Kind;
-use voxelry_core::picture::{MontageOptions, montage};
+use voxelry_core::picture::{self, MontageOptions, montage};
 
 pub fn command() -> Command {
     Command::new("montage")
         .about("Draw a sheet of slices as PNG, with the outlines of labels")
-        .arg(Arg::new("image").required(true).value_parser(value_parser!(PathBuf)))
-        .arg(Arg::new("out").long("out").short('o').required(true).value_parser(value_parser!(PathBuf)))
+        .arg(
+            Arg::new("image")
+                .value_name("IMAGE")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The image to show"),
+        )
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .short('o')
+                .required(true)
+                .value_name("FILE.png")
+                .value_parser(value_parser!(PathBuf))
+                .help("The picture to write"),
+        )
         .arg(
             Arg::new("labels")
                 .long("labels")
+                .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("Outline these labels"),
         )
-        .arg(Arg::new("axis").long("axis").value_parser(["z", "y", "x"]).default_value("z"))
-        .arg(Arg::new("slices").long("slices").value_parser(value_parser!(usize)).default_value("20"))
-        .arg(Arg::new("width").long("width").value_parser(value_parser!(usize)).default_value("1600"))
+        .arg(
+            Arg::new("axis")
+                .long("axis")
+                .value_name("AXIS")
+                .value_parser(["z", "y", "x"])
+                .default_value("z")
+                .help("Cut across this axis"),
+        )
+        .arg(
+            Arg::new("slices")
+                .long("slices")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..=10_000))
+                .default_value("20")
+                .help("Slices at most, evenly spaced"),
+        )
+        .arg(
+            Arg::new("width")
+                .long("width")
+                .value_name("PIXELS")
+                .value_parser(value_parser!(u32).range(64..=20_000))
+                .default_value("1600")
+                .help("Width of the picture, about"),
+        )
         .arg(
             Arg::new("window")
                 .long("window")
@@ -41,13 +77,15 @@ pub fn command() -> Command {
 /// `--channel`, `--time` and `--level`.
 pub fn frame_args() -> Vec<Arg> {
     let number = |name: &'static str| {
-        Arg::new(name).long(name).value_parser(value_parser!(u32).range(1..)).default_value("1")
+        let range = value_parser!(u32).range(1..);
+        Arg::new(name).long(name).value_name("N").value_parser(range).default_value("1")
     };
     vec![
         number("channel").help("Channel, from 1"),
         number("time").help("Time frame, from 1"),
         Arg::new("level")
             .long("level")
+            .value_name("N")
             .value_parser(value_parser!(usize))
             .default_value("0")
             .help("Resolution level, 0 the finest"),
@@ -59,9 +97,23 @@ pub fn frame_args() -> Vec<Arg> {
 /// # Errors
 /// If the image has no such frame.
 pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result<Frame> {
-    let number = |name: &str| matches.get_one::<u32>(name).map_or(1, |n| *n as usize) - 1;
     let level = matches.get_one("level").copied().unwrap_or(0);
-    let frame = Frame { level, channel: number("channel"), time: number("time") };
+    let frame = Frame { level, ..channel_and_time(matches) };
+    check_frame(frame, info)?;
+    Ok(frame)
+}
+
+/// The frame of level 0 that `--channel` and `--time` name.
+pub fn channel_and_time(matches: &ArgMatches) -> Frame {
+    let number = |name: &str| matches.get_one::<u32>(name).map_or(1, |n| *n as usize) - 1;
+    Frame::new(number("channel"), number("time"))
+}
+
+/// Whether an image has a frame.
+///
+/// # Errors
+/// If it has not.
+pub fn check_frame(frame: Frame, info: &voxelry_core::io::ImageInfo) -> Result<()> {
     for (name, asked, there) in [
         ("channel", frame.channel + 1, info.channels.len()),
         ("time", frame.time + 1, info.times),
@@ -71,13 +123,15 @@ pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result
             return Err(Error::Usage(format!("--{name} {asked}: the last one is {there}")).into());
         }
     }
-    Ok(frame)
+    Ok(())
 }
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let path = matches.get_one::<PathBuf>("image").expect("required");
     let out = matches.get_one::<PathBuf>("out").expect("required");
+    picture::check_name(out)?;
+    common::can_hold(out)?;
     let source = open(path, &open_options(matches)?)?;
     let frame = frame(matches, source.info())?;
     let image = FileField::new(source, frame, Kind::Grey);
@@ -100,8 +154,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             .iter()
             .position(|a| a == matches.get_one::<String>("axis").expect("default"))
             .unwrap_or(0),
-        slices: *matches.get_one("slices").expect("default"),
-        width: *matches.get_one("width").expect("default"),
+        slices: *matches.get_one::<u32>("slices").expect("default") as usize,
+        width: *matches.get_one::<u32>("width").expect("default") as usize,
         window: window.map(|w| [w[0], w[1]]),
     };
     montage(&image, labels.as_deref().map(|l| l as &dyn Field), &options, &job)?.save_png(out)?;

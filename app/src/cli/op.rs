@@ -46,6 +46,7 @@ pub fn operator(op: &dyn Operator) -> Command {
         .arg(
             Arg::new("as")
                 .long("as")
+                .value_name("KIND")
                 .value_parser(["grey", "mask", "labels"])
                 .help("What the first image means, if its file doesn't say so"),
         );
@@ -54,11 +55,13 @@ pub fn operator(op: &dyn Operator) -> Command {
         command = command.arg(arg.required(!input.optional).help(input.help));
     }
     for param in spec.params {
-        let mut arg = Arg::new(param.name).long(dashed(param.name)).allow_hyphen_values(true).help(format!(
-            "{} [{}]",
-            param.help,
-            param.ty.describe()
-        ));
+        let help = match param.ty {
+            // Their words are listed anyway.
+            ParamType::Choice(_) => param.help.to_owned(),
+            _ => format!("{} [{}]", param.help, param.ty.describe()),
+        };
+        let arg = Arg::new(param.name).long(dashed(param.name)).value_name(value_name(&param.ty));
+        let mut arg = arg.allow_hyphen_values(true).help(help);
         match param.default {
             Default::Required => arg = arg.required(true),
             Default::Absent => {}
@@ -73,6 +76,19 @@ pub fn operator(op: &dyn Operator) -> Command {
     let free = |a: &Arg| !taken.iter().any(|t| t == a.get_id().as_str());
     let common = common::engine_args().into_iter().chain(montage::frame_args()).chain(open_args());
     command.args(common.filter(free).collect::<Vec<_>>())
+}
+
+fn value_name(ty: &ParamType) -> &'static str {
+    match ty {
+        ParamType::Bool => "TRUE|FALSE",
+        ParamType::Int { .. } => "N",
+        ParamType::Float { .. } => "NUMBER",
+        ParamType::Length { .. } => "LENGTH",
+        ParamType::Choice(_) => "WHICH",
+        ParamType::Text => "TEXT",
+        ParamType::Numbers => "NUMBERS",
+        ParamType::Words => "NAMES",
+    }
 }
 
 fn dashed(name: &'static str) -> String {
@@ -95,9 +111,12 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let image = plan.makes_image(0);
     let keep = [plan.sources];
     let keep = if image { &keep[..] } else { &keep[..0] };
-    if image {
-        io::by_extension(out)?;
+    match plan.steps[0].produces {
+        Produces::Tables => Table::check_name(out)?,
+        Produces::Mesh => io::mesh::check_name(out)?,
+        _ => io::by_extension(out).map(|_| ())?,
     }
+    common::can_hold(out)?;
     let scratch = common::near(out);
     let how = match common::engine(matches, plan.memory(keep), &scratch)? {
         Some(engine) => {

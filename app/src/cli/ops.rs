@@ -1,5 +1,6 @@
 //! `voxelry ops`: what operators there are.
 
+use super::common::print_line;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -21,11 +22,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     if matches.get_flag("json") {
         let list: Vec<Value> = chosen.iter().map(|op| describe(*op)).collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        print_line!("{}", serde_json::to_string_pretty(&list)?)?;
     } else if matches.contains_id("operator") {
-        explain(chosen[0]);
+        explain(chosen[0])?;
     } else {
-        list();
+        list()?;
     }
     Ok(())
 }
@@ -41,33 +42,33 @@ pub fn find(id: &str) -> Result<&'static dyn Operator> {
     })
 }
 
-fn list() {
+fn list() -> Result<()> {
     for group in Group::ALL {
         let members: Vec<_> = OPERATORS.iter().filter(|o| o.spec().group == group).collect();
         if members.is_empty() {
             continue;
         }
-        println!("{}", group.title());
+        print_line!("{}", group.title())?;
         for op in members {
-            println!("  {:<26} {}", op.spec().id, op.spec().summary);
+            print_line!("  {:<26} {}", op.spec().id, op.spec().summary)?;
         }
-        println!();
+        print_line!("")?;
     }
-    println!("\"voxelry ops NAME\" explains one; \"voxelry op NAME … IN OUT\" runs it on a file.");
+    print_line!("\"voxelry ops NAME\" explains one; \"voxelry op NAME … IN OUT\" runs it on a file.")
 }
 
-fn explain(op: &dyn Operator) {
+fn explain(op: &dyn Operator) -> Result<()> {
     let spec = op.spec();
-    println!("{}: {}\n\n{}\n", spec.id, spec.summary, spec.details);
-    println!("Inputs");
+    print_line!("{}: {}\n\n{}\n", spec.id, spec.summary, spec.details)?;
+    print_line!("Inputs")?;
     for input in spec.inputs {
         let kinds = input.kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(" or ");
         let optional = if input.optional { ", optional" } else { "" };
-        println!("  {:<22} {kinds}{optional}. {}", input.name, input.help);
+        print_line!("  {:<22} {kinds}{optional}. {}", input.name, input.help)?;
     }
-    println!("Makes\n  {}", produces(spec.output));
+    print_line!("Makes\n  {}", produces(spec.output))?;
     if !spec.params.is_empty() {
-        println!("Parameters");
+        print_line!("Parameters")?;
     }
     for param in spec.params {
         let default = match param.default {
@@ -75,8 +76,9 @@ fn explain(op: &dyn Operator) {
             Default::Absent => "not set".to_owned(),
             Default::Value(v) => v.to_owned(),
         };
-        println!("  {:<22} {} [{}; default: {default}]", param.name, param.help, param.ty.describe());
+        print_line!("  {:<22} {} [{}; default: {default}]", param.name, param.help, param.ty.describe())?;
     }
+    Ok(())
 }
 
 fn produces(output: Produces) -> &'static str {

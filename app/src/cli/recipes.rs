@@ -1,5 +1,6 @@
 //! `voxelry recipes`: the recipes that come with the program, and checks of one's own.
 
+use super::common::print_line;
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 use std::path::Path;
@@ -24,15 +25,15 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let Some(name) = matches.get_one::<String>("recipe") else {
         for (name, text) in BUILT_IN {
-            println!("{name:<12} {}", Recipe::parse(text)?.title.unwrap_or_default());
+            print_line!("{name:<12} {}", Recipe::parse(text)?.title.unwrap_or_default())?;
         }
         return Ok(());
     };
     if let Some((_, text)) = BUILT_IN.iter().find(|(n, _)| n == name) {
-        print!("{text}");
+        super::common::print(text)?;
     } else {
         let recipe = load(name)?;
-        println!("{name}: {} steps, nothing wrong", recipe.steps.len());
+        print_line!("{name}: {} steps, nothing wrong", recipe.steps.len())?;
     }
     Ok(())
 }

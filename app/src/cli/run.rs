@@ -5,13 +5,13 @@ use super::{montage, recipes};
 use crate::progress::Progress;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::atomic::AtomicDir;
-use voxelry_core::io::{Frame, OpenOptions};
+use voxelry_core::io::{FORMATS, Frame, OpenOptions};
 use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::Kind;
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
@@ -34,16 +34,26 @@ pub fn command() -> Command {
                 .long("provenance")
                 .value_name("FILE")
                 .value_parser(path.clone())
-                .conflicts_with_all(["recipe", "input", "with", "channel", "time", "labels-as"])
-                .help("Make an earlier result again from its provenance.toml"),
+                .conflicts_with_all(["recipe", "with", "channel", "time", "labels-as"])
+                .conflicts_with_all(["shape", "dtype", "byte-order", "offset", "spacing", "dataset"])
+                .help("Make an earlier result again from its provenance.toml; an image is only given if it has moved"),
         )
         .arg(
             Arg::new("input")
+                .value_name("IMAGE")
                 .num_args(0..)
                 .value_parser(path.clone())
                 .help("Images; several make one folder each"),
         )
-        .arg(Arg::new("out").long("out").short('o').required(true).value_name("DIR").value_parser(path))
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .short('o')
+                .required(true)
+                .value_name("DIR")
+                .value_parser(path)
+                .help("The folder of results to make"),
+        )
         .arg(
             Arg::new("with")
                 .long("with")
@@ -54,6 +64,7 @@ pub fn command() -> Command {
         .arg(
             Arg::new("labels-as")
                 .long("labels-as")
+                .value_name("FORMAT")
                 .value_parser(LabelsAs::NAMES)
                 .default_value("ome-zarr")
                 .help("Format of the label image"),
@@ -68,6 +79,9 @@ pub fn command() -> Command {
         .args(common::engine_args())
         .args(open_args())
 }
+
+/// Tables over all images of a run that a later run must not silently replace.
+const TABLES: [&str; 2] = ["objects.csv", "objects.parquet"];
 
 /// What is to be run on one image.
 struct Task {
@@ -86,19 +100,31 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let tasks = match matches.get_one::<PathBuf>("provenance") {
-        Some(path) => vec![again(path, out)?],
+        Some(path) => vec![again(path, matches, out)?],
         None => tasks(matches, out)?,
     };
     let overwrite = matches.get_flag("overwrite");
+    common::can_hold(out)?;
     for task in &tasks {
         free(&task.folder, overwrite)?;
     }
     let several = tasks.len() > 1;
     if several {
+        // What is wrong with the last image should not be found after hours of work on the others.
+        for task in &tasks {
+            prepare(task)?;
+        }
+        if !overwrite && TABLES.iter().any(|name| out.join(name).exists()) {
+            let reason = "already holds a table over several images; give another --out, or --overwrite";
+            return Err(Error::file(out, reason).into());
+        }
         std::fs::create_dir_all(out).at(out)?;
     }
     let mut all: BTreeMap<String, Vec<(String, Table)>> = BTreeMap::new();
-    for task in &tasks {
+    for (number, task) in tasks.iter().enumerate() {
+        if several {
+            progress.say(&format!("image {} of {}: {}", number + 1, tasks.len(), task.inputs[0].1.display()));
+        }
         for (name, table) in run_one(task, matches, &progress, &job)? {
             all.entry(name).or_default().push((task.sample.clone(), table));
         }
@@ -109,6 +135,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             let table = measure::table::concat(&tables)?;
             table.write(&out.join(format!("{name}.parquet")))?;
             table.write(&out.join(format!("{name}.csv")))?;
+            table.write_units(&out.join(format!("{name}.units.csv")))?;
         }
         progress.say(&format!("{} samples: {}", tasks.len(), out.display()));
     }
@@ -133,7 +160,6 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
         with.push((name.to_owned(), PathBuf::from(path)));
     }
     let options = open_options(matches)?;
-    let number = |name: &str| matches.get_one::<u32>(name).map_or(0, |n| *n as usize - 1);
     let labels_as = matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?;
     let samples = sample_names(&inputs);
     Ok(inputs
@@ -146,7 +172,7 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
             inputs: std::iter::once((IMAGE.to_owned(), (*path).clone())).chain(with.clone()).collect(),
             expected: Vec::new(),
             options: options.clone(),
-            frame: Frame::new(number("channel"), number("time")),
+            frame: montage::channel_and_time(matches),
             labels_as,
         })
         .collect())
@@ -154,38 +180,64 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
 
 /// Names of the samples: the files' names without endings, numbered where they would be the same.
 fn sample_names(paths: &[&PathBuf]) -> Vec<String> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut taken = BTreeSet::new();
     paths
         .iter()
         .map(|path| {
-            let name = path.file_name().map_or("image".into(), |n| n.to_string_lossy().into_owned());
-            let stem = name.split('.').find(|s| !s.is_empty()).unwrap_or("image").to_owned();
-            let count = seen.entry(stem.clone()).or_default();
-            *count += 1;
-            if *count == 1 { stem } else { format!("{stem}-{count}") }
+            let stem = stem(path);
+            let numbered = (2..).map(|n| format!("{stem}-{n}"));
+            let mut candidates = std::iter::once(stem.clone()).chain(numbered);
+            candidates.find(|name| taken.insert(name.clone())).expect("numbers don't end")
         })
         .collect()
 }
 
-fn again(path: &Path, out: &Path) -> Result<Task> {
+/// `a/scan.1.nii.gz` → `scan.1`: without the ending of its format, or without any that it has.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().map_or("image".into(), |n| n.to_string_lossy().into_owned());
+    let lower = name.to_ascii_lowercase();
+    let endings = FORMATS.iter().flat_map(|f| f.extensions()).map(|e| format!(".{e}"));
+    let longest = endings.filter(|e| lower.ends_with(e.as_str())).map(|e| e.len()).max().unwrap_or(0);
+    let stem = match (longest, name.rsplit_once('.')) {
+        (0, Some((stem, _))) if !path.is_dir() => stem,
+        // Lower-casing ASCII keeps the length.
+        _ => &name[..name.len() - longest],
+    };
+    if stem.trim_matches('.').is_empty() { "image".into() } else { stem.to_owned() }
+}
+
+fn again(path: &Path, matches: &ArgMatches, out: &Path) -> Result<Task> {
     let text: error::Result<String> = std::fs::read_to_string(path).at(path);
     let Provenance { recipe, record } = Provenance::parse(&text?)?;
+    let moved: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
+    if !moved.is_empty() && moved.len() != record.input.len() {
+        let reason = format!("was made from {} images, not {}", record.input.len(), moved.len());
+        return Err(Error::file(path, reason).into());
+    }
+    let wrong = |e: String| Error::file(path, format!("[provenance.open]: {e}"));
     let get = |key: &str| record.open.get(key);
-    let mut options = OpenOptions::default();
-    options.shape = get("shape").and_then(|t| common::parse_triple(t).ok());
-    options.voxel = get("dtype").and_then(|t| t.parse().ok());
-    options.big_endian = get("byte-order").is_some_and(|t| t == "big");
-    options.offset = get("offset").and_then(|t| t.parse().ok()).unwrap_or(0);
-    options.spacing = get("spacing").and_then(|t| common::parse_spacing(t).ok());
-    options.dataset = get("dataset").cloned();
+    let options = OpenOptions {
+        shape: get("shape").map(|t| common::parse_shape(t)).transpose().map_err(wrong)?,
+        voxel: get("dtype").map(|t| t.parse()).transpose().map_err(wrong)?,
+        big_endian: get("byte-order").is_some_and(|t| t == "big"),
+        offset: get("offset").map_or(Ok(0), |t| t.parse().map_err(|_| wrong(format!("offset = {t}"))))?,
+        spacing: get("spacing").map(|t| common::parse_spacing(t)).transpose().map_err(wrong)?,
+        dataset: get("dataset").cloned(),
+    };
+    let at = |i: usize, recorded: &Identity| moved.get(i).map_or(recorded.path.clone(), |p| (*p).clone());
     Ok(Task {
         sample: record.sample,
         recipe,
-        inputs: record.input.iter().map(|i| (i.name.clone(), i.path.clone())).collect(),
-        expected: record.input,
+        inputs: record
+            .input
+            .iter()
+            .enumerate()
+            .map(|(i, input)| (input.name.clone(), at(i, input)))
+            .collect(),
         options,
         frame: Frame::new(record.channel.saturating_sub(1), record.time.saturating_sub(1)),
         labels_as: record.labels_as.parse().map_err(Error::Usage)?,
+        expected: record.input,
         folder: out.to_owned(),
     })
 }
@@ -203,26 +255,23 @@ fn free(folder: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs one task and returns its tables by file name.
-fn run_one(
-    task: &Task,
-    matches: &ArgMatches,
-    progress: &Progress,
-    job: &Job,
-) -> Result<Vec<(String, Table)>> {
+/// What a task reads, and what is done with it.
+struct Ready {
+    fields: Vec<Arc<dyn Field>>,
+    plan: Plan,
+    /// What the user should know of the image.
+    warnings: Vec<String>,
+}
+
+/// Opens a task's images and plans its recipe.
+fn prepare(task: &Task) -> Result<Ready> {
     let (_, image_path) = &task.inputs[0];
     let source = open(image_path, &task.options)?;
     let info = source.info().clone();
-    if task.frame.channel >= info.channels.len() || task.frame.time >= info.times {
-        let reason = format!("has {} channels and {} time frames", info.channels.len(), info.times);
-        return Err(Error::file(image_path, reason).into());
-    }
-    for note in &info.notes {
-        job.warn(format!("{}: {note}", image_path.display()));
-    }
+    montage::check_frame(task.frame, &info)?;
+    let mut warnings = info.notes.clone();
     if info.times > 1 {
-        let (t, n) = (task.frame.time + 1, info.times);
-        job.warn(format!("{}: time frame {t} of {n} is used (--time)", image_path.display()));
+        warnings.push(format!("time frame {} of {} is used (--time)", task.frame.time + 1, info.times));
     }
     let kind = if info.labels { Kind::Labels } else { Kind::Grey };
     let mut names = vec![IMAGE.to_owned()];
@@ -238,13 +287,46 @@ fn run_one(
         names.push(name.clone());
         fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
     }
-
     let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
     let plan = Plan::new(&task.recipe, &grids)?;
+    Ok(Ready { fields, plan, warnings })
+}
+
+/// Runs one task and returns its tables by file name.
+fn run_one(
+    task: &Task,
+    matches: &ArgMatches,
+    progress: &Progress,
+    job: &Job,
+) -> Result<Vec<(String, Table)>> {
+    let ready = prepare(task)?;
+    for warning in &ready.warnings {
+        job.warn(format!("{}: {warning}", task.sample));
+    }
+    let dir = AtomicDir::create(&task.folder)?;
+    let ran = run_in(&dir, task, &ready, matches, progress, job).map_err(|error| {
+        match error.downcast::<Error>() {
+            Ok(error) => dir.named(error).into(),
+            Err(other) => other,
+        }
+    })?;
+    dir.commit()?;
+    report(task, &ran, progress);
+    Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
+}
+
+/// Runs one task and leaves all its files in a folder that doesn't have its name yet.
+fn run_in(
+    dir: &AtomicDir,
+    task: &Task,
+    Ready { fields, plan, .. }: &Ready,
+    matches: &ArgMatches,
+    progress: &Progress,
+    job: &Job,
+) -> Result<recipe::Results> {
     let keep = [plan.last_image()];
     let keep = if keep[0] < plan.sources { &keep[..0] } else { &keep[..] };
     let needed = plan.memory(keep);
-    let dir = AtomicDir::create(&task.folder)?;
     let scratch = dir.path().join(".scratch");
     let how = if let Some(engine) = common::engine(matches, needed, &scratch)? {
         let [z, y, x] = engine.block;
@@ -272,11 +354,11 @@ fn run_one(
     for (identity, expected) in identities.iter().zip(&task.expected) {
         if identity.blake3 != expected.blake3 {
             let reason = "is not the image that the earlier result was made from (its hash differs)";
-            return Err(Error::file(&expected.path, reason).into());
+            return Err(Error::file(&identity.path, reason).into());
         }
     }
 
-    let ran = recipe::run(&plan, &fields, keep, &how, job)?;
+    let ran = recipe::run(plan, fields, keep, &how, job)?;
     let heard = progress.finish();
     let record = Record {
         program: format!("voxelry {}", env!("CARGO_PKG_VERSION")),
@@ -286,9 +368,10 @@ fn run_one(
         labels_as: task.labels_as.name().to_owned(),
         open: recorded(&task.options),
         found: heard.facts,
-        input: identities,
+        // A result that is made again from an image that has moved is still the same result.
+        input: if task.expected.is_empty() { identities } else { task.expected.clone() },
     };
-    let provenance = Provenance { recipe: plan.resolved, record };
+    let provenance = Provenance { recipe: plan.resolved.clone(), record };
     let study = Study {
         image: &*fields[0],
         results: &ran,
@@ -301,10 +384,8 @@ fn run_one(
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch).at(&scratch)?;
     }
-    dir.commit()?;
     progress.finish();
-    report(task, &ran, progress);
-    Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
+    Ok(ran)
 }
 
 fn report(task: &Task, ran: &recipe::Results, progress: &Progress) {
@@ -331,4 +412,26 @@ fn recorded(options: &OpenOptions) -> BTreeMap<String, String> {
     );
     add("dataset", options.dataset.clone());
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_named_after_their_files_and_never_twice() {
+        let paths = [
+            "a/scan.1.nii.gz",
+            "b/scan.1.nii.gz",
+            "scan.1-2.tif",
+            "c.OME.ZARR",
+            "V1.75f3.tif",
+            "V1.76f3.tif",
+            "x.unknown",
+            "y",
+        ];
+        let paths = paths.map(PathBuf::from);
+        let names = sample_names(&paths.iter().collect::<Vec<_>>());
+        assert_eq!(names, ["scan.1", "scan.1-2", "scan.1-2-2", "c", "V1.75f3", "V1.76f3", "x", "y"]);
+    }
 }

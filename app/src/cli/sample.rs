@@ -1,6 +1,6 @@
 //! `voxelry sample`: realistic images with known truth.
 
-use super::common::{self, bytes, parse_triple};
+use super::common::{self, bytes, parse_shape};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
@@ -12,17 +12,43 @@ pub fn command() -> Command {
     let kinds: Vec<String> =
         KINDS.iter().map(|k| format!("{}: {} Truth: {}", k.name, k.summary, k.truth)).collect();
     let number = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_parser(value_parser!(f64)).default_value(value).help(help)
+        Arg::new(name)
+            .long(name)
+            .value_name("NUMBER")
+            .value_parser(value_parser!(f64))
+            .default_value(value)
+            .help(help)
     };
     Command::new("sample")
         .about("Make a realistic image with a truth label image and a truth table beside it")
         .after_help(kinds.join("\n"))
-        .arg(Arg::new("kind").required(true).value_parser(KINDS.iter().map(|k| k.name).collect::<Vec<_>>()))
-        .arg(Arg::new("out").long("out").short('o').required(true).value_parser(value_parser!(PathBuf)))
-        .arg(Arg::new("size").long("size").value_name("N or Z,Y,X").default_value("256").help("Voxels"))
+        .arg(
+            Arg::new("kind")
+                .value_name("KIND")
+                .required(true)
+                .help("What to make; see below")
+                .value_parser(KINDS.iter().map(|k| k.name).collect::<Vec<_>>()),
+        )
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .short('o')
+                .required(true)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The image to write"),
+        )
+        .arg(
+            Arg::new("size")
+                .long("size")
+                .value_name("N or Z,Y,X")
+                .default_value("256")
+                .help("Voxels along each axis"),
+        )
         .arg(
             Arg::new("seed")
                 .long("seed")
+                .value_name("N")
                 .value_parser(value_parser!(u64))
                 .default_value("1")
                 .help("Another seed makes another sample"),
@@ -36,7 +62,7 @@ pub fn command() -> Command {
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let number = |name: &str| *matches.get_one::<f64>(name).expect("default");
-    let size = parse_triple(matches.get_one::<String>("size").expect("default"));
+    let size = parse_shape(matches.get_one::<String>("size").expect("default"));
     let options = Options {
         size: size.map_err(|e| Error::Usage(format!("--size: {e}")))?,
         seed: *matches.get_one("seed").expect("default"),
@@ -47,6 +73,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     let out = matches.get_one::<PathBuf>("out").expect("required");
     io::by_extension(out)?;
+    common::can_hold(out)?;
     let kind = sample::find(matches.get_one::<String>("kind").expect("required"))?;
     let made = sample::generate(kind, &options, &job)?;
     job.stage("write", 0);

@@ -1,17 +1,16 @@
-//! `voxelry slice-stats` and `voxelry histogram`: an image's own figures, as CSV and PNG. They are
-//! the operators of those names with a picture beside the table.
+//! `voxelry slice-stats` and `voxelry histogram`: the picture's own figures, as table and plot.
 
 use super::op;
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use voxelry_core::measure::Table;
 use voxelry_core::ops;
-use voxelry_core::picture::{Line, Plot};
+use voxelry_core::picture::{self, Line, Plot};
 
-fn with_plot(id: &'static str) -> Command {
+fn with_plot(id: &'static str, about: &'static str) -> Command {
     let op = ops::find(id).expect("an operator of this name");
-    op::operator(op).arg(
+    op::operator(op).about(about).arg(
         Arg::new("plot")
             .long("plot")
             .value_name("FILE.png")
@@ -21,56 +20,48 @@ fn with_plot(id: &'static str) -> Command {
 }
 
 pub fn slice_stats() -> Command {
-    with_plot("slice-stats")
+    with_plot("slice-stats", "Mean, deviation and percentiles of each slice, as a table and a plot")
 }
 
 pub fn histogram() -> Command {
-    with_plot("histogram")
+    with_plot("histogram", "Count voxels by intensity, as a table and a plot")
 }
 
 pub fn run_slice_stats(matches: &ArgMatches) -> Result<()> {
-    let tables = op::run_operator("slice-stats", matches)?;
-    let lines = ["mean", "p05", "median", "p95"];
-    draw(
-        matches,
-        &tables[0],
-        &tables[0].batch.schema().field(0).name().clone(),
-        &lines,
-        "Intensity by slice",
-        false,
-    )
+    let table = table("slice-stats", matches)?;
+    let x = table.batch.schema().field(0).name().clone();
+    let xs = table.numbers(&x).unwrap_or_default();
+    let line = |(column, name): (&str, &str)| {
+        let points = xs.iter().zip(table.numbers(column)?).map(|(x, y)| [*x, y]).collect();
+        Some(Line { name: name.to_owned(), points })
+    };
+    let columns =
+        [("mean", "mean"), ("p05", "5th percentile"), ("median", "median"), ("p95", "95th percentile")];
+    let lines = columns.into_iter().filter_map(line).collect();
+    draw(matches, "Intensity by slice", &x, "intensity", lines, false)
 }
 
 pub fn run_histogram(matches: &ArgMatches) -> Result<()> {
-    let tables = op::run_operator("histogram", matches)?;
-    draw(matches, &tables[0], "low", &["count"], "Histogram", true)
+    let table = table("histogram", matches)?;
+    let numbers = |column: &str| table.numbers(column).unwrap_or_default();
+    let bins = numbers("low").into_iter().zip(numbers("high")).zip(numbers("count"));
+    // A bin is a bar from its lower to its upper edge.
+    let points = bins.flat_map(|((low, high), count)| [[low, count], [high, count]]).collect();
+    let lines = vec![Line { name: "count".into(), points }];
+    draw(matches, "Histogram", "intensity", "voxels", lines, true)
 }
 
-fn draw(matches: &ArgMatches, table: &Table, x: &str, ys: &[&str], title: &str, log: bool) -> Result<()> {
-    let Some(path) = matches.get_one::<PathBuf>("plot") else { return Ok(()) };
-    let xs = table.numbers(x).unwrap_or_default();
-    let lines: Vec<Line> = ys
-        .iter()
-        .filter_map(|y| {
-            let points = xs.iter().zip(table.numbers(y)?).map(|(x, y)| [*x, y]).collect();
-            Some(Line { name: (*y).to_owned(), points })
-        })
-        .collect();
-    let image = matches.get_one::<PathBuf>("in").and_then(|p: &PathBuf| p.file_name()).map(Path::new);
-    let plot = Plot {
-        title: format!("{title}: {}", image.unwrap_or(Path::new("")).display()),
-        x: axis(table, x),
-        y: if let [y] = ys { axis(table, y) } else { "intensity".into() },
-        lines,
-        log,
-    };
-    plot.draw(960, 540).save_png(path)?;
-    Ok(())
-}
-
-fn axis(table: &Table, column: &str) -> String {
-    match table.unit(column) {
-        "" => column.to_owned(),
-        unit => format!("{column} [{unit}]"),
+fn table(id: &str, matches: &ArgMatches) -> Result<Table> {
+    if let Some(path) = matches.get_one::<PathBuf>("plot") {
+        picture::check_name(path)?;
     }
+    Ok(op::run_operator(id, matches)?.swap_remove(0))
+}
+
+fn draw(matches: &ArgMatches, title: &str, x: &str, y: &str, lines: Vec<Line>, log: bool) -> Result<()> {
+    let Some(path) = matches.get_one::<PathBuf>("plot") else { return Ok(()) };
+    let image = matches.get_one::<PathBuf>("in").and_then(|p| p.file_name()).unwrap_or_default();
+    let title = format!("{title}: {}", image.display());
+    Plot { title, x: x.to_owned(), y: y.to_owned(), lines, log }.draw(1600, 900).save_png(path)?;
+    Ok(())
 }

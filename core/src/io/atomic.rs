@@ -2,20 +2,47 @@
 //!
 //! Both write beside the target, under a hidden name that ends in `.voxelry-partial`, so that the
 //! last step is a rename within one file system. Dropped before [`AtomicFile::commit`], they leave
-//! nothing behind; killed, they leave a name that no reader takes for an image.
+//! nothing behind; so does a program that ends in a hurry and calls [`abandon`]. Killed, they leave
+//! a name that no reader takes for an image.
 
 use crate::error::PathContext;
 use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Ending of everything that is not complete yet.
 pub const PARTIAL_SUFFIX: &str = ".voxelry-partial";
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+/// What is being written at this moment.
+static PARTIALS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn partials() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    PARTIALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes everything that is being written, for a program that can't wait until it is dropped. From then on
+/// nothing can be begun or committed: this is for the moment before the program ends.
+pub fn abandon() {
+    let partials = partials();
+    for path in partials.iter() {
+        // Other threads may still put files into a folder while it is being emptied.
+        for _ in 0..3 {
+            let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            if gone.is_ok() {
+                break;
+            }
+        }
+    }
+    // Whoever wants to begin or commit now waits for the end.
+    std::mem::forget(partials);
+}
 
 /// A file that gets its name when it is committed.
 #[derive(Debug)]
@@ -57,8 +84,11 @@ impl AtomicFile {
     /// If the disk is full or the rename fails; then nothing is left behind.
     pub fn commit(mut self) -> Result<()> {
         self.file.sync_all().at(&self.target)?;
+        let mut partials = partials();
         fs::rename(&self.partial, &self.target).at(&self.target)?;
+        partials.remove(&self.partial);
         self.committed = true;
+        drop(partials);
         sync_parent(&self.target);
         Ok(())
     }
@@ -89,6 +119,7 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.committed {
             let _ = fs::remove_file(&self.partial);
+            partials().remove(&self.partial);
         }
     }
 }
@@ -125,25 +156,50 @@ impl AtomicDir {
         &self.target
     }
 
+    /// An error about something in this folder, as one about what has the folder's final name: the
+    /// name that the user knows.
+    pub fn named(&self, error: Error) -> Error {
+        let named = |path: PathBuf| match path.strip_prefix(&self.partial) {
+            Ok(inside) if inside.as_os_str().is_empty() => self.target.clone(),
+            Ok(inside) => self.target.join(inside),
+            Err(_) => path,
+        };
+        match error {
+            Error::Io { path, source } => Error::Io { path: named(path), source },
+            Error::File { path, reason } => Error::File { path: named(path), reason },
+            other => other,
+        }
+    }
+
     /// Gives the folder its name; an older one of that name is removed once it is out of the way.
     ///
     /// # Errors
     /// If a rename fails; then the older folder is back in its place.
     pub fn commit(mut self) -> Result<()> {
-        if self.target.exists() {
-            let (old, ()) = unused_beside(&self.target, |p| fs::create_dir(p))?;
-            fs::rename(&self.target, &old).at(&self.target)?;
-            if let Err(error) = fs::rename(&self.partial, &self.target) {
-                let _ = fs::rename(&old, &self.target);
-                return Err(Error::io(&self.target, error));
-            }
-            self.committed = true;
-            fs::remove_dir_all(&old).at(&old)?;
+        let old = if self.target.exists() {
+            Some(unused_beside(&self.target, |p| fs::create_dir(p))?.0)
         } else {
-            fs::rename(&self.partial, &self.target).at(&self.target)?;
-            self.committed = true;
+            None
+        };
+        let mut partials = partials();
+        if let Some(old) = &old {
+            fs::rename(&self.target, old).at(&self.target)?;
         }
+        if let Err(error) = fs::rename(&self.partial, &self.target) {
+            if let Some(old) = &old {
+                let _ = fs::rename(old, &self.target);
+                partials.remove(old);
+            }
+            return Err(Error::io(&self.target, error));
+        }
+        partials.remove(&self.partial);
+        self.committed = true;
+        drop(partials);
         sync_parent(&self.target);
+        if let Some(old) = old {
+            fs::remove_dir_all(&old).at(&old)?;
+            self::partials().remove(&old);
+        }
         Ok(())
     }
 }
@@ -152,6 +208,7 @@ impl Drop for AtomicDir {
     fn drop(&mut self) {
         if !self.committed {
             let _ = fs::remove_dir_all(&self.partial);
+            partials().remove(&self.partial);
         }
     }
 }
@@ -179,13 +236,18 @@ fn unused_beside<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Res
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
         hidden.push(format!(".{}-{n}{PARTIAL_SUFFIX}", std::process::id()));
         let path = target.with_file_name(hidden);
+        let mut partials = partials();
         match make(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let folder = target.parent().unwrap_or(target);
                 return Err(Error::io(folder, e));
             }
-            made => return made.at(target).map(|made| (path, made)),
+            made => {
+                let made = made.at(target)?;
+                partials.insert(path.clone());
+                return Ok((path, made));
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ pub fn convert(
     job.stage("convert", Region::whole(spec.shape).len() as u64 * frames);
     copy(source, &*sink, &spec, options.level, origin, job)?;
     job.check()?;
-    sink.finish()?;
+    sink.finish(job)?;
     Ok(Converted { spec, losses })
 }
 

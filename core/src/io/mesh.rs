@@ -14,6 +14,17 @@ use std::path::Path;
 /// The formats by their extensions.
 pub const EXTENSIONS: [&str; 3] = ["stl", "ply", "glb"];
 
+/// Whether a mesh can have this name.
+///
+/// # Errors
+/// If it doesn't end in one of [`EXTENSIONS`].
+pub fn check_name(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known))) {
+        return Ok(());
+    }
+    Err(Error::file(path, "a mesh is written as .stl, .ply or .glb"))
+}
+
 /// Writes a mesh in the format of the path's extension: `stl`, `ply` or `glb`. The file appears when
 /// it is complete.
 ///
@@ -21,17 +32,12 @@ pub const EXTENSIONS: [&str; 3] = ["stl", "ply", "glb"];
 /// An unknown extension, more triangles than the format can count, or a file that can't be written.
 pub fn write(path: impl AsRef<Path>, mesh: &Mesh) -> Result<()> {
     let path = path.as_ref();
+    check_name(path)?;
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     let encode: fn(&mut dyn Write, &Mesh) -> std::io::Result<()> = match extension.as_str() {
         "stl" => stl,
         "ply" => ply,
-        "glb" => glb,
-        other => {
-            return Err(Error::Usage(format!(
-                "{}: a mesh can't be written as \"{other}\"; use .stl, .ply or .glb",
-                path.display()
-            )));
-        }
+        _ => glb,
     };
     if u32::try_from(mesh.triangles.len()).is_err() {
         return Err(Error::file(path, format!("{} triangles are too many for a file", mesh.triangles.len())));

@@ -27,7 +27,7 @@ mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
-use crate::{Geometry, Region, Result, Volume, VoxelType};
+use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -215,8 +215,9 @@ pub trait ImageSink: Send + Sync {
     /// Completes the file, builds its pyramid if it has one, and gives it its final name.
     ///
     /// # Errors
-    /// As [`ImageSink::write`]. Without `finish`, or if it fails, nothing is left behind.
-    fn finish(self: Box<Self>) -> Result<()>;
+    /// As [`ImageSink::write`], and [`crate::Error::Cancelled`]. Without `finish`, or if it fails, nothing is left
+    /// behind.
+    fn finish(self: Box<Self>, job: &Job) -> Result<()>;
 }
 
 /// Writes one whole volume.
@@ -241,5 +242,5 @@ pub fn write_volume(
             sink.write(frame, tile.start, &volume.crop(tile))?;
         }
     }
-    sink.finish()
+    sink.finish(&Job::silent())
 }

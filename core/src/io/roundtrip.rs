@@ -99,7 +99,7 @@ fn check_round_trip(folder: &Path, ending: &str, random: &mut Random) {
         let volume = &volumes[frame.time * channels + frame.channel];
         sink.write(frame, tile.start, &volume.crop(tile)).unwrap();
     }
-    sink.finish().unwrap();
+    sink.finish(&crate::Job::silent()).unwrap();
     assert!(
         fs::read_dir(folder).unwrap().all(|e| !e.unwrap().file_name().to_string_lossy().starts_with('.'))
     );

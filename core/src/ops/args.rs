@@ -76,7 +76,7 @@ impl Value {
     /// What was expected, in words.
     pub fn parse(ty: &ParamType, text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let wrong = || format!("\"{text}\" is not {}", ty.describe());
+        let wrong = || format!("\"{text}\" is not {}", ty.expected());
         let value = match ty {
             ParamType::Bool => Self::Bool(text.parse().map_err(|_| wrong())?),
             ParamType::Int { .. } => Self::Int(text.parse().map_err(|_| wrong())?),
@@ -104,7 +104,7 @@ impl Value {
             T::Float(f) => Some(*f),
             _ => None,
         };
-        let wrong = || format!("{toml} is not {}", ty.describe());
+        let wrong = || format!("{toml} is not {}", ty.expected());
         let value = match (ty, toml) {
             (ParamType::Bool, T::Boolean(b)) => Self::Bool(*b),
             (ParamType::Int { .. }, T::Integer(i)) => Self::Int(*i),
@@ -188,8 +188,10 @@ impl Value {
         };
         if ok {
             Ok(self)
+        } else if let (Self::Length(length), ParamType::Length { min }) = (&self, ty) {
+            Err(format!("\"{length}\" is out of range: it must be at least {min}"))
         } else {
-            Err(format!("{} is out of range: it must be a {}", self.to_toml(), ty.describe()))
+            Err(format!("{} is out of range: it must be {}", self.to_toml(), ty.expected()))
         }
     }
 }

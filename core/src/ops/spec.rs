@@ -166,6 +166,15 @@ pub enum ParamType {
 }
 
 impl ParamType {
+    /// What is expected, in a sentence: "a number ≥ 0".
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Bool | Self::Text => self.describe(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            _ => format!("a {}", self.describe()),
+        }
+    }
+
     /// What to write, for help texts.
     pub fn describe(&self) -> String {
         match self {
@@ -176,6 +185,8 @@ impl ParamType {
                 (min, max) => format!("whole number {min}…{max}"),
             },
             Self::Float { min, max } => match (min.is_finite(), max.is_finite()) {
+                (true, false) if *min == f64::MIN_POSITIVE => "number > 0".into(),
+                (true, true) if *min == f64::MIN_POSITIVE => format!("number > 0 and ≤ {max}"),
                 (true, true) => format!("number {min}…{max}"),
                 (true, false) => format!("number ≥ {min}"),
                 _ => "number".into(),

@@ -1,10 +1,10 @@
 //! A small RGB picture with text and rectangles.
 
 use crate::error::PathContext;
+use crate::io::atomic::AtomicFile;
 use crate::{Error, Result};
 use font8x8::UnicodeFonts;
-use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// An RGB picture, 8 bits a channel.
@@ -41,19 +41,24 @@ impl Canvas {
         }
     }
 
-    /// Writes text with its upper left corner at `x, y`, on a dark shadow so that it reads on any
-    /// ground. A glyph is `8 · scale` pixels wide.
+    /// Writes text with its upper left corner at `x, y`, with a dark rim so that it reads on any ground. A glyph
+    /// is `8 · scale` pixels wide.
     pub fn text(&mut self, x: usize, y: usize, text: &str, scale: usize, color: [u8; 3]) {
-        self.glyphs(x + scale, y + scale, text, scale, [0; 3]);
-        self.glyphs(x, y, text, scale, color);
+        let rim = scale.div_ceil(2);
+        for (dx, dy) in [(0, 0), (1, 0), (2, 0), (0, 1), (2, 1), (0, 2), (1, 2), (2, 2)] {
+            self.plain_text(
+                (x + dx * rim).saturating_sub(rim),
+                (y + dy * rim).saturating_sub(rim),
+                text,
+                scale,
+                [0; 3],
+            );
+        }
+        self.plain_text(x, y, text, scale, color);
     }
 
-    /// Writes text without a shadow.
-    pub fn plain_text(&mut self, x: usize, y: usize, text: &str, color: [u8; 3]) {
-        self.glyphs(x, y, text, 1, color);
-    }
-
-    fn glyphs(&mut self, x: usize, y: usize, text: &str, scale: usize, color: [u8; 3]) {
+    /// Writes text without a rim.
+    pub fn plain_text(&mut self, x: usize, y: usize, text: &str, scale: usize, color: [u8; 3]) {
         for (i, c) in text.chars().enumerate() {
             let glyph = font8x8::BASIC_FONTS.get(c).or_else(|| font8x8::LATIN_FONTS.get(c)).unwrap_or([0; 8]);
             for (row, bits) in glyph.iter().enumerate() {
@@ -64,35 +69,87 @@ impl Canvas {
         }
     }
 
-    /// Writes the picture as PNG.
+    /// Writes the picture as PNG; it appears under its name when it is complete.
     ///
     /// # Errors
-    /// If the file can't be written.
+    /// If the name doesn't end in `.png` or the file can't be written.
     pub fn save_png(&self, path: &Path) -> Result<()> {
-        let file = BufWriter::new(File::create(path).at(path)?);
-        let mut encoder = png::Encoder::new(file, self.width as u32, self.height as u32);
+        check_name(path)?;
+        let file = AtomicFile::create(path)?;
+        let mut to = BufWriter::new(file.file());
+        self.encode(&mut to).map_err(|e| match e {
+            png::EncodingError::IoError(e) => Error::io(path, e),
+            e => Error::file(path, e.to_string()),
+        })?;
+        to.flush().at(path)?;
+        drop(to);
+        file.commit()
+    }
+
+    fn encode(&self, to: &mut dyn Write) -> Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(to, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
-        let wrong = |e: png::EncodingError| Error::file(path, e.to_string());
-        let mut writer = encoder.write_header().map_err(wrong)?;
-        writer.write_image_data(&self.pixels).map_err(wrong)?;
-        writer.finish().map_err(wrong)
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        writer.finish()
     }
 }
 
-/// The colour of a label: stable, bright, and far from its neighbours' (hues a golden angle apart).
+/// Whether a picture can have this name.
+///
+/// # Errors
+/// If it doesn't end in `.png`.
+pub fn check_name(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    Err(Error::file(path, "a picture is written as .png"))
+}
+
+/// The colour of a label: stable, far from its neighbours' (hues a golden angle apart), and neither too dark for a
+/// dark ground nor too bright for a bright one.
 pub fn label_color(label: u32) -> [u8; 3] {
     let hue = (f64::from(label) * 0.618_033_988_749_895).fract() * 6.0;
-    let value = if label.is_multiple_of(2) { 1.0 } else { 0.85 };
-    let chroma = 0.75 * value;
-    let x = chroma * (1.0 - (hue % 2.0 - 1.0).abs());
-    let (r, g, b) = match hue as u32 {
-        0 => (chroma, x, 0.0),
-        1 => (x, chroma, 0.0),
-        2 => (0.0, chroma, x),
-        3 => (0.0, x, chroma),
-        4 => (x, 0.0, chroma),
-        _ => (chroma, 0.0, x),
+    let x = 1.0 - (hue % 2.0 - 1.0).abs();
+    let pure = match hue as u32 {
+        0 => [1.0, x, 0.0],
+        1 => [x, 1.0, 0.0],
+        2 => [0.0, 1.0, x],
+        3 => [0.0, x, 1.0],
+        4 => [x, 0.0, 1.0],
+        _ => [1.0, 0.0, x],
     };
-    [r, g, b].map(|c| ((c + value - chroma) * 255.0).round() as u8)
+    let luma = |[r, g, b]: [f64; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
+    // Mixed with white or black until its luma is within these.
+    let (least, most) = (0.5, 0.7);
+    let white = ((least - luma(pure)) / (1.0 - luma(pure))).max(0.0);
+    let lit = pure.map(|c| c + white * (1.0 - c));
+    let black = (most / luma(lit)).min(1.0);
+    lit.map(|c| (c * black * 255.0).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_from_dark_and_bright_grounds() {
+        for label in 1..1000 {
+            let [r, g, b] = label_color(label).map(f64::from);
+            let luma = (0.299 * r + 0.587 * g + 0.114 * b) / 255.0;
+            assert!((0.49..0.71).contains(&luma), "{label}: {luma}");
+            assert_ne!(label_color(label), label_color(label + 1));
+        }
+    }
+
+    #[test]
+    fn a_picture_is_a_png_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let canvas = Canvas::new(3, 2, [1, 2, 3]);
+        assert!(canvas.save_png(&folder.path().join("a.jpg")).is_err());
+        assert!(canvas.save_png(&folder.path().join("missing/a.png")).is_err());
+        canvas.save_png(&folder.path().join("a.png")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Canvas, label_color};
 use crate::blocks::Field;
-use crate::{Error, Job, Region, Result, Unit, Volume, with_volume};
+use crate::{Error, Geometry, Job, Region, Result, Unit, Volume, with_volume};
 
 /// What a montage shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,8 @@ const GROUND: [u8; 3] = [18, 20, 24];
 const TEXT: [u8; 3] = [235, 238, 242];
 const GAP: usize = 6;
 
-/// Draws slices of `image` with the outlines of `labels`, slice numbers, positions and a scale bar.
+/// Draws slices of `image` with the outlines of `labels`, slice numbers, positions and a scale bar. An image with an
+/// anatomical orientation stands upright: superior or anterior is up, right or anterior on the right.
 /// Only the slices that are shown are read.
 ///
 /// # Errors
@@ -47,23 +48,25 @@ pub fn montage(
     let spacing = grid.geometry.spacing();
     let [row_step, column_step] = in_plane(axis).map(|a| if spacing[a] > 0.0 { spacing[a] } else { 1.0 });
 
-    // The sheet is near 4:3; each tile keeps the physical shape of a slice.
-    let count = options.slices.clamp(1, grid.shape[axis]);
     let aspect = (columns as f64 * column_step) / (rows as f64 * row_step);
-    let across = ((count as f64 * 1.33 / aspect).sqrt().round() as usize).clamp(1, count);
-    let down = count.div_ceil(across);
+    let [across, down] = layout(grid.shape[axis], options.slices.max(1), aspect);
+    let count = (across * down).min(grid.shape[axis]);
+    // Each tile keeps the physical shape of a slice.
     let tile_width = (options.width / across).saturating_sub(GAP).clamp(32, 1024);
     let tile_height = ((tile_width as f64 / aspect).round() as usize).clamp(16, 2048);
-    let scale = if tile_width >= 400 { 2 } else { 1 };
+    let scale = if tile_width >= 200 { 2 } else { 1 };
 
     let indices: Vec<usize> = (0..count).map(|i| (2 * i + 1) * grid.shape[axis] / (2 * count)).collect();
+    let facing = Facing::of(&grid.geometry, axis);
     job.stage("montage", count as u64);
     let mut slices = Vec::with_capacity(count);
     for &index in &indices {
         job.check()?;
         let region = slice(grid.shape, axis, index);
         let volume = image.read(region, job)?;
-        slices.push(sample(&volume, [rows, columns], [tile_height, tile_width]));
+        let mut tile = sample(&volume, [rows, columns], [tile_height, tile_width]);
+        facing.turn(&mut tile, tile_width);
+        slices.push(tile);
         job.advance(1);
     }
     let [black, white] = options.window.unwrap_or_else(|| percentile_window(&slices));
@@ -81,23 +84,99 @@ pub fn montage(
         }
         if let Some(labels) = labels {
             let volume = labels.read(slice(grid.shape, axis, index), job)?;
+            let mut tile = nearest(&volume, [rows, columns], [tile_height, tile_width]);
+            facing.turn(&mut tile, tile_width);
             outline(
                 &mut sheet,
                 [left, top],
-                &nearest(&volume, [rows, columns], [tile_height, tile_width]),
+                &tile,
                 tile_width,
+                if tile_width >= 4 * columns { 2 } else { 1 },
             );
         }
-        let name = ["z", "y", "x"][axis];
-        sheet.text(left + 4, top + 4, &format!("{name} {index}"), scale, TEXT);
-        if grid.geometry.unit != Unit::Voxel {
-            let at = format!("{} {}", short(index as f64 * spacing[axis]), grid.geometry.unit);
-            let y = top + tile_height.saturating_sub(10 * scale + 2);
-            sheet.text(left + 4, y, &at, scale, TEXT);
+        let mut write = |y: usize, text: &str| {
+            if text.chars().count() * 8 * scale + 8 <= tile_width {
+                sheet.text(left + 4, top + y, text, scale, TEXT);
+            }
+        };
+        write(4, &format!("{} {index}", ["z", "y", "x"][axis]));
+        if grid.geometry.unit != Unit::Voxel && tile_height >= 26 * scale {
+            let at = position(index as f64 * spacing[axis], spacing[axis]);
+            write(tile_height - 10 * scale, &format!("{at} {}", grid.geometry.unit));
         }
     }
-    scale_bar(&mut sheet, tile_width as f64 / (columns as f64 * column_step), grid.geometry.unit, scale);
+    let pixels_per_unit = tile_width as f64 / (columns as f64 * column_step);
+    let end = scale_bar(&mut sheet, pixels_per_unit, grid.geometry.unit, scale);
+    let window = format!("{}black {}, white {}", facing.caption, short(black), short(white));
+    let left = sheet.width.saturating_sub(GAP + window.chars().count() * 8 * scale);
+    if left > end + 16 * scale {
+        sheet.text(left, sheet.height - 12 * scale, &window, scale, TEXT);
+    }
     Ok(sheet)
+}
+
+/// How slices are turned so that an anatomical orientation stands upright, and what to say of it.
+struct Facing {
+    rows: bool,
+    columns: bool,
+    caption: String,
+}
+
+impl Facing {
+    fn of(geometry: &Geometry, axis: usize) -> Self {
+        let Some(letters) = geometry.orientation() else {
+            return Self { rows: false, columns: false, caption: String::new() };
+        };
+        // Rows run downwards and columns to the right.
+        let [down, right] = in_plane(axis).map(|a| letters[a]);
+        let (rows, columns) = (matches!(down, 'S' | 'A' | 'R'), matches!(right, 'I' | 'P' | 'L'));
+        let caption = format!(
+            "up {}, right {}   ",
+            if rows { down } else { opposite(down) },
+            if columns { opposite(right) } else { right }
+        );
+        Self { rows, columns, caption }
+    }
+
+    fn turn<T>(&self, tile: &mut [T], width: usize) {
+        if self.rows && self.columns {
+            tile.reverse();
+        } else if self.columns {
+            tile.chunks_exact_mut(width).for_each(<[T]>::reverse);
+        } else if self.rows {
+            let height = tile.len() / width;
+            for y in 0..height / 2 {
+                let (above, below) = tile.split_at_mut((height - 1 - y) * width);
+                above[y * width..(y + 1) * width].swap_with_slice(&mut below[..width]);
+            }
+        }
+    }
+}
+
+fn opposite(letter: char) -> char {
+    match letter {
+        'R' => 'L',
+        'L' => 'R',
+        'A' => 'P',
+        'P' => 'A',
+        'S' => 'I',
+        _ => 'S',
+    }
+}
+
+/// How many tiles across and down: at most `slices` and `depth`, filling a sheet that is near 4:3.
+fn layout(depth: usize, slices: usize, aspect: f64) -> [usize; 2] {
+    let most = slices.min(depth);
+    let cost = |[across, down]: [usize; 2]| {
+        let shape = (across as f64 * aspect / down as f64 / (4.0 / 3.0)).ln().abs();
+        let off = (across * down).abs_diff(most) as f64 / most as f64;
+        shape + 2.0 * off
+    };
+    (1..=most)
+        // All slices of a thin image are shown; of a deep one as many as fill the rows.
+        .map(|across| [across, if depth <= slices { most.div_ceil(across) } else { most / across }])
+        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+        .unwrap_or([1, 1])
 }
 
 fn in_plane(axis: usize) -> [usize; 2] {
@@ -149,7 +228,7 @@ fn nearest(volume: &Volume, [rows, columns]: [usize; 2], [height, width]: [usize
     })
 }
 
-fn outline(sheet: &mut Canvas, [left, top]: [usize; 2], labels: &[u32], width: usize) {
+fn outline(sheet: &mut Canvas, [left, top]: [usize; 2], labels: &[u32], width: usize, pen: usize) {
     let height = labels.len() / width;
     for y in 0..height {
         for x in 0..width {
@@ -158,10 +237,12 @@ fn outline(sheet: &mut Canvas, [left, top]: [usize; 2], labels: &[u32], width: u
                 continue;
             }
             let differs = |y: usize, x: usize| labels[y * width + x] != label;
-            let edge = x > 0 && differs(y, x - 1)
-                || x + 1 < width && differs(y, x + 1)
-                || y > 0 && differs(y - 1, x)
-                || y + 1 < height && differs(y + 1, x);
+            let edge = (1..=pen).any(|r| {
+                x >= r && differs(y, x - r)
+                    || x + r < width && differs(y, x + r)
+                    || y >= r && differs(y - r, x)
+                    || y + r < height && differs(y + r, x)
+            });
             if edge {
                 sheet.set(left + x, top + y, label_color(label));
             }
@@ -183,19 +264,31 @@ fn percentile_window(slices: &[Vec<f32>]) -> [f64; 2] {
     if white > black { [black, white] } else { [black - 0.5, black + 0.5] }
 }
 
-fn scale_bar(sheet: &mut Canvas, pixels_per_unit: f64, unit: Unit, scale: usize) {
+/// Draws it and returns where its text ends.
+fn scale_bar(sheet: &mut Canvas, pixels_per_unit: f64, unit: Unit, scale: usize) -> usize {
     if !pixels_per_unit.is_finite() || pixels_per_unit <= 0.0 {
-        return;
+        return 0;
     }
-    // The longest of 1, 2, 5 × 10ⁿ that is at most about 160 pixels.
-    let most = 160.0 / pixels_per_unit;
+    // The longest of 1, 2, 5 × 10ⁿ that is at most so many pixels.
+    let most = (sheet.width / 3).min(200) as f64 / pixels_per_unit;
     let decade = 10f64.powf(most.log10().floor());
     let length = [5.0, 2.0, 1.0].into_iter().map(|m| m * decade).find(|l| *l <= most).unwrap_or(decade);
     let pixels = (length * pixels_per_unit).round() as usize;
     let top = sheet.height - 12 * scale;
     sheet.fill(GAP, top + 3 * scale, pixels, 3 * scale, TEXT);
     let unit = if unit == Unit::Voxel { "voxels" } else { unit.symbol() };
-    sheet.text(GAP + pixels + 6 * scale, top, &format!("{} {unit}", short(length)), scale, TEXT);
+    let (left, text) = (GAP + pixels + 6 * scale, format!("{} {unit}", short(length)));
+    sheet.text(left, top, &text, scale, TEXT);
+    left + text.chars().count() * 8 * scale
+}
+
+/// A position with as many decimals as tell slices that are a `step` apart.
+fn position(value: f64, step: f64) -> String {
+    let off = |d: usize| (step - (step * 10f64.powi(d as i32)).round() / 10f64.powi(d as i32)).abs();
+    match (0..=4).find(|&d| off(d) <= 0.01 * step) {
+        Some(decimals) => format!("{value:.decimals$}"),
+        None => short(value),
+    }
 }
 
 /// A number in at most four digits.
@@ -256,6 +349,51 @@ mod tests {
                 assert!(sheet.width > 0 && sheet.height > 0);
             }
         }
+    }
+
+    #[test]
+    fn a_head_stands_upright() {
+        let mut geometry = Geometry::from_spacing([1.0; 3], Unit::Millimetre);
+        assert_eq!(Facing::of(&geometry, 0).caption, "");
+        geometry.oriented = true;
+        // RAS: rows of a transverse slice run to the front, and so have to be turned.
+        let facing = Facing::of(&geometry, 0);
+        assert_eq!((facing.rows, facing.columns, &*facing.caption), (true, false, "up A, right R   "));
+        let mut tile = [1, 2, 3, 4, 5, 6];
+        facing.turn(&mut tile, 2);
+        assert_eq!(tile, [5, 6, 3, 4, 1, 2]);
+        assert_eq!(Facing::of(&geometry, 1).caption, "up S, right R   ");
+        assert_eq!(Facing::of(&geometry, 2).caption, "up S, right A   ");
+        // LPS, as DICOM has it: the transverse slice is turned left to right only.
+        geometry.world_from_index.matrix3.x_axis *= -1.0;
+        geometry.world_from_index.matrix3.y_axis *= -1.0;
+        let facing = Facing::of(&geometry, 0);
+        assert_eq!((facing.rows, facing.columns, &*facing.caption), (false, true, "up A, right R   "));
+        facing.turn(&mut tile, 2);
+        assert_eq!(tile, [6, 5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn sheets_are_filled() {
+        assert_eq!(layout(500, 20, 1.0), [5, 4]);
+        assert_eq!(layout(500, 20, 2.0 / 3.0), [6, 3]);
+        assert_eq!(layout(7, 20, 1.0), [4, 2]);
+        assert_eq!(layout(1, 20, 1.0), [1, 1]);
+        for (depth, slices, aspect) in
+            [(5, 1, 1.0), (3, 20, 1e-3), (100, 20, 1e3), (9, 9, 0.3), (21, 20, 1.3)]
+        {
+            let [across, down] = layout(depth, slices, aspect);
+            assert!(across * (down - 1) < slices.min(depth), "{depth} {slices} {aspect}: {across} × {down}");
+            assert!(depth <= slices || across * down <= slices);
+        }
+    }
+
+    #[test]
+    fn positions_tell_slices_apart() {
+        assert_eq!(position(121.5, 1.5), "121.5");
+        assert_eq!(position(540.0, 10.0), "540");
+        assert_eq!(position(9.375, 0.390625), "9.38");
+        assert_eq!(position(0.0, 1e-7), "0");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod run;
 pub use plan::{Plan, PlannedStep};
 pub use run::{How, Results, run};
 
+use crate::Error;
 use crate::ops::{Operator, Value};
 use std::collections::BTreeMap;
 
@@ -37,12 +38,21 @@ pub struct Step {
     pub given: BTreeMap<&'static str, Value>,
     /// Line in the recipe's file, from 1.
     pub line: Option<usize>,
+    /// Lines of its keys, by the names of inputs and parameters.
+    pub lines: BTreeMap<&'static str, usize>,
 }
 
 impl Step {
     /// A step with parameters only.
     pub fn new(op: &'static dyn Operator, given: BTreeMap<&'static str, Value>) -> Self {
-        Self { op, name: None, inputs: BTreeMap::new(), given, line: None }
+        Self { op, name: None, inputs: BTreeMap::new(), given, line: None, lines: BTreeMap::new() }
+    }
+}
+
+impl Step {
+    /// The error of a key, or of the step if the key isn't given.
+    fn wrong(&self, key: &str, reason: String) -> Error {
+        Error::Recipe { line: self.lines.get(key).copied().or(self.line), reason }
     }
 }
 

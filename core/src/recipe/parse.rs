@@ -30,7 +30,15 @@ impl Recipe {
                 return Err(wrong(Some(line_of(key.span().start)), reason));
             }
         }
-        let title = values.get("title").and_then(|t| t.as_str()).map(str::to_owned);
+        let title = match values.get("title") {
+            Some(toml::Value::String(title)) => Some(title.clone()),
+            Some(other) => {
+                let line = spans.get_ref().iter().find(|(k, _)| k.get_ref() == "title");
+                let line = line.map(|(key, _)| line_of(key.span().start));
+                return Err(wrong(line, format!("title = {other} is not text in quotes")));
+            }
+            None => None,
+        };
         let empty = || wrong(None, "there are no steps; each begins with [[step]]");
         let tables = spans.get_ref().get("step").and_then(|s| s.get_ref().as_array()).ok_or_else(empty)?;
         let contents = values.get("step").and_then(|s| s.as_array()).ok_or_else(empty)?;
@@ -83,10 +91,12 @@ fn parse_step(content: &toml::Table, line: usize, lines: &BTreeMap<String, usize
             spec.inputs.iter().enumerate().find(|(i, s)| s.name == key || *i == 0 && key == "input")
         {
             step.inputs.insert(input.1.name, text()?);
+            step.lines.extend(at(key).map(|line| (input.1.name, line)));
         } else if let Some(param) = spec.param(&key.replace('-', "_")) {
             let value = Value::from_toml(&param.ty, value)
                 .map_err(|reason| wrong(at(key), format!("{} of {id}: {reason}", param.name)))?;
             step.given.insert(param.name, value);
+            step.lines.extend(at(key).map(|line| (param.name, line)));
         } else {
             let names = spec.params.iter().map(|p| p.name).chain(spec.inputs.iter().map(|i| i.name));
             let known = suggestion(key, names.clone());
@@ -131,8 +141,9 @@ mod tests {
         );
         check(
             "[[step]]\nop = \"threshold\"\nmin = \"3\"\n",
-            "recipe, line 3: min of threshold: \"3\" is not number",
+            "recipe, line 3: min of threshold: \"3\" is not a number",
         );
+        check("\ntitle = 3\n[[step]]\nop = \"otsu\"\n", "recipe, line 2: title = 3 is not text in quotes");
         check("steps = 3", "recipe, line 1: unknown key \"steps\"; did you mean \"step\"?");
         check("", "recipe: there are no steps; each begins with [[step]]");
     }

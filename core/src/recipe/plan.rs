@@ -50,13 +50,15 @@ impl Plan {
             let inputs = inputs_of(step, &names, previous)?;
             for (input, value) in spec.inputs.iter().zip(&inputs) {
                 if let Some(value) = value {
-                    fits(input.kinds, grids[*value].kind)
-                        .map_err(|reason| wrong(format!("{} takes as {} {reason}", spec.id, input.name)))?;
+                    fits(input.kinds, grids[*value].kind).map_err(|reason| {
+                        step.wrong(input.name, format!("{} takes as {} {reason}", spec.id, input.name))
+                    })?;
                 }
             }
             let args = Args::complete(spec, step.given.clone()).map_err(wrong)?;
             let call_inputs: Vec<_> = inputs.iter().map(|i| i.map(|i| grids[i])).collect();
-            let prepared = step.op.prepare(&Call { op: spec.id, args: &args, inputs: &call_inputs })?;
+            let prepared = step.op.prepare(&Call { op: spec.id, args: &args, inputs: &call_inputs });
+            let prepared = prepared.map_err(|e| located(step, e))?;
             let value = grids.len();
             grids.push(prepared.output);
             if matches!(spec.output, Produces::Same | Produces::Image(_)) {
@@ -138,17 +140,34 @@ impl Plan {
     }
 }
 
+/// What an operator says of its parameters, with the line of the parameter that it names, in a
+/// step that has lines.
+fn located(step: &Step, error: Error) -> Error {
+    let reason = match &error {
+        _ if step.line.is_none() => return error,
+        Error::Usage(reason) => reason.clone(),
+        Error::Operator { .. } => error.to_string(),
+        _ => return error,
+    };
+    let names_it =
+        |key: &&str| reason.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == *key);
+    // A message about a column is about columns.
+    let plural = |key: &&str| key.strip_suffix('s').is_some_and(|key| names_it(&key));
+    let key = step.lines.keys().find(|key| names_it(key) || plural(key)).copied().unwrap_or_default();
+    step.wrong(key, reason)
+}
+
 fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<Vec<Option<usize>>> {
     let spec = step.op.spec();
     let wrong = |reason: String| Error::Recipe { line: step.line, reason };
-    let look_up = |name: &str| {
+    let look_up = |input: &str, name: &str| {
         names.iter().find(|(n, _)| n == name).map(|(_, value)| *value).ok_or_else(|| {
             let known = suggestion(name, names.iter().map(|(n, _)| n.as_str()));
             let all = names.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>().join(", ");
-            wrong(format!("there is no image \"{name}\" at this step{known} (there are: {all})"))
+            step.wrong(input, format!("there is no image \"{name}\" at this step{known} (there are: {all})"))
         })
     };
-    let first = step.inputs.get(spec.inputs[0].name).map_or(Ok(previous), |name| look_up(name))?;
+    let first = step.inputs.get(spec.inputs[0].name).map_or(Ok(previous), |name| look_up(spec.inputs[0].name, name))?;
     // What is measured on the image itself, which is then no intensity.
     let of_image = first == 0;
     spec.inputs
@@ -156,13 +175,13 @@ fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<
         .enumerate()
         .map(|(i, input)| match step.inputs.get(input.name) {
             _ if i == 0 => Ok(Some(first)),
-            Some(name) => look_up(name).map(Some),
+            Some(name) => look_up(input.name, name).map(Some),
             None if input.name.starts_with("intensity") && of_image => Ok(None),
             None if input.name == "intensity" => Ok(Some(0)),
             // Further channels of the image are measured by themselves.
             None if input.name.starts_with("intensity_") => {
                 let channel = input.name.trim_start_matches("intensity_");
-                Ok(look_up(&format!("{IMAGE}:{channel}")).ok())
+                Ok(look_up(input.name, &format!("{IMAGE}:{channel}")).ok())
             }
             None if input.optional => Ok(None),
             None => {

@@ -8,21 +8,32 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 impl Table {
+    /// Whether a table can have this name.
+    ///
+    /// # Errors
+    /// If it ends neither in `.csv` nor in `.parquet`.
+    pub fn check_name(path: &Path) -> Result<()> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("csv" | "parquet") => Ok(()),
+            _ => Err(Error::file(path, "a table is written as .csv or .parquet")),
+        }
+    }
+
     /// Writes the table as the path's ending says, `.csv` or `.parquet`.
     ///
     /// # Errors
     /// If the ending is another or the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        Self::check_name(path)?;
         let write: fn(&Self, &mut dyn Write) -> std::io::Result<()> =
             match path.extension().and_then(|e| e.to_str()) {
                 Some("csv") => |table, to| csv::write(table, to),
-                Some("parquet") => |table, to| {
+                _ => |table, to| {
                     // The Parquet writer wants to own what it writes to and to move between threads.
                     let mut bytes = Vec::new();
                     parquet::write(table, &mut bytes)?;
                     to.write_all(&bytes)
                 },
-                _ => return Err(Error::file(path, "a table is written as .csv or .parquet")),
             };
         saved(path, |to| write(self, to))
     }

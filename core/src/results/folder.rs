@@ -177,5 +177,5 @@ pub fn save(path: &Path, field: &dyn Field, options: &WriteOptions, job: &Job) -
     } else {
         tiles.iter().try_for_each(deliver)?
     }
-    sink.finish()
+    sink.finish(job)
 }

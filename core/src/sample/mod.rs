@@ -17,6 +17,7 @@ mod waves;
 pub use source::SampleSource;
 
 use crate::measure::Table;
+use crate::measure::table::{Builder, Values};
 use crate::{Error, Geometry, Job, Region, Result, Unit, Volume};
 use detector::Detector;
 use lattice::Lattice;
@@ -321,7 +322,7 @@ pub fn generate(kind: &'static Kind, options: &Options, job: &Job) -> Result<Sam
     Ok(Sample {
         image: Volume::U16(image),
         truth: Volume::U32(truth),
-        table: table(&sample, &objects)?,
+        table: table(&sample, &objects),
         geometry: sample.geometry(),
     })
 }
@@ -356,35 +357,24 @@ fn survey(start: [usize; 3], size: [usize; 3], labels: &ArrayViewMut3<u32>) -> B
     seen
 }
 
-fn table(sample: &Virtual, objects: &BTreeMap<u32, Seen>) -> Result<Table> {
-    use arrow::array::{ArrayRef, BooleanArray, Float64Array, UInt32Array, UInt64Array};
-    use arrow::datatypes::{DataType, Field, Schema};
-    let field = |name: &str, ty: DataType, unit: &str| {
-        let metadata = if unit.is_empty() { vec![] } else { vec![("unit".to_owned(), unit.to_owned())] };
-        Field::new(name, ty, false)
-            .with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>())
-    };
+fn table(sample: &Virtual, objects: &BTreeMap<u32, Seen>) -> Table {
     let voxel_volume = sample.kind.spacing.iter().product::<f64>();
-    let mut fields = vec![
-        field("label", DataType::UInt32, ""),
-        field("voxel_count", DataType::UInt64, ""),
-        field("volume", DataType::Float64, "µm³"),
-        field("touches_border", DataType::Boolean, ""),
-    ];
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(objects.keys().copied().collect::<UInt32Array>()),
-        Arc::new(objects.values().map(|s| s.voxels).collect::<UInt64Array>()),
-        Arc::new(objects.values().map(|s| s.voxels as f64 * voxel_volume).collect::<Float64Array>()),
-        Arc::new(BooleanArray::from(objects.values().map(|s| s.border).collect::<Vec<_>>())),
-    ];
+    let volume = |s: &Seen| s.voxels as f64 * voxel_volume;
+    let mut table = Builder::default();
+    let labels = objects.keys().map(|&label| i64::from(label)).collect();
+    table.column("label", "", "The object's number in the truth label image.", Values::Int(labels));
+    let counts = objects.values().map(|s| s.voxels as i64).collect();
+    table.column("voxel_count", "1", "Number of voxels.", Values::Int(counts));
+    let volumes = objects.values().map(volume).collect();
+    table.column("volume", "µm³", "Number of voxels × volume of a voxel.", Values::Real(volumes));
+    let cut = objects.values().map(|s| s.border).collect();
+    table.column("touches_border", "", "Whether a voxel lies on a face of the image.", Values::Flag(cut));
     let made: Vec<Vec<f64>> = objects.keys().map(|&label| sample.scene.object(label)).collect();
     for (i, (name, unit)) in sample.scene.columns().iter().enumerate() {
-        fields.push(field(name, DataType::Float64, unit));
-        columns.push(Arc::new(made.iter().map(|values| values[i]).collect::<Float64Array>()));
+        let values = made.iter().map(|values| values[i]).collect();
+        table.column(*name, unit, "As the object was made.", Values::Real(values));
     }
-    let batch = arrow::record_batch::RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(|e| Error::Usage(format!("the truth table can't be made: {e}")))?;
-    Ok(Table { name: "objects".into(), batch })
+    table.finish("objects")
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ mod tests {
             let sink =
                 create(folder.path().join(format!("s{i}.tif")), &spec, &WriteOptions::default()).unwrap();
             sink.write(Frame::default(), [0; 3], &volume).unwrap();
-            sink.finish().unwrap();
+            sink.finish(&crate::Job::silent()).unwrap();
         }
         let image = open(folder.path(), &OpenOptions::default()).unwrap();
         assert_eq!(image.read_all(Frame::default()).unwrap(), ramp((4, 4, 5), 0));
@@ -203,7 +203,7 @@ mod tests {
         let spec = ImageSpec::volume([1, 4, 6], VoxelType::U16, Geometry::default(), false);
         let sink = create(folder.path().join("s12.tif"), &spec, &WriteOptions::default()).unwrap();
         sink.write(Frame::default(), [0; 3], &ramp((1, 4, 6), 0)).unwrap();
-        sink.finish().unwrap();
+        sink.finish(&crate::Job::silent()).unwrap();
         let error = open(folder.path(), &OpenOptions::default()).err().unwrap().to_string();
         assert!(error.contains("s12.tif") && error.contains("6×4"), "{error}");
     }

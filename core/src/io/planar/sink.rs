@@ -4,7 +4,7 @@
 use crate::error::PathContext;
 use crate::io::atomic::AtomicFile;
 use crate::io::{Frame, ImageSink, ImageSpec};
-use crate::{Error, Result, Volume};
+use crate::{Error, Job, Result, Volume};
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::Write;
@@ -230,7 +230,8 @@ impl ImageSink for PlanarSink {
         }
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
+    fn finish(mut self: Box<Self>, job: &Job) -> Result<()> {
+        job.check()?;
         let mode = std::mem::replace(&mut self.mode, Mode::Streamed(Mutex::new(None)));
         match mode {
             Mode::Placed(file) => file.commit()?,
@@ -241,12 +242,18 @@ impl ImageSink for PlanarSink {
             }
             Mode::Spooled(mut file, spool) => {
                 if self.plan.wrap == Wrap::Raw {
-                    self.unspool(&spool, &mut |bytes| file.write_all(bytes).at(&self.plan.data))?;
+                    self.unspool(&spool, &mut |bytes| {
+                        job.check()?;
+                        file.write_all(bytes).at(&self.plan.data)
+                    })?;
                     file.commit()?;
                 } else {
                     let mut stream = Deflater::new(file, self.plan.wrap);
                     stream.write(&self.plan.inner_prefix)?;
-                    self.unspool(&spool, &mut |bytes| stream.write(bytes))?;
+                    self.unspool(&spool, &mut |bytes| {
+                        job.check()?;
+                        stream.write(bytes)
+                    })?;
                     self.commit(stream.finish()?)?;
                 }
             }

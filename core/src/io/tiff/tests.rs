@@ -37,7 +37,7 @@ fn write(path: &Path, spec: &ImageSpec, volumes: &[Volume], options: &WriteOptio
             }
         }
     }
-    sink.finish().unwrap();
+    sink.finish(&crate::Job::silent()).unwrap();
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn nothing_is_left_of_a_file_that_is_not_finished() {
     let path = folder.path().join("a.tif");
     let spec = ImageSpec::volume([2, 3, 4], VoxelType::U8, Geometry::default(), false);
     let sink = create(&path, &spec, &WriteOptions::default()).unwrap();
-    let error = sink.finish().unwrap_err().to_string();
+    let error = sink.finish(&crate::Job::silent()).unwrap_err().to_string();
     assert!(error.contains("never written"), "{error}");
     drop(create(&path, &spec, &WriteOptions::default()).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -8,7 +8,7 @@ use super::directory::Directories;
 use crate::error::PathContext;
 use crate::io::atomic::AtomicFile;
 use crate::io::{Frame, ImageSink, ImageSpec, WriteOptions};
-use crate::{Error, Result, Volume, VoxelType};
+use crate::{Error, Job, Result, Volume, VoxelType};
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -203,7 +203,8 @@ impl ImageSink for TiffSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<()> {
+    fn finish(self: Box<Self>, job: &Job) -> Result<()> {
+        job.check()?;
         let per_page = self.strips_per_page();
         let whole = (self.row_bytes() * self.spec.shape[1]) as u64;
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use super::node::local;
 use crate::error::PathContext;
 use crate::io::atomic::AtomicDir;
 use crate::io::{Frame, ImageSink, pyramid};
-use crate::{Error, Region, Result, Volume, Voxel};
+use crate::{Error, Job, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::fs;
@@ -133,7 +133,7 @@ impl ZarrSink {
             };
             self.arrays[level].store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options).map_err(|e| {
                 Error::file(
-                    self.partial.path(),
+                    self.partial.target(),
                     format!("chunk {index:?} of level {level} cannot be written: {e}"),
                 )
             })
@@ -150,7 +150,7 @@ impl ZarrSink {
     }
 
     /// Builds a level from the next finer one, cell by cell.
-    fn coarsen(&self, store: &ReadableStorage, level: usize) -> Result<()> {
+    fn coarsen(&self, store: &ReadableStorage, level: usize, job: &Job) -> Result<()> {
         let document = self.documents[level - 1].as_object().expect("documents are written as objects");
         let zarr_format = if document["zarr_format"] == 2 { 2 } else { 3 };
         let finer =
@@ -164,6 +164,7 @@ impl ZarrSink {
             .collect();
         frames.par_iter().flat_map(|f| tiles.par_iter().map(move |t| (*f, *t))).try_for_each(
             |(frame, tile)| {
+                job.check()?;
                 let slicing = Slicing {
                     space: [Some(first), Some(first + 1), Some(first + 2)],
                     fixed: self.layout.along(frame.time as u64, frame.channel as u64, [0; 3]),
@@ -219,11 +220,11 @@ impl ImageSink for ZarrSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<()> {
+    fn finish(self: Box<Self>, job: &Job) -> Result<()> {
         if self.layout.levels.len() > 2 {
             let store = local(self.partial.path())?;
             for level in 2..self.layout.levels.len() {
-                self.coarsen(&store, level)?;
+                self.coarsen(&store, level, job)?;
             }
         }
         let range = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();

@@ -162,7 +162,7 @@ fn the_bytes_do_not_depend_on_threads_or_order() {
                 tiles.par_iter().for_each(|t| {
                     sink.write(Frame::default(), t.start, &volume.crop(*t)).unwrap();
                 });
-                sink.finish().unwrap();
+                sink.finish(&crate::Job::silent()).unwrap();
             });
             results.push(files(&path));
         }
@@ -193,7 +193,7 @@ fn channels_times_and_names_survive() {
                 }
             }
         }
-        sink.finish().unwrap();
+        sink.finish(&crate::Job::silent()).unwrap();
         let source = OmeZarr.open(&path, &OpenOptions::default()).unwrap();
         assert_eq!(ImageSpec::from(source.info()), spec);
         for (time, channel) in [(0, 0), (2, 1), (1, 0)] {
@@ -239,11 +239,11 @@ fn nothing_is_left_unless_finished() {
     };
     drop(begin());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    begin().finish().unwrap();
+    begin().finish(&crate::Job::silent()).unwrap();
     let before = files(dir.path());
     drop(begin());
     assert_eq!(files(dir.path()), before, "an unfinished image replaces nothing");
-    begin().finish().unwrap();
+    begin().finish(&crate::Job::silent()).unwrap();
     assert_eq!(files(dir.path()), before);
     let other = dir.path().join("notes.zarr");
     std::fs::create_dir(&other).unwrap();
@@ -483,7 +483,7 @@ fn groups_lead_to_their_first_image() {
         )
         .unwrap();
     sink.write(Frame::default(), [0; 3], &volume).unwrap();
-    sink.finish().unwrap();
+    sink.finish(&crate::Job::silent()).unwrap();
     let group = |path: &Path, ome: &str| {
         let text =
             format!("{{\"zarr_format\": 3, \"node_type\": \"group\", \"attributes\": {{\"ome\": {ome}}}}}");

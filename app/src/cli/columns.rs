@@ -1,0 +1,38 @@
+//! `voxelry columns`: what can be measured of each object.
+
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Value, json};
+use voxelry_core::Unit;
+use voxelry_core::measure::columns::COLUMNS;
+
+pub fn command() -> Command {
+    Command::new("columns")
+        .about("List the columns of the object table: units, methods and sources")
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON"))
+}
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    if matches.get_flag("json") {
+        let list: Vec<Value> = COLUMNS
+            .iter()
+            .map(|c| {
+                json!({
+                    "name": c.name,
+                    "unit": c.unit.text(Unit::Voxel),
+                    "additive": c.needs.additive(),
+                    "per_channel": c.per_channel(),
+                    "description": c.doc,
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+        return Ok(());
+    }
+    for c in COLUMNS {
+        let unit = c.unit.text(Unit::Voxel);
+        println!("{:<28} {:<12} {}", c.name, if unit.is_empty() { "–" } else { &unit }, c.doc);
+    }
+    println!("\nLengths are in the image's unit; \"voxelry op measure --columns NAME,NAME …\" chooses.");
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! The command line as its users meet it: the program itself runs, on small samples.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+use voxelry_core::Volume;
+use voxelry_core::io::{self, Frame, OpenOptions};
+use voxelry_tests::program::{Csv, assert_same_files, fails, names, program, succeeds, text, tree, voxelry};
+
+/// A granules sample that several tests read.
+fn sample() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        succeeds(folder.path(), "sample granules --size 64 --seed 7 -o granules.nii.gz");
+        succeeds(folder.path(), "run --recipe granules granules.nii.gz --out results");
+        folder
+    });
+    folder.path()
+}
+
+fn labels_of(path: &Path) -> Vec<u32> {
+    let source = io::open(path, &OpenOptions::default()).unwrap();
+    let volume = source.read_all(Frame::default()).unwrap();
+    let as_u32 = volume.cast(voxelry_core::VoxelType::U32);
+    let Volume::U32(labels) = as_u32 else { panic!("labels are u32") };
+    labels.into_raw_vec_and_offset().0
+}
+
+#[test]
+fn results_are_complete_and_agree_with_the_truth() {
+    let results = sample().join("results");
+    assert_eq!(
+        names(&results),
+        [
+            "contacts.csv",
+            "contacts.parquet",
+            "contacts.units.csv",
+            "image.csv",
+            "image.parquet",
+            "image.units.csv",
+            "labels.ome.zarr",
+            "montage.png",
+            "objects.csv",
+            "objects.parquet",
+            "objects.units.csv",
+            "provenance.toml",
+            "summary.json"
+        ]
+    );
+
+    // The table counts what the label image holds.
+    let labels = labels_of(&results.join("labels.ome.zarr"));
+    let table = Csv::read(&results.join("objects.csv"));
+    let most = *labels.iter().max().unwrap() as usize;
+    let mut counts = vec![0u64; most + 1];
+    labels.iter().for_each(|&l| counts[l as usize] += 1);
+    assert_eq!(table.rows.len(), most);
+    for (label, count) in table.numbers("label").into_iter().zip(table.numbers("voxel_count")) {
+        assert_eq!(counts[label as usize] as f64, count, "label {label}");
+    }
+    // Voxels of 5 µm.
+    for (count, volume) in table.numbers("voxel_count").into_iter().zip(table.numbers("volume")) {
+        assert!((volume / (count * 125.0) - 1.0).abs() < 1e-12);
+    }
+
+    // Nearly every granule of some size is found, and found where it is.
+    let truth = labels_of(&sample().join("granules.truth.nii.gz"));
+    let known = Csv::read(&sample().join("granules.truth.csv"));
+    let (mut found, mut large) = (0, 0);
+    let mut errors = Vec::new();
+    for (label, size) in known.numbers("label").into_iter().zip(known.numbers("voxel_count")) {
+        if size < 500.0 {
+            continue;
+        }
+        large += 1;
+        let mut overlap = vec![0u64; most + 1];
+        for (t, l) in truth.iter().zip(&labels) {
+            if f64::from(*t) == label {
+                overlap[*l as usize] += 1;
+            }
+        }
+        let (best, &shared) = overlap.iter().enumerate().skip(1).max_by_key(|(_, n)| **n).unwrap();
+        if shared as f64 > 0.8 * (size + counts[best] as f64 - shared as f64) {
+            found += 1;
+            errors.push((counts[best] as f64 / size - 1.0).abs());
+        }
+    }
+    errors.sort_by(f64::total_cmp);
+    assert!(known.numbers("label").iter().chain(&known.numbers("volume")).all(|v| *v > 0.0));
+    assert!(large >= 20 && found * 10 >= large * 9, "{found} of {large} granules");
+    assert!(errors[found / 2] < 0.06, "the median volume is off by {}", errors[found / 2]);
+
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(results.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["shape_zyx"], serde_json::json!([64, 64, 64]));
+    assert_eq!((&summary["unit"], &summary["sample"]), (&"µm".into(), &"granules".into()));
+    let objects = &summary["tables"][0];
+    assert_eq!((&objects["table"], &objects["rows"]), (&"objects".into(), &table.rows.len().into()));
+    let volume = objects["columns"].as_array().unwrap().iter().find(|c| c["column"] == "volume").unwrap();
+    assert_eq!(volume["unit"], "µm³");
+    let total: f64 = table.numbers("volume").iter().sum();
+    assert!((volume["sum"].as_f64().unwrap() / total - 1.0).abs() < 1e-12);
+    let mut sorted = table.numbers("volume");
+    sorted.sort_by(f64::total_cmp);
+    assert_eq!(
+        (volume["min"].as_f64(), volume["max"].as_f64()),
+        (sorted.first().copied(), sorted.last().copied())
+    );
+
+    let files = tree(&results);
+    let bytes = |name: &str| &files[Path::new(name)][..];
+    assert!(
+        bytes("montage.png").starts_with(b"\x89PNG") && bytes("montage.png").ends_with(b"IEND\xaeB`\x82")
+    );
+    assert!(bytes("objects.parquet").starts_with(b"PAR1") && bytes("objects.parquet").ends_with(b"PAR1"));
+    let provenance = text(bytes("provenance.toml"));
+    for part in
+        ["program = \"voxelry ", "blake3 = \"", "path = \"granules.nii.gz\"", "op = \"otsu\"", "threshold = "]
+    {
+        assert!(provenance.contains(part), "{part} is not in the provenance:\n{provenance}");
+    }
+}
+
+#[test]
+fn provenance_makes_the_same_bytes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let again = folder.path().join("again");
+    let provenance = "run --provenance results/provenance.toml";
+    succeeds(sample(), &format!("{provenance} --out {}", again.display()));
+    assert_same_files(&sample().join("results"), &again);
+    // The image may have moved, but it must be the same.
+    std::fs::copy(sample().join("granules.nii.gz"), folder.path().join("moved.nii.gz")).unwrap();
+    std::fs::copy(again.join("provenance.toml"), folder.path().join("p.toml")).unwrap();
+    let said = fails(folder.path(), "run --provenance p.toml --out missing", 1);
+    assert!(said.starts_with("granules.nii.gz: "), "{said}");
+    succeeds(folder.path(), "run --provenance p.toml moved.nii.gz --out moved");
+    assert_same_files(&again, &folder.path().join("moved"));
+    succeeds(folder.path(), "sample granules --size 64 --seed 8 -o other.nii.gz");
+    let said = fails(folder.path(), "run --provenance p.toml other.nii.gz --out other", 1);
+    assert!(said.starts_with("other.nii.gz: is not the image") && said.contains("hash"), "{said}");
+    assert!(!folder.path().join("other").exists());
+}
+
+#[test]
+fn blocks_threads_and_formats_give_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = sample().join("results");
+    for (name, arguments) in
+        [("memory", "--memory 1M --threads 2"), ("block", "--block 17,40,23"), ("one", "--threads 1")]
+    {
+        let out = folder.path().join(name);
+        let run = format!("run --recipe granules granules.nii.gz {arguments} --out {}", out.display());
+        let said = text(&succeeds(sample(), &run).stderr);
+        assert_eq!(said.contains("block by block"), name != "one", "{said}");
+        assert_same_files(&results, &out);
+    }
+    let labels = labels_of(&results.join("labels.ome.zarr"));
+    for (format, file) in [("nifti", "labels.nii.gz"), ("tiff", "labels.tif"), ("nrrd", "labels.nrrd")] {
+        let out = folder.path().join(format);
+        let run =
+            format!("run --recipe granules granules.nii.gz --labels-as {format} --out {}", out.display());
+        succeeds(sample(), &run);
+        assert!(labels_of(&out.join(file)) == labels, "{file}");
+    }
+}
+
+#[test]
+fn several_images_make_a_folder_each_and_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir_all(path.join("b")).unwrap();
+    succeeds(path, "sample cells --size 48 --seed 1 -o scan.1.nii.gz");
+    succeeds(path, "sample cells --size 48 --seed 2 -o b/scan.1.nii.gz");
+    std::fs::write(path.join("broken.tif"), "II*\0 but no image").unwrap();
+
+    // An image that can't be read is found before any work is done.
+    let said = fails(path, "run --recipe cells scan.1.nii.gz broken.tif --out all", 1);
+    assert!(said.starts_with("broken.tif: "), "{said}");
+    assert!(!path.join("all").exists());
+
+    succeeds(path, "run --recipe cells scan.1.nii.gz b/scan.1.nii.gz --out all");
+    let all = Csv::read(&path.join("all/objects.csv"));
+    assert_eq!(all.header[0], "sample");
+    let mut rows = 0;
+    for sample in ["scan.1", "scan.1-2"] {
+        let own = Csv::read(&path.join("all").join(sample).join("objects.csv"));
+        let samples = all.texts("sample");
+        let theirs: Vec<_> =
+            all.rows.iter().zip(samples).filter(|(_, s)| *s == sample).map(|(r, _)| &r[1..]).collect();
+        assert!(!theirs.is_empty());
+        assert_eq!(theirs, own.rows.iter().map(|r| &r[..]).collect::<Vec<_>>());
+        rows += own.rows.len();
+    }
+    assert_eq!(all.rows.len(), rows);
+    assert!(path.join("all/objects.parquet").exists() && path.join("all/objects.units.csv").exists());
+    let said = fails(path, "run --recipe cells scan.1.nii.gz --out all/scan.1", 1);
+    assert!(said.contains("is not empty") && said.contains("--overwrite"), "{said}");
+}
+
+#[test]
+fn recipe_errors_name_the_line_and_the_nearest_right_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |recipe: &str, expected: &[&str]| {
+        std::fs::write(folder.path().join("r.toml"), recipe).unwrap();
+        let image = sample().join("granules.nii.gz");
+        let said = fails(folder.path(), &format!("run --recipe r.toml {} --out out", image.display()), 2);
+        for part in expected {
+            assert!(said.contains(part), "{recipe}\n{said}");
+        }
+        assert_eq!(names(folder.path()), ["r.toml"], "{recipe}");
+    };
+    check("[[step]]\nop = \"gausian\"\n", &["line 2", "did you mean \"gaussian\"?"]);
+    check("[[step]]\nop = \"gaussian\"\n\nsgma = 2\n", &["line 4", "did you mean \"sigma\"?"]);
+    check("[[step]]\nop = \"gaussian\"\nsigma = \"2 um2\"\n", &["line 3", "unit", "um2"]);
+    check("[[step]]\nop = \"gaussian\"\nsigma = true\n", &["line 3", "true is not a length"]);
+    check("[[step]]\nop = \"gaussian\"\nsigma = -2\n", &["line 3", "at least 0"]);
+    check("[[step]]\nop = \"otsu\"\nbins = 1.5\n", &["line 3", "1.5 is not a whole number"]);
+    check("[[step]]\nop = \"otsu\"\ninput = \"imge\"\n", &["line 3", "did you mean \"image\"?"]);
+    check(
+        "[[step]]\nop = \"otsu\"\n\n[[step]]\nop = \"label\"\nconnectivity = 8\n",
+        &["line 6", "one of 6, 18, 26"],
+    );
+    check("[[step]]\nop = \"label\"\n", &["line 1", "put a threshold before it"]);
+    check(
+        "[[step]]\nop = \"otsu\"\n\n[[step]]\nop = \"label\"\n\n[[step]]\nop = \"measure\"\ncolumns = [\"volum\"]\n",
+        &["line 9", "did you mean \"volume\"?"],
+    );
+    check("[[step]]\nop = \"crop\"\nstart = [0, 0, 0]\nsize = [600, 1, 1]\n", &["line", "crop", "600"]);
+    check("title = 3\n", &["line 1", "title"]);
+    check("[[stpe]]\nop = \"otsu\"\n", &["line 1", "did you mean \"step\"?"]);
+    check("[[step]\n", &["line 1", "TOML"]);
+    let said = fails(folder.path(), "run --recipe granule x.tif --out out", 2);
+    assert!(said.contains("did you mean \"granules\"?"), "{said}");
+}
+
+#[test]
+fn arguments_that_cannot_work_are_refused_before_the_work() {
+    let check = |arguments: &str, code: i32, expected: &str| {
+        let before = names(sample());
+        let said = fails(sample(), arguments, code);
+        assert!(said.contains(expected), "{arguments}: {said}");
+        assert_eq!(before, names(sample()), "{arguments}");
+    };
+    check("rum", 2, "'run'");
+    check("op gausian granules.nii.gz x.nii", 2, "'gaussian'");
+    check("op gaussian --sigma 2parsec granules.nii.gz x.nii", 2, "unknown unit \"parsec\"");
+    check("op gaussian granules.nii.gz x.doc", 1, "x.doc: no format is known");
+    check("op gaussian granules.nii.gz missing/x.nii", 1, "missing: is not a folder");
+    check("run --recipe granules absent.tif --out x", 1, "absent.tif: No such file");
+    check("run --recipe granules granules.nii.gz --out missing/x", 1, "missing: is not a folder");
+    check("run --recipe granules granules.nii.gz --memory much --out x", 2, "--memory: \"much\"");
+    check("run --recipe granules granules.nii.gz --block 0 --out x", 2, "--block: \"0\"");
+    check("run --recipe granules granules.nii.gz --channel 2 --out x", 2, "--channel 2: the last one is 1");
+    check("run --recipe granules --out x", 2, "which image?");
+    check("run --recipe granules granules.nii.gz --out granules.truth.csv", 1, "is a file");
+    check("run --recipe granules granules.nii.gz --out . --overwrite", 1, "won't be overwritten");
+    check("histogram granules.nii.gz h.txt", 1, "written as .csv or .parquet");
+    check("histogram granules.nii.gz h.csv --plot h.jpg", 1, "written as .png");
+    check("montage granules.nii.gz -o m.jpg", 1, "written as .png");
+    check("montage granules.nii.gz -o m.png --slices 0", 2, "--slices");
+    check("montage granules.nii.gz -o m.png --level 7", 2, "--level 7: the last one is 0");
+    check("ops gausian", 2, "did you mean \"gaussian\"?");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let here = sample();
+    let help = text(&succeeds(here, "--help").stdout);
+    let commands = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let commands: Vec<&str> =
+        commands.filter(|l| !l.starts_with("   ")).filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(commands.len() > 10, "{help}");
+    for command in commands.iter().filter(|c| **c != "help") {
+        let help = text(&succeeds(here, &format!("{command} --help")).stdout);
+        assert!(help.contains(&format!("Usage: voxelry {command}")), "{help}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&succeeds(here, "ops --json").stdout).unwrap();
+    let operators = json.as_array().unwrap();
+    assert!(operators.len() > 40);
+    for operator in operators {
+        let id = operator["id"].as_str().unwrap();
+        let help = text(&succeeds(here, &format!("op {id} --help")).stdout);
+        for parameter in operator["parameters"].as_array().unwrap() {
+            let option = format!("--{}", parameter["name"].as_str().unwrap().replace('_', "-"));
+            assert!(help.contains(&option), "{id}: {option}\n{help}");
+        }
+        assert!(text(&succeeds(here, &format!("ops {id}")).stdout).starts_with(id));
+    }
+    for recipe in ["foam", "bone", "cells", "granules"] {
+        assert!(text(&succeeds(here, "recipes").stdout).contains(recipe));
+        assert!(text(&succeeds(here, &format!("recipes {recipe}")).stdout).contains("[[step]]"));
+    }
+}
+
+#[test]
+fn lengths_are_in_voxels_or_physical() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = sample().join("granules.nii.gz");
+    let smooth = |sigma: &str, name: &str| {
+        succeeds(folder.path(), &format!("op gaussian --sigma {sigma} {} {name}", image.display()));
+        std::fs::read(folder.path().join(name)).unwrap()
+    };
+    // A voxel is 5 µm.
+    let voxels = smooth("1.5", "a.npy");
+    assert!(voxels == smooth("7.5um", "b.npy") && voxels == smooth("0.0075mm", "c.npy"));
+    assert!(voxels != smooth("7.5", "d.npy"));
+    succeeds(folder.path(), &format!("op gaussian --sigma 2um {} out.ome.zarr", image.display()));
+    assert!(folder.path().join("out.ome.zarr/zarr.json").exists());
+}
+
+#[test]
+fn pictures_and_their_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = sample().join("granules.nii.gz").display().to_string();
+    let labels = sample().join("results/labels.ome.zarr").display().to_string();
+    succeeds(folder.path(), &format!("montage {image} --labels {labels} --axis y -o m.png"));
+    succeeds(folder.path(), &format!("histogram {image} h.csv --plot h.png"));
+    succeeds(folder.path(), &format!("slice-stats {image} s.csv --plot s.png"));
+    for picture in ["m.png", "h.png", "s.png"] {
+        assert!(std::fs::read(folder.path().join(picture)).unwrap().starts_with(b"\x89PNG"));
+    }
+    let source = io::open(sample().join("granules.nii.gz"), &OpenOptions::default()).unwrap();
+    let Volume::U16(voxels) = source.read_all(Frame::default()).unwrap() else { panic!("samples are u16") };
+    let histogram = Csv::read(&folder.path().join("h.csv"));
+    assert_eq!(histogram.numbers("count").iter().sum::<f64>(), voxels.len() as f64);
+    let slices = Csv::read(&folder.path().join("s.csv"));
+    for (slice, mean) in voxels.outer_iter().zip(slices.numbers("mean")) {
+        let expected = slice.iter().map(|&v| u64::from(v)).sum::<u64>() as f64 / slice.len() as f64;
+        assert!((mean / expected - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn progress_is_plain_lines_when_piped() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = sample().join("granules.nii.gz").display().to_string();
+    let output = succeeds(folder.path(), &format!("run --recipe granules {image} --out out"));
+    let said = text(&output.stderr);
+    assert!(output.stdout.is_empty() && !said.contains(['\r', '\x1b']), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    for stage in ["read", "median", "otsu", "split", "measure", "write labels.ome.zarr", "montage"] {
+        assert!(lines.contains(&stage), "{stage}\n{said}");
+    }
+    assert!(lines.last().unwrap().ends_with(": out"), "{said}");
+    let quiet = succeeds(folder.path(), &format!("run --quiet --recipe granules {image} --out quiet"));
+    assert_eq!(text(&quiet.stderr), "");
+}
+
+/// A reader that has seen enough, as in `voxelry ops | head -1`, stops neither the program nor its work.
+#[test]
+fn nobody_needs_to_listen() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = sample().join("granules.nii.gz").display().to_string();
+    for arguments in
+        ["ops --json".to_owned(), "--help".to_owned(), format!("run --recipe granules {image} --out out")]
+    {
+        let mut child =
+            voxelry(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments}");
+    }
+    assert_same_files(&sample().join("results"), &{
+        // The path of the image is part of the record, so the run is compared without it.
+        std::fs::copy(sample().join("results/provenance.toml"), folder.path().join("out/provenance.toml"))
+            .unwrap();
+        folder.path().join("out")
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_at_once_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, "sample granules --size 96 -o g.nii.gz");
+    std::fs::write(path.join("slow.toml"), "[[step]]\nop = \"non-local-means\"\nh = 500\nsearch = 7\n")
+        .unwrap();
+    let before = names(path);
+    for (arguments, stage) in [
+        ("run --recipe slow.toml g.nii.gz --out out", "non-local-means"),
+        ("run --recipe slow.toml g.nii.gz --out out --block 32", "non-local-means"),
+        ("run --recipe granules g.nii.gz --out out", "split"),
+        ("op non-local-means --h 500 g.nii.gz out.ome.zarr", "non-local-means"),
+    ] {
+        let mut child = voxelry(path, arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = Vec::new();
+        let mut stderr = child.stderr.take().unwrap();
+        while !String::from_utf8_lossy(&said).lines().any(|l| l.starts_with(stage)) {
+            let mut byte = [0];
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{arguments} ended: {}", text(&said));
+            said.extend(byte);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let start = std::time::Instant::now();
+        let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let status = child.wait().unwrap();
+        let took = start.elapsed();
+        stderr.read_to_end(&mut said).unwrap();
+        assert_eq!(status.code(), Some(130), "{arguments}: {}", text(&said));
+        assert!(text(&said).ends_with("voxelry: cancelled\n"), "{}", text(&said));
+        assert!(took.as_millis() < 1000, "{arguments} took {took:?}");
+        assert_eq!(names(path), before, "{arguments}");
+    }
+}
+
+/// Files may not grow beyond a few blocks, which is what a full disk looks like to the program.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let image = sample().join("granules.nii.gz").display().to_string();
+    std::fs::write(path.join("grow.toml"), "[[step]]\nop = \"gaussian\"\n").unwrap();
+    let before = names(path);
+    for (arguments, target) in [
+        (format!("run --recipe granules {image} --out out"), "out"),
+        (format!("run --recipe grow.toml {image} --out out --block 32"), "out"),
+        (format!("run --recipe granules {image} --out out --labels-as nifti"), "out"),
+        (format!("convert {image} out.ome.zarr"), "out.ome.zarr"),
+        (format!("convert {image} out.nii.gz"), "out.nii.gz"),
+        (format!("convert {image} out.nii"), "out.nii"),
+        (format!("convert {image} out.tif"), "out.tif"),
+        (format!("convert {image} out.nrrd"), "out.nrrd"),
+        (format!("convert {image} out.mha"), "out.mha"),
+        (format!("convert {image} out.npy"), "out.npy"),
+        (format!("montage {image} -o out.png"), "out.png"),
+        (format!("histogram {image} out.csv --bins 60000"), "out.csv"),
+        (format!("histogram {image} out.parquet --bins 60000"), "out.parquet"),
+        ("sample bone --size 48 -o out.nii.gz".to_owned(), "out.nii.gz"),
+    ] {
+        let limited = format!("trap '' XFSZ; ulimit -f 16; exec '{}' {arguments}", program().display());
+        let output =
+            std::process::Command::new("sh").args(["-c", &limited]).current_dir(path).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
+        let message = said
+            .lines()
+            .find(|l| l.starts_with("voxelry: "))
+            .unwrap_or_else(|| panic!("{arguments}: {said}"));
+        assert!(message.starts_with(&format!("voxelry: {target}")), "{arguments}: {message}");
+        assert!(!message.contains("partial"), "{arguments}: {message}");
+        assert_eq!(names(path), before, "{arguments}");
+    }
+}

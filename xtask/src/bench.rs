@@ -1,0 +1,43 @@
+//! `cargo xtask bench peers`: times every operator beside its peers, in one run.
+
+use crate::{root, setup, sh, target};
+use anyhow::Result;
+
+/// What the peers are, as Python packages.
+const PEERS: &[&str] = &[
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "SimpleITK",
+    "diplib",
+    "vtk",
+    "connected-components-3d",
+    "edt",
+    "porespy",
+    "localthickness",
+    "dipy",
+    "zmesh",
+    "nibabel",
+    "opencv-python-headless",
+];
+
+/// Makes a virtual environment with the peers and the volumes where they are missing, and runs
+/// `benches/peers.py` with the further arguments.
+pub fn peers(arguments: &[&str]) -> Result<()> {
+    setup::ensure()?;
+    sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
+    let folder = root().join("target").join("peers");
+    let python = folder.join("venv").join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let text = |p: &std::path::Path| p.to_string_lossy().into_owned();
+    if !python.exists() {
+        sh("python3", &["-m", "venv", &text(&folder.join("venv"))])?;
+        sh(&text(&python), &[&["-m", "pip", "install", "--quiet"], PEERS].concat())?;
+    }
+    let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
+    let script = text(&root().join("benches").join("peers.py"));
+    let table = text(&folder.join("table.md"));
+    let (program, folder) = (text(&program), text(&folder));
+    sh(&text(&python), &[&[&*script, &*program, &*folder, "--table", &*table], arguments].concat())?;
+    println!("\nThe table: {table}");
+    Ok(())
+}
