@@ -397,7 +397,7 @@ pub static COLUMNS: &[Column] = &[
         "geodesic_diameter",
         Length(1),
         Geodesic,
-        "Length of the longest of the shortest paths inside the object between two of its voxel centres (Lantuéjoul & Maisonneuve 1984, doi:10.1016/0031-3203(84)90057-8), in steps of up to two voxels along each axis: up to 5 % too long where all sides of a voxel are equal, more where they are not.",
+        "Length of the longest of the shortest paths inside the object between two of its voxel centres (Lantuéjoul & Maisonneuve 1984, doi:10.1016/0031-3203(84)90057-8), found in steps of up to two voxels along each axis and pulled straight where the straight line lies inside.",
         |o| o.extras.boxed().geodesic.diameter,
     ),
     real("tortuosity", One, Geodesic, "Geodesic diameter ÷ distance of its ends.", |o| {

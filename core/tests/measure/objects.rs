@@ -34,9 +34,8 @@ fn cuboids_have_their_box_their_ball_and_their_diagonal() {
             let diagonal = sides.length();
             assert!((2.0 * one(t, "bounding_sphere_radius") - diagonal).abs() < slack);
             assert!(2.0 * one(t, "bounding_sphere_radius") >= one(t, "feret_max") * (1.0 - 1e-12));
-            let long = if spacing == [1.0; 3] { 0.05 } else { 0.11 };
-            assert!((one(t, "geodesic_diameter") - diagonal).abs() < slack + long * diagonal);
-            assert!((1.0..=1.0 + long).contains(&one(t, "tortuosity")), "{}", one(t, "tortuosity"));
+            assert!((one(t, "geodesic_diameter") - diagonal).abs() < slack);
+            assert!((1.0..1.02).contains(&one(t, "tortuosity")), "{}", one(t, "tortuosity"));
         }
     }
 }
@@ -112,7 +111,7 @@ fn structures_and_skeletons_agree_with_the_peers() {
     }
     // More directions make shorter paths.
     let geodesic = one(&all, "geodesic_diameter") / expected("geodesic_26");
-    assert!((0.88..=1.0).contains(&geodesic), "{geodesic}");
+    assert!((0.85..=1.0).contains(&geodesic), "{geodesic}");
     let tables = measure_tables(&inputs, &["thickness", "chords"]);
     let t = named(&tables, "image");
     assert!((one(t, "intensity_entropy") - expected("entropy")).abs() < 1e-9);
