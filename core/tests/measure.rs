@@ -8,6 +8,11 @@ use voxelry_core::measure::Table;
 use voxelry_core::ops::{self, Args, Call, Grid, Kind, Output, Value};
 use voxelry_core::{Geometry, Job, Unit, Volume};
 
+#[path = "measure/objects.rs"]
+mod objects;
+#[path = "measure/structure.rs"]
+mod structure;
+
 /// An image with its meaning.
 type Image = (Arc<Volume>, Grid);
 
@@ -38,6 +43,19 @@ fn measure(inputs: &[Option<Image>]) -> Vec<Table> {
     let mut inputs = inputs.to_vec();
     inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
     whole("measure", &inputs, &[])
+}
+
+/// The table of this name.
+fn named<'a>(tables: &'a [Table], name: &str) -> &'a Table {
+    tables.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no table {name}"))
+}
+
+/// With further tables of the image.
+fn measure_tables(inputs: &[Option<Image>], tables: &[&str]) -> Vec<Table> {
+    let mut inputs = inputs.to_vec();
+    inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
+    let words = tables.iter().map(|t| (*t).to_owned()).collect();
+    whole("measure", &inputs, &[("tables", Value::Words(words))])
 }
 
 fn column(table: &Table, name: &str) -> Vec<f64> {
@@ -73,7 +91,7 @@ fn shape(
     spacing: [f64; 3],
     inside: impl Fn(glam::DVec3) -> bool,
 ) -> Array3<u8> {
-    let n = spacing.map(|s| (2.0 * reach / s) as usize + 4);
+    let n = spacing.map(|s| (2.0 * reach / s) as usize + 8);
     let c: [f64; 3] = std::array::from_fn(|a| n[a] as f64 / 2.0 - 0.5 + random.next() - 0.5);
     Array3::from_shape_fn(n, |(z, y, x)| {
         let p = glam::DVec3::new(
@@ -236,12 +254,17 @@ fn blocks_and_threads_change_nothing() {
             Some(image(u, Kind::Grey, spacing)),
         ];
         inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
-        let expected = whole("measure", &inputs, &[]);
+        let words = |w: &[&str]| Value::Words(w.iter().map(|t| (*t).to_owned()).collect());
+        let given = [
+            ("columns", words(&["all"])),
+            ("tables", words(&["thickness", "chords", "correlation", "foam"])),
+        ];
+        let expected = whole("measure", &inputs, &given);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        same(&expected, &pool.install(|| whole("measure", &inputs, &[])), "one thread");
+        same(&expected, &pool.install(|| whole("measure", &inputs, &given)), "one thread");
         for _ in 0..4 {
             let block = n.map(|n| 1 + (random.next() * n as f64) as usize);
-            let prepared = prepare("measure", &inputs, &[]);
+            let prepared = prepare("measure", &inputs, &given);
             let Output::Tables(blocked) =
                 voxelry_core::blocks::run_prepared(prepared, &inputs, block, &Job::silent()).unwrap()
             else {

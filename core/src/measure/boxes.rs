@@ -1,11 +1,15 @@
 //! Figures that need an object's voxels together: the largest ball inside it, its parts, cavities
 //! and tunnels. Each object is worked on in its own box with a frame of background around it.
 
+use super::geodesic::{self, Geodesic};
 use super::object::Frame;
 use super::objects::rows_by_label;
 use super::scan::Part;
+use super::skeleton::{self, Skeleton};
 use super::sums::Objects;
+use super::thickness::{Distribution, Moments};
 use crate::ops::distance::{Metric, Squared, transform};
+use crate::ops::thickness::LocalThickness;
 use crate::{Job, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -21,13 +25,52 @@ pub struct BoxFigures {
     pub components: u64,
     /// 6-connected parts of what is not the object, less the outside.
     pub cavities: u64,
+    /// Local thickness.
+    pub thickness: Moments,
+    /// The skeleton.
+    pub skeleton: Skeleton,
+    /// The longest path inside.
+    pub geodesic: Geodesic,
+}
+
+impl BoxFigures {
+    /// Before anything was found.
+    pub const NONE: Self = Self {
+        inscribed_radius: f64::NAN,
+        centre: [0; 3],
+        components: 0,
+        cavities: 0,
+        thickness: Moments::NONE,
+        skeleton: Skeleton::NONE,
+        geodesic: Geodesic::NONE,
+    };
+}
+
+/// Which of the figures are to be found; the others stay NaN and 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The inscribed ball, parts and cavities.
+    pub boxes: bool,
+    /// Local thickness.
+    pub thickness: bool,
+    /// The skeleton.
+    pub skeleton: bool,
+    /// The longest path inside.
+    pub geodesic: bool,
 }
 
 /// The figures of all objects, by row.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn figures(frame: &Frame, objects: &Objects, labels: &Part, job: &Job) -> Result<Vec<(u32, BoxFigures)>> {
+pub fn figures(
+    frame: &Frame,
+    objects: &Objects,
+    labels: &Part,
+    wanted: Wanted,
+    job: &Job,
+) -> Result<Vec<(u32, BoxFigures)>> {
+    let metric = Metric::new(frame.shape, &frame.geometry);
     // Greatest boxes first, so that no thread is left with one at the end.
     let mut rows = rows_by_label(objects);
     let size = |row: usize| {
@@ -41,32 +84,51 @@ pub fn figures(frame: &Frame, objects: &Objects, labels: &Part, job: &Job) -> Re
             job.check()?;
             let v = &objects.voxels[row];
             let shape: [usize; 3] = std::array::from_fn(|a| (v.high[a] - v.low[a] + 2) as usize);
-            let mask = boxed(labels, objects.labels.keys()[row], v.low, shape);
-            let metric = Metric::new(frame.shape, &frame.geometry);
-            let found = match metric.field() {
-                VoxelType::U32 => innermost::<u32>(&mask, shape, metric)?,
-                _ => innermost::<f32>(&mask, shape, metric)?,
-            };
-            let (components, cavities) = parts(&mask, shape);
+            let label = objects.labels.keys()[row];
+            let mask = boxed(labels, label, v.low, shape, 1);
+            let mut figures = BoxFigures::NONE;
+            if wanted.boxes || wanted.thickness {
+                let local = LocalThickness::new(shape, metric);
+                let squared = local.squared(&mask, &Job::silent())?;
+                let (radius, at) = innermost(&local, &squared, shape);
+                figures.inscribed_radius = radius;
+                figures.centre = std::array::from_fn(|a| v.low[a] + at[a] as u64 - 1);
+                if wanted.thickness {
+                    figures.thickness =
+                        Distribution::of_distances(&local, &squared, &Job::silent())?.moments(&local);
+                }
+            }
+            if wanted.boxes {
+                (figures.components, figures.cavities) = parts(&mask, shape);
+            }
+            let spacing = frame.geometry.spacing();
+            if wanted.skeleton {
+                figures.skeleton = skeleton::skeleton(&mask, shape, spacing);
+            }
+            drop(mask);
+            if wanted.geodesic {
+                let shape = shape.map(|n| n + 2);
+                let mask = boxed(labels, label, v.low, shape, 2);
+                figures.geodesic = geodesic::geodesic(&mask, shape, spacing);
+            }
             job.advance(v.count);
-            let centre = std::array::from_fn(|a| v.low[a] + found.1[a] as u64 - 1);
-            Ok((row as u32, BoxFigures { inscribed_radius: found.0, centre, components, cavities }))
+            Ok((row as u32, figures))
         })
         .collect()
 }
 
-/// The object in its box: 1 inside, with a frame of 0.
-fn boxed(labels: &Part, label: u64, low: [u64; 3], shape: [usize; 3]) -> Vec<u8> {
+/// The object in its box: 1 inside, with a frame of so many voxels of 0.
+fn boxed(labels: &Part, label: u64, low: [u64; 3], shape: [usize; 3], frame: usize) -> Vec<u8> {
     let [d, h, w] = shape;
     let mut mask = vec![0u8; d * h * w];
     let is_mask = labels.volume.voxel_type() == VoxelType::U8;
     with_volume!(labels.volume, |a| {
         let all = a.as_slice().expect("volumes are in C order");
-        for z in 1..d - 1 {
-            for y in 1..h - 1 {
-                let at = [low[0] as usize + z - 1, low[1] as usize + y - 1, low[2] as usize];
+        for z in frame..d - frame {
+            for y in frame..h - frame {
+                let at = [low[0] as usize + z - frame, low[1] as usize + y - frame, low[2] as usize];
                 let from = labels.offset(at);
-                let row = &mut mask[(z * h + y) * w + 1..(z * h + y + 1) * w - 1];
+                let row = &mut mask[(z * h + y) * w + frame..(z * h + y + 1) * w - frame];
                 for (m, v) in row.iter_mut().zip(&all[from..]) {
                     let v = v.to_f64();
                     *m = u8::from(if is_mask { v != 0.0 } else { v == label as f64 });
@@ -78,16 +140,14 @@ fn boxed(labels: &Part, label: u64, low: [u64; 3], shape: [usize; 3]) -> Vec<u8>
 }
 
 /// Greatest distance to the outside, and the first voxel that has it.
-fn innermost<T: Squared>(mask: &[u8], shape: [usize; 3], metric: Metric) -> Result<(f64, [usize; 3])> {
-    let squared: Vec<T> = transform(mask, shape, true, metric, &Job::silent())?;
+fn innermost(local: &LocalThickness, squared: &[u32], [_, h, w]: [usize; 3]) -> (f64, [usize; 3]) {
     let mut best = 0;
     for (i, v) in squared.iter().enumerate() {
         if *v > squared[best] {
             best = i;
         }
     }
-    let [_, h, w] = shape;
-    Ok((metric.distance(squared[best]), [best / (h * w), best / w % h, best % w]))
+    (local.diameter(squared[best]) / 2.0, [best / (h * w), best / w % h, best % w])
 }
 
 /// Number of 26-connected parts of the mask, and of 6-connected parts of the rest but one.

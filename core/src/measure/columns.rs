@@ -70,6 +70,18 @@ pub enum Needs {
     Boundary,
     /// All voxels of an object together.
     Boxes,
+    /// Local thickness, object by object.
+    Thickness,
+    /// The frequency of intensities.
+    Mode,
+    /// Boxes along the faces of the convex hull.
+    Oriented,
+    /// The skeleton.
+    Skeleton,
+    /// Paths inside the object.
+    Geodesic,
+    /// What is nearest to each object.
+    Voronoi,
     /// The reference mask.
     Reference,
 }
@@ -78,6 +90,11 @@ impl Needs {
     /// Whether the column is a sum over voxels or neighbourhoods, found in the one pass.
     pub fn additive(self) -> bool {
         self <= Self::Contacts
+    }
+
+    /// Whether the column is made only if it is named, because all of them take as long as all others.
+    pub fn costly(self) -> bool {
+        matches!(self, Self::Oriented | Self::Skeleton | Self::Geodesic | Self::Voronoi)
     }
 }
 
@@ -155,7 +172,8 @@ const fn channel(
 }
 
 use Needs::{
-    Boundary, Boxes, Cells, Contacts, Hull, Intensity, Nearest, Percentiles, Radius, Reference, Voxels,
+    Boundary, Boxes, Cells, Contacts, Geodesic, Hull, Intensity, Mode, Nearest, Oriented, Percentiles,
+    Radius, Reference, Skeleton, Thickness, Voronoi, Voxels,
 };
 use UnitRule::{Degree, Index, Intensity as AsInput, IntensityPerLength, Length, None as Nothing, One};
 
@@ -170,6 +188,14 @@ const WEIGHTED: &str =
 const WEIGHTED_SD: &str =
     "Standard deviation along the principal axes of the intensity-weighted voxel centres, greatest first.";
 const INSCRIBED: &str = "The voxel that has that distance, the first in memory order of several.";
+const MIN_AT: &str = "The voxel of the least intensity, the first in memory order of several.";
+const MAX_AT: &str = "The voxel of the greatest intensity, the first in memory order of several.";
+const ORIENTED: &str = "Side of the box of least volume around the voxels' corners that has a side on a face of their convex hull, greatest first; the least of all boxes (O'Rourke 1985) may be smaller by a few per cent.";
+const SKELETON_BRANCHES: &str = "Lines of the skeleton between its junctions and ends, closed lines included. The skeleton is the object thinned to 26-connected lines one voxel wide (Lee, Kashyap & Chu 1994, doi:10.1006/cgip.1994.1042).";
+const SKELETON_JUNCTIONS: &str = "Groups of joined skeleton voxels that have more than two neighbours (Arganda-Carreras et al. 2010, doi:10.1002/jemt.20829).";
+const SKELETON_ENDS: &str = "Skeleton voxels with one neighbour.";
+const SKELETON_LENGTH: &str = "Length of the skeleton's branches from voxel centre to voxel centre; lines off the lattice's directions are up to 13 % too long.";
+const THICKNESS: &str = "Over its voxels, of the diameter of the largest ball inside the object that contains the voxel (Hildebrand & Rüegsegger 1997, doi:10.1046/j.1365-2818.1997.1340694.x). A ball's radius is the distance from its centre voxel to the nearest voxel outside; outside the image counts as outside.";
 const REFERENCE: &str = "Distance of its voxel centres to the nearest voxel centre of the reference mask; 0 inside; empty without a mask.";
 const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
 const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
@@ -358,6 +384,32 @@ pub static COLUMNS: &[Column] = &[
     int("cavities", One, Boxes, "6-connected holes that are closed on all sides (Betti number 2).", |o| {
         o.extras.boxed().cavities as i64
     }),
+    real("thickness_mean", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.mean),
+    real("thickness_sd", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.sd),
+    real("thickness_max", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.max),
+    int("skeleton_branches", One, Skeleton, SKELETON_BRANCHES, |o| o.extras.boxed().skeleton.branches as i64),
+    int("skeleton_junctions", One, Skeleton, SKELETON_JUNCTIONS, |o| {
+        o.extras.boxed().skeleton.junctions as i64
+    }),
+    int("skeleton_ends", One, Skeleton, SKELETON_ENDS, |o| o.extras.boxed().skeleton.ends as i64),
+    real("skeleton_length", Length(1), Skeleton, SKELETON_LENGTH, |o| o.extras.boxed().skeleton.length),
+    real(
+        "geodesic_diameter",
+        Length(1),
+        Geodesic,
+        "Length of the longest of the shortest paths inside the object between two of its voxel centres (Lantuéjoul & Maisonneuve 1984, doi:10.1016/0031-3203(84)90057-8), found in steps of up to two voxels along each axis and pulled straight where the straight line lies inside.",
+        |o| o.extras.boxed().geodesic.diameter,
+    ),
+    real("tortuosity", One, Geodesic, "Geodesic diameter ÷ distance of its ends.", |o| {
+        o.extras.boxed().geodesic.tortuosity
+    }),
+    real(
+        "voronoi_volume",
+        Length(3),
+        Voronoi,
+        "Volume of the voxels of the image that are nearer to the object than to any other, its own included.",
+        |o| o.extras.voronoi() * o.frame.geometry.voxel_volume(),
+    ),
     real("distance_to_reference_mean", Length(1), Reference, REFERENCE, |o| o.extras.reference()[0]),
     real("distance_to_reference_min", Length(1), Reference, REFERENCE, |o| o.extras.reference()[1]),
     real("radius_mean", Length(1), Radius, "Mean distance of the voxel centres from the centroid.", |o| {
@@ -381,6 +433,17 @@ pub static COLUMNS: &[Column] = &[
     real("solidity", One, Hull, "Volume ÷ volume of the convex hull.", |o| {
         o.voxels.count as f64 / o.extras.hull().voxels
     }),
+    real(
+        "bounding_sphere_radius",
+        Length(1),
+        Hull,
+        "Radius of the smallest ball around its voxels' corners (Welzl 1991, doi:10.1007/BFb0038202).",
+        |o| o.extras.hull().bounding_radius,
+    ),
+    real("oriented_extent_1", Length(1), Oriented, ORIENTED, |o| o.extras.oriented().extent[0]),
+    real("oriented_extent_2", Length(1), Oriented, ORIENTED, |o| o.extras.oriented().extent[1]),
+    real("oriented_extent_3", Length(1), Oriented, ORIENTED, |o| o.extras.oriented().extent[2]),
+    real("oriented_volume", Length(3), Oriented, "Volume of that box.", |o| o.extras.oriented().volume()),
     channel(
         "intensity_missing",
         One,
@@ -396,6 +459,12 @@ pub static COLUMNS: &[Column] = &[
     }),
     channel("intensity_min", AsInput, Intensity, "Least intensity.", |o, c| o.channels[c].min),
     channel("intensity_max", AsInput, Intensity, "Greatest intensity.", |o, c| o.channels[c].max),
+    channel("intensity_min_z", Index, Intensity, MIN_AT, |o, c| o.channels[c].min_at[0]),
+    channel("intensity_min_y", Index, Intensity, MIN_AT, |o, c| o.channels[c].min_at[1]),
+    channel("intensity_min_x", Index, Intensity, MIN_AT, |o, c| o.channels[c].min_at[2]),
+    channel("intensity_max_z", Index, Intensity, MAX_AT, |o, c| o.channels[c].max_at[0]),
+    channel("intensity_max_y", Index, Intensity, MAX_AT, |o, c| o.channels[c].max_at[1]),
+    channel("intensity_max_x", Index, Intensity, MAX_AT, |o, c| o.channels[c].max_at[2]),
     channel("intensity_sum", AsInput, Intensity, "Sum of the intensities.", |o, c| o.channels[c].sum),
     channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| {
         o.channels[c].skewness
@@ -414,6 +483,13 @@ pub static COLUMNS: &[Column] = &[
     channel("intensity_median", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 2)),
     channel("intensity_p75", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 3)),
     channel("intensity_p95", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 4)),
+    channel(
+        "intensity_mode",
+        AsInput,
+        Mode,
+        "The most frequent intensity, the least of several. Of intensities wider than 16 bits the centre of the fullest of 256 bins of one width from the object's least to its greatest.",
+        |o, c| o.extras.mode(c),
+    ),
     channel(
         "boundary_gradient_mean",
         IntensityPerLength,
@@ -437,8 +513,12 @@ pub struct Chosen {
     pub channel: usize,
 }
 
-/// The columns of these names in the order of the table, `label` always first; all that the
-/// channels and the reference mask allow if `names` is `None`.
+/// The name that stands for all columns.
+pub const ALL: &str = "all";
+
+/// The columns of these names in the order of the table, `label` always first. Of those that the
+/// channels and the reference mask allow, [`ALL`] is every one, and no names are all but the
+/// [costly](Needs::costly) ones.
 ///
 /// # Errors
 /// A sentence that names what is not a column and the nearest one that is.
@@ -452,10 +532,12 @@ pub fn choose(names: Option<&[String]>, channels: usize, reference: bool) -> Res
                 .map(move |column| Chosen { column, channel })
         })
         .collect();
-    let Some(names) = names else { return Ok(all) };
+    let Some(names) = names else {
+        return Ok(all.into_iter().filter(|c| !c.column.needs.costly()).collect());
+    };
     let known: Vec<String> = all.iter().map(|c| c.column.name_for(c.channel)).collect();
     for name in names {
-        if known.contains(name) {
+        if known.contains(name) || name == ALL {
             continue;
         }
         if COLUMNS.iter().any(|c| c.per_channel() && (0..16).any(|k| c.name_for(k) == *name)) {
@@ -470,7 +552,7 @@ pub fn choose(names: Option<&[String]>, channels: usize, reference: bool) -> Res
     Ok(all
         .into_iter()
         .zip(known)
-        .filter(|(c, name)| c.column.name == "label" || names.contains(name))
+        .filter(|(c, name)| c.column.name == "label" || names.iter().any(|n| n == name || n == ALL))
         .map(|(c, _)| c)
         .collect())
 }

@@ -181,7 +181,7 @@ fn euler_6(config: u8) -> i64 {
 }
 
 /// Vertices − edges + faces − cubes of the union of closed voxels, times 8.
-fn euler_26(config: u8) -> i64 {
+pub(super) fn euler_26(config: u8) -> i64 {
     let any = |mask: u8| i64::from(config & mask != 0);
     let faces: i64 = (0..3).flat_map(pairs).map(any).sum();
     let edges: i64 = FACES.into_iter().map(any).sum();
@@ -296,11 +296,11 @@ fn rectangle_sides(mask: u8) -> Vec<u8> {
     (0..3).flat_map(pairs).filter(|pair| pair & mask == *pair).collect()
 }
 
-/// The shares of the sphere of 13 axes: areas of the Voronoi cells of the 26 points, both ends of
-/// an axis together; they sum to 1.
-pub fn direction_weights(axes: &[DVec3; 13]) -> [f64; 13] {
+/// The shares of the sphere of some axes: areas of the Voronoi cells of the points where they meet it,
+/// both ends of an axis together; they sum to 1.
+pub fn direction_weights<const N: usize>(axes: &[DVec3; N]) -> [f64; N] {
     let points: Vec<DVec3> = axes.iter().flat_map(|a| [a.normalize(), -a.normalize()]).collect();
-    let areas: [f64; 13] = std::array::from_fn(|i| voronoi_area(2 * i, &points));
+    let areas: [f64; N] = std::array::from_fn(|i| voronoi_area(2 * i, &points));
     let total: f64 = areas.iter().sum();
     areas.map(|a| a / total)
 }

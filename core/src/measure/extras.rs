@@ -2,6 +2,7 @@
 
 use super::boundary::{self, BoundarySums};
 use super::boxes::{BoxFigures, ReferenceSums};
+use super::enclosing::{self, OrientedBox};
 use super::hull::{self, Hull, Point};
 use super::kdtree::KdTree;
 use super::object::{Frame, unweighted};
@@ -31,6 +32,10 @@ pub struct ExtraColumns {
     pub boxes: Vec<Option<BoxFigures>>,
     /// Mean and least distance from the reference.
     pub reference: Vec<[f64; 2]>,
+    /// Most frequent intensities, by channel.
+    pub modes: Vec<Vec<f64>>,
+    /// Voxels that are nearest to the object.
+    pub voronoi: Vec<f64>,
 }
 
 impl ExtraColumns {
@@ -47,6 +52,12 @@ impl ExtraColumns {
         for &(row, figures) in &found.boxes {
             self.boxes[row as usize] = Some(figures);
         }
+        self.voronoi = vec![f64::NAN; rows];
+        for &(label, count) in &found.voronoi {
+            if let Some(row) = objects.labels.find(label) {
+                self.voronoi[row] = count as f64;
+            }
+        }
         self.reference = vec![[f64::NAN; 2]; rows];
         for &(row, count, sum, least) in &found.reference {
             self.reference[row as usize] = [sum as f64 / count as f64 * distance_unit(frame), least];
@@ -61,6 +72,10 @@ pub struct HullFigures {
     pub voxels: f64,
     /// Feret diameters.
     pub feret: hull::Feret,
+    /// Radius of the smallest ball around it.
+    pub bounding_radius: f64,
+    /// The least box along one of its faces, where asked for.
+    pub oriented: Option<OrientedBox>,
 }
 
 /// The figures of one object.
@@ -91,7 +106,27 @@ impl<'a> Extras<'a> {
         const NAN: f64 = f64::NAN;
         let nan = DVec3::splat(NAN);
         let none = hull::Feret { max: NAN, max_axis: nan, min: NAN, min_axis: nan };
-        self.columns.hulls.get(self.row).copied().unwrap_or(HullFigures { voxels: NAN, feret: none })
+        self.columns.hulls.get(self.row).copied().unwrap_or(HullFigures {
+            voxels: NAN,
+            feret: none,
+            bounding_radius: NAN,
+            oriented: None,
+        })
+    }
+
+    /// The least box.
+    pub fn oriented(&self) -> OrientedBox {
+        self.hull().oriented.unwrap_or(OrientedBox { extent: [f64::NAN; 3] })
+    }
+
+    /// The most frequent intensity of a channel.
+    pub fn mode(&self, channel: usize) -> f64 {
+        self.columns.modes.get(channel).and_then(|c| c.get(self.row)).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Voxels that are nearest to it.
+    pub fn voronoi(&self) -> f64 {
+        self.columns.voronoi.get(self.row).copied().unwrap_or(f64::NAN)
     }
 
     /// Boundary voxels.
@@ -104,10 +139,9 @@ impl<'a> Extras<'a> {
         self.columns.boundary.get(self.row).and_then(|b| b.1.get(channel)).copied().unwrap_or(f64::NAN)
     }
 
-    /// Inscribed ball, parts and cavities.
+    /// Inscribed ball, parts, cavities and thickness.
     pub fn boxed(&self) -> BoxFigures {
-        let none = BoxFigures { inscribed_radius: f64::NAN, centre: [0; 3], components: 0, cavities: 0 };
-        self.columns.boxes.get(self.row).copied().flatten().unwrap_or(none)
+        self.columns.boxes.get(self.row).copied().flatten().unwrap_or(BoxFigures::NONE)
     }
 
     /// Mean and least distance from the reference.
@@ -227,14 +261,23 @@ pub fn reduced(mut corners: Corners) -> Corners {
         .collect()
 }
 
-/// Hull figures by row.
-pub fn hulls(frame: &Frame, objects: &Objects, corners: &Corners) -> Vec<HullFigures> {
+/// Hull figures by row; least boxes are sought if `oriented`.
+pub fn hulls(frame: &Frame, objects: &Objects, corners: &Corners, oriented: bool) -> Vec<HullFigures> {
     let matrix = frame.geometry.world_from_index.matrix3;
     let found: Vec<(u32, HullFigures)> = corners
         .par_iter()
         .map(|(row, points)| {
             let hull: Hull = hull::hull(points);
-            (*row, HullFigures { voxels: hull.volume6 as f64 / 6.0, feret: hull.feret(matrix) })
+            let points = hull.points(matrix);
+            let figures = HullFigures {
+                voxels: hull.volume6 as f64 / 6.0,
+                feret: hull.feret(matrix),
+                bounding_radius: enclosing::bounding_radius(&points),
+                oriented: oriented
+                    .then(|| enclosing::oriented_box(&points, hull.directions(matrix)))
+                    .flatten(),
+            };
+            (*row, figures)
         })
         .collect();
     let empty = ExtraColumns::default();
@@ -269,6 +312,10 @@ pub struct Found {
     pub corners: Corners,
     /// Percentiles by channel.
     pub percentiles: Vec<Vec<[f64; 5]>>,
+    /// Counts of intensities, by channel.
+    pub modes: Vec<super::mode::Counts>,
+    /// Labels and how many voxels are nearest to them.
+    pub voronoi: Vec<(u64, u64)>,
     /// Sums over boundary voxels.
     pub boundary: Vec<BoundarySums>,
     /// Figures of boxes.
@@ -277,6 +324,14 @@ pub struct Found {
     pub reference: ReferenceSums,
     /// Figures of the structure.
     pub structure: Option<super::structure::StructureFigures>,
+    /// Chords of the structure.
+    pub chords: super::distributions::Chords,
+    /// Pairs by distance.
+    pub correlation: super::distributions::Correlation,
+    /// Where lines meet surfaces.
+    pub intercepts: super::intercepts::Intercepts,
+    /// Counts of intensities, by channel.
+    pub quality: Vec<super::quality::Quality>,
     /// The search for percentiles, by channel, while it goes on.
     pub search: Vec<super::percentiles::Search>,
 }

@@ -249,22 +249,34 @@ pub struct Feret {
 const ALL_FACES: usize = 50_000_000;
 
 impl Hull {
+    /// Its corners in world units, for voxel edges that are the columns of `world` (`x, y, z`).
+    pub fn points(&self, world: glam::DMat3) -> Vec<DVec3> {
+        let place = |p: &Point| world * DVec3::new(f64::from(p[2]), f64::from(p[1]), f64::from(p[0]));
+        self.vertices.iter().map(place).collect()
+    }
+
+    /// Directions in which something least around it is sought, unit vectors of the world: the normals
+    /// of all faces, one of each two opposite ones, unless there are too many, and 145 spread evenly.
+    pub fn directions(&self, world: glam::DMat3) -> impl Iterator<Item = DVec3> {
+        // A normal of indices becomes one of the world by the cofactors of the map.
+        let cofactors = world.inverse().transpose();
+        let few = self.normals.len() * self.vertices.len() <= ALL_FACES;
+        let faces = if few { &self.normals[..] } else { &[] };
+        faces
+            .iter()
+            .filter(|n| **n > [0; 3] || faces.binary_search(&n.map(|c| -c)).is_err())
+            .map(move |n| (cofactors * DVec3::new(n[2] as f64, n[1] as f64, n[0] as f64)).normalize())
+            .chain(directions())
+    }
+
     /// Feret diameters in world units, for voxel edges that are the columns of `world` (`x, y, z`).
     /// The least one is sought over the normals of all faces (exact unless two edges hold it, and
     /// then too great by a fraction of a voxel) and over 145 directions spread evenly.
     pub fn feret(&self, world: glam::DMat3) -> Feret {
-        let place = |p: &Point| world * DVec3::new(f64::from(p[2]), f64::from(p[1]), f64::from(p[0]));
-        let points: Vec<DVec3> = self.vertices.iter().map(place).collect();
+        let points = self.points(world);
         let (max, max_axis) = diameter(&points);
-        // A normal of indices becomes one of the world by the cofactors of the map.
-        let cofactors = world.inverse().transpose();
-        let faces = if self.normals.len() * points.len() <= ALL_FACES { &self.normals[..] } else { &[] };
-        let normals = faces
-            .iter()
-            .filter(|n| **n > [0; 3] || faces.binary_search(&n.map(|c| -c)).is_err())
-            .map(|n| (cofactors * DVec3::new(n[2] as f64, n[1] as f64, n[0] as f64)).normalize());
         let (mut min, mut min_axis) = (f64::INFINITY, DVec3::X);
-        for n in normals.chain(directions()) {
+        for n in self.directions(world) {
             let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             for p in &points {
                 let h = p.dot(n);

@@ -144,8 +144,16 @@ fn add_piece<T: Voxel, const SMALL: bool>(
         p1 = s1;
     }
     sums.valid += valid;
-    sums.min = low;
-    sums.max = high;
+    let place = |value: f64| {
+        let i = values.iter().position(|v| v.to_f64() == value).unwrap_or(0);
+        [origin[0] + z, origin[1] + y, origin[2] + x + i].map(|v| v as u64)
+    };
+    if low < sums.min {
+        (sums.min, sums.min_at) = (low, place(low));
+    }
+    if high > sums.max {
+        (sums.max, sums.max_at) = (high, place(high));
+    }
     sums.q += i128::from(s1);
     sums.q2 += s2;
     for (sum, add) in sums.p.iter_mut().zip([i128::from(p1), i128::from(p2), p3, p4]) {

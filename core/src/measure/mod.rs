@@ -1,32 +1,43 @@
 //! Measurements: tables, meshes and the figures of single images. The sums that make up a table
 //! live here; [`crate::ops`] has the operators that call them.
 
+pub mod bits;
 pub mod boundary;
 pub mod boxes;
 pub mod columns;
 pub mod crofton;
 pub mod csv;
+pub mod distributions;
+pub mod enclosing;
 pub mod expression;
 pub mod extras;
+pub mod foam;
+pub mod geodesic;
 pub mod histogram;
 pub mod hull;
 pub mod image;
 pub mod index;
 pub mod intensity;
+pub mod intercepts;
 pub mod kdtree;
 pub mod linear;
 pub mod local_area;
+pub mod mode;
 pub mod object;
 pub mod objects;
 pub mod parquet;
 pub mod percentiles;
+pub mod quality;
 pub mod rows;
 pub mod run;
 pub mod scan;
+pub mod skeleton;
 pub mod slices;
 pub mod structure;
 pub mod sums;
 pub mod table;
+pub mod thickness;
+pub mod voronoi;
 
 /// A surface of triangles; positions `(x, y, z)` in world units.
 #[derive(Debug, Clone, PartialEq, Default)]

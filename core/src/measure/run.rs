@@ -3,19 +3,28 @@
 //! block it is each block, and partial results and state travel as bytes.
 
 use super::Table;
+use super::bits::Bits;
 use super::boundary::{self, BoundarySums};
 use super::boxes::{self, BoxFigures, ReferenceSums};
 use super::columns::{Chosen, Needs};
 use super::crofton;
+use super::distributions::{self, Chords, Correlation};
 use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
-use super::image;
+use super::foam;
+use super::image::{self, ImageTable};
 use super::intensity::{self, Scale};
+use super::intercepts::{self, Intercepts};
+use super::mode;
 use super::object::Frame;
 use super::objects::{contacts_table, objects_table};
 use super::percentiles::{self, Counts, Search};
+use super::quality::{self, Quality};
 use super::scan::{self, Part, Plan};
 use super::structure::{self, StructureFigures};
 use super::sums::Objects;
+use super::voronoi;
+use crate::ops::distance::Metric;
+use crate::ops::thickness::LocalThickness;
 use crate::ops::{Phase, Source, Tiling};
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
@@ -36,6 +45,8 @@ pub struct Measure {
     pub contacts: bool,
     /// Whether to make the table of the image.
     pub image: bool,
+    /// Further tables of the image.
+    pub tables: Vec<ImageTable>,
     /// Whether distances from a reference mask can be measured: the mask comes last among the
     /// channels, in that pass alone.
     pub reference: bool,
@@ -56,12 +67,24 @@ pub enum Pass {
     Percentiles,
     /// Boundary voxels and their gradients.
     Boundary,
-    /// Inscribed balls, parts and cavities; over the whole image at once.
+    /// Inscribed balls, parts, cavities and thickness; over the whole image at once.
     Boxes,
     /// Distances from the reference mask; over the whole image at once.
     Reference,
     /// Figures of the structure; over the whole image at once.
     Structure,
+    /// Chords; over the whole image at once.
+    Chords,
+    /// Two-point correlation; over the whole image at once.
+    Correlation,
+    /// Where lines meet surfaces.
+    Intercepts,
+    /// Figures of the intensities of the whole image.
+    Quality,
+    /// The most frequent intensities.
+    Mode,
+    /// What is nearest to each object; over the whole image at once.
+    Voronoi,
 }
 
 impl Pass {
@@ -74,9 +97,15 @@ impl Pass {
             Self::Hull => "convex hulls",
             Self::Percentiles => "percentiles of intensities",
             Self::Boundary => "boundaries of objects",
-            Self::Boxes => "inscribed balls and cavities",
+            Self::Boxes => "balls and cavities of objects",
             Self::Reference => "distances from the reference",
-            Self::Structure => "structure of the image",
+            Self::Structure => "thickness of the structure",
+            Self::Chords => "chords of the structure",
+            Self::Correlation => "two-point correlation",
+            Self::Intercepts => "intercepts of the structure",
+            Self::Quality => "intensities of the image",
+            Self::Mode => "most frequent intensities",
+            Self::Voronoi => "Voronoi cells",
         }
     }
 
@@ -84,18 +113,27 @@ impl Pass {
     pub fn halo(self) -> [usize; 3] {
         match self {
             Self::Sums | Self::Boundary => [1; 3],
+            Self::Intercepts => [intercepts::REACH; 3],
             _ => [0; 3],
         }
     }
 
     /// How far around a region it looks at intensities.
     fn channel_halo(self) -> [usize; 3] {
-        if self == Self::Boundary { [1; 3] } else { [0; 3] }
+        if matches!(self, Self::Boundary | Self::Quality) { [1; 3] } else { [0; 3] }
     }
 
     /// Whether it needs the whole image at once.
     fn spanning(self) -> bool {
-        matches!(self, Self::Boxes | Self::Reference | Self::Structure)
+        matches!(
+            self,
+            Self::Boxes
+                | Self::Reference
+                | Self::Structure
+                | Self::Chords
+                | Self::Correlation
+                | Self::Voronoi
+        )
     }
 }
 
@@ -127,7 +165,19 @@ pub enum Partial {
     /// Sums of distances from the reference.
     Reference(ReferenceSums),
     /// Figures of the structure.
-    Structure(StructureFigures),
+    Structure(Box<StructureFigures>),
+    /// Chords.
+    Chords(Chords),
+    /// Pairs by distance.
+    Correlation(Correlation),
+    /// Where lines meet surfaces.
+    Intercepts(Intercepts),
+    /// Counts of intensities of the image, by channel.
+    Quality(Vec<Quality>),
+    /// Counts of intensities of the objects, by channel.
+    Mode(Vec<mode::Counts>),
+    /// Labels and how many voxels are nearest to them.
+    Voronoi(Vec<(u64, u64)>),
     /// Counts for the search for percentiles, by channel.
     Counts(Vec<Counts>),
 }
@@ -140,20 +190,30 @@ impl Measure {
             passes.push(Pass::Range);
         }
         passes.push(Pass::Sums);
-        for (needs, pass) in [
-            (Needs::Radius, Pass::Radius),
-            (Needs::Hull, Pass::Hull),
-            (Needs::Percentiles, Pass::Percentiles),
-            (Needs::Boundary, Pass::Boundary),
-            (Needs::Boxes, Pass::Boxes),
-            (Needs::Reference, Pass::Reference),
+        let needs = |needs| self.needs(needs);
+        let table = |table| self.tables.contains(&table);
+        // The state travels to every block of the passes that follow: those that add much come last.
+        for (wanted, pass) in [
+            (needs(Needs::Radius), Pass::Radius),
+            (self.image || table(ImageTable::Foam), Pass::Intercepts),
+            (needs(Needs::Boundary), Pass::Boundary),
+            (needs(Needs::Percentiles), Pass::Percentiles),
+            (needs(Needs::Hull) || needs(Needs::Oriented), Pass::Hull),
+            (self.image && !self.channels.is_empty(), Pass::Quality),
+            (needs(Needs::Mode), Pass::Mode),
+            (
+                [Needs::Boxes, Needs::Thickness, Needs::Skeleton, Needs::Geodesic].into_iter().any(needs),
+                Pass::Boxes,
+            ),
+            (needs(Needs::Reference), Pass::Reference),
+            (needs(Needs::Voronoi), Pass::Voronoi),
+            (self.image || table(ImageTable::Thickness), Pass::Structure),
+            (table(ImageTable::Chords), Pass::Chords),
+            (table(ImageTable::Correlation), Pass::Correlation),
         ] {
-            if self.needs(needs) {
+            if wanted {
                 passes.push(pass);
             }
-        }
-        if self.image {
-            passes.push(Pass::Structure);
         }
         passes
     }
@@ -182,6 +242,7 @@ impl Measure {
     fn table(&self) -> Option<crofton::Table> {
         let cells = self.contacts
             || self.image
+            || self.tables.contains(&ImageTable::Foam)
             || self.needs(Needs::Cells)
             || self.needs(Needs::Contacts)
             || self.needs(Needs::Boxes);
@@ -248,7 +309,14 @@ impl Measure {
             )
             .map(Partial::Boundary),
             Pass::Boxes => {
-                boxes::figures(&self.frame(state, None), &state.objects, &labels, job).map(Partial::Boxes)
+                let wanted = boxes::Wanted {
+                    boxes: self.needs(Needs::Boxes),
+                    thickness: self.needs(Needs::Thickness),
+                    skeleton: self.needs(Needs::Skeleton),
+                    geodesic: self.needs(Needs::Geodesic),
+                };
+                boxes::figures(&self.frame(state, None), &state.objects, &labels, wanted, job)
+                    .map(Partial::Boxes)
             }
             Pass::Reference => {
                 let mask = all[self.channels.len()].volume;
@@ -256,9 +324,41 @@ impl Measure {
                     .map(Partial::Reference)
             }
             Pass::Structure => {
-                let mask: Vec<u8> =
-                    with_volume!(labels.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect());
-                Ok(Partial::Structure(structure::structure(&mask, self.shape)))
+                let mask = mask(&labels);
+                let mut figures = structure::structure(&mask, self.shape);
+                if self.tables.contains(&ImageTable::Thickness) {
+                    figures.thickness = Some(structure::thickness(&mask, self.shape, self.metric(), job)?);
+                }
+                Ok(Partial::Structure(Box::new(figures)))
+            }
+            Pass::Chords => distributions::chords(&mask(&labels), self.shape, job).map(Partial::Chords),
+            Pass::Correlation => {
+                distributions::correlation(&Bits::of(&labels), self.shape, self.geometry.spacing(), job)
+                    .map(Partial::Correlation)
+            }
+            Pass::Intercepts => {
+                let objects = self.tables.contains(&ImageTable::Foam);
+                intercepts::intercepts(&labels, out, self.shape, objects, job).map(Partial::Intercepts)
+            }
+            Pass::Mode => channels
+                .iter()
+                .enumerate()
+                .map(|(c, part)| mode::count(&state.objects, c, &labels, part, out, job))
+                .collect::<Result<_>>()
+                .map(Partial::Mode),
+            Pass::Voronoi => voronoi::cells(&labels, self.geometry.spacing(), job).map(Partial::Voronoi),
+            Pass::Quality => {
+                let bits = Bits::of(&labels);
+                channels
+                    .iter()
+                    .zip(self.scales(state))
+                    .enumerate()
+                    .map(|(c, (part, scale))| {
+                        let range = state.ranges.get(c).copied().unwrap_or((0.0, 0.0));
+                        quality::quality(&bits, part, &scale, range, out, self.shape, job)
+                    })
+                    .collect::<Result<_>>()
+                    .map(Partial::Quality)
             }
             Pass::Percentiles if out == Region::whole(self.shape) => (0..self.channels.len())
                 .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))
@@ -325,7 +425,23 @@ impl Measure {
             Partial::Boundary(sums) => state.found.boundary.extend(sums),
             Partial::Boxes(figures) => state.found.boxes.extend(figures),
             Partial::Reference(sums) => state.found.reference.extend(sums),
-            Partial::Structure(figures) => state.found.structure = Some(figures),
+            Partial::Structure(figures) => state.found.structure = Some(*figures),
+            Partial::Chords(chords) => state.found.chords = chords,
+            Partial::Correlation(correlation) => state.found.correlation = correlation,
+            Partial::Intercepts(more) => state.found.intercepts.merge(&more),
+            Partial::Voronoi(cells) => state.found.voronoi = cells,
+            Partial::Mode(more) => {
+                state.found.modes.resize(more.len(), mode::Counts::new());
+                for (mine, theirs) in state.found.modes.iter_mut().zip(more) {
+                    mine.extend(theirs);
+                }
+            }
+            Partial::Quality(more) => {
+                state.found.quality.resize(more.len(), Quality::default());
+                for (mine, theirs) in state.found.quality.iter_mut().zip(&more) {
+                    mine.merge(theirs);
+                }
+            }
             Partial::Percentiles(percentiles) => state.found.percentiles = percentiles,
             Partial::Counts(more) => {
                 counts.resize(more.len(), Counts::default());
@@ -359,9 +475,13 @@ impl Measure {
         if self.needs(Needs::Radius) {
             extras.radius = extras::radii(&frame, objects, &found.radius);
         }
-        if self.needs(Needs::Hull) {
-            extras.hulls = extras::hulls(&frame, objects, &extras::reduced(found.corners.clone()));
+        if self.needs(Needs::Hull) || self.needs(Needs::Oriented) {
+            let corners = extras::reduced(found.corners.clone());
+            extras.hulls = extras::hulls(&frame, objects, &corners, self.needs(Needs::Oriented));
         }
+        extras.modes = (found.modes.iter().enumerate())
+            .map(|(c, counts)| mode::modes(objects, c, self.channels[c], &mode::added(counts.clone())))
+            .collect();
         if self.needs(Needs::Nearest) {
             extras.nearest = extras::nearest(&frame, objects);
         }
@@ -370,15 +490,36 @@ impl Measure {
         if self.contacts {
             tables.push(contacts_table(&frame, objects));
         }
+        let local = LocalThickness::new(self.shape, self.metric());
         if self.image {
-            tables.push(image::table(&frame, objects, found.structure.as_ref()));
+            tables.push(image::table(&frame, objects, found, &local));
+        }
+        for table in &self.tables {
+            tables.push(match table {
+                ImageTable::Thickness => {
+                    let found = found.structure.as_ref().and_then(|s| s.thickness.as_ref());
+                    distributions::thickness_table(&frame, &local, found)
+                }
+                ImageTable::Chords => distributions::chords_table(&frame, &found.chords),
+                ImageTable::Correlation => distributions::correlation_table(&frame, &found.correlation),
+                ImageTable::Foam => foam::table(&frame, objects, &found.intercepts),
+            });
         }
         tables
+    }
+
+    fn metric(&self) -> Metric {
+        Metric::new(self.shape, &self.geometry)
     }
 
     fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
         Frame::new(self.shape, self.geometry, table, self.scales(state))
     }
+}
+
+/// What is not background, of a whole image.
+fn mask(labels: &Part) -> Vec<u8> {
+    with_volume!(labels.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect())
 }
 
 fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {

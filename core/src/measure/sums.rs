@@ -188,8 +188,12 @@ pub struct ChannelSums {
     pub second: [i128; 6],
     /// Least finite intensity.
     pub min: f64,
+    /// The first voxel in memory order that has it, `[z, y, x]`.
+    pub min_at: [u64; 3],
     /// Greatest finite intensity.
     pub max: f64,
+    /// The first voxel that has it.
+    pub max_at: [u64; 3],
     /// Sums over the voxels without a finite intensity, which are in none of the above.
     pub missing: Option<Box<VoxelSums>>,
 }
@@ -204,7 +208,9 @@ impl Default for ChannelSums {
             first: [0; 3],
             second: [0; 6],
             min: f64::INFINITY,
+            min_at: [u64::MAX; 3],
             max: f64::NEG_INFINITY,
+            max_at: [u64::MAX; 3],
             missing: None,
         }
     }
@@ -225,8 +231,12 @@ impl ChannelSums {
         for (a, b) in self.second.iter_mut().zip(o.second) {
             *a += b;
         }
-        self.min = self.min.min(o.min);
-        self.max = self.max.max(o.max);
+        if o.min < self.min || o.min == self.min && o.min_at < self.min_at {
+            (self.min, self.min_at) = (o.min, o.min_at);
+        }
+        if o.max > self.max || o.max == self.max && o.max_at < self.max_at {
+            (self.max, self.max_at) = (o.max, o.max_at);
+        }
         if let Some(missing) = &o.missing {
             self.missing.get_or_insert_default().merge(missing);
         }

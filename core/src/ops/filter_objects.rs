@@ -78,6 +78,7 @@ impl Operator for FilterObjects {
             columns,
             contacts: false,
             image: false,
+            tables: Vec::new(),
             reference: false,
         };
         Ok(Prepared::new(grid.labels(), Filter { what, condition, remove: call.args.bool("remove") })

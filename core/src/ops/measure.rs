@@ -5,9 +5,9 @@ use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
     kernel::{decode, encode},
 };
-use crate::measure::columns;
 use crate::measure::run::{Measure, Partial, Pass, State, measure};
 use crate::measure::scan::Part;
+use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ static SPEC: Spec = Spec {
             name: "columns",
             ty: ParamType::Words,
             default: Default::Absent,
-            help: "Columns of the object table; all if not given.",
+            help: "Columns of the object table, or all for every one. If not given, those that take long are left out: oriented boxes, skeletons, geodesic diameters and Voronoi cells.",
         },
         Param {
             name: "contacts",
@@ -69,6 +69,12 @@ static SPEC: Spec = Spec {
             ty: ParamType::Bool,
             default: Default::Value("true"),
             help: "Also make the table of the image's own figures.",
+        },
+        Param {
+            name: "tables",
+            ty: ParamType::Words,
+            default: Default::Absent,
+            help: "Further tables of the image: thickness (which also gives the image table thickness, separation and number), chords, correlation, foam.",
         },
     ],
 };
@@ -99,6 +105,7 @@ impl Operator for MeasureObjects {
         let reference = call.inputs[REFERENCE].is_some();
         let columns = columns::choose(call.args.words("columns"), types.len(), reference)
             .map_err(crate::Error::Usage)?;
+        let tables = image::choose(call.args.words("tables")).map_err(crate::Error::Usage)?;
         let what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,
@@ -106,9 +113,12 @@ impl Operator for MeasureObjects {
             columns,
             contacts: call.args.bool("contacts"),
             image: call.args.bool("image"),
+            tables,
             reference,
         };
-        Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(1.0))
+        // A mask, its distances and the balls painted.
+        let scratch = if what.tables.contains(&image::ImageTable::Thickness) { 11.0 } else { 1.0 };
+        Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
     }
 }
 

@@ -36,7 +36,7 @@ mod non_local_means;
 mod relabel;
 mod slice_stats;
 mod split;
-mod thickness;
+pub(crate) mod thickness;
 mod threshold;
 mod total_variation;
 mod watershed;

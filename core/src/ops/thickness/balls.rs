@@ -134,13 +134,13 @@ pub fn sort(centres: &mut [Centre]) {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn paint(
-    target: &mut [f32],
+pub fn paint<T: Copy + Send>(
+    target: &mut [T],
     region: Region,
     shape: [usize; 3],
     centres: &[Centre],
     metric: Metric,
-    value: impl Fn(u32) -> f32 + Sync,
+    value: impl Fn(u32) -> T + Sync,
     job: &Job,
 ) -> Result<()> {
     let [nz, ny, nx] = region.shape;
@@ -168,16 +168,16 @@ pub fn paint(
     })
 }
 
-struct Slab<'a> {
+struct Slab<'a, T> {
     region: Region,
     words: usize,
     painted: Vec<u64>,
-    target: &'a mut [f32],
+    target: &'a mut [T],
 }
 
-impl Slab<'_> {
+impl<T: Copy> Slab<'_, T> {
     #[inline]
-    fn ball(&mut self, p: [usize; 3], bits: u32, widths: &Widths, value: f32) {
+    fn ball(&mut self, p: [usize; 3], bits: u32, widths: &Widths, value: T) {
         let (start, end) = (self.region.start, self.region.end());
         let [reach_z, reach_y, reach_x] = widths.reach(bits);
         if p[2] + reach_x < start[2] || p[2] >= end[2] + reach_x {

@@ -1,10 +1,13 @@
 //! Local thickness.
 
 mod balls;
+mod local;
 #[cfg(test)]
 mod tests;
 
-use super::distance::{Metric, Squared, lines, transform};
+pub use local::LocalThickness;
+
+use super::distance::{Metric, lines};
 use super::kernel::{decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
@@ -13,7 +16,6 @@ use super::{
 use crate::{Job, Region, Result, Volume, VoxelType};
 use balls::{Centre, Ridge};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Local thickness.
@@ -42,51 +44,29 @@ impl Operator for Thickness {
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let grid = call.grid();
-        let kernel = ThicknessKernel { metric: Metric::new(grid.shape, &grid.geometry), shape: grid.shape };
+        let local = LocalThickness::new(grid.shape, Metric::new(grid.shape, &grid.geometry));
+        let kernel = ThicknessKernel { local, shape: grid.shape };
         Ok(Prepared::new(grid.with(VoxelType::F32, Kind::Grey), kernel).scratch(5.0))
     }
 }
 
 struct ThicknessKernel {
-    metric: Metric,
+    local: LocalThickness,
     shape: [usize; 3],
 }
 
 impl ThicknessKernel {
-    fn diameter(&self, bits: u32) -> f32 {
-        (2.0 * match self.metric {
-            Metric::Isotropic(_) => self.metric.distance(bits),
-            Metric::Anisotropic(_) => self.metric.distance(f32::from_bits(bits)),
-        }) as f32
-    }
-
-    fn infinite(&self) -> u32 {
-        match self.metric {
-            Metric::Isotropic(_) => u32::INFINITE,
-            Metric::Anisotropic(_) => f32::INFINITE.to_bits(),
-        }
+    fn value(&self, bits: u32) -> f32 {
+        self.local.diameter(bits) as f32
     }
 
     /// A mask without background: every ball is infinite.
     fn everywhere(&self, squared: &[u32], target: &mut [f32]) -> bool {
-        let infinite = squared.first() == Some(&self.infinite());
+        let infinite = self.local.unbounded(squared);
         if infinite {
             target.fill(f32::INFINITY);
         }
         infinite
-    }
-
-    fn bits(&self, mask: &[u8], job: &Job) -> Result<Vec<u32>> {
-        Ok(match self.metric {
-            Metric::Isotropic(_) => transform::<u32>(mask, self.shape, true, self.metric, job)?,
-            Metric::Anisotropic(_) => {
-                let mut squared = vec![0u32; mask.len()];
-                let floats: &mut [f32] = bytemuck::cast_slice_mut(&mut squared);
-                lines::within_slices(mask, floats, self.shape, true, self.metric, job)?;
-                lines::across_slices(floats, self.shape, self.metric, job, |v| v)?;
-                squared
-            }
-        })
     }
 }
 
@@ -94,17 +74,14 @@ impl Kernel for ThicknessKernel {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let mask = inputs[0].as_deref().expect("the first input is required").as_bytes();
         let part = job.part();
-        let squared = self.bits(mask, &part)?;
+        let squared = self.local.squared(mask, &part)?;
         let mut target = Array3::zeros(self.shape);
         let slice = target.as_slice_mut().expect("just made");
         if !self.everywhere(&squared, slice) {
-            let greatest = squared.par_iter().copied().max().unwrap_or(0);
-            let whole = Region::whole(self.shape);
-            let ridge = Ridge::new(self.metric, greatest);
-            let mut centres = ridge.centres(&squared, whole, whole, self.shape);
+            let centres = self.local.centres(&squared);
             drop(squared);
-            balls::sort(&mut centres);
-            balls::paint(slice, whole, self.shape, &centres, self.metric, |b| self.diameter(b), job)?;
+            let whole = Region::whole(self.shape);
+            balls::paint(slice, whole, self.shape, &centres, self.local.metric, |b| self.value(b), job)?;
         }
         Ok(Output::Volume(Volume::F32(target)))
     }
@@ -150,13 +127,13 @@ impl Program for ThicknessKernel {
         if phase == 0 {
             let mask = input.as_bytes();
             let mut squared = vec![0u32; mask.len()];
-            match self.metric {
+            match self.local.metric {
                 Metric::Isotropic(_) => {
-                    lines::within_slices(mask, &mut squared, shape, true, self.metric, &part)?;
+                    lines::within_slices(mask, &mut squared, shape, true, self.local.metric, &part)?;
                 }
                 Metric::Anisotropic(_) => {
                     let floats: &mut [f32] = bytemuck::cast_slice_mut(&mut squared);
-                    lines::within_slices(mask, floats, shape, true, self.metric, &part)?;
+                    lines::within_slices(mask, floats, shape, true, self.local.metric, &part)?;
                 }
             }
             return Ok((field(squared), vec![]));
@@ -166,23 +143,23 @@ impl Program for ThicknessKernel {
         match phase {
             1 => {
                 let mut squared = squared.to_vec();
-                match self.metric {
+                match self.local.metric {
                     Metric::Isotropic(_) => {
-                        lines::across_slices(&mut squared, shape, self.metric, &part, |v| v)?;
+                        lines::across_slices(&mut squared, shape, self.local.metric, &part, |v| v)?;
                     }
                     Metric::Anisotropic(_) => {
                         let floats: &mut [f32] = bytemuck::cast_slice_mut(&mut squared);
-                        lines::across_slices(floats, shape, self.metric, &part, |v| v)?;
+                        lines::across_slices(floats, shape, self.local.metric, &part, |v| v)?;
                     }
                 }
                 Ok((field(squared), vec![]))
             }
             2 => {
-                if squared.first() == Some(&self.infinite()) {
+                if self.local.unbounded(squared) {
                     return Ok((vec![], encode(&Vec::<Centre>::new())));
                 }
                 let greatest = squared.iter().copied().max().unwrap_or(0);
-                let ridge = Ridge::new(self.metric, greatest);
+                let ridge = Ridge::new(self.local.metric, greatest);
                 let centres = ridge.centres(squared, block.sources[0], block.out, self.shape);
                 Ok((vec![], encode(&centres)))
             }
@@ -191,8 +168,8 @@ impl Program for ThicknessKernel {
                 let slice = target.as_slice_mut().expect("just made");
                 if !self.everywhere(squared, slice) {
                     let centres: Vec<Centre> = decode(state)?;
-                    let value = |b| self.diameter(b);
-                    balls::paint(slice, block.out, self.shape, &centres, self.metric, value, &part)?;
+                    let value = |b| self.value(b);
+                    balls::paint(slice, block.out, self.shape, &centres, self.local.metric, value, &part)?;
                 }
                 Ok((vec![Volume::F32(target)], vec![]))
             }

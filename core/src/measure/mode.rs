@@ -1,0 +1,78 @@
+//! The most frequent intensity of each object.
+
+use super::percentiles::{key, value};
+use super::rows::{Run, by_plane};
+use super::scan::Part;
+use super::sums::Objects;
+use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
+
+/// Bins of intensities that are wider than 16 bits, between the least and the greatest of the object.
+const BINS: u64 = 256;
+
+/// How many voxels of an object have an intensity: `row · 2¹⁶ + bin` and the number, ascending.
+pub type Counts = Vec<(u64, u64)>;
+
+/// Counts the intensities of channel `channel` in a region.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn count(
+    objects: &Objects,
+    channel: usize,
+    labels: &Part,
+    values: &Part,
+    out: Region,
+    job: &Job,
+) -> Result<Counts> {
+    let sums = &objects.channels[channel];
+    let planes = by_plane(objects, labels, out, job, |_, runs: &[Run]| {
+        let mut counts = Counts::new();
+        with_volume!(values.volume, |a| {
+            let all = a.as_slice().expect("volumes are in C order");
+            for run in runs {
+                let from = values.offset(run.at);
+                let range = (sums[run.row].min, sums[run.row].max);
+                for &v in all[from..from + run.length].iter().filter(|v| v.to_f64().is_finite()) {
+                    counts.push(((run.row as u64) << 16 | bin(v, range), 1));
+                }
+            }
+        });
+        added(counts)
+    })?;
+    Ok(added(planes.concat()))
+}
+
+fn bin<T: Voxel>(v: T, (low, high): (f64, f64)) -> u64 {
+    if size_of::<T>() <= 2 {
+        return key(v);
+    }
+    // Halves, so that no range overflows.
+    let share = (v.to_f64() / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
+    ((share * BINS as f64) as u64).min(BINS - 1)
+}
+
+/// One number for each key.
+pub fn added(mut counts: Counts) -> Counts {
+    counts.sort_unstable();
+    counts.chunk_by(|a, b| a.0 == b.0).map(|c| (c[0].0, c.iter().map(|n| n.1).sum())).collect()
+}
+
+/// The mode of each object, by row; of several, the least. NaN without finite intensities.
+pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) -> Vec<f64> {
+    let mut modes = vec![f64::NAN; objects.labels.len()];
+    for object in counts.chunk_by(|a, b| a.0 >> 16 == b.0 >> 16) {
+        let row = (object[0].0 >> 16) as usize;
+        let most = object.iter().map(|c| c.1).max().unwrap_or(0);
+        let Some(bin) = object.iter().find(|c| c.1 == most).map(|c| c.0 & 0xffff) else { continue };
+        let sums = &objects.channels[channel][row];
+        modes[row] = if ty.size() <= 2 {
+            value(ty, bin)
+        } else if sums.min == sums.max {
+            sums.min
+        } else {
+            let share = (bin as f64 + 0.5) / BINS as f64;
+            sums.min * (1.0 - share) + sums.max * share
+        };
+    }
+    modes
+}

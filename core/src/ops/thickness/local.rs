@@ -1,0 +1,77 @@
+//! Local thickness of masks in memory, for the operator and for measurements.
+
+use super::super::distance::{Metric, Squared, lines, transform};
+use super::balls::{self, Centre, Ridge};
+use crate::{Job, Region, Result};
+use rayon::prelude::*;
+
+/// Local thickness of masks of one shape. Radii are squared and travel as `u32`: whole numbers where
+/// the spacing is isotropic, else the bits of an `f32`; both order like the radius.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalThickness {
+    /// How distances are counted.
+    pub metric: Metric,
+    shape: [usize; 3],
+}
+
+impl LocalThickness {
+    /// For masks `[z, y, x]`.
+    pub fn new(shape: [usize; 3], metric: Metric) -> Self {
+        Self { metric, shape }
+    }
+
+    /// The diameter of a ball of this squared radius, in the unit of the spacing.
+    pub fn diameter(&self, bits: u32) -> f64 {
+        2.0 * match self.metric {
+            Metric::Isotropic(_) => self.metric.distance(bits),
+            Metric::Anisotropic(_) => self.metric.distance(f32::from_bits(bits)),
+        }
+    }
+
+    /// Whether these squared distances are of a mask without background, which bounds no ball.
+    pub fn unbounded(&self, squared: &[u32]) -> bool {
+        let infinite = match self.metric {
+            Metric::Isotropic(_) => u32::INFINITE,
+            Metric::Anisotropic(_) => f32::INFINITE.to_bits(),
+        };
+        squared.first() == Some(&infinite)
+    }
+
+    /// Squared distances of the voxels of a mask to its nearest voxel that is 0.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub fn squared(&self, mask: &[u8], job: &Job) -> Result<Vec<u32>> {
+        Ok(match self.metric {
+            Metric::Isotropic(_) => transform::<u32>(mask, self.shape, true, self.metric, job)?,
+            Metric::Anisotropic(_) => {
+                let mut squared = vec![0u32; mask.len()];
+                let floats: &mut [f32] = bytemuck::cast_slice_mut(&mut squared);
+                lines::within_slices(mask, floats, self.shape, true, self.metric, job)?;
+                lines::across_slices(floats, self.shape, self.metric, job, |v| v)?;
+                squared
+            }
+        })
+    }
+
+    /// The balls that no neighbour's ball contains, largest first, of squared distances that are not
+    /// [unbounded](Self::unbounded).
+    pub fn centres(&self, squared: &[u32]) -> Vec<Centre> {
+        let greatest = squared.par_iter().copied().max().unwrap_or(0);
+        let whole = Region::whole(self.shape);
+        let mut centres = Ridge::new(self.metric, greatest).centres(squared, whole, whole, self.shape);
+        balls::sort(&mut centres);
+        centres
+    }
+
+    /// For each voxel the squared radius of the largest of these balls that contains it; 0 outside.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub fn largest(&self, centres: &[Centre], job: &Job) -> Result<Vec<u32>> {
+        let mut target = vec![0; self.shape.iter().product()];
+        let whole = Region::whole(self.shape);
+        balls::paint(&mut target, whole, self.shape, centres, self.metric, |bits| bits, job)?;
+        Ok(target)
+    }
+}
