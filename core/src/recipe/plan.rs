@@ -167,7 +167,10 @@ fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<
             step.wrong(input, format!("there is no image \"{name}\" at this step{known} (there are: {all})"))
         })
     };
-    let first = step.inputs.get(spec.inputs[0].name).map_or(Ok(previous), |name| look_up(spec.inputs[0].name, name))?;
+    let first = step
+        .inputs
+        .get(spec.inputs[0].name)
+        .map_or(Ok(previous), |name| look_up(spec.inputs[0].name, name))?;
     // What is measured on the image itself, which is then no intensity.
     let of_image = first == 0;
     spec.inputs

@@ -48,7 +48,8 @@ fn divided<'a, T>(mut all: &'a mut [T], lengths: &[usize]) -> Vec<&'a mut [T]> {
     lengths
         .iter()
         .map(|&n| {
-            let (part, rest) = std::mem::take(&mut all).split_at_mut(n.min(all.len()));
+            let n = n.min(all.len());
+            let (part, rest) = std::mem::take(&mut all).split_at_mut(n);
             all = rest;
             part
         })
