@@ -7,7 +7,7 @@ use std::fs;
 /// Builds release, makes a foam sample, runs the main job on it and shows what came out.
 pub fn run() -> Result<()> {
     setup::ensure()?;
-    sh("cargo", &["build", "--release", "--package", "voxelry"])?;
+    sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
     let program = program.to_string_lossy().into_owned();
     let folder = root().join("target").join("demo");

@@ -9,7 +9,7 @@ pub fn run() -> Result<()> {
     sh("cargo", &["fmt", "--all", "--check"])?;
     sh("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // The command line's tests run the program itself.
-    sh("cargo", &["build", "--package", "voxelry"])?;
+    sh("cargo", &["build", "--workspace", "--bins"])?;
     sh("cargo", &["test", "--workspace", "--lib", "--bins", "--tests"])?;
     for (tool, arguments) in [("cargo-deny", ["deny", "check"]), ("typos", ["", ""])] {
         if !have(tool) {

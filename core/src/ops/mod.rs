@@ -28,6 +28,7 @@ mod hysteresis;
 mod intensity;
 mod label;
 mod local_maxima;
+mod logarithm;
 mod mean;
 mod measure;
 mod median;
@@ -92,6 +93,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &intensity::Normalise,
     &intensity::Clip,
     &intensity::Invert,
+    &logarithm::Logarithm,
     &intensity::Arithmetic,
     &intensity::Mask,
     &intensity::Cast,
