@@ -6,7 +6,7 @@ use voxelry_core::Job;
 use voxelry_core::io::atomic;
 
 /// How long a job has to tidy up.
-const PATIENCE: Duration = Duration::from_millis(60);
+const PATIENCE: Duration = Duration::from_millis(40);
 
 /// Cancels `job` on Ctrl-C.
 pub fn cancels(job: &Job) {

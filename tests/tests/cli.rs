@@ -312,6 +312,55 @@ fn lengths_are_in_voxels_or_physical() {
 }
 
 #[test]
+fn conversions_keep_voxels_and_spacing_and_say_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = sample().join("granules.nii.gz");
+    let whole = io::open(&image, &OpenOptions::default()).unwrap().read_all(Frame::default()).unwrap();
+    let mut from = image.display().to_string();
+    for (number, target) in
+        ["a.ome.zarr", "b.nrrd", "c.ome.tif", "d.mha", "e.tif", "f.nii", "g.ome.zarr"].iter().enumerate()
+    {
+        let options =
+            ["--zarr-version 0.4", "", "", "--uncompressed", "", "", "--chunk 16 --shard 32"][number];
+        let said = succeeds(folder.path(), &format!("convert {from} {target} {options}"));
+        assert!(!text(&said.stderr).contains("warning"), "{target}: {}", text(&said.stderr));
+        let source = io::open(folder.path().join(target), &OpenOptions::default()).unwrap();
+        assert!(source.read_all(Frame::default()).unwrap() == whole, "{target}");
+        let geometry = source.info().geometry();
+        assert!(
+            geometry.spacing().iter().all(|s| (s - 5.0).abs() < 1e-9),
+            "{target}: {:?}",
+            geometry.spacing()
+        );
+        assert_eq!(geometry.unit.symbol(), "µm", "{target}");
+        from = (*target).to_owned();
+    }
+
+    let part = "convert g.ome.zarr part.npy --start 3,5,7 --size 20,10,30 --type f32";
+    let said = text(&succeeds(folder.path(), part).stderr);
+    assert!(said.contains("warning: ") && said.contains("30 × 10 × 20 voxels of f32"), "{said}");
+    let part = io::open(folder.path().join("part.npy"), &OpenOptions::default()).unwrap();
+    let expected = whole.crop(voxelry_core::Region::new([3, 5, 7], [20, 10, 30]));
+    assert!(part.read_all(Frame::default()).unwrap() == expected.cast(voxelry_core::VoxelType::F32));
+
+    // Labels are never averaged: a coarser level has labels of the finer one.
+    succeeds(folder.path(), "sample cells --size 80 -o cells.nii.gz");
+    let truth = folder.path().join("cells.truth.nii.gz");
+    succeeds(folder.path(), "convert cells.truth.nii.gz labels.ome.zarr --labels");
+    let labels = io::open(folder.path().join("labels.ome.zarr"), &OpenOptions::default()).unwrap();
+    assert!(labels.info().labels && labels.info().levels.len() > 1);
+    let known = labels_of(&truth);
+    let coarse = labels.read_all(Frame { level: 1, ..Frame::default() }).unwrap();
+    let Volume::U32(coarse) = coarse.cast(voxelry_core::VoxelType::U32) else { panic!("labels are u32") };
+    assert!(coarse.len() < known.len() && coarse.iter().all(|l| known.contains(l)));
+
+    let said = fails(folder.path(), "convert g.ome.zarr x.nii --start 60,0,0 --size 20,1,1", 2);
+    assert!(said.contains("64"), "{said}");
+    let said = fails(folder.path(), "convert g.ome.zarr x.nii --type u15", 2);
+    assert!(said.contains("--type"), "{said}");
+}
+
+#[test]
 fn pictures_and_their_figures() {
     let folder = tempfile::tempdir().unwrap();
     let image = sample().join("granules.nii.gz").display().to_string();
