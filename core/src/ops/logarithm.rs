@@ -12,7 +12,7 @@ pub struct Logarithm;
 
 static SPEC: Spec = Spec {
     id: "logarithm",
-    group: Group::Intensity,
+    group: Group::Grid,
     summary: "Turns transmitted into absorbed radiation: minus the logarithm of intensity ÷ incident intensity.",
     details: "−ln(v ∕ white), the attenuation along the beam (Beer–Lambert). Computed in f64, given as f32. \
         Intensities of 0 or less have no logarithm: they are NaN. Pointwise; exact block by block.",

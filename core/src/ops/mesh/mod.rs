@@ -12,7 +12,8 @@ use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
 use crate::measure::Mesh;
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use glam::DVec3;
 use multiversion::multiversion;
 use ndarray::Array3;
 use std::sync::Arc;
@@ -132,13 +133,6 @@ impl<'a, T: Voxel> Window<'a, T> {
         Some((skip, &voxels[row * nx + from..(row + 1) * nx]))
     }
 
-    /// A voxel of the image; none beyond its border.
-    #[inline(always)]
-    fn voxel(&self, at: [isize; 3]) -> Option<f64> {
-        let p: [usize; 3] = std::array::from_fn(|a| at[a].wrapping_sub(self.held.start[a] as isize) as usize);
-        self.array.get(p).map(|v| v.to_f64())
-    }
-
     #[inline(always)]
     fn at(&self, point: [usize; 3]) -> [isize; 3] {
         std::array::from_fn(|a| self.start[a] + point[a] as isize)
@@ -158,7 +152,12 @@ impl<T: Voxel> Points for Window<'_, T> {
         labels.clear();
         labels.resize(self.shape[2], 0);
         if let Some((skip, row)) = self.voxels([z, y]) {
-            labels[skip..].iter_mut().zip(row).for_each(|(t, v)| *t = v.to_f64() as u32);
+            if T::TYPE == VoxelType::U32 {
+                let n = row.len().min(labels.len() - skip);
+                labels[skip..skip + n].copy_from_slice(&bytemuck::cast_slice(row)[..n]);
+            } else {
+                labels[skip..].iter_mut().zip(row).for_each(|(t, v)| *t = v.to_f64() as u32);
+            }
         }
     }
 
@@ -168,22 +167,39 @@ impl<T: Voxel> Points for Window<'_, T> {
         mark(&row[..n], self.kernel.level, skip, bits);
     }
 
-    fn vertex(&self, point: [usize; 3], axis: usize) -> [f32; 3] {
-        let from = self.at(point);
-        let mut to = from;
-        to[2 - axis] += 1;
-        let mut t = 0.5;
-        if self.kernel.grey
-            && let (Some(a), Some(b)) = (self.voxel(from), self.voxel(to))
-        {
-            let along = (self.kernel.level - a) / (b - a);
-            if (0.0..=1.0).contains(&along) {
-                t = along;
-            }
+    fn vertices(
+        &self,
+        [z, y]: [usize; 2],
+        axis: usize,
+        points: impl Iterator<Item = usize>,
+        mut put: impl FnMut(usize, [f32; 3]),
+    ) {
+        let mut points = points.peekable();
+        if points.peek().is_none() {
+            return;
         }
-        let mut at = from.map(|v| v as f64);
-        at[2 - axis] += t;
-        self.kernel.geometry.world(at).as_vec3().to_array()
+        let start = self.at([z, y, 0]);
+        let world = self.kernel.geometry.world_from_index;
+        let origin = world.transform_point3(DVec3::new(0.0, start[1] as f64, start[0] as f64));
+        let (across, along) = (world.matrix3.x_axis, world.matrix3.col(axis));
+        let to = [[z, y], [z, y + 1], [z + 1, y]][axis];
+        let values = self.kernel.grey.then(|| Some((self.voxels([z, y])?, self.voxels(to)?))).flatten();
+        let next = usize::from(axis == 0);
+        for x in points {
+            let mut t = 0.5;
+            if let Some(((skip, from), (_, to))) = values
+                && let (Some(a), Some(b)) =
+                    (from.get(x.wrapping_sub(skip)), to.get((x + next).wrapping_sub(skip)))
+            {
+                let (a, b) = (a.to_f64(), b.to_f64());
+                let part = (self.kernel.level - a) / (b - a);
+                if (0.0..=1.0).contains(&part) {
+                    t = part;
+                }
+            }
+            let at = origin + across * (start[2] + x as isize) as f64 + along * t;
+            put(x, at.as_vec3().to_array());
+        }
     }
 }
 

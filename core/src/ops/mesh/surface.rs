@@ -21,8 +21,14 @@ pub trait Points: Sync {
     fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>);
     /// Sets the bits of the points of a row that are inside, where there are no labels; `bits` are 0.
     fn inside(&self, z: usize, y: usize, bits: &mut [u64]);
-    /// The position of the vertex on the edge from a point along an axis (0 is x).
-    fn vertex(&self, point: [usize; 3], axis: usize) -> [f32; 3];
+    /// Gives the positions of the vertices on the edges along an axis (0 is x) from points of a row.
+    fn vertices(
+        &self,
+        row: [usize; 2],
+        axis: usize,
+        points: impl Iterator<Item = usize>,
+        put: impl FnMut(usize, [f32; 3]),
+    );
 }
 
 /// What was found in a window.
@@ -125,17 +131,12 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     surface.edges = edges.concat();
 
     // Triangles are counted first, then written where they belong.
-    let slice = |z: usize, sink: &mut dyn FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3])| {
-        for y in 0..ny - 1 {
-            cells(points, &bits, &first, [z, y], ny, sink);
-        }
-    };
     let counts: Vec<usize> = (0..nz - 1)
         .into_par_iter()
         .map(|z| {
             job.check()?;
             let mut count = 0;
-            slice(z, &mut |triangles, _, _, _| count += triangles.len());
+            slice(points, &bits, &first, z, |triangles, _, _, _| count += triangles.len());
             Ok(count)
         })
         .collect::<Result<_>>()?;
@@ -149,7 +150,7 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     parts.into_par_iter().zip(labels).zip(keys).enumerate().try_for_each(|(z, ((part, labels), keys))| {
         job.check()?;
         let mut at = 0;
-        slice(z, &mut |triangles, edge, label, cell| {
+        slice(points, &bits, &first, z, |triangles, edge, label, cell| {
             for t in triangles {
                 part[at] = t.map(|e| edge[usize::from(e)]);
                 if let Some(l) = labels.get_mut(at) {
@@ -250,20 +251,26 @@ fn place(
     for y in 0..ny {
         let row = &bits.changes[(z * ny + y) * 3 * words..][..3 * words];
         for axis in 0..3 {
-            for (w, word) in row[axis * words..(axis + 1) * words].iter().enumerate() {
-                let mut set = *word;
-                while set != 0 {
-                    let x = w * 64 + set.trailing_zeros() as usize;
-                    set &= set - 1;
-                    let vertex = vertices.next().expect("as many as there are set bits");
-                    *vertex = points.vertex([z, y, x], axis);
-                    if let Some(edges) = &mut edges {
-                        edges.push(([z as u32, y as u32, x as u32], axis as u8));
-                    }
+            let set = set_bits(&row[axis * words..(axis + 1) * words]);
+            points.vertices([z, y], axis, set, |x, at| {
+                *vertices.next().expect("as many as there are set bits") = at;
+                if let Some(edges) = &mut edges {
+                    edges.push(([z as u32, y as u32, x as u32], axis as u8));
                 }
-            }
+            });
         }
     }
+}
+
+fn set_bits(words: &[u64]) -> impl Iterator<Item = usize> {
+    words.iter().enumerate().flat_map(|(w, &word)| {
+        let mut left = word;
+        std::iter::from_fn(move || {
+            let bit = (left != 0).then(|| w * 64 + left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            bit
+        })
+    })
 }
 
 /// One row of bits with the number of set bits before the current word.
@@ -281,18 +288,31 @@ impl Counted<'_> {
     }
 }
 
+/// All rows of cells of a slice.
+fn slice<P: Points>(
+    points: &P,
+    bits: &Bits,
+    first: &[usize],
+    z: usize,
+    mut sink: impl FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3]),
+) {
+    let [_, ny, _] = points.shape();
+    for y in 0..ny - 1 {
+        cells(points, bits, first, [z, y], &mut sink);
+    }
+}
+
 /// Gives the sink the triangles of a row of cells, with the vertices on their edges, their label and their
 /// cell.
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
-fn cells<P: Points>(
+fn cells<P: Points, S: FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3])>(
     points: &P,
     bits: &Bits,
     first: &[usize],
     [z, y]: [usize; 2],
-    ny: usize,
-    sink: &mut dyn FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3]),
+    sink: &mut S,
 ) {
-    let [_, _, nx] = points.shape();
+    let [_, ny, nx] = points.shape();
     let words = bits.words;
     let corners = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dz, dy)| (z + dz) * ny + y + dy);
     // Along x from the four rows, along y from two, along z from two.
