@@ -374,7 +374,6 @@ fn unite_rows<R: Rows>(a: Row, a_first: u32, b: Row, b_first: u32, reach: u32, f
 }
 
 #[cfg(test)]
-#[cfg(any())]
 mod golden;
 #[cfg(test)]
 pub(crate) mod tests;
