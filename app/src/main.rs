@@ -1,5 +1,8 @@
 //! The Voxelry program: its command line.
 
+// `println!` panics when nobody reads on; `print_line!` doesn't.
+#![deny(clippy::print_stdout)]
+
 mod cli;
 mod interrupt;
 mod progress;

@@ -403,9 +403,12 @@ fn progress_is_plain_lines_when_piped() {
 fn nobody_needs_to_listen() {
     let folder = tempfile::tempdir().unwrap();
     let image = sample().join("granules.nii.gz").display().to_string();
-    for arguments in
-        ["ops --json".to_owned(), "--help".to_owned(), format!("run --recipe granules {image} --out out")]
-    {
+    for arguments in [
+        "ops --json".to_owned(),
+        "columns".to_owned(),
+        "--help".to_owned(),
+        format!("run --recipe granules {image} --out out"),
+    ] {
         let mut child =
             voxelry(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));

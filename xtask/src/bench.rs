@@ -31,8 +31,8 @@ pub fn peers(arguments: &[&str]) -> Result<()> {
     let text = |p: &std::path::Path| p.to_string_lossy().into_owned();
     if !python.exists() {
         sh("python3", &["-m", "venv", &text(&folder.join("venv"))])?;
-        sh(&text(&python), &[&["-m", "pip", "install", "--quiet"], PEERS].concat())?;
     }
+    sh(&text(&python), &[&["-m", "pip", "install", "--quiet"], PEERS].concat())?;
     let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
     let script = text(&root().join("benches").join("peers.py"));
     let table = text(&folder.join("table.md"));

@@ -1,5 +1,6 @@
 //! `voxelry columns`: what can be measured of each object.
 
+use super::common::print_line;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -26,13 +27,13 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        print_line!("{}", serde_json::to_string_pretty(&list)?)?;
         return Ok(());
     }
     for c in COLUMNS {
         let unit = c.unit.text(Unit::Voxel);
-        println!("{:<28} {:<12} {}", c.name, if unit.is_empty() { "–" } else { &unit }, c.doc);
+        print_line!("{:<28} {:<16} {}", c.name, if unit.is_empty() { "–" } else { &unit }, c.doc)?;
     }
-    println!("\nLengths are in the image's unit; \"voxelry op measure --columns NAME,NAME …\" chooses.");
+    print_line!("\nLengths are in the image's unit; \"voxelry op measure --columns NAME,NAME …\" chooses.")?;
     Ok(())
 }
