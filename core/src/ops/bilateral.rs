@@ -94,58 +94,146 @@ impl Kernel {
         weights
     }
 
-    fn tile(&self, frame: &Frame, padded: &mut Vec<f32>, tile: &mut dyn Sink, job: &Job) -> Result<()> {
+    /// Each pair of voxels is weighed once and counts for both. For one voxel the pairs follow in a
+    /// fixed order: by the row of the first voxel, then by shift.
+    fn tile(&self, frame: &Frame, b: &mut Buffers, tile: &mut dyn Sink, job: &Job) -> Result<()> {
         let region = tile.region();
-        let shape: [usize; 3] = std::array::from_fn(|a| region.shape[a] + 2 * self.reach[a]);
-        let stride = region.shape[2].next_multiple_of(LANES) + 2 * self.reach[2];
-        let padded = sized(padded, shape[0] * shape[1] * stride);
-        frame.fill(before(region.start, self.reach), shape, stride, padded);
+        let [nz, ny, nx] = region.shape;
         let [rz, ry, rx] = self.reach;
-        let mut row = vec![0f32; region.shape[2].next_multiple_of(LANES)];
-        let rows: Vec<usize> =
-            (0..=2 * rz).flat_map(|z| (0..=2 * ry).map(move |y| (z * shape[1] + y) * stride)).collect();
-        for z in 0..region.shape[0] {
+        let shape: [usize; 3] = std::array::from_fn(|a| region.shape[a] + 2 * self.reach[a]);
+        let stride = (nx + 2 * rx + LANES).next_multiple_of(LANES);
+        let voxels = sized(&mut b.padded, shape[0] * shape[1] * stride);
+        frame.fill(before(region.start, self.reach), shape, stride, voxels);
+        let voxels: &[f32] = voxels;
+        let row = |z: usize, y: usize| &voxels[(z * shape[1] + y) * stride..][..stride];
+        // A row of sums, then one of weights, for each row of the tile, and for two that are not in it.
+        let sums = sized(&mut b.sums, 2 * stride * nz * ny);
+        let outside = sized(&mut b.outside, 4 * stride);
+        for (i, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
+            sums[..stride].copy_from_slice(row(i / ny + rz, i % ny + ry));
+            sums[stride..].fill(1.0);
+        }
+        let own = |z: usize, y: usize| {
+            ((rz..rz + nz).contains(&z) && (ry..ry + ny).contains(&y)).then(|| (z - rz) * ny + y - ry)
+        };
+        let across = 2 * rx + 1;
+        for z in 0..rz + nz {
             job.check()?;
-            for y in 0..region.shape[1] {
-                let origin = (z * shape[1] + y) * stride;
-                for (c, chunk) in row.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                    let first = origin + c * LANES;
-                    let centre = first + (rz * shape[1] + ry) * stride + rx;
-                    *chunk = means(&padded[first..], &rows, &self.weights, centre - first, self.factor);
+            for y in 0..shape[1] {
+                let first = own(z, y);
+                if let Some(first) = first {
+                    let weights = &self.weights[(rz * (2 * ry + 1) + ry) * across + rx..][..=rx];
+                    within(row(z, y), weights, &mut sums[2 * stride * first..][..2 * stride], nx, self.factor);
                 }
-                tile.put(z, y, &row);
+                for dz in 0..=rz.min(shape[0] - 1 - z) {
+                    let (from, to) = (if dz == 0 { y + 1 } else { y.saturating_sub(ry) }, y + ry);
+                    for other in from..=to.min(shape[1] - 1) {
+                        let second = own(z + dz, other);
+                        let (mine, theirs) = match (first, second) {
+                            (None, None) => continue,
+                            (Some(f), Some(s)) => {
+                                let (a, b) = sums.split_at_mut(2 * stride * s);
+                                (&mut a[2 * stride * f..], b)
+                            }
+                            (Some(f), None) => (&mut sums[2 * stride * f..], &mut *outside),
+                            (None, Some(s)) => (&mut *outside, &mut sums[2 * stride * s..]),
+                        };
+                        let weights = &self.weights[((rz + dz) * (2 * ry + 1) + ry + other - y) * across..];
+                        between(
+                            [row(z, y), row(z + dz, other)],
+                            &weights[..across],
+                            [&mut mine[..2 * stride], &mut theirs[..2 * stride]],
+                            nx,
+                            self.factor,
+                        );
+                    }
+                }
             }
+        }
+        for (i, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
+            let (sum, total) = sums.split_at_mut(stride);
+            sum.iter_mut().zip(total).for_each(|(s, t)| *s /= *t);
+            tile.put(i / ny, i % ny, &sum[rx..rx + nx]);
         }
         Ok(())
     }
 }
 
+#[derive(Default)]
+struct Buffers {
+    padded: Vec<f32>,
+    sums: Vec<f32>,
+    outside: Vec<f32>,
+}
+
 /// Voxels that are computed at once.
 const LANES: usize = 16;
 
-/// The filter for [`LANES`] voxels in a row. `rows` are the beginnings of the window's rows in
-/// `voxels`, `centre` is the first of the voxels.
+/// Adds the pairs of voxels of two rows, `nx` long with a margin before and behind, to the sums and
+/// weights of both. `weights` are those of all shifts along x.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
-fn means(voxels: &[f32], rows: &[usize], weights: &[f32], centre: usize, factor: f32) -> [f32; LANES] {
-    let own: [f32; LANES] = *voxels[centre..].first_chunk().expect("rows end with room for the lanes");
-    let (mut sum, mut total) = ([0f32; LANES], [0f32; LANES]);
-    let across = weights.len() / rows.len();
-    for (row, weights) in rows.iter().zip(weights.chunks_exact(across)) {
-        for (x, weight) in weights.iter().enumerate() {
-            let v: &[f32; LANES] = voxels[row + x..].first_chunk().expect("as above");
+fn between(rows: [&[f32]; 2], weights: &[f32], sums: [&mut [f32]; 2], nx: usize, factor: f32) {
+    let margin = weights.len() / 2;
+    let stride = rows[0].len();
+    let [mine, theirs] = sums;
+    let ((my_sum, my_total), (their_sum, their_total)) = (mine.split_at_mut(stride), theirs.split_at_mut(stride));
+    for (k, weight) in weights.iter().enumerate() {
+        // Pairs of which one voxel at least is in the row proper.
+        let (a, b) = (margin - k.saturating_sub(margin), k.min(margin));
+        let n = (nx + k.abs_diff(margin)).next_multiple_of(LANES);
+        let u = rows[0][a..a + n].as_chunks::<LANES>().0;
+        let v = rows[1][b..b + n].as_chunks::<LANES>().0;
+        let my_sum = my_sum[a..a + n].as_chunks_mut::<LANES>().0;
+        let my_total = my_total[a..a + n].as_chunks_mut::<LANES>().0;
+        let their_sum = their_sum[b..b + n].as_chunks_mut::<LANES>().0;
+        let their_total = their_total[b..b + n].as_chunks_mut::<LANES>().0;
+        for c in 0..n / LANES {
             for l in 0..LANES {
-                let d = v[l] - own[l];
+                let (u, v) = (u[c][l], v[c][l]);
+                let d = v - u;
                 let w = exp2((d * d).mul_add(factor, *weight));
-                total[l] += w;
-                sum[l] = w.mul_add(v[l], sum[l]);
+                my_sum[c][l] = w.mul_add(v, my_sum[c][l]);
+                my_total[c][l] += w;
+                their_sum[c][l] = w.mul_add(u, their_sum[c][l]);
+                their_total[c][l] += w;
             }
         }
     }
-    std::array::from_fn(|l| sum[l] / total[l])
+}
+
+/// The same for the pairs within a row; `weights` are those of the shifts from 0 on.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "aarch64+neon"
+))]
+fn within(row: &[f32], weights: &[f32], sums: &mut [f32], nx: usize, factor: f32) {
+    let margin = weights.len() - 1;
+    let (sum, total) = sums.split_at_mut(row.len());
+    for (shift, weight) in weights.iter().enumerate().skip(1) {
+        for a in (margin - shift..margin + nx).step_by(LANES) {
+            let b = a + shift;
+            let u: [f32; LANES] = *row[a..].first_chunk().expect("rows end with room for the lanes");
+            let v: [f32; LANES] = *row[b..].first_chunk().expect("as above");
+            let w: [f32; LANES] = std::array::from_fn(|l| {
+                let d = v[l] - u[l];
+                exp2((d * d).mul_add(factor, *weight))
+            });
+            // A voxel takes what is before it first, wherever the lanes begin.
+            for (at, other) in [(b, u), (a, v)] {
+                let sum: &mut [f32; LANES] = sum[at..].first_chunk_mut().expect("as above");
+                let total: &mut [f32; LANES] = total[at..].first_chunk_mut().expect("as above");
+                for l in 0..LANES {
+                    sum[l] = w[l].mul_add(other[l], sum[l]);
+                    total[l] += w[l];
+                }
+            }
+        }
+    }
 }
 
 impl Local for Kernel {
@@ -156,7 +244,9 @@ impl Local for Kernel {
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let frame = Frame { input, source: block.sources[0], image: block.image(), border: self.border };
-        by_tiles(self.output, block.out, [16, 16, 256], job, Vec::new, |b, t| self.tile(&frame, b, t, job))
+        by_tiles(self.output, block.out, [32, 32, 256], job, Buffers::default, |b, t| {
+            self.tile(&frame, b, t, job)
+        })
     }
 }
 

@@ -9,14 +9,31 @@
 
 use std::sync::OnceLock;
 
+/// Most triangles of a case.
+const MOST: usize = 5;
+
 /// Triangles of each case, as edges; counter-clockwise seen from outside.
-pub type Cases = [Vec<[u8; 3]>; 256];
+pub struct Cases([(u8, [[u8; 3]; MOST]); 256]);
+
+impl Cases {
+    /// The triangles of a case.
+    #[inline(always)]
+    pub fn of(&self, case: usize) -> &[[u8; 3]] {
+        let (count, triangles) = &self.0[case & 255];
+        &triangles[..usize::from(*count).min(MOST)]
+    }
+}
 
 /// The table.
 pub fn cases() -> &'static Cases {
-    static CASES: OnceLock<Box<Cases>> = OnceLock::new();
+    static CASES: OnceLock<Cases> = OnceLock::new();
     CASES.get_or_init(|| {
-        Box::new(std::array::from_fn(|case| loops(case).iter().flat_map(|l| triangles(l)).collect()))
+        Cases(std::array::from_fn(|case| {
+            let found: Vec<_> = loops(case).iter().flat_map(|l| triangles(l)).collect();
+            let mut all = [[0; 3]; MOST];
+            all[..found.len()].copy_from_slice(&found);
+            (found.len() as u8, all)
+        }))
     })
 }
 
@@ -106,7 +123,7 @@ mod tests {
 
     #[test]
     fn one_corner_is_cut_off_facing_outwards() {
-        let mut triangle = cases()[1][0];
+        let mut triangle = cases().of(1)[0];
         let first = triangle.iter().position(|e| *e == 0).unwrap();
         triangle.rotate_left(first);
         assert_eq!(triangle, [0, 4, 8]);
@@ -114,7 +131,8 @@ mod tests {
 
     #[test]
     fn no_diagonal_lies_in_a_face() {
-        for (case, triangles) in cases().iter().enumerate() {
+        for case in 0..256 {
+            let triangles = cases().of(case);
             let mut sides = std::collections::HashMap::new();
             for t in triangles {
                 for i in 0..3 {

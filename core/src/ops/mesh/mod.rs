@@ -167,15 +167,15 @@ impl<T: Voxel> Points for Window<'_, T> {
         mark(&row[..n], self.kernel.level, skip, bits);
     }
 
+    #[inline(always)]
     fn vertices(
         &self,
         [z, y]: [usize; 2],
         axis: usize,
-        points: impl Iterator<Item = usize>,
+        points: &[u64],
         mut put: impl FnMut(usize, [f32; 3]),
     ) {
-        let mut points = points.peekable();
-        if points.peek().is_none() {
+        if points.iter().all(|w| *w == 0) {
             return;
         }
         let start = self.at([z, y, 0]);
@@ -185,20 +185,24 @@ impl<T: Voxel> Points for Window<'_, T> {
         let to = [[z, y], [z, y + 1], [z + 1, y]][axis];
         let values = self.kernel.grey.then(|| Some((self.voxels([z, y])?, self.voxels(to)?))).flatten();
         let next = usize::from(axis == 0);
-        for x in points {
-            let mut t = 0.5;
-            if let Some(((skip, from), (_, to))) = values
-                && let (Some(a), Some(b)) =
-                    (from.get(x.wrapping_sub(skip)), to.get((x + next).wrapping_sub(skip)))
-            {
-                let (a, b) = (a.to_f64(), b.to_f64());
-                let part = (self.kernel.level - a) / (b - a);
-                if (0.0..=1.0).contains(&part) {
-                    t = part;
+        for (w, mut left) in points.iter().copied().enumerate() {
+            while left != 0 {
+                let x = w * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let mut t = 0.5;
+                if let Some(((skip, from), (_, to))) = values
+                    && let (Some(a), Some(b)) =
+                        (from.get(x.wrapping_sub(skip)), to.get((x + next).wrapping_sub(skip)))
+                {
+                    let (a, b) = (a.to_f64(), b.to_f64());
+                    let part = (self.kernel.level - a) / (b - a);
+                    if (0.0..=1.0).contains(&part) {
+                        t = part;
+                    }
                 }
+                let at = origin + across * (start[2] + x as isize) as f64 + along * t;
+                put(x, at.as_vec3().to_array());
             }
-            let at = origin + across * (start[2] + x as isize) as f64 + along * t;
-            put(x, at.as_vec3().to_array());
         }
     }
 }
@@ -206,13 +210,18 @@ impl<T: Voxel> Points for Window<'_, T> {
 /// Sets the bits, from `skip` on, of the voxels that are at least `level`.
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn mark<T: Voxel>(row: &[T], level: f64, skip: usize, bits: &mut [u64]) {
+    // Types that `f32` holds are compared as such, with the least `f32` that isn't below the level.
+    use VoxelType::{F32, I8, I16, U8, U16};
+    let narrow = matches!(T::TYPE, U8 | I8 | U16 | I16 | F32);
+    let least = level as f32;
+    let least = if f64::from(least) < level { least.next_up() } else { least };
     let mut inside = [0u8; 64];
     for (i, voxels) in row.chunks(64).enumerate() {
         if voxels.len() < 64 {
             inside = [0; 64];
         }
         for (b, v) in inside.iter_mut().zip(voxels) {
-            *b = u8::from(v.to_f64() >= level);
+            *b = u8::from(if narrow { v.to_f64() as f32 >= least } else { v.to_f64() >= level });
         }
         let word = pack(&inside);
         bits[i] |= word << skip;

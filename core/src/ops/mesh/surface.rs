@@ -21,14 +21,9 @@ pub trait Points: Sync {
     fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>);
     /// Sets the bits of the points of a row that are inside, where there are no labels; `bits` are 0.
     fn inside(&self, z: usize, y: usize, bits: &mut [u64]);
-    /// Gives the positions of the vertices on the edges along an axis (0 is x) from points of a row.
-    fn vertices(
-        &self,
-        row: [usize; 2],
-        axis: usize,
-        points: impl Iterator<Item = usize>,
-        put: impl FnMut(usize, [f32; 3]),
-    );
+    /// Gives the positions of the vertices on the edges along an axis (0 is x) from the points of a
+    /// row whose bits are set.
+    fn vertices(&self, row: [usize; 2], axis: usize, points: &[u64], put: impl FnMut(usize, [f32; 3]));
 }
 
 /// What was found in a window.
@@ -82,17 +77,24 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     let words = nx.div_ceil(64);
     let mut bits = Bits { words, changes: vec![0; nz * ny * 3 * words], values: vec![0; nz * ny * words] };
     let plane = ny * words;
-    bits.changes.par_chunks_mut(3 * plane).zip(bits.values.par_chunks_mut(plane)).enumerate().try_for_each(
-        |(z, (changes, values))| {
+    if !points.labelled() {
+        bits.values.par_chunks_mut(plane).enumerate().try_for_each(|(z, values)| {
             job.check()?;
-            if points.labelled() {
-                scan_labels(points, z, words, changes);
-            } else {
-                scan_inside(points, z, words, changes, values);
-            }
+            values.chunks_exact_mut(words).enumerate().for_each(|(y, row)| points.inside(z, y, row));
             Result::Ok(())
-        },
-    )?;
+        })?;
+    }
+    bits.changes.par_chunks_mut(3 * plane).enumerate().try_for_each(|(z, changes)| {
+        job.check()?;
+        if points.labelled() {
+            scan_labels(points, z, words, changes);
+        } else {
+            let here = &bits.values[z * plane..(z + 1) * plane];
+            let below = bits.values.get((z + 1) * plane..(z + 2) * plane).unwrap_or(here);
+            scan_inside(here, below, words, nx, changes);
+        }
+        Result::Ok(())
+    })?;
     // Numbers of the first vertex of each row.
     let mut first: Vec<usize> = bits
         .changes
@@ -130,13 +132,14 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
         .collect::<Result<_>>()?;
     surface.edges = edges.concat();
 
+    let cases = cases();
     // Triangles are counted first, then written where they belong.
     let counts: Vec<usize> = (0..nz - 1)
         .into_par_iter()
         .map(|z| {
             job.check()?;
             let mut count = 0;
-            slice(points, &bits, &first, z, |triangles, _, _, _| count += triangles.len());
+            slice(points, &bits, &first, z, |case, _, _, _| count += cases.of(case).len());
             Ok(count)
         })
         .collect::<Result<_>>()?;
@@ -150,17 +153,19 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     parts.into_par_iter().zip(labels).zip(keys).enumerate().try_for_each(|(z, ((part, labels), keys))| {
         job.check()?;
         let mut at = 0;
-        slice(points, &bits, &first, z, |triangles, edge, label, cell| {
-            for t in triangles {
-                part[at] = t.map(|e| edge[usize::from(e)]);
-                if let Some(l) = labels.get_mut(at) {
-                    *l = label;
-                }
-                if let Some(k) = keys.get_mut(at) {
-                    *k = cell;
-                }
-                at += 1;
+        slice(points, &bits, &first, z, |case, edge, label, cell| {
+            let triangles = cases.of(case);
+            let end = at + triangles.len();
+            for (to, t) in part[at..end].iter_mut().zip(triangles) {
+                *to = t.map(|e| edge[usize::from(e) % 12]);
             }
+            if !labels.is_empty() {
+                labels[at..end].fill(label);
+            }
+            if !keys.is_empty() {
+                keys[at..end].fill(cell);
+            }
+            at = end;
         });
         job.advance((ny * nx) as u64);
         Result::Ok(())
@@ -210,23 +215,14 @@ fn differ(a: &[u32], b: &[u32], bits: &mut [u64]) {
     }
 }
 
-/// The same where a point is inside or not; `values` takes the bits of the slice itself.
-fn scan_inside(points: &impl Points, z: usize, words: usize, changes: &mut [u64], values: &mut [u64]) {
-    let [nz, ny, nx] = points.shape();
-    for (y, row) in values.chunks_exact_mut(words).enumerate() {
-        points.inside(z, y, row);
-    }
-    let mut below = vec![0; words];
+/// The same where a point is inside or not; `below` is the next slice, or the last one itself.
+fn scan_inside(here: &[u64], below: &[u64], words: usize, nx: usize, changes: &mut [u64]) {
     let last = (1u64 << ((nx - 1) % 64)) - 1;
     for (y, row) in changes.chunks_exact_mut(3 * words).enumerate() {
-        let here = &values[y * words..(y + 1) * words];
-        if z + 1 < nz {
-            below.fill(0);
-            points.inside(z + 1, y, &mut below);
-        } else {
-            below.copy_from_slice(here);
-        }
-        let next = if y + 1 < ny { &values[(y + 1) * words..(y + 2) * words] } else { here };
+        let below = &below[y * words..(y + 1) * words];
+        let next = here.get((y + 1) * words..(y + 2) * words);
+        let here = &here[y * words..(y + 1) * words];
+        let next = next.unwrap_or(here);
         for w in 0..words {
             let ahead = here.get(w + 1).map_or(0, |n| n << 63);
             let inner = if w + 1 == words { last } else { u64::MAX };
@@ -238,8 +234,9 @@ fn scan_inside(points: &impl Points, z: usize, words: usize, changes: &mut [u64]
 }
 
 /// Positions of the vertices of a slice.
-fn place(
-    points: &impl Points,
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+fn place<P: Points>(
+    points: &P,
     bits: &Bits,
     z: usize,
     ny: usize,
@@ -251,8 +248,7 @@ fn place(
     for y in 0..ny {
         let row = &bits.changes[(z * ny + y) * 3 * words..][..3 * words];
         for axis in 0..3 {
-            let set = set_bits(&row[axis * words..(axis + 1) * words]);
-            points.vertices([z, y], axis, set, |x, at| {
+            points.vertices([z, y], axis, &row[axis * words..(axis + 1) * words], |x, at| {
                 *vertices.next().expect("as many as there are set bits") = at;
                 if let Some(edges) = &mut edges {
                     edges.push(([z as u32, y as u32, x as u32], axis as u8));
@@ -262,39 +258,14 @@ fn place(
     }
 }
 
-fn set_bits(words: &[u64]) -> impl Iterator<Item = usize> {
-    words.iter().enumerate().flat_map(|(w, &word)| {
-        let mut left = word;
-        std::iter::from_fn(move || {
-            let bit = (left != 0).then(|| w * 64 + left.trailing_zeros() as usize);
-            left &= left.wrapping_sub(1);
-            bit
-        })
-    })
-}
-
-/// One row of bits with the number of set bits before the current word.
-struct Counted<'a> {
-    bits: &'a [u64],
-    before: u32,
-}
-
-impl Counted<'_> {
-    /// The number of the vertex at bit `x` of word `w`, and the bit itself.
-    #[inline(always)]
-    fn rank(&self, w: usize, x: u32) -> (u32, u64) {
-        let word = self.bits[w];
-        (self.before + (word & ((1 << x) - 1)).count_ones(), word >> x & 1)
-    }
-}
-
-/// All rows of cells of a slice.
+/// Gives the sink each cell of a slice that the surface passes: the case of its corners, the numbers
+/// of the vertices on its edges (those without a vertex mean nothing), its label and its place.
 fn slice<P: Points>(
     points: &P,
     bits: &Bits,
     first: &[usize],
     z: usize,
-    mut sink: impl FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3]),
+    mut sink: impl FnMut(usize, &[u32; 12], u32, [u32; 3]),
 ) {
     let [_, ny, _] = points.shape();
     for y in 0..ny - 1 {
@@ -302,10 +273,9 @@ fn slice<P: Points>(
     }
 }
 
-/// Gives the sink the triangles of a row of cells, with the vertices on their edges, their label and their
-/// cell.
+/// The same for a row of cells.
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
-fn cells<P: Points, S: FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3])>(
+fn cells<P: Points, S: FnMut(usize, &[u32; 12], u32, [u32; 3])>(
     points: &P,
     bits: &Bits,
     first: &[usize],
@@ -316,74 +286,75 @@ fn cells<P: Points, S: FnMut(&[[u8; 3]], &[u32; 12], u32, [u32; 3])>(
     let words = bits.words;
     let corners = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dz, dy)| (z + dz) * ny + y + dy);
     // Along x from the four rows, along y from two, along z from two.
-    let plan = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (0, 2), (1, 2)];
-    let mut rows = plan.map(|(corner, axis)| {
+    let rows = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (0, 2), (1, 2)].map(|(corner, axis)| {
+        let all = &bits.changes[corners[corner] * 3 * words..][..3 * words];
+        &all[axis * words..(axis + 1) * words]
+    });
+    if rows.iter().all(|row| row.iter().all(|w| *w == 0)) {
+        return;
+    }
+    // The number of set bits before the current word.
+    let mut before = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (0, 2), (1, 2)].map(|(corner, axis)| {
         let row = corners[corner];
-        let all = &bits.changes[row * 3 * words..][..3 * words];
-        let before: u32 = all[..axis * words].iter().map(|w| w.count_ones()).sum();
-        Counted { bits: &all[axis * words..(axis + 1) * words], before: first[row] as u32 + before }
+        let all = &bits.changes[row * 3 * words..][..axis * words];
+        first[row] as u32 + all.iter().map(|w| w.count_ones()).sum::<u32>()
     });
     let labelled = points.labelled();
-    let table = cases();
-    let mut values: [Vec<u32>; 4] = Default::default();
+    let values = corners.map(|row| if labelled { &[] } else { &bits.values[row * words..(row + 1) * words] });
+    let mut labels: [Vec<u32>; 4] = Default::default();
     for w in 0..words {
-        let get = |row: usize| rows[row].bits[w];
-        let across = get(4) | get(5) | get(6) | get(7);
-        let ahead = if w + 1 < words {
-            (rows[4].bits[w + 1] | rows[5].bits[w + 1] | rows[6].bits[w + 1] | rows[7].bits[w + 1]) << 63
-        } else {
-            0
-        };
-        let mut active = get(0) | get(1) | get(2) | get(3) | across | across >> 1 | ahead;
+        let here = rows.map(|row| row[w]);
+        let after = |row: &[u64]| row.get(w + 1).map_or(0, |n| n << 63);
+        let across = here[4] | here[5] | here[6] | here[7];
+        let ahead = after(rows[4]) | after(rows[5]) | after(rows[6]) | after(rows[7]);
+        let mut active = here[0] | here[1] | here[2] | here[3] | across | across >> 1 | ahead;
         // The last point of a row begins no cell.
         if w == words - 1 {
             active &= (1u64 << ((nx - 1) % 64)) - 1;
         }
-        if active != 0 && labelled && values[0].is_empty() {
-            for (corner, values) in values.iter_mut().enumerate() {
-                points.labels(corners[corner] / ny, corners[corner] % ny, values);
+        if active != 0 && labelled && labels[0].is_empty() {
+            for (row, labels) in corners.iter().zip(&mut labels) {
+                points.labels(row / ny, row % ny, labels);
             }
         }
+        let near = values.map(|row| row.get(w).copied().unwrap_or(0));
+        let far: [u64; 4] = std::array::from_fn(|i| near[i] >> 1 | after(values[i]));
         while active != 0 {
             let bit = active.trailing_zeros();
+            let below = (1u64 << bit) - 1;
             active &= active - 1;
             let x = w * 64 + bit as usize;
-            // Vertex numbers on the twelve edges; those without a vertex are not asked for.
-            let mut edge = [0u32; 12];
-            for i in 0..4 {
-                edge[i] = rows[i].rank(w, bit).0;
+            let mut edge = [0; 12];
+            for i in 0..8 {
+                let number = before[i] + (here[i] & below).count_ones();
+                if i < 4 {
+                    edge[i] = number;
+                } else {
+                    // The edge from the cell's first corners, and the one beside it.
+                    edge[2 * i - 4] = number;
+                    edge[2 * i - 3] = number + (here[i] >> bit & 1) as u32;
+                }
             }
-            for (i, row) in [(4, 4), (6, 5), (8, 6), (10, 7)] {
-                let (number, set) = rows[row].rank(w, bit);
-                edge[i] = number;
-                edge[i + 1] = number + set as u32;
-            }
-            // The rows of `plan` are ordered (dz, dy); the table's edges along x as dy + 2·dz agree.
             let cell = [z as u32, y as u32, x as u32];
             if labelled {
-                let eight: [u32; 8] = std::array::from_fn(|c| values[c >> 1][x + (c & 1)]);
+                let eight: [u32; 8] = std::array::from_fn(|c| labels[c >> 1][x + (c & 1)]);
                 let mut left: usize = 255 & !equal(&eight, 0);
                 while left != 0 {
                     let label = eight[left.trailing_zeros() as usize];
                     let case = equal(&eight, label);
                     left &= !case;
-                    sink(&table[case], &edge, label, cell);
+                    sink(case, &edge, label, cell);
                 }
             } else {
                 let mut case = 0;
-                for (i, row) in corners.iter().enumerate() {
-                    let row = &bits.values[row * words..(row + 1) * words];
-                    let mut two = row[w] >> bit;
-                    if bit == 63 {
-                        two |= row[w + 1] << 1;
-                    }
-                    case |= (two as usize & 3) << (2 * i);
+                for i in 0..4 {
+                    case |= ((near[i] >> bit & 1) | (far[i] >> bit & 1) << 1) << (2 * i);
                 }
-                sink(&table[case], &edge, 0, cell);
+                sink(case as usize, &edge, 0, cell);
             }
         }
-        for row in &mut rows {
-            row.before += row.bits[w].count_ones();
+        for (before, here) in before.iter_mut().zip(here) {
+            *before += here.count_ones();
         }
     }
 }

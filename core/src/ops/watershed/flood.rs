@@ -7,6 +7,7 @@
 use super::super::components::Connectivity;
 use crate::{Error, Job, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// An image of which the flooding needs no more than the order.
 pub trait Levels: Sync {
@@ -21,6 +22,8 @@ impl<F: Fn(usize) -> u32 + Sync> Levels for F {
     }
 }
 
+/// Voxels between two looks at whether the job is cancelled.
+const STRETCH: usize = 1 << 14;
 /// The voxel has a label or lies outside the mask.
 const CLOSED: u8 = 1;
 /// The voxel lies in the mask and has a label.
@@ -121,18 +124,20 @@ impl<'a> Flood<'a> {
             }
             while !front.is_empty() {
                 next.clear();
-                for &voxel in &front {
-                    self.spread(voxel, |v| {
-                        if levels.at(v as usize) <= level {
-                            next.push(v)
-                        }
-                    });
+                for part in front.chunks(STRETCH) {
+                    job.check()?;
+                    for &voxel in part {
+                        self.spread(voxel, |v| {
+                            if levels.at(v as usize) <= level {
+                                next.push(v)
+                            }
+                        });
+                    }
                 }
                 next.sort_unstable();
                 std::mem::swap(&mut front, &mut next);
             }
-            if at - told > 1 << 14 {
-                job.check()?;
+            if at - told > STRETCH {
                 job.advance((at - told) as u64);
                 told = at;
             }
@@ -153,10 +158,10 @@ impl<'a> Flood<'a> {
             if front.is_empty() {
                 break;
             }
-            job.check()?;
             next.clear();
-            for &voxel in &front {
-                self.spread(voxel, |v| next.push(v));
+            for part in front.chunks(STRETCH) {
+                job.check()?;
+                part.iter().for_each(|&voxel| self.spread(voxel, |v| next.push(v)));
             }
             next.sort_unstable();
             std::mem::swap(&mut front, &mut next);
@@ -211,21 +216,29 @@ impl<'a> Flood<'a> {
 fn sorted(levels: &impl Levels, state: &[u8], job: &Job) -> Result<Vec<u32>> {
     const BUCKETS: usize = 1 << 16;
     let inside = |i: usize| state[i] & (CLOSED | REACHED) != CLOSED;
+    let within = |range: &Range<usize>, each: &mut dyn FnMut(usize)| {
+        for from in range.clone().step_by(STRETCH) {
+            job.check()?;
+            (from..range.end.min(from + STRETCH)).filter(|i| inside(*i)).for_each(&mut *each);
+        }
+        Result::Ok(())
+    };
     let share = state.len().div_ceil(rayon::current_num_threads()).max(1 << 16);
     let shares: Vec<_> = (0..state.len()).step_by(share).map(|s| s..(s + share).min(state.len())).collect();
     let (least, most) = shares
         .par_iter()
         .map(|range| {
-            range.clone().filter(|i| inside(*i)).fold((u32::MAX, 0), |(low, high), i| {
+            let mut found = (u32::MAX, 0);
+            within(range, &mut |i| {
                 let level = levels.at(i);
-                (low.min(level), high.max(level))
-            })
+                found = (found.0.min(level), found.1.max(level));
+            })?;
+            Result::Ok(found)
         })
-        .reduce(|| (u32::MAX, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        .try_reduce(|| (u32::MAX, 0), |a, b| Ok((a.0.min(b.0), a.1.max(b.1))))?;
     if least > most {
         return Ok(Vec::new());
     }
-    job.check()?;
     // As many leading bits as there are buckets.
     let shift = (32 - (most - least).leading_zeros()).saturating_sub(16);
     let bucket = |i: usize| ((levels.at(i) - least) >> shift) as usize;
@@ -233,10 +246,10 @@ fn sorted(levels: &impl Levels, state: &[u8], job: &Job) -> Result<Vec<u32>> {
         .par_iter()
         .map(|range| {
             let mut counts = vec![0u32; BUCKETS];
-            range.clone().filter(|i| inside(*i)).for_each(|i| counts[bucket(i)] += 1);
-            counts
+            within(range, &mut |i| counts[bucket(i)] += 1)?;
+            Ok(counts)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut total = 0u32;
     let mut ends = Vec::with_capacity(BUCKETS);
     for b in 0..BUCKETS {
@@ -247,20 +260,18 @@ fn sorted(levels: &impl Levels, state: &[u8], job: &Job) -> Result<Vec<u32>> {
         }
         ends.push(total as usize);
     }
-    job.check()?;
     let mut order = vec![0u32; total as usize];
     let target = Scatter(order.as_mut_ptr());
-    shares.par_iter().zip(&mut counts).for_each(|(range, next)| {
+    shares.par_iter().zip(&mut counts).try_for_each(|(range, next)| {
         let target = &target;
-        for i in range.clone().filter(|i| inside(*i)) {
+        within(range, &mut |i| {
             let place = &mut next[bucket(i)];
             // SAFETY: the prefix sums give each share its own stretch of each bucket, as long as it
             // has voxels for it, so every place is written once and lies within `order`.
             unsafe { target.0.add(*place as usize).write(i as u32) };
             *place += 1;
-        }
-    });
-    job.check()?;
+        })
+    })?;
     if shift > 0 {
         let mut buckets = Vec::new();
         let (mut rest, mut start) = (order.as_mut_slice(), 0);
@@ -271,14 +282,16 @@ fn sorted(levels: &impl Levels, state: &[u8], job: &Job) -> Result<Vec<u32>> {
                 buckets.push(own);
             }
         }
-        buckets.into_par_iter().for_each_init(Vec::new, |pairs, own| {
+        buckets.into_par_iter().try_for_each_init(Vec::new, |pairs, own| {
+            job.check()?;
             pairs.clear();
             pairs.extend(own.iter().map(|i| (u64::from(levels.at(*i as usize)) << 32) | u64::from(*i)));
             if pairs.iter().any(|p| p >> 32 != pairs[0] >> 32) {
                 pairs.sort_unstable();
                 own.iter_mut().zip(pairs.iter()).for_each(|(o, p)| *o = *p as u32);
             }
-        });
+            Result::Ok(())
+        })?;
     }
     Ok(order)
 }
