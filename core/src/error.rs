@@ -25,8 +25,10 @@ pub enum Error {
         reason: String,
     },
     /// A recipe that cannot be run as written.
-    #[error("{}", location(*line, reason))]
+    #[error("{}: {reason}", location(file.as_deref(), *line))]
     Recipe {
+        /// Where the recipe is from, where that is known.
+        file: Option<PathBuf>,
         /// Line in the recipe, from 1, where it is known.
         line: Option<usize>,
         /// What is wrong, and the nearest right name.
@@ -51,11 +53,9 @@ pub enum Error {
     Cancelled,
 }
 
-fn location(line: Option<usize>, reason: &str) -> String {
-    match line {
-        Some(line) => format!("recipe, line {line}: {reason}"),
-        None => format!("recipe: {reason}"),
-    }
+fn location(file: Option<&Path>, line: Option<usize>) -> String {
+    let file = file.map_or("recipe".into(), |f| f.display().to_string());
+    line.map_or(file.clone(), |line| format!("{file}, line {line}"))
 }
 
 /// The result of everything that can fail here.
@@ -65,6 +65,22 @@ impl Error {
     /// A file that says something wrong.
     pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// A recipe that cannot be run as written.
+    pub fn recipe(line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self::Recipe { file: None, line, reason: reason.into() }
+    }
+
+    /// Says where the recipe is from, if the error is about one.
+    #[must_use]
+    pub fn of_recipe(self, path: impl AsRef<Path>) -> Self {
+        match self {
+            Self::Recipe { line, reason, .. } => {
+                Self::Recipe { file: Some(path.as_ref().into()), line, reason }
+            }
+            other => other,
+        }
     }
 
     /// An operating-system error with the path that it is about.

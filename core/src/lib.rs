@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod measure;
 pub mod memory;
 pub mod ops;
+mod parallel;
 pub mod picture;
 pub mod recipe;
 pub mod results;

@@ -52,7 +52,7 @@ pub fn load(name: &str) -> Result<Recipe> {
         return Err(Error::Usage(format!("there is no file and no built-in recipe \"{name}\"{known}")).into());
     }
     let text: error::Result<String> = std::fs::read_to_string(path).at(path);
-    Ok(Recipe::parse(&text?)?)
+    Ok(Recipe::parse(&text?).map_err(|error| error.of_recipe(path))?)
 }
 
 #[cfg(test)]

@@ -97,6 +97,14 @@ struct Task {
 }
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
+    run_all(matches).map_err(|error| match (error.downcast::<Error>(), matches.get_one::<String>("recipe")) {
+        (Ok(error), Some(name)) => error.of_recipe(name).into(),
+        (Ok(error), None) => error.into(),
+        (Err(other), _) => other,
+    })
+}
+
+fn run_all(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let tasks = match matches.get_one::<PathBuf>("provenance") {

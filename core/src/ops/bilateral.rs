@@ -123,7 +123,13 @@ impl Kernel {
                 let first = own(z, y);
                 if let Some(first) = first {
                     let weights = &self.weights[(rz * (2 * ry + 1) + ry) * across + rx..][..=rx];
-                    within(row(z, y), weights, &mut sums[2 * stride * first..][..2 * stride], nx, self.factor);
+                    within(
+                        row(z, y),
+                        weights,
+                        &mut sums[2 * stride * first..][..2 * stride],
+                        nx,
+                        self.factor,
+                    );
                 }
                 for dz in 0..=rz.min(shape[0] - 1 - z) {
                     let (from, to) = (if dz == 0 { y + 1 } else { y.saturating_sub(ry) }, y + ry);
@@ -180,7 +186,8 @@ fn between(rows: [&[f32]; 2], weights: &[f32], sums: [&mut [f32]; 2], nx: usize,
     let margin = weights.len() / 2;
     let stride = rows[0].len();
     let [mine, theirs] = sums;
-    let ((my_sum, my_total), (their_sum, their_total)) = (mine.split_at_mut(stride), theirs.split_at_mut(stride));
+    let ((my_sum, my_total), (their_sum, their_total)) =
+        (mine.split_at_mut(stride), theirs.split_at_mut(stride));
     for (k, weight) in weights.iter().enumerate() {
         // Pairs of which one voxel at least is in the row proper.
         let (a, b) = (margin - k.saturating_sub(margin), k.min(margin));

@@ -3,9 +3,8 @@
 use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume};
+use crate::{Job, Result, Volume, parallel};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Boundaries of labels.
@@ -97,8 +96,7 @@ impl Edges {
             return Ok(Volume::U8(out));
         }
         let target = out.as_slice_mut().expect("just made");
-        target.par_chunks_mut(ny * nx).enumerate().try_for_each(|(z, plane)| {
-            job.check()?;
+        parallel::chunks(target, ny * nx, job, &|z, plane| {
             for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
                 let (z, y, x) = (z + inner.start[0], y + inner.start[1], inner.start[2]);
                 let own = &source[(z * sy + y) * sx + x..][..nx];

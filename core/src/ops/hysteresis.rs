@@ -6,9 +6,8 @@ use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec}
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Two thresholds, of which the higher one decides which objects are kept.
@@ -82,14 +81,11 @@ fn classify<T: Voxel>(image: &Array3<T>, low: f64, high: f64, job: &Job) -> Resu
     let mut levels = Array3::<u8>::zeros(image.dim());
     let target = levels.as_slice_mut().expect("just made");
     let source = image.as_slice().expect("volumes are in C order");
-    target.par_chunks_mut(1 << 18).zip(source.par_chunks(1 << 18)).try_for_each(|(t, s)| {
-        job.check()?;
+    parallel::zip(target, source, job, &|t, s| {
         for (t, s) in t.iter_mut().zip(s) {
             let v = s.to_f64();
             *t = u8::from(v > low) + u8::from(v > high);
         }
-        job.advance(s.len() as u64);
-        Result::Ok(())
     })?;
     Ok(levels)
 }

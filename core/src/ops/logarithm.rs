@@ -2,9 +2,8 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Transmission to attenuation.
@@ -53,14 +52,11 @@ fn attenuation<T: Voxel>(input: &Array3<T>, white: f64, job: &Job) -> Result<Vol
     let mut out = Array3::<f32>::zeros(input.dim());
     let source = input.as_slice().expect("volumes are in C order");
     let target = out.as_slice_mut().expect("just made");
-    target.par_chunks_mut(1 << 18).zip(source.par_chunks(1 << 18)).try_for_each(|(t, s)| {
-        job.check()?;
+    parallel::zip(target, source, job, &|t, s| {
         for (t, s) in t.iter_mut().zip(s) {
             let v = s.to_f64();
             *t = if v > 0.0 { (white - v.ln()) as f32 } else { f32::NAN };
         }
-        job.advance(s.len() as u64);
-        Result::Ok(())
     })?;
     Ok(Volume::from(out))
 }

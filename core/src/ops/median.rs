@@ -91,7 +91,10 @@ fn prepare(call: &Call, rank: impl Fn(usize) -> usize) -> Result<Prepared> {
         _ => Window::Box(rounded),
     };
     if rounded.iter().any(|r| *r > GREATEST_RADIUS) {
-        return Err(call.error(format!("radius is {rounded:?} voxels; the most is {GREATEST_RADIUS}")));
+        return Err(call.error(format!(
+            "a radius of {} voxels is too large; the most is {GREATEST_RADIUS}",
+            rounded.into_iter().max().unwrap_or(0)
+        )));
     }
     let rank = rank(window.len());
     let border = Border::named(call.args.text("border"));

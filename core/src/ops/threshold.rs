@@ -2,9 +2,8 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume, Voxel, with_volume};
+use crate::{Job, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Voxels within a range.
@@ -69,13 +68,10 @@ fn mark<T: Voxel>(input: &Array3<T>, min: f64, max: f64, job: &Job) -> Result<Vo
     // The comparison runs in the voxels' own type: the bounds are moved inwards to values of it.
     let (low, high) = (at_least::<T>(min), at_most::<T>(max));
     if let (Some(low), Some(high)) = (low, high) {
-        target.par_chunks_mut(1 << 20).zip(source.par_chunks(1 << 20)).try_for_each(|(t, s)| {
-            job.check()?;
+        parallel::zip(target, source, job, &|t, s| {
             for (t, s) in t.iter_mut().zip(s) {
                 *t = u8::from((*s >= low) & (*s <= high));
             }
-            job.advance(s.len() as u64);
-            Result::Ok(())
         })?;
     }
     Ok(Volume::U8(mask))

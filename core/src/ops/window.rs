@@ -2,9 +2,8 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 const IMAGE: Input = Input { name: "input", kinds: &[Kind::Grey], optional: false, help: "The image." };
@@ -148,11 +147,10 @@ impl Window {
     fn mark<T: Voxel>(&self, input: &Array3<T>, block: &Block, job: &Job) -> Result<Volume> {
         let mut out = Array3::<u8>::zeros(block.out.shape);
         let nx = block.out.shape[2];
-        let slabs = out.axis_chunks_iter_mut(ndarray::Axis(0), TILE[0]).into_par_iter().enumerate();
-        slabs.try_for_each(|(i, mut slab)| {
-            let tiles = slab.axis_chunks_iter_mut(ndarray::Axis(1), TILE[1]).into_par_iter().enumerate();
-            tiles.try_for_each(|(j, mut tile)| {
-                job.check()?;
+        let slabs = out.axis_chunks_iter_mut(ndarray::Axis(0), TILE[0]);
+        parallel::items(slabs, job, &|i, mut slab| {
+            let tiles = slab.axis_chunks_iter_mut(ndarray::Axis(1), TILE[1]);
+            parallel::items(tiles, job, &|j, mut tile| {
                 let (nz, ny, _) = tile.dim();
                 let start =
                     [block.out.start[0] + i * TILE[0], block.out.start[1] + j * TILE[1], block.out.start[2]];

@@ -52,7 +52,7 @@ impl Step {
 impl Step {
     /// The error of a key, or of the step if the key isn't given.
     fn wrong(&self, key: &str, reason: String) -> Error {
-        Error::Recipe { line: self.lines.get(key).copied().or(self.line), reason }
+        Error::recipe(self.lines.get(key).copied().or(self.line), reason)
     }
 }
 

@@ -60,7 +60,7 @@ impl Recipe {
 }
 
 fn wrong(line: Option<usize>, reason: impl Into<String>) -> Error {
-    Error::Recipe { line, reason: reason.into() }
+    Error::recipe(line, reason)
 }
 
 fn parse_step(content: &toml::Table, line: usize, lines: &BTreeMap<String, usize>) -> Result<Step> {

@@ -46,7 +46,7 @@ impl Plan {
         let mut previous = 0;
         for step in &recipe.steps {
             let spec = step.op.spec();
-            let wrong = |reason: String| Error::Recipe { line: step.line, reason };
+            let wrong = |reason: String| Error::recipe(step.line, reason);
             let inputs = inputs_of(step, &names, previous)?;
             for (input, value) in spec.inputs.iter().zip(&inputs) {
                 if let Some(value) = value {
@@ -159,7 +159,7 @@ fn located(step: &Step, error: Error) -> Error {
 
 fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<Vec<Option<usize>>> {
     let spec = step.op.spec();
-    let wrong = |reason: String| Error::Recipe { line: step.line, reason };
+    let wrong = |reason: String| Error::recipe(step.line, reason);
     let look_up = |input: &str, name: &str| {
         names.iter().find(|(n, _)| n == name).map(|(_, value)| *value).ok_or_else(|| {
             let known = suggestion(name, names.iter().map(|(n, _)| n.as_str()));

@@ -63,7 +63,7 @@ impl Provenance {
     /// If it isn't a recipe or has no `[provenance]`.
     pub fn parse(text: &str) -> Result<Self> {
         let recipe = Recipe::parse(text)?;
-        let wrong = |reason: String| Error::Recipe { line: None, reason };
+        let wrong = |reason: String| Error::recipe(None, reason);
         let document: Document = toml::from_str(text).map_err(|e| wrong(e.message().to_owned()))?;
         let record = document
             .provenance

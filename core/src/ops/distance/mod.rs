@@ -10,9 +10,8 @@ use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec}
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
+use crate::{Geometry, Job, Region, Result, Volume, VoxelType, parallel};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Exact Euclidean distance to the other side of a mask.
@@ -167,8 +166,7 @@ impl DistanceKernel {
         job: &Job,
     ) -> Result<()> {
         const CHUNK: usize = 1 << 16;
-        target.par_chunks_mut(CHUNK).enumerate().try_for_each(|(i, target)| {
-            job.check()?;
+        parallel::chunks(target, CHUNK, job, &|i, target| {
             let range = i * CHUNK..i * CHUNK + target.len();
             let inside = &inside[range.clone()];
             match outside {

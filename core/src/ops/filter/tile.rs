@@ -3,10 +3,9 @@
 //! of borders, blocks or threads.
 
 use super::Border;
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use multiversion::multiversion;
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Mutex;
 
 /// A number that kernels compute with, made from a voxel.
@@ -178,8 +177,7 @@ pub fn each_tile<S: Send, W: Send>(
     make: impl Fn(&mut W, &mut S) -> Result<()> + Sync,
 ) -> Result<()> {
     let pool: Mutex<Vec<W>> = Mutex::new(Vec::new());
-    tiles.into_par_iter().with_max_len(1).try_for_each(|mut tile| {
-        job.check()?;
+    parallel::items(tiles.into_iter(), job, &|_, mut tile| {
         let kept = pool.lock().expect("no panic while it is held").pop();
         let mut buffers = kept.unwrap_or_else(&work);
         make(&mut buffers, &mut tile)?;

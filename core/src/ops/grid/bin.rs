@@ -3,9 +3,8 @@
 use super::{IMAGE, triple};
 use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Merges boxes of voxels into one.
@@ -115,24 +114,21 @@ impl Binned {
         let source = input.as_slice().expect("volumes are in C order");
         let (_, ny, nx) = input.dim();
         let target = out.as_slice_mut().expect("just made");
-        target.par_chunks_mut((shape[1] * shape[2]).max(1)).enumerate().try_for_each_init(
-            Vec::new,
-            |lines: &mut Vec<&[T]>, (z, plane)| {
-                job.check()?;
-                for (y, target) in plane.chunks_exact_mut(shape[2]).enumerate() {
-                    lines.clear();
-                    for dz in 0..fz {
-                        for dy in 0..fy {
-                            let at = (origin[0] + z * fz + dz) * ny + origin[1] + y * fy + dy;
-                            lines.push(&source[at * nx + origin[2]..][..shape[2] * fx]);
-                        }
+        parallel::chunks(target, (shape[1] * shape[2]).max(1), job, &|z, plane| {
+            let mut lines: Vec<&[T]> = Vec::with_capacity(fz * fy);
+            for (y, target) in plane.chunks_exact_mut(shape[2]).enumerate() {
+                lines.clear();
+                for dz in 0..fz {
+                    for dy in 0..fy {
+                        let at = (origin[0] + z * fz + dz) * ny + origin[1] + y * fy + dy;
+                        lines.push(&source[at * nx + origin[2]..][..shape[2] * fx]);
                     }
-                    line(lines, fx, target);
                 }
-                job.advance((plane.len() * fz * fy * fx) as u64);
-                Result::Ok(())
-            },
-        )?;
+                line(&lines, fx, target);
+            }
+            job.advance((plane.len() * fz * fy * fx) as u64);
+            Ok(())
+        })?;
         Ok(out.into())
     }
 }

@@ -3,9 +3,8 @@
 use super::{IMAGE, triple};
 use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Adds voxels around an image.
@@ -148,8 +147,7 @@ impl Padded {
             (f, start, run)
         });
         let target = out.as_slice_mut().expect("just made");
-        target.par_chunks_mut(plane.max(1)).enumerate().try_for_each(|(z, plane)| {
-            job.check()?;
+        parallel::chunks(target, plane.max(1), job, &|z, plane| {
             let Some(sz) = zs[z] else { return Ok(()) };
             for (y, line) in plane.chunks_exact_mut(nx).enumerate() {
                 let Some(sy) = ys[y] else { continue };

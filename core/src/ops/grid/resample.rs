@@ -3,9 +3,8 @@
 use super::{IMAGE, triple};
 use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Samples an image on another grid.
@@ -200,8 +199,8 @@ impl Resampled {
         let target = out.as_slice_mut().expect("just made");
         let plane = oy * ox;
         if self.kernel == Interpolation::Nearest {
-            target.par_chunks_mut(plane.max(1)).zip(&zs).try_for_each(|(target, tz)| {
-                job.check()?;
+            parallel::chunks(target, plane.max(1), job, &|z, target| {
+                let tz = &zs[z];
                 for (line, ty) in target.chunks_exact_mut(ox).zip(&ys) {
                     let from = &source[(tz.index[0] * ny + ty.index[0]) * nx..][..nx];
                     for (v, tx) in line.iter_mut().zip(&xs) {
@@ -214,38 +213,36 @@ impl Resampled {
             return Ok(out.into());
         }
         let used = self.taps_used();
-        target.par_chunks_mut((plane * SLAB).max(1)).zip(zs.par_chunks(SLAB)).try_for_each(
-            |(target, zs)| {
+        parallel::chunks(target, (plane * SLAB).max(1), job, &|slab, target| {
+            let zs = &zs[slab * SLAB..zs.len().min((slab + 1) * SLAB)];
+            let ends = zs.iter().map(Taps::ends);
+            let (low, high) = ends.fold((usize::MAX, 0), |(l, h), (a, b)| (l.min(a), h.max(b)));
+            let mut planes = vec![0.0f64; (high - low + 1) * plane];
+            let mut lines = vec![0.0f64; ny * ox];
+            for (i, flat) in planes.chunks_exact_mut(plane).enumerate() {
                 job.check()?;
-                let ends = zs.iter().map(Taps::ends);
-                let (low, high) = ends.fold((usize::MAX, 0), |(l, h), (a, b)| (l.min(a), h.max(b)));
-                let mut planes = vec![0.0f64; (high - low + 1) * plane];
-                let mut lines = vec![0.0f64; ny * ox];
-                for (i, flat) in planes.chunks_exact_mut(plane).enumerate() {
-                    job.check()?;
-                    for (y, line) in lines.chunks_exact_mut(ox).enumerate() {
-                        let from = &source[((low + i) * ny + y) * nx..][..nx];
-                        for (v, tx) in line.iter_mut().zip(&xs) {
-                            *v = tx.apply(used, |i| from[i].to_f64());
-                        }
-                    }
-                    for (line, ty) in flat.chunks_exact_mut(ox).zip(&ys) {
-                        combine(line, ty, used, |i| &lines[i * ox..][..ox]);
+                for (y, line) in lines.chunks_exact_mut(ox).enumerate() {
+                    let from = &source[((low + i) * ny + y) * nx..][..nx];
+                    for (v, tx) in line.iter_mut().zip(&xs) {
+                        *v = tx.apply(used, |i| from[i].to_f64());
                     }
                 }
-                let mut line = vec![0.0f64; ox];
-                for (target, tz) in target.chunks_exact_mut(plane).zip(zs) {
-                    for (y, target) in target.chunks_exact_mut(ox).enumerate() {
-                        combine(&mut line, tz, used, |i| &planes[(i - low) * plane + y * ox..][..ox]);
-                        for (t, v) in target.iter_mut().zip(&line) {
-                            *t = T::from_f64(*v);
-                        }
-                    }
-                    job.advance(plane as u64);
+                for (line, ty) in flat.chunks_exact_mut(ox).zip(&ys) {
+                    combine(line, ty, used, |i| &lines[i * ox..][..ox]);
                 }
-                Result::Ok(())
-            },
-        )?;
+            }
+            let mut line = vec![0.0f64; ox];
+            for (target, tz) in target.chunks_exact_mut(plane).zip(zs) {
+                for (y, target) in target.chunks_exact_mut(ox).enumerate() {
+                    combine(&mut line, tz, used, |i| &planes[(i - low) * plane + y * ox..][..ox]);
+                    for (t, v) in target.iter_mut().zip(&line) {
+                        *t = T::from_f64(*v);
+                    }
+                }
+                job.advance(plane as u64);
+            }
+            Ok(())
+        })?;
         Ok(out.into())
     }
 }

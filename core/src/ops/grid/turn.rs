@@ -3,10 +3,9 @@
 use super::IMAGE;
 use crate::ops::spec::{Default, Group, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use glam::{DAffine3, DMat3, DVec3};
 use ndarray::{ArrayView3, Axis};
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Mirrors along axes.
@@ -143,19 +142,16 @@ impl Turn {
         }
         let input = input.permuted_axes(self.axes);
         let mut out = ndarray::Array3::from_elem(input.dim(), T::default());
-        out.axis_chunks_iter_mut(Axis(0), 8)
-            .into_par_iter()
-            .zip(input.axis_chunks_iter(Axis(0), 8))
-            .try_for_each(|(mut target, source)| {
-                job.check()?;
-                // In tiles, so that lines that are turned stay in the cache.
-                let targets = target.axis_chunks_iter_mut(Axis(1), 64);
-                for (mut target, source) in targets.zip(source.axis_chunks_iter(Axis(1), 64)) {
-                    target.assign(&source);
-                }
-                job.advance(target.len() as u64);
-                Result::Ok(())
-            })?;
+        let slabs = out.axis_chunks_iter_mut(Axis(0), 8).zip(input.axis_chunks_iter(Axis(0), 8));
+        parallel::items(slabs, job, &|_, (mut target, source)| {
+            // In tiles, so that lines that are turned stay in the cache.
+            let targets = target.axis_chunks_iter_mut(Axis(1), 64);
+            for (mut target, source) in targets.zip(source.axis_chunks_iter(Axis(1), 64)) {
+                target.assign(&source);
+            }
+            job.advance(target.len() as u64);
+            Ok(())
+        })?;
         Ok(T::into_volume(out))
     }
 }

@@ -1,8 +1,8 @@
 //! Counting voxels in bins: integers, so that partial histograms merge exactly in any order.
 
-use crate::{Job, Result, Volume, Voxel, with_volume};
-use rayon::prelude::*;
+use crate::{Job, Result, Volume, Voxel, parallel, with_volume};
 use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
 
 /// Integer images whose values span more than this many are binned as floats are.
 const MOST_VALUES: f64 = 65536.0;
@@ -139,21 +139,19 @@ pub fn range(volume: &Volume, job: &Job) -> Result<Option<(f64, f64)>> {
 }
 
 fn typed_range<T: Voxel>(voxels: &[T], job: &Job) -> Result<Option<(f64, f64)>> {
-    let parts: Vec<(T, T)> = voxels
-        .par_chunks(1 << 18)
-        .map(|chunk| {
-            job.check()?;
-            let (mut min, mut max) = (T::HIGHEST, T::LOWEST);
-            for &v in chunk {
-                // Comparisons with NaN are false; infinities lie beyond the greatest finite values.
-                min = if (v < min) & (v >= T::LOWEST) { v } else { min };
-                max = if (v > max) & (v <= T::HIGHEST) { v } else { max };
-            }
-            // A chunk without finite values keeps min > max.
-            job.advance(chunk.len() as u64);
-            Ok((min, max))
-        })
-        .collect::<Result<_>>()?;
+    const PIECE: usize = 1 << 18;
+    let parts = parallel::map(voxels.len().div_ceil(PIECE), job, &|i| {
+        let chunk = &voxels[i * PIECE..voxels.len().min((i + 1) * PIECE)];
+        let (mut min, mut max) = (T::HIGHEST, T::LOWEST);
+        for &v in chunk {
+            // Comparisons with NaN are false; infinities lie beyond the greatest finite values.
+            min = if (v < min) & (v >= T::LOWEST) { v } else { min };
+            max = if (v > max) & (v <= T::HIGHEST) { v } else { max };
+        }
+        // A chunk without finite values keeps min > max.
+        job.advance(chunk.len() as u64);
+        Ok((min, max))
+    })?;
     let mut all: Option<(f64, f64)> = None;
     for (min, max) in parts.into_iter().filter(|(min, max)| min <= max) {
         all = merge_ranges(all, Some((min.to_f64(), max.to_f64())));
@@ -187,6 +185,23 @@ fn slice<T>(a: &ndarray::Array3<T>) -> &[T] {
 /// Voxels that one table counts; fewer than 2³², so that a bin fits `u32`.
 const SHARE: usize = 1 << 22;
 
+/// The counts of all shares of the voxels together.
+fn shares<T: Sync>(
+    voxels: &[T],
+    bins: usize,
+    job: &Job,
+    count: &(dyn Fn(&[T], &mut [u64]) -> Result<()> + Sync),
+) -> Result<Vec<u64>> {
+    let all = Mutex::new(vec![0; bins]);
+    parallel::items(voxels.chunks(SHARE), job, &|_, share| {
+        let mut counts = vec![0; bins];
+        count(share, &mut counts)?;
+        add(&mut all.lock().unwrap_or_else(PoisonError::into_inner), &counts);
+        Ok(())
+    })?;
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// One bin a value of the type. A table for every share of the voxels, two in turns within it, so
 /// that runs of equal values don't wait for one another's increments.
 fn direct<T: Voxel, const N: usize>(
@@ -195,57 +210,41 @@ fn direct<T: Voxel, const N: usize>(
     job: &Job,
 ) -> Result<Vec<u64>> {
     let zero = || vec![0u32; N].into_boxed_slice().try_into().expect("N bins");
-    voxels
-        .par_chunks(SHARE)
-        .map(|share| {
-            let (mut even, mut odd): (Box<[u32; N]>, Box<[u32; N]>) = (zero(), zero());
-            for chunk in share.chunks(1 << 18) {
-                job.check()?;
-                let mut pairs = chunk.chunks_exact(2);
-                for pair in &mut pairs {
-                    // N is the number of values of T: the remainder only tells the compiler.
-                    even[bin(pair[0]) % N] += 1;
-                    odd[bin(pair[1]) % N] += 1;
-                }
-                for &v in pairs.remainder() {
-                    even[bin(v) % N] += 1;
-                }
-                job.advance(chunk.len() as u64);
+    shares(voxels, N, job, &|share, counts| {
+        let (mut even, mut odd): (Box<[u32; N]>, Box<[u32; N]>) = (zero(), zero());
+        for chunk in share.chunks(1 << 18) {
+            job.check()?;
+            let mut pairs = chunk.chunks_exact(2);
+            for pair in &mut pairs {
+                // N is the number of values of T: the remainder only tells the compiler.
+                even[bin(pair[0]) % N] += 1;
+                odd[bin(pair[1]) % N] += 1;
             }
-            Ok(even.iter().zip(odd.iter()).map(|(a, b)| u64::from(*a) + u64::from(*b)).collect())
-        })
-        .try_reduce(
-            || vec![0; N],
-            |mut a, b| {
-                add(&mut a, &b);
-                Ok(a)
-            },
-        )
+            for &v in pairs.remainder() {
+                even[bin(v) % N] += 1;
+            }
+            job.advance(chunk.len() as u64);
+        }
+        for (count, (a, b)) in counts.iter_mut().zip(even.iter().zip(odd.iter())) {
+            *count += u64::from(*a) + u64::from(*b);
+        }
+        Ok(())
+    })
 }
 
 fn general<T: Voxel>(voxels: &[T], bins: &Bins, job: &Job) -> Result<Vec<u64>> {
-    voxels
-        .par_chunks(SHARE)
-        .map(|share| {
-            let mut counts = vec![0u64; bins.len()];
-            for chunk in share.chunks(1 << 16) {
-                job.check()?;
-                for &v in chunk {
-                    if v >= T::LOWEST && v <= T::HIGHEST {
-                        counts[bins.index(v.to_f64())] += 1;
-                    }
+    shares(voxels, bins.len(), job, &|share, counts| {
+        for chunk in share.chunks(1 << 16) {
+            job.check()?;
+            for &v in chunk {
+                if v >= T::LOWEST && v <= T::HIGHEST {
+                    counts[bins.index(v.to_f64())] += 1;
                 }
-                job.advance(chunk.len() as u64);
             }
-            Ok(counts)
-        })
-        .try_reduce(
-            || vec![0; bins.len()],
-            |mut a, b| {
-                add(&mut a, &b);
-                Ok(a)
-            },
-        )
+            job.advance(chunk.len() as u64);
+        }
+        Ok(())
+    })
 }
 
 /// Adds a partial histogram of the same bins.

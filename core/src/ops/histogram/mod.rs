@@ -12,10 +12,9 @@ use super::{
     Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
     Tiling,
 };
-use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType};
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
 use ndarray::Array3;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -257,15 +256,12 @@ fn classify<T: Voxel>(input: &Array3<T>, thresholds: &[f64], job: &Job) -> Resul
     let mut classes = Array3::<u32>::zeros(input.dim());
     let source = input.as_slice().expect("volumes are in C order");
     let target = classes.as_slice_mut().expect("just made");
-    target.par_chunks_mut(1 << 18).zip(source.par_chunks(1 << 18)).try_for_each(|(t, s)| {
-        job.check()?;
+    parallel::zip(target, source, job, &|t, s| {
         for &threshold in thresholds {
             for (t, s) in t.iter_mut().zip(s) {
                 *t += u32::from(s.to_f64() > threshold);
             }
         }
-        job.advance(s.len() as u64);
-        Result::Ok(())
     })?;
     Ok(Volume::U32(classes))
 }

@@ -4,7 +4,7 @@ use super::convert::map;
 use super::{ANY, IMAGE, TYPES, same_shape, type_range, voxel_type};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use std::sync::Arc;
 
 /// Limits intensities to a range.
@@ -306,14 +306,10 @@ fn fill<T: Voxel, M: Voxel>(
     value: f64,
     job: &Job,
 ) -> Result<()> {
-    use rayon::prelude::*;
     let value = T::from_f64(value);
-    voxels.par_chunks_mut(1 << 18).zip(mask.par_chunks(1 << 18)).try_for_each(|(v, m)| {
-        job.check()?;
+    parallel::zip(voxels, mask, job, &|v, m| {
         for (v, m) in v.iter_mut().zip(m) {
             *v = if (*m != M::default()) == keep_inside { *v } else { value };
         }
-        job.advance(v.len() as u64);
-        Ok(())
     })
 }

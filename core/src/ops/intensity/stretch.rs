@@ -9,7 +9,7 @@ use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, 
 use crate::ops::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -447,15 +447,13 @@ fn chunks<T: Voxel, R: Send>(
     f: impl Fn(&[T]) -> R + Sync,
 ) -> Result<Vec<R>> {
     let voxels = a.as_slice().expect("volumes are in C order");
-    voxels
-        .par_chunks(1 << 22)
-        .map(|chunk| {
-            job.check()?;
-            let made = f(chunk);
-            job.advance(chunk.len() as u64);
-            Ok(made)
-        })
-        .collect()
+    const PIECE: usize = 1 << 22;
+    parallel::map(voxels.len().div_ceil(PIECE), job, &|i| {
+        let chunk = &voxels[i * PIECE..voxels.len().min((i + 1) * PIECE)];
+        let made = f(chunk);
+        job.advance(chunk.len() as u64);
+        Ok(made)
+    })
 }
 
 fn sum<T: Voxel>(voxels: &[T], f: impl Fn(f64) -> f64) -> PartialSum {

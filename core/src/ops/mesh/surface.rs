@@ -7,7 +7,7 @@
 
 use super::cases::cases;
 use crate::ops::components::rows::pack;
-use crate::{Job, Result};
+use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -78,14 +78,12 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     let mut bits = Bits { words, changes: vec![0; nz * ny * 3 * words], values: vec![0; nz * ny * words] };
     let plane = ny * words;
     if !points.labelled() {
-        bits.values.par_chunks_mut(plane).enumerate().try_for_each(|(z, values)| {
-            job.check()?;
+        parallel::chunks(&mut bits.values, plane, job, &|z, values| {
             values.chunks_exact_mut(words).enumerate().for_each(|(y, row)| points.inside(z, y, row));
-            Result::Ok(())
+            Ok(())
         })?;
     }
-    bits.changes.par_chunks_mut(3 * plane).enumerate().try_for_each(|(z, changes)| {
-        job.check()?;
+    parallel::chunks(&mut bits.changes, 3 * plane, job, &|z, changes| {
         if points.labelled() {
             scan_labels(points, z, words, changes);
         } else {
@@ -93,7 +91,7 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
             let below = bits.values.get((z + 1) * plane..(z + 2) * plane).unwrap_or(here);
             scan_inside(here, below, words, nx, changes);
         }
-        Result::Ok(())
+        Ok(())
     })?;
     // Numbers of the first vertex of each row.
     let mut first: Vec<usize> = bits
@@ -120,29 +118,20 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
         rest = others;
         slices.push(own);
     }
-    let edges: Vec<Vec<Edge>> = slices
-        .into_par_iter()
-        .enumerate()
-        .map(|(z, vertices)| {
-            job.check()?;
-            let mut edges = Vec::new();
-            place(points, &bits, z, ny, vertices, keyed.then_some(&mut edges));
-            Ok(edges)
-        })
-        .collect::<Result<_>>()?;
+    let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); nz];
+    parallel::items(slices.into_iter().zip(&mut edges), job, &|z, (vertices, edges)| {
+        place(points, &bits, z, ny, vertices, keyed.then_some(edges));
+        Ok(())
+    })?;
     surface.edges = edges.concat();
 
     let cases = cases();
     // Triangles are counted first, then written where they belong.
-    let counts: Vec<usize> = (0..nz - 1)
-        .into_par_iter()
-        .map(|z| {
-            job.check()?;
-            let mut count = 0;
-            slice(points, &bits, &first, z, |case, _, _, _| count += cases.of(case).len());
-            Ok(count)
-        })
-        .collect::<Result<_>>()?;
+    let counts = parallel::map(nz - 1, job, &|z| {
+        let mut count = 0;
+        slice(points, &bits, &first, z, |case, _, _, _| count += cases.of(case).len());
+        Ok(count)
+    })?;
     let total = counts.iter().sum();
     surface.triangles = vec![[0; 3]; total];
     surface.labels = vec![0; if points.labelled() { total } else { 0 }];
@@ -150,8 +139,8 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     let parts = divided(&mut surface.triangles, &counts);
     let labels = divided(&mut surface.labels, &counts);
     let keys = divided(&mut surface.cells, &counts);
-    parts.into_par_iter().zip(labels).zip(keys).enumerate().try_for_each(|(z, ((part, labels), keys))| {
-        job.check()?;
+    let parts = parts.into_iter().zip(labels).zip(keys);
+    parallel::items(parts, job, &|z, ((part, labels), keys)| {
         let mut at = 0;
         slice(points, &bits, &first, z, |case, edge, label, cell| {
             let triangles = cases.of(case);
@@ -168,7 +157,7 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
             at = end;
         });
         job.advance((ny * nx) as u64);
-        Result::Ok(())
+        Ok(())
     })?;
     Ok(surface)
 }
@@ -294,11 +283,12 @@ fn cells<P: Points, S: FnMut(usize, &[u32; 12], u32, [u32; 3])>(
         return;
     }
     // The number of set bits before the current word.
-    let mut before = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (0, 2), (1, 2)].map(|(corner, axis)| {
-        let row = corners[corner];
-        let all = &bits.changes[row * 3 * words..][..axis * words];
-        first[row] as u32 + all.iter().map(|w| w.count_ones()).sum::<u32>()
-    });
+    let mut before =
+        [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (2, 1), (0, 2), (1, 2)].map(|(corner, axis)| {
+            let row = corners[corner];
+            let all = &bits.changes[row * 3 * words..][..axis * words];
+            first[row] as u32 + all.iter().map(|w| w.count_ones()).sum::<u32>()
+        });
     let labelled = points.labelled();
     let values = corners.map(|row| if labelled { &[] } else { &bits.values[row * words..(row + 1) * words] });
     let mut labels: [Vec<u32>; 4] = Default::default();

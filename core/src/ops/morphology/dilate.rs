@@ -8,7 +8,7 @@
 
 use super::element::{Element, Shape};
 use super::lane::{Codec, Lane, join_1, join_2, join_8, shift_join};
-use crate::{Job, Result};
+use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -297,7 +297,8 @@ fn box_depth<C: Codec>(
 ) -> Result<()> {
     let plane = dims[1] * dims[2];
     let depth = (2 * half).max(16).min(dims[0]);
-    dst.par_chunks_mut(depth * plane).enumerate().try_for_each_init(Vec::new, |buffers, (i, dst)| {
+    parallel::chunks(dst, depth * plane, job, &|i, dst| {
+        let mut buffers = Vec::new();
         let z = i * depth..i * depth + dst.len() / plane;
         let planes = z.start.saturating_sub(half)..(z.end + half).min(dims[0]);
         // Columns are taken together in runs, as many as fit into cache with their halo.
@@ -305,7 +306,7 @@ fn box_depth<C: Codec>(
         for start in (0..plane).step_by(run) {
             job.check()?;
             let columns = start..(start + run).min(plane);
-            depth_run(codec, src, dst, plane, &z, &planes, columns, half, buffers);
+            depth_run(codec, src, dst, plane, &z, &planes, columns, half, &mut buffers);
         }
         Ok(())
     })

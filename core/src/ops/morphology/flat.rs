@@ -6,9 +6,8 @@ use super::element::{Element, RADIUS, SHAPE};
 use super::lane::{Keys, Ordered};
 use crate::ops::spec::{Group, Input, Kind, Produces, Spec};
 use crate::ops::{Block, Call, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, with_volume};
+use crate::{Job, Region, Result, Volume, parallel, with_volume};
 use ndarray::Array3;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What is made of an image.
@@ -120,31 +119,36 @@ fn grey<T: Ordered>(operation: Operation, element: &Element, input: &Array3<T>, 
         Operation::Close => step(&step(input, false)?, true)?,
         Operation::WhiteTopHat => {
             let mut open = step(&step(input, true)?, false)?;
-            combine(&mut open, input, |open, image| image.minus(open));
+            combine(&mut open, input, job, |open, image| image.minus(open))?;
             open
         }
         Operation::BlackTopHat => {
             let mut close = step(&step(input, false)?, true)?;
-            combine(&mut close, input, T::minus);
+            combine(&mut close, input, job, T::minus)?;
             close
         }
         Operation::Gradient => {
             let mut high = step(input, false)?;
-            combine(&mut high, &step(input, true)?, T::minus);
+            combine(&mut high, &step(input, true)?, job, T::minus)?;
             high
         }
     };
     Ok(T::into_volume(result))
 }
 
-fn combine<T: Ordered>(a: &mut Array3<T>, b: &Array3<T>, f: impl Fn(T, T) -> T + Sync) {
+fn combine<T: Ordered>(
+    a: &mut Array3<T>,
+    b: &Array3<T>,
+    job: &Job,
+    f: impl Fn(T, T) -> T + Sync,
+) -> Result<()> {
     let a = a.as_slice_mut().expect("volumes are in C order");
     let b = b.as_slice().expect("volumes are in C order");
-    a.par_chunks_mut(1 << 18).zip(b.par_chunks(1 << 18)).for_each(|(a, b)| {
+    parallel::zip(a, b, &job.part(), &|a, b| {
         for (a, b) in a.iter_mut().zip(b) {
             *a = f(*a, *b);
         }
-    });
+    })
 }
 
 const INPUT: Input = Input {
@@ -344,7 +348,7 @@ mod tests {
             assert!(same(&made(&Close), &close), "close {what}");
             let minus = |a: &Array3<T>, b: &Array3<T>| {
                 let mut a = a.clone();
-                combine(&mut a, b, T::minus);
+                combine(&mut a, b, &Job::silent(), T::minus).unwrap();
                 a
             };
             assert!(same(&made(&WhiteTopHat), &minus(image, &open)), "white {what}");

@@ -58,10 +58,11 @@ impl Grow {
             let slice = array.as_slice().expect("volumes are in C order");
             &slice[(z * self.shape[1] + y) * self.shape[2]..][..self.shape[2]]
         };
-        let mut slabs = Slabs::new(self.shape, self.connectivity, |z, y, marker, mask| {
+        let fill = |z: usize, y: usize, marker: &mut [T::Key], mask: &mut [T::Key]| {
             let from = self.height.is_none().then(|| row(0, z, y));
             self.keys(from, row(self.mask(), z, y), marker, mask);
-        });
+        };
+        let mut slabs = Slabs::new(self.shape, self.connectivity, fill, job)?;
         let first = inputs.swap_remove(0);
         drop(inputs);
         slabs.relax(job)?;
@@ -70,7 +71,7 @@ impl Grow {
             Some(Ok(volume)) => T::take(volume).unwrap_or_else(|_| Array3::default(self.shape)),
             _ => Array3::default(self.shape),
         };
-        slabs.write(self.flip::<T>(), out.as_slice_mut().expect("volumes are in C order"));
+        slabs.write(self.flip::<T>(), out.as_slice_mut().expect("volumes are in C order"), job)?;
         job.advance(out.len() as u64);
         Ok(T::into_volume(out))
     }

@@ -8,9 +8,8 @@
 
 use super::lane::{Lane, Ordered};
 use crate::ops::components::Connectivity;
-use crate::{Job, Result};
+use crate::{Job, Result, parallel};
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 /// An image of keys that is relaxed under another, with a border of one row and one plane on all
 /// sides whose values are given and stay.
@@ -274,22 +273,23 @@ pub struct Slabs<K> {
 
 impl<K: Lane + Ord> Slabs<K> {
     /// Arguments as for [`Relaxation::new`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
     pub fn new(
         shape: [usize; 3],
         connectivity: Connectivity,
         fill: impl Fn(usize, usize, &mut [K], &mut [K]) + Sync,
-    ) -> Self {
+        job: &Job,
+    ) -> Result<Self> {
         let [nz, ny, nx] = shape;
         let thick = nz.div_ceil(2 * rayon::current_num_threads()).max(8);
-        let slabs = (0..nz.div_ceil(thick))
-            .into_par_iter()
-            .map(|i| {
-                let start = i * thick;
-                let shape = [thick.min(nz - start), ny, nx];
-                Relaxation::new(shape, connectivity, |z, y, a, b| fill(start + z, y, a, b))
-            })
-            .collect();
-        Self { shape, thick, slabs }
+        let slabs = parallel::map(nz.div_ceil(thick), job, &|i| {
+            let start = i * thick;
+            let shape = [thick.min(nz - start), ny, nx];
+            Ok(Relaxation::new(shape, connectivity, |z, y, a, b| fill(start + z, y, a, b)))
+        })?;
+        Ok(Self { shape, thick, slabs })
     }
 
     /// Relaxes to the end.
@@ -298,7 +298,7 @@ impl<K: Lane + Ord> Slabs<K> {
     /// [`crate::Error::Cancelled`].
     pub fn relax(&mut self, job: &Job) -> Result<()> {
         loop {
-            self.slabs.par_iter_mut().try_for_each(|slab| slab.relax(job))?;
+            parallel::items(self.slabs.iter_mut(), job, &|_, slab| slab.relax(job))?;
             let mut woken = false;
             for i in 1..self.slabs.len() {
                 let (before, after) = self.slabs.split_at_mut(i);
@@ -314,17 +314,22 @@ impl<K: Lane + Ord> Slabs<K> {
     }
 
     /// Writes the values of the keys, made with `flip`, to `out` in C order.
-    pub fn write<T: Ordered<Key = K>>(&self, flip: K, out: &mut [T]) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`].
+    pub fn write<T: Ordered<Key = K>>(&self, flip: K, out: &mut [T], job: &Job) -> Result<()> {
         let [_, ny, nx] = self.shape;
         if out.is_empty() {
-            return;
+            return Ok(());
         }
-        out.par_chunks_mut(self.thick * ny * nx).zip(&self.slabs).for_each(|(out, slab)| {
+        parallel::chunks(out, self.thick * ny * nx, job, &|i, out| {
+            let slab = &self.slabs[i];
             for (row, out) in out.chunks_exact_mut(nx).enumerate() {
                 for (v, key) in out.iter_mut().zip(slab.row(row / ny, row % ny)) {
                     *v = T::from_key(*key, flip);
                 }
             }
-        });
+            Ok(())
+        })
     }
 }
