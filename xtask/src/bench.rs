@@ -1,6 +1,6 @@
 //! `cargo xtask bench peers`: times every operator beside its peers, in one run.
 
-use crate::{root, setup, sh, target};
+use crate::{root, sh, target};
 use anyhow::Result;
 
 /// What the peers are, as Python packages.
@@ -24,7 +24,6 @@ const PEERS: &[&str] = &[
 /// Makes a virtual environment with the peers and the volumes where they are missing, and runs
 /// `benches/peers.py` with the further arguments.
 pub fn peers(arguments: &[&str]) -> Result<()> {
-    setup::ensure()?;
     sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let folder = root().join("target").join("peers");
     let python = folder.join("venv").join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });

@@ -1,12 +1,11 @@
 //! `cargo xtask demo`: from a fresh clone to a measured sample.
 
-use crate::{root, setup, sh, target};
+use crate::{root, sh, target};
 use anyhow::{Context, Result};
 use std::fs;
 
 /// Builds release, makes a foam sample, runs the main job on it and shows what came out.
 pub fn run() -> Result<()> {
-    setup::ensure()?;
     sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
     let program = program.to_string_lossy().into_owned();

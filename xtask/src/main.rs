@@ -2,7 +2,6 @@
 
 mod bench;
 mod demo;
-mod setup;
 mod test;
 
 use anyhow::{Context, Result, bail};

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: everything that must pass.
 
-use crate::{have, setup, sh};
+use crate::{have, sh};
 use anyhow::Result;
 
 /// Formatting, lints, all tests, documentation; licences and spelling where their tools are there.
 pub fn run() -> Result<()> {
-    setup::ensure()?;
     sh("cargo", &["fmt", "--all", "--check"])?;
     sh("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // The command line's tests run the program itself.
