@@ -85,7 +85,9 @@ impl Engine {
                     .par_iter()
                     .map(|&tile| {
                         job.check()?;
-                        let (block, volumes) = gather(phase, tile, grid.shape, inputs, &fields, &part)?;
+                        let seen = program.region(number, &state, tile)?;
+                        let (block, volumes) =
+                            gather(phase, [tile, seen], grid.shape, inputs, &fields, &part)?;
                         let (outputs, partial) = program.run(number, &state, &block, volumes, &part)?;
                         debug_assert_eq!(outputs.len(), phase.writes.len());
                         for (field, volume) in phase.writes.iter().zip(&outputs) {
@@ -121,13 +123,13 @@ impl Engine {
 
 fn gather(
     phase: &Phase,
-    tile: Region,
+    [out, seen]: [Region; 2],
     shape: [usize; 3],
     inputs: &[Option<Arc<dyn Field>>],
     fields: &[Arc<ScratchField>],
     job: &Job,
 ) -> Result<(Block, Vec<Option<Arc<Volume>>>)> {
-    let mut block = Block { out: tile, sources: Vec::new(), shapes: Vec::new() };
+    let mut block = Block { out, sources: Vec::new(), shapes: Vec::new() };
     let mut volumes = Vec::new();
     for read in &phase.reads {
         let (field, halo): (Option<&dyn Field>, _) = match *read {
@@ -135,7 +137,7 @@ fn gather(
             Source::Field(i, halo) => (Some(&*fields[i]), halo),
         };
         let shape = field.map_or(shape, |f| f.grid().shape);
-        let region = tile.grown(halo, shape);
+        let region = seen.grown(halo, shape);
         block.sources.push(region);
         block.shapes.push(shape);
         volumes.push(field.map(|f| f.read(region, job)).transpose()?);

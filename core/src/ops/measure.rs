@@ -2,11 +2,10 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    kernel::{decode, encode},
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, kernel::encode,
 };
-use crate::measure::run::{Measure, Partial, Pass, State, measure};
-use crate::measure::scan::Part;
+use crate::measure::run::{Measure, measure};
+use crate::measure::state::read;
 use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
@@ -148,7 +147,7 @@ impl Kernel for Measuring {
 
 impl Program for Measuring {
     fn fields(&self) -> Vec<FieldSpec> {
-        Vec::new()
+        self.what.fields()
     }
 
     fn phases(&self) -> Vec<Phase> {
@@ -159,6 +158,10 @@ impl Program for Measuring {
         None
     }
 
+    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+        self.what.phase_region(phase, state, out)
+    }
+
     fn run(
         &self,
         phase: usize,
@@ -167,27 +170,16 @@ impl Program for Measuring {
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let pass: Pass = self.what.passes()[phase];
-        let state: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let part = |i: usize| Part {
-            volume: inputs[i].as_ref().expect("given when prepared"),
-            region: block.sources[i],
-        };
-        let channels: Vec<Part> = (1..inputs.len()).map(part).collect();
-        let partial = self.what.run(pass, &state, block.out, part(0), &channels, job)?;
-        Ok((Vec::new(), encode(&partial)))
+        self.what.run_phase(phase, state, block, &inputs, job)
     }
 
-    fn merge(&self, _phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
-        let done = self.what.merge(&mut merged, partials);
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let (merged, next) = self.what.merge_phase(phase, state, partials)?;
         *state = encode(&merged);
-        Ok(if done { Next::Continue } else { Next::Repeat })
+        Ok(next)
     }
 
     fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        let state: State = if state.is_empty() { State::default() } else { decode(&state)? };
-        Ok(Output::Tables(self.what.finish(&state)))
+        Ok(Output::Tables(self.what.finish(&read(&state)?)))
     }
 }
