@@ -123,6 +123,21 @@ impl Measure {
             .collect()
     }
 
+    /// Working memory of a run in memory, in bytes per voxel.
+    pub fn scratch(&self) -> f64 {
+        let has = |pass| self.passes().contains(&pass);
+        match () {
+            // Distances and labels, as fields and side by side.
+            () if has(Pass::Voronoi) => 16.0,
+            // Names of regions, and labels with one for background.
+            () if has(Pass::Regions) => 12.0,
+            // Distances, the balls painted and what is between mid-axes.
+            () if has(Pass::Within(Body::Objects)) || has(Pass::Within(Body::Structure)) => 9.0,
+            () if has(Pass::Within(Body::Reference)) => 8.0,
+            () => 2.0,
+        }
+    }
+
     pub(super) fn local(&self) -> LocalThickness {
         LocalThickness::new(self.shape, Metric::new(self.shape, &self.geometry))
     }
@@ -195,7 +210,7 @@ impl Measure {
             Pass::Balls(body) => {
                 let centres = &state.found.centres;
                 let radii = self.local().largest(centres, out, &job.part())?;
-                let labels = (body == Body::Objects).then_some(&parts[0]);
+                let labels = (body == Body::Objects).then(|| &parts[0]);
                 let counts = Partial::Balls(body, balls::counts(objects, labels, &radii, out, job)?);
                 let between = (body == Body::Structure)
                     .then(|| balls::between(&self.local(), &parts[0], centres, &radii, out, self.shape));

@@ -82,8 +82,9 @@ impl Operator for FilterObjects {
             tables: Vec::new(),
             reference: false,
         };
-        Ok(Prepared::new(grid.labels(), Filter { what, condition, remove: call.args.bool("remove") })
-            .scratch(1.0))
+        let scratch = what.scratch();
+        let filter = Filter { what, condition, remove: call.args.bool("remove") };
+        Ok(Prepared::new(grid.labels(), filter).scratch(scratch))
     }
 }
 

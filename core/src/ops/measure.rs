@@ -30,7 +30,12 @@ static SPEC: Spec = Spec {
               threads. Every column's unit and method is in its metadata and in the list of columns. \
               Outside the image is background. A mask is one object. NaN and infinite intensities are \
               left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
-              wider ones to 2^-30 of the range of the image's finite values.",
+              wider ones to 2^-30 of the range of the image's finite values. \
+              Exact block by block. What is held in memory then grows with the number of objects; with \
+              thickness, with the balls that no other ball contains (12 bytes each); with the table \
+              correlation, by a bit for each voxel. Skeletons and geodesic diameters need an object's whole \
+              box at once (about 24 bytes a voxel): a warning says so where that is more than the memory \
+              to work within.",
     inputs: &[
         Input {
             name: "labels",
@@ -115,8 +120,7 @@ impl Operator for MeasureObjects {
             tables,
             reference,
         };
-        // A mask, its distances and the balls painted.
-        let scratch = if what.tables.contains(&image::ImageTable::Thickness) { 11.0 } else { 1.0 };
+        let scratch = what.scratch();
         Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
     }
 }
