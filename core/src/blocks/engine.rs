@@ -102,7 +102,10 @@ impl Engine {
                     Ok((i, (tile, partial)))
                 };
                 // Regions much larger than their blocks are seen one after another.
-                let large = |i: &usize| seen[*i] != tiles[*i] && seen[*i].len() > 2 * self.voxels();
+                let large = |i: &usize| {
+                    let share = memory_for(self.block) / rayon::current_num_threads() as u64;
+                    seen[*i] != tiles[*i] && seen[*i].len() as u64 * REGION_BYTES > share
+                };
                 let (alone, together): (Vec<usize>, Vec<usize>) = (0..tiles.len()).partition(large);
                 if let Some(greatest) = alone.iter().map(|&i| seen[i]).max_by_key(Region::len) {
                     self.warn_of(&format!("{name}: {}", phase.name), greatest, job);
@@ -137,7 +140,7 @@ impl Engine {
         if bytes > memory_for(self.block) {
             let [z, y, x] = region.shape;
             job.warn(format!(
-                "{what}: an object of {z} × {y} × {x} voxels has to be seen at once, which takes about {} MB, \
+                "{what}: a region of {z} × {y} × {x} voxels has to be seen at once, which takes about {} MB, \
                  more than the memory to work within",
                 bytes.div_ceil(1_000_000)
             ));

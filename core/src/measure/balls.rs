@@ -252,7 +252,7 @@ pub fn counts(
     let pieces: Vec<Vec<BallCount>> = match labels {
         Some(labels) => by_plane(objects, labels, out, job, |_, runs| {
             let counts = runs.iter().flat_map(|run| {
-                let from = labels.offset(run.at);
+                let from = Part { volume: labels.volume, region: out }.offset(run.at);
                 counted(run.row as u32, &radii[from..from + run.length])
             });
             added(counts.collect())
@@ -315,10 +315,35 @@ fn inside_another(local: &LocalThickness, field: &Part, p: [usize; 3], shape: [u
     })
 }
 
-/// The centres of balls in a block; `field` reaches one voxel around it where the image does.
-pub fn centres(local: &LocalThickness, field: &Part, out: Region) -> Vec<(u64, u32)> {
+/// Marks the centres of balls in a block with their squared radii, and gives the greatest; `field`
+/// reaches one voxel around the block where the image does.
+pub fn centres(local: &LocalThickness, field: &Part, out: Region, [_, ny, nx]: [usize; 3]) -> (Volume, u32) {
     let squared = squares(field);
-    if local.unbounded(squared) { Vec::new() } else { local.centres_in(squared, field.region, out) }
+    let mut marked = Array3::<u32>::zeros(out.shape);
+    let mut greatest = 0;
+    if !local.unbounded(squared) {
+        for (at, bits) in local.centres_in(squared, field.region, out) {
+            let at = at as usize;
+            let at = Region::new([at / (ny * nx), at / nx % ny, at % nx], [1; 3]);
+            marked[at.relative_to(out.start).start] = bits;
+            greatest = greatest.max(bits);
+        }
+    }
+    (Volume::U32(marked), greatest)
+}
+
+/// The marked centres of balls, largest first.
+pub fn marked(field: &Part, [_, ny, nx]: [usize; 3]) -> Vec<(u64, u32)> {
+    let Region { start, shape: [_, h, w] } = field.region;
+    let mut centres: Vec<(u64, u32)> = (squares(field).par_iter().enumerate())
+        .filter(|(_, bits)| **bits != 0)
+        .map(|(i, bits)| {
+            let [z, y, x] = [start[0] + i / (h * w), start[1] + i / w % h, start[2] + i % w];
+            (((z * ny + y) * nx + x) as u64, *bits)
+        })
+        .collect();
+    LocalThickness::sort(&mut centres);
+    centres
 }
 
 /// Distances of each object's voxels from the mask whose squared distances `field` has; none where

@@ -338,8 +338,8 @@ pub struct Found {
     pub boundary: Vec<BoundarySums>,
     /// The innermost voxels.
     pub innermost: Vec<Innermost>,
-    /// The balls that no other ball contains, largest first, while they are needed.
-    pub centres: Vec<(u64, u32)>,
+    /// The greatest squared radius of balls, while it is needed.
+    pub greatest: u32,
     /// The largest balls, by [`Body`].
     pub balls: [Vec<BallCount>; 4],
     /// Regions, while they are needed.

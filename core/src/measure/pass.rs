@@ -80,8 +80,10 @@ const NAMES: usize = 1;
 const NEAREST: usize = 2;
 /// What is not on the mid-axes.
 const BETWEEN: usize = 3;
+/// Squared radii on the centres of the balls that no other ball contains.
+const CENTRES: usize = 4;
 /// How many fields there are.
-pub const FIELDS: usize = 4;
+pub const FIELDS: usize = 5;
 
 impl Pass {
     /// What it does, for progress.
@@ -142,7 +144,9 @@ impl Pass {
         match self {
             Self::Within(Body::MidAxes) => vec![field(BETWEEN, 0)],
             Self::Across(_) => vec![field(SQUARED, 0)],
-            Self::Centres(_) | Self::Balls(Body::Structure) => vec![field(SQUARED, 1)],
+            Self::Centres(_) => vec![field(SQUARED, 1)],
+            Self::Balls(Body::Structure) => vec![field(CENTRES, 0), field(SQUARED, 1)],
+            Self::Balls(_) => vec![field(CENTRES, 0)],
             Self::Touching => vec![field(NAMES, 1)],
             Self::Voronoi => vec![field(SQUARED, 0), field(NEAREST, 0)],
             _ => Vec::new(),
@@ -156,6 +160,7 @@ impl Pass {
                 vec![SQUARED]
             }
             Self::Across(Body::Objects) => vec![SQUARED],
+            Self::Centres(_) => vec![CENTRES],
             Self::Balls(Body::Structure) => vec![BETWEEN],
             Self::Regions => vec![NAMES],
             Self::Nearest => vec![SQUARED, NEAREST],
@@ -191,7 +196,8 @@ impl Measure {
 
     /// The scratch fields of the passes.
     pub fn fields(&self) -> Vec<FieldSpec> {
-        let voxels: [VoxelType; FIELDS] = [VoxelType::U32, VoxelType::U64, VoxelType::U32, VoxelType::U8];
+        let voxels: [VoxelType; FIELDS] =
+            [VoxelType::U32, VoxelType::U64, VoxelType::U32, VoxelType::U8, VoxelType::U32];
         voxels.into_iter().map(|voxel| FieldSpec { voxel }).collect()
     }
 

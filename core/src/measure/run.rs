@@ -128,11 +128,11 @@ impl Measure {
         let has = |pass| self.passes().contains(&pass);
         match () {
             // Distances and labels, as fields and side by side.
-            () if has(Pass::Voronoi) => 16.0,
-            // Names of regions, and labels with one for background.
-            () if has(Pass::Regions) => 12.0,
-            // Distances, the balls painted and what is between mid-axes.
-            () if has(Pass::Within(Body::Objects)) || has(Pass::Within(Body::Structure)) => 9.0,
+            () if has(Pass::Voronoi) => 20.0,
+            // Names of regions, labels with one for background, and runs.
+            () if has(Pass::Regions) => 20.0,
+            // Distances, centres, the balls painted and what is between mid-axes.
+            () if has(Pass::Within(Body::Objects)) || has(Pass::Within(Body::Structure)) => 13.0,
             () if has(Pass::Within(Body::Reference)) => 8.0,
             () => 2.0,
         }
@@ -168,6 +168,8 @@ impl Measure {
     pub fn region(&self, pass: Pass, state: &State, block: Region) -> Region {
         let rows = match pass {
             Pass::Near | Pass::Boxes | Pass::Far | Pass::FarMode => self.rows(pass, state, block),
+            // Balls reach into the block from as far as the greatest radius.
+            Pass::Balls(_) => return block.grown(self.local().reach(state.found.greatest), self.shape),
             _ => return block,
         };
         match pass {
@@ -208,13 +210,18 @@ impl Measure {
             }
             Pass::Across(_) => written(balls::across(None, &parts[0], metric, job)?),
             Pass::Balls(body) => {
-                let centres = &state.found.centres;
-                let radii = self.local().largest(centres, out, &job.part())?;
+                let field = &parts[usize::from(body == Body::Objects)];
+                let centres = balls::marked(field, self.shape);
+                let radii = self.local().largest(&centres, out, &job.part())?;
                 let labels = (body == Body::Objects).then(|| &parts[0]);
                 let counts = Partial::Balls(body, balls::counts(objects, labels, &radii, out, job)?);
                 let between = (body == Body::Structure)
-                    .then(|| balls::between(&self.local(), &parts[0], centres, &radii, out, self.shape));
+                    .then(|| balls::between(&self.local(), &parts[1], &centres, &radii, out, self.shape));
                 (between.into_iter().collect(), counts)
+            }
+            Pass::Centres(_) => {
+                let (marked, greatest) = balls::centres(&self.local(), &parts[0], out, self.shape);
+                (vec![marked], Partial::Centres(greatest))
             }
             Pass::Regions => {
                 let (names, pieces) = regions::name(&parts[0], self.shape, job)?;
@@ -255,7 +262,6 @@ impl Measure {
                 boundary::boundary(objects, self.shape, spacing, &parts[0], &parts[1..], &scales, out, job)
                     .map(Partial::Boundary)
             }
-            Pass::Centres(_) => Ok(Partial::Centres(balls::centres(&self.local(), &parts[0], out))),
             Pass::Touching => Ok(Partial::Touching(regions::touching(&parts[0], &parts[1], out))),
             Pass::Boxes => {
                 let wanted = boxes::Wanted {
@@ -296,9 +302,11 @@ impl Measure {
             Pass::Near => self.near(state, out, parts, job),
             Pass::FarMode => {
                 let rows = self.rows(pass, state, out);
-                let counted = |c, part| match rows.is_empty() {
-                    true => Ok(mode::Counts::new()),
-                    false => mode::count(objects, &rows, c, &parts[0], part, out, job),
+                let counted = |c, part| {
+                    if rows.is_empty() {
+                        return Ok(mode::Counts::new());
+                    }
+                    mode::count(objects, &rows, c, &parts[0], part, out, job)
                 };
                 channels()
                     .map(|(c, (part, _))| counted(c, part))
@@ -314,9 +322,11 @@ impl Measure {
                     }
                     searches => searches,
                 };
-                let counted = |search: &Search, part| match search.done() {
-                    true => Ok(Counts::default()),
-                    false => search.count(objects, &parts[0], part, out, job),
+                let counted = |search: &Search, part| {
+                    if search.done() {
+                        return Ok(Counts::default());
+                    }
+                    search.count(objects, &parts[0], part, out, job)
                 };
                 let counts = channels().map(|(c, (part, _))| counted(&searches[c], part));
                 counts.collect::<Result<_>>().map(Partial::Counts)
@@ -339,17 +349,17 @@ impl Measure {
         let (mut all, mut modes) = (Vec::new(), Vec::new());
         for (c, (part, &ty)) in parts[1..].iter().zip(&self.channels).enumerate() {
             let wanted = |needs| self.needs(needs) && !rows.is_empty();
-            all.push(match wanted(Needs::Percentiles) {
-                true => percentiles::whole(objects, &rows, c, labels, part, region, job)?,
-                false => Vec::new(),
-            });
-            modes.push(match wanted(Needs::Mode) {
-                true => {
-                    let counts = mode::count(objects, &rows, c, labels, part, region, &job.part())?;
-                    mode::modes(objects, c, ty, &counts)
-                }
-                false => Vec::new(),
-            });
+            if wanted(Needs::Percentiles) {
+                all.push(percentiles::whole(objects, &rows, c, labels, part, region, job)?);
+            } else {
+                all.push(Vec::new());
+            }
+            if wanted(Needs::Mode) {
+                let counts = mode::count(objects, &rows, c, labels, part, region, &job.part())?;
+                modes.push(mode::modes(objects, c, ty, &counts));
+            } else {
+                modes.push(Vec::new());
+            }
         }
         Ok(Partial::Near(all, modes))
     }

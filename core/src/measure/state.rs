@@ -23,7 +23,6 @@ use super::structure::BoxCounts;
 use super::sums::Objects;
 use super::voronoi;
 use crate::ops::kernel::{decode, encode};
-use crate::ops::thickness::LocalThickness;
 use crate::ops::{Block, Next};
 use crate::{Job, Region, Result, Volume};
 use serde::{Deserialize, Serialize};
@@ -62,8 +61,8 @@ pub enum Partial {
     Boundary(Vec<BoundarySums>),
     /// The innermost voxels.
     Innermost(Vec<Innermost>),
-    /// Centres of balls.
-    Centres(Vec<(u64, u32)>),
+    /// The greatest squared radius of balls.
+    Centres(u32),
     /// The largest balls.
     Balls(Body, Vec<BallCount>),
     /// Regions.
@@ -140,9 +139,8 @@ impl Measure {
                 found.reference = balls::summed(std::mem::take(&mut found.reference));
             }
             Pass::Voronoi => found.voronoi = voronoi::added(std::mem::take(&mut found.voronoi)),
-            Pass::Centres(_) => LocalThickness::sort(&mut found.centres),
             Pass::Balls(body) => {
-                found.centres = Vec::new();
+                found.greatest = 0;
                 take(&mut found.balls[body as usize]);
             }
             Pass::Touching => {
@@ -186,7 +184,7 @@ impl Measure {
             Partial::Hull(corners) => found.corners.extend(corners),
             Partial::Boundary(sums) => found.boundary.extend(sums),
             Partial::Innermost(voxels) => found.innermost.extend(voxels),
-            Partial::Centres(centres) => found.centres.extend(centres),
+            Partial::Centres(greatest) => found.greatest = found.greatest.max(greatest),
             Partial::Balls(body, counts) => found.balls[body as usize].extend(counts),
             Partial::Regions(pieces) => found.regions.pieces.extend(pieces),
             Partial::Touching(touches) => found.regions.touches.extend(touches),
@@ -302,7 +300,7 @@ impl Measure {
     /// If the bytes are no state.
     pub fn phase_region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
         match self.passes()[phase] {
-            pass @ (Pass::Near | Pass::Far | Pass::FarMode | Pass::Boxes) => {
+            pass @ (Pass::Near | Pass::Far | Pass::FarMode | Pass::Boxes | Pass::Balls(_)) => {
                 Ok(self.region(pass, &read(state)?, out))
             }
             _ => Ok(out),

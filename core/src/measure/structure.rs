@@ -119,11 +119,11 @@ impl Level {
             };
             for zb in range(z, 0) {
                 for yb in 0..below.shape[1] {
-                    let y = (yb + below.start[1]) / 2 - boxes.start[1];
+                    let y = usize::midpoint(yb, below.start[1]) - boxes.start[1];
                     let row = &mut plane[y * w..(y + 1) * w];
                     let from = (zb * below.shape[1] + yb) * below.shape[2];
                     for xb in 0..below.shape[2] {
-                        row[(xb + below.start[2]) / 2 - boxes.start[2]] |= holds(from + xb);
+                        row[usize::midpoint(xb, below.start[2]) - boxes.start[2]] |= holds(from + xb);
                     }
                 }
             }

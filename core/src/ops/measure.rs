@@ -32,10 +32,10 @@ static SPEC: Spec = Spec {
               left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
               wider ones to 2^-30 of the range of the image's finite values. \
               Exact block by block. What is held in memory then grows with the number of objects; with \
-              thickness, with the balls that no other ball contains (12 bytes each); with the table \
-              correlation, by a bit for each voxel. Skeletons and geodesic diameters need an object's whole \
-              box at once (about 24 bytes a voxel): a warning says so where that is more than the memory \
-              to work within.",
+              the table correlation, by a bit for each voxel. Thickness needs a block together with what \
+              lies around it as far as the largest radius, skeletons and geodesic diameters an object's \
+              whole box (at most about 24 bytes a voxel): a warning says so where that is more than the \
+              memory to work within.",
     inputs: &[
         Input {
             name: "labels",

@@ -28,6 +28,14 @@ impl LocalThickness {
         }
     }
 
+    /// How many voxels along each axis the ball of this squared radius reaches, at most.
+    pub fn reach(&self, bits: u32) -> [usize; 3] {
+        match self.metric {
+            Metric::Isotropic(_) => [bits.saturating_sub(1).isqrt() as usize; 3],
+            Metric::Anisotropic(spacing) => spacing.map(|s| (self.diameter(bits) / 2.0 / s) as usize),
+        }
+    }
+
     /// Whether these squared distances are of a mask without background, which bounds no ball.
     pub fn unbounded(&self, squared: &[u32]) -> bool {
         let infinite = match self.metric {
