@@ -167,6 +167,27 @@ fn blocks_threads_and_formats_give_the_same() {
     }
 }
 
+/// One object as large as the image is what needed the most memory.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_stays_within_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = "[[step]]\nop = \"median\"\n[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n[[step]]\nop = \"measure\"\n";
+    std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    succeeds(folder.path(), "sample foam --size 192 -o foam.nii");
+    let run = "run --recipe recipe.toml foam.nii --out results --threads 2 --memory 100M";
+    let mut child = voxelry(folder.path(), run).stderr(Stdio::null()).spawn().unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+        peak = peak.max(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!((1..100_000).contains(&peak), "{peak} kB");
+}
+
 #[test]
 fn several_images_make_a_folder_each_and_one_table() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,15 @@
 //! Runs one prepared operator over blocks.
 
+use super::memory::memory_for;
 use super::{Field, LocalField, ScratchField};
 use crate::ops::{Block, Grid, Mode, Next, Output, Phase, Prepared, Source, Tiling};
 use crate::{Job, Region, Result, Volume};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Bytes of a voxel of a region that is seen at once: labels, intensities, a mask and what is found.
+const REGION_BYTES: u64 = 24;
 
 /// How blocks are cut and where what doesn't fit into memory goes.
 #[derive(Debug, Clone)]
@@ -81,20 +85,37 @@ impl Engine {
             loop {
                 job.stage(format!("{name}: {}", phase.name), Region::whole(grid.shape).len() as u64);
                 let part = job.part();
-                let partials = tiles
+                let seen = tiles
                     .par_iter()
-                    .map(|&tile| {
-                        job.check()?;
-                        let (block, volumes) = gather(phase, tile, grid.shape, inputs, &fields, &part)?;
-                        let (outputs, partial) = program.run(number, &state, &block, volumes, &part)?;
-                        debug_assert_eq!(outputs.len(), phase.writes.len());
-                        for (field, volume) in phase.writes.iter().zip(&outputs) {
-                            fields[*field].write(tile.start, volume)?;
-                        }
-                        job.advance(tile.len() as u64);
-                        Ok((tile, partial))
-                    })
+                    .map(|&tile| program.region(number, &state, tile))
                     .collect::<Result<Vec<_>>>()?;
+                let run = |i: usize| {
+                    job.check()?;
+                    let (tile, seen) = (tiles[i], seen[i]);
+                    let (block, volumes) = gather(phase, [tile, seen], grid.shape, inputs, &fields, &part)?;
+                    let (outputs, partial) = program.run(number, &state, &block, volumes, &part)?;
+                    debug_assert_eq!(outputs.len(), phase.writes.len());
+                    for (field, volume) in phase.writes.iter().zip(&outputs) {
+                        fields[*field].write(tile.start, volume)?;
+                    }
+                    job.advance(tile.len() as u64);
+                    Ok((i, (tile, partial)))
+                };
+                // Regions much larger than their blocks are seen one after another.
+                let large = |i: &usize| {
+                    let share = memory_for(self.block) / rayon::current_num_threads() as u64;
+                    seen[*i] != tiles[*i] && seen[*i].len() as u64 * REGION_BYTES > share
+                };
+                let (alone, together): (Vec<usize>, Vec<usize>) = (0..tiles.len()).partition(large);
+                if let Some(greatest) = alone.iter().map(|&i| seen[i]).max_by_key(Region::len) {
+                    self.warn_of(&format!("{name}: {}", phase.name), greatest, job);
+                }
+                let mut partials = together.into_par_iter().map(run).collect::<Result<Vec<_>>>()?;
+                for i in alone {
+                    partials.push(run(i)?);
+                }
+                partials.sort_unstable_by_key(|p| p.0);
+                let partials = partials.into_iter().map(|p| p.1).collect();
                 if program.merge(number, &mut state, partials)? == Next::Continue {
                     break;
                 }
@@ -109,9 +130,26 @@ impl Engine {
         })
     }
 
+    fn voxels(&self) -> usize {
+        self.block.iter().product()
+    }
+
+    /// Says if a region that has to be seen at once is more than the memory to work within.
+    fn warn_of(&self, what: &str, region: Region, job: &Job) {
+        let bytes = region.len() as u64 * REGION_BYTES;
+        if bytes > memory_for(self.block) {
+            let [z, y, x] = region.shape;
+            job.warn(format!(
+                "{what}: a region of {z} × {y} × {x} voxels has to be seen at once, which takes about {} MB, \
+                 more than the memory to work within",
+                bytes.div_ceil(1_000_000)
+            ));
+        }
+    }
+
     fn tile(&self, tiling: Tiling, shape: [usize; 3]) -> [usize; 3] {
         let Tiling::Spanning(spans) = tiling else { return self.block };
-        let budget: usize = self.block.iter().product();
+        let budget = self.voxels();
         let spanned: usize = (0..3).filter(|&a| spans[a]).map(|a| shape[a]).product();
         let free = spans.iter().filter(|s| !**s).count().max(1);
         let edge = ((budget as f64 / spanned.max(1) as f64).powf(1.0 / free as f64) as usize).max(1);
@@ -121,13 +159,13 @@ impl Engine {
 
 fn gather(
     phase: &Phase,
-    tile: Region,
+    [out, seen]: [Region; 2],
     shape: [usize; 3],
     inputs: &[Option<Arc<dyn Field>>],
     fields: &[Arc<ScratchField>],
     job: &Job,
 ) -> Result<(Block, Vec<Option<Arc<Volume>>>)> {
-    let mut block = Block { out: tile, sources: Vec::new(), shapes: Vec::new() };
+    let mut block = Block { out, sources: Vec::new(), shapes: Vec::new() };
     let mut volumes = Vec::new();
     for read in &phase.reads {
         let (field, halo): (Option<&dyn Field>, _) = match *read {
@@ -135,7 +173,7 @@ fn gather(
             Source::Field(i, halo) => (Some(&*fields[i]), halo),
         };
         let shape = field.map_or(shape, |f| f.grid().shape);
-        let region = tile.grown(halo, shape);
+        let region = seen.grown(halo, shape);
         block.sources.push(region);
         block.shapes.push(shape);
         volumes.push(field.map(|f| f.read(region, job)).transpose()?);

@@ -27,3 +27,9 @@ pub fn block_for(memory: u64) -> [usize; 3] {
     let voxels = memory as f64 / (2.0 * rayon::current_num_threads() as f64 * BYTES_PER_VOXEL);
     [(voxels.cbrt() as usize / 32 * 32).clamp(32, 512); 3]
 }
+
+/// The bytes that blocks of this shape take together: the inverse of [`block_for`].
+pub fn memory_for(block: [usize; 3]) -> u64 {
+    let voxels: usize = block.iter().product();
+    (voxels as f64 * 2.0 * rayon::current_num_threads() as f64 * BYTES_PER_VOXEL) as u64
+}

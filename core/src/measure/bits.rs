@@ -5,7 +5,7 @@ use crate::{Region, Voxel, with_volume};
 use rayon::prelude::*;
 
 /// Rows of a region of a mask; a row begins at a word.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Bits {
     region: Region,
     words: usize,
@@ -30,6 +30,31 @@ impl Bits {
             });
         });
         Self { region, words, rows }
+    }
+
+    /// A region of which nothing is set.
+    pub fn none(region: Region) -> Self {
+        let [d, h, w] = region.shape;
+        let words = w.div_ceil(64);
+        Self { region, words, rows: vec![0; d * h * words] }
+    }
+
+    /// Sets what is set in a region that lies inside.
+    pub fn add(&mut self, part: &Self) {
+        let [d, h, _] = part.region.shape;
+        let [z0, y0, x0] = part.region.relative_to(self.region.start).start;
+        let (first, shift) = (x0 / 64, x0 % 64);
+        for (z, y) in (0..d).flat_map(|z| (0..h).map(move |y| (z, y))) {
+            let from = &part.rows[(z * h + y) * part.words..][..part.words];
+            let at = ((z + z0) * self.region.shape[1] + y + y0) * self.words;
+            let to = &mut self.rows[at..at + self.words];
+            for (i, word) in from.iter().enumerate() {
+                to[first + i] |= word << shift;
+                if shift > 0 && first + i + 1 < to.len() {
+                    to[first + i + 1] |= word >> (64 - shift);
+                }
+            }
+        }
     }
 
     fn row(&self, z: usize, y: usize) -> &[u64] {
@@ -125,6 +150,11 @@ mod tests {
             let a = Array3::from_shape_fn(shape, |_| u8::from(next()));
             let volume = Volume::from(a.clone());
             let bits = Bits::of(&Part { volume: &volume, region: Region::whole(shape) });
+            let mut put = Bits::none(Region::whole(shape));
+            for region in Region::whole(shape).tiles([2, 1, 37]) {
+                put.add(&Bits::of(&Part { volume: &volume.crop(region), region }));
+            }
+            assert_eq!(put.rows, bits.rows);
             for step in [[0, 0, 1], [1, -2, -70], [0, 1, -1], [2, 2, 3], [0, 0, 64], [9, 0, 0]] {
                 for out in [Region::whole(shape), Region::new([0, 0, shape[2] / 3], [1, 1, shape[2] / 2])] {
                     let mut expected = Pairs::default();

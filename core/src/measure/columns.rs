@@ -387,21 +387,23 @@ pub static COLUMNS: &[Column] = &[
     real("thickness_mean", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.mean),
     real("thickness_sd", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.sd),
     real("thickness_max", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.max),
-    int("skeleton_branches", One, Skeleton, SKELETON_BRANCHES, |o| o.extras.boxed().skeleton.branches as i64),
-    int("skeleton_junctions", One, Skeleton, SKELETON_JUNCTIONS, |o| {
-        o.extras.boxed().skeleton.junctions as i64
+    int("skeleton_branches", One, Skeleton, SKELETON_BRANCHES, |o| {
+        o.extras.boxed().paths.skeleton.branches as i64
     }),
-    int("skeleton_ends", One, Skeleton, SKELETON_ENDS, |o| o.extras.boxed().skeleton.ends as i64),
-    real("skeleton_length", Length(1), Skeleton, SKELETON_LENGTH, |o| o.extras.boxed().skeleton.length),
+    int("skeleton_junctions", One, Skeleton, SKELETON_JUNCTIONS, |o| {
+        o.extras.boxed().paths.skeleton.junctions as i64
+    }),
+    int("skeleton_ends", One, Skeleton, SKELETON_ENDS, |o| o.extras.boxed().paths.skeleton.ends as i64),
+    real("skeleton_length", Length(1), Skeleton, SKELETON_LENGTH, |o| o.extras.boxed().paths.skeleton.length),
     real(
         "geodesic_diameter",
         Length(1),
         Geodesic,
         "Length of the longest of the shortest paths inside the object between two of its voxel centres (Lantuéjoul & Maisonneuve 1984, doi:10.1016/0031-3203(84)90057-8), found in steps of up to two voxels along each axis and pulled straight where the straight line lies inside.",
-        |o| o.extras.boxed().geodesic.diameter,
+        |o| o.extras.boxed().paths.geodesic.diameter,
     ),
     real("tortuosity", One, Geodesic, "Geodesic diameter ÷ distance of its ends.", |o| {
-        o.extras.boxed().geodesic.tortuosity
+        o.extras.boxed().paths.geodesic.tortuosity
     }),
     real(
         "voronoi_volume",

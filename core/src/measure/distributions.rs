@@ -5,8 +5,9 @@ use super::Table;
 use super::bits::{Bits, Pairs};
 use super::columns::UnitRule;
 use super::object::Frame;
-use super::structure::Thicknesses;
+use super::scan::Part;
 use super::table::{Builder, Values};
+use super::thickness::Distribution;
 use crate::ops::thickness::LocalThickness;
 use crate::{Job, Region, Result};
 use rayon::prelude::*;
@@ -23,43 +24,58 @@ pub struct Chords {
     counts: [[BTreeMap<u64, u64>; 3]; 2],
 }
 
-/// The chords of a mask `[z, y, x]`.
+impl Chords {
+    /// Adds the chords of another region.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().flatten().zip(other.counts.iter().flatten()) {
+            for (&length, n) in theirs {
+                *mine.entry(length).or_default() += n;
+            }
+        }
+    }
+}
+
+/// The chords along an axis that `labels` spans.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn chords(mask: &[u8], shape: [usize; 3], job: &Job) -> Result<Chords> {
-    let mut found = Chords::default();
-    let strides = [shape[1] * shape[2], shape[2], 1];
-    for axis in 0..3 {
-        let (outer, inner) = [(1, 2), (0, 2), (0, 1)][axis];
-        let lines: Vec<[BTreeMap<u64, u64>; 2]> = (0..shape[outer])
-            .into_par_iter()
-            .map(|i| {
-                job.check()?;
-                let mut counts = [const { BTreeMap::new() }; 2];
-                for j in 0..shape[inner] {
-                    let from = i * strides[outer] + j * strides[inner];
-                    let at = |k: usize| mask[from + k * strides[axis]] != 0;
-                    let mut start = 0;
-                    for k in 1..shape[axis] {
-                        if at(k) != at(k - 1) {
-                            if start > 0 {
-                                let phase: &mut BTreeMap<u64, u64> = &mut counts[usize::from(at(k))];
-                                *phase.entry((k - start) as u64).or_default() += 1;
-                            }
-                            start = k;
+pub fn chords(labels: &Part, axis: usize, job: &Job) -> Result<Chords> {
+    let bits = Bits::of(labels);
+    let Region { start, shape } = labels.region;
+    let (outer, inner) = [(1, 2), (0, 2), (0, 1)][axis];
+    let lines: Vec<[BTreeMap<u64, u64>; 2]> = (0..shape[outer])
+        .into_par_iter()
+        .map(|i| {
+            job.check()?;
+            let mut counts = [const { BTreeMap::new() }; 2];
+            let mut p = start;
+            p[outer] += i;
+            for j in 0..shape[inner] {
+                p[inner] = start[inner] + j;
+                let mut begin = 0;
+                p[axis] = 0;
+                let mut before = bits.at(p);
+                for k in 1..shape[axis] {
+                    p[axis] = k;
+                    let here = bits.at(p);
+                    if here != before {
+                        if begin > 0 {
+                            let phase: &mut BTreeMap<u64, u64> = &mut counts[usize::from(here)];
+                            *phase.entry((k - begin) as u64).or_default() += 1;
                         }
+                        begin = k;
                     }
-                }
-                Ok(counts)
-            })
-            .collect::<Result<_>>()?;
-        for line in lines {
-            for (phase, counts) in line.into_iter().enumerate() {
-                for (length, n) in counts {
-                    *found.counts[phase][axis].entry(length).or_default() += n;
+                    before = here;
                 }
             }
+            job.advance((shape[inner] * shape[axis]) as u64);
+            Ok(counts)
+        })
+        .collect::<Result<_>>()?;
+    let mut found = Chords::default();
+    for (phase, counts) in lines.into_iter().flat_map(|line| line.into_iter().enumerate()) {
+        for (length, n) in counts {
+            *found.counts[phase][axis].entry(length).or_default() += n;
         }
     }
     Ok(found)
@@ -96,12 +112,11 @@ pub fn chords_table(frame: &Frame, chords: &Chords) -> Table {
 }
 
 /// One row per phase and bin of thickness, one voxel's least side wide.
-pub fn thickness_table(frame: &Frame, local: &LocalThickness, found: Option<&Thicknesses>) -> Table {
+pub fn thickness_table(frame: &Frame, local: &LocalThickness, phases: [Distribution; 2]) -> Table {
     let spacing = frame.geometry.spacing();
     let width = spacing.into_iter().fold(f64::INFINITY, f64::min);
     let mut rows = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let phases = found.map(|t| [&t.structure, &t.background]);
-    for (phase, distribution) in phases.into_iter().flatten().enumerate() {
+    for (phase, distribution) in phases.iter().enumerate() {
         let mut bins: BTreeMap<u64, u64> = BTreeMap::new();
         for &(bits, n) in &distribution.counts {
             // A diameter of whole voxels begins its bin, however it was rounded.

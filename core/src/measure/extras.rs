@@ -1,15 +1,19 @@
 //! Figures of an object that need more than one pass over its voxels.
 
+use super::balls::{BallCount, Innermost, ReferenceSums};
 use super::boundary::{self, BoundarySums};
-use super::boxes::{BoxFigures, ReferenceSums};
+use super::boxes::{BoxFigures, Paths};
 use super::enclosing::{self, OrientedBox};
 use super::hull::{self, Hull, Point};
 use super::kdtree::KdTree;
 use super::object::{Frame, unweighted};
 use super::objects::rows_by_label;
+use super::pass::Body;
 use super::rows::{Run, by_plane};
 use super::scan::Part;
 use super::sums::Objects;
+use super::thickness::Distribution;
+use crate::ops::thickness::LocalThickness;
 use crate::{Job, Region, Result};
 use glam::DVec3;
 use rayon::prelude::*;
@@ -29,7 +33,7 @@ pub struct ExtraColumns {
     /// Boundary voxels, and mean gradients by channel.
     pub boundary: Vec<(u64, Vec<f64>)>,
     /// Inscribed balls, parts and cavities.
-    pub boxes: Vec<Option<BoxFigures>>,
+    pub boxes: Vec<BoxFigures>,
     /// Mean and least distance from the reference.
     pub reference: Vec<[f64; 2]>,
     /// Most frequent intensities, by channel.
@@ -40,17 +44,31 @@ pub struct ExtraColumns {
 
 impl ExtraColumns {
     /// Spreads what was found for some rows over all rows.
-    pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, spacing: [f64; 3]) {
+    pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, local: &LocalThickness) {
         let rows = objects.labels.len();
+        let spacing = frame.geometry.spacing();
         self.boundary = vec![(0, Vec::new()); rows];
         for sums in &found.boundary {
             let means =
                 sums.gradients.iter().zip(&frame.scales).map(|(g, scale)| boundary::mean(*g, scale, spacing));
             self.boundary[sums.row as usize] = (sums.count, means.collect());
         }
-        self.boxes = vec![None; rows];
-        for &(row, figures) in &found.boxes {
-            self.boxes[row as usize] = Some(figures);
+        self.boxes = vec![BoxFigures::NONE; rows];
+        let [_, ny, nx] = frame.shape.map(|n| n as u64);
+        for &(row, squared, at) in &found.innermost {
+            let figures = &mut self.boxes[row as usize];
+            figures.inscribed_radius = local.diameter(squared) / 2.0;
+            figures.centre = [at / (ny * nx), at / nx % ny, at % nx];
+        }
+        for &(row, parts, cavities) in &found.parts {
+            let figures = &mut self.boxes[row as usize];
+            (figures.components, figures.cavities) = (parts, cavities);
+        }
+        for balls in found.balls[Body::Objects as usize].chunk_by(|a, b| a.0 == b.0) {
+            self.boxes[balls[0].0 as usize].thickness = Distribution::of_balls(balls).moments(local);
+        }
+        for &(row, paths) in &found.paths {
+            self.boxes[row as usize].paths = paths;
         }
         self.voronoi = vec![f64::NAN; rows];
         for &(label, count) in &found.voronoi {
@@ -141,7 +159,7 @@ impl<'a> Extras<'a> {
 
     /// Inscribed ball, parts, cavities and thickness.
     pub fn boxed(&self) -> BoxFigures {
-        self.columns.boxes.get(self.row).copied().flatten().unwrap_or(BoxFigures::NONE)
+        self.columns.boxes.get(self.row).copied().unwrap_or(BoxFigures::NONE)
     }
 
     /// Mean and least distance from the reference.
@@ -312,20 +330,32 @@ pub struct Found {
     pub corners: Corners,
     /// Percentiles by channel.
     pub percentiles: Vec<Vec<[f64; 5]>>,
-    /// Counts of intensities, by channel.
-    pub modes: Vec<super::mode::Counts>,
+    /// The most frequent intensities by channel.
+    pub modes: Vec<Vec<f64>>,
     /// Labels and how many voxels are nearest to them.
     pub voronoi: Vec<(u64, u64)>,
     /// Sums over boundary voxels.
     pub boundary: Vec<BoundarySums>,
-    /// Figures of boxes.
-    pub boxes: Vec<(u32, BoxFigures)>,
+    /// The innermost voxels.
+    pub innermost: Vec<Innermost>,
+    /// The greatest squared radius of balls, while it is needed.
+    pub greatest: u32,
+    /// The largest balls, by [`Body`].
+    pub balls: [Vec<BallCount>; 4],
+    /// Regions, while they are needed.
+    pub regions: super::regions::Graph,
+    /// Parts and cavities.
+    pub parts: Vec<(u32, u64, u64)>,
+    /// Skeletons and paths.
+    pub paths: Vec<(u32, Paths)>,
     /// Sums of distances from the reference.
     pub reference: ReferenceSums,
-    /// Figures of the structure.
-    pub structure: Option<super::structure::StructureFigures>,
+    /// Box counts of the structure.
+    pub fractal: super::structure::BoxCounts,
     /// Chords of the structure.
     pub chords: super::distributions::Chords,
+    /// The structure, while it is needed.
+    pub mask: Option<super::bits::Bits>,
     /// Pairs by distance.
     pub correlation: super::distributions::Correlation,
     /// Where lines meet surfaces.
@@ -334,4 +364,11 @@ pub struct Found {
     pub quality: Vec<super::quality::Quality>,
     /// The search for percentiles, by channel, while it goes on.
     pub search: Vec<super::percentiles::Search>,
+}
+
+impl Found {
+    /// The local thickness of the structure, of the background or of what is between the mid-axes.
+    pub fn thickness(&self, body: Body) -> Distribution {
+        Distribution::of_balls(&self.balls[body as usize])
+    }
 }

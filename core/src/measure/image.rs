@@ -6,7 +6,7 @@ use super::extras::Found;
 use super::intercepts;
 use super::object::Frame;
 use super::objects::rows_by_label;
-use super::structure::Thicknesses;
+use super::pass::Body;
 use super::sums::Objects;
 use super::table::{Builder, Values};
 use crate::ops::thickness::LocalThickness;
@@ -61,8 +61,14 @@ impl Row {
     }
 }
 
-/// One row with the figures of the whole structure.
-pub fn table(frame: &Frame, objects: &Objects, found: &Found, local: &LocalThickness) -> Table {
+/// One row with the figures of the whole structure, `with_thickness` if that was measured.
+pub fn table(
+    frame: &Frame,
+    objects: &Objects,
+    found: &Found,
+    local: &LocalThickness,
+    with_thickness: bool,
+) -> Table {
     use UnitRule::{Length, One};
     let mut row = Row { builder: Builder::default(), unit: frame.geometry.unit };
     let rows = rows_by_label(objects);
@@ -76,14 +82,13 @@ pub fn table(frame: &Frame, objects: &Objects, found: &Found, local: &LocalThick
     row.real("volume", Length(3), "Volume that is not background (BV).", volume);
     row.real("volume_fraction", One, "Volume ÷ volume of the image (BV/TV).", volume / total);
     neighbourhoods(&mut row, frame, objects, [volume, total]);
-    let dimension = found.structure.as_ref().map_or(f64::NAN, |s| s.fractal_dimension);
     row.real(
         "fractal_dimension",
         One,
         "Box counting of the boundary (Fazzalari & Parkinson 1996, doi:10.1002/jbmr.5650110413).",
-        dimension,
+        found.fractal.fractal_dimension(),
     );
-    if let Some(found) = found.structure.as_ref().and_then(|s| s.thickness.as_ref()) {
+    if with_thickness {
         thickness(&mut row, found, local);
     }
     fabric(&mut row, frame, found);
@@ -139,10 +144,10 @@ const THICKNESS: &str = "Over its voxels, of the diameter of the largest ball in
 const SEPARATION: &str = "The same of the background (Tb.Sp).";
 
 /// Thickness, separation and number.
-fn thickness(row: &mut Row, found: &Thicknesses, local: &LocalThickness) {
+fn thickness(row: &mut Row, found: &Found, local: &LocalThickness) {
     use UnitRule::{Length, PerLength};
     let [thickness, separation, mid_axes] =
-        [&found.structure, &found.background, &found.mid_axes].map(|d| d.moments(local));
+        [Body::Structure, Body::Background, Body::MidAxes].map(|body| found.thickness(body).moments(local));
     for (name, doc, m) in [("thickness", THICKNESS, thickness), ("separation", SEPARATION, separation)] {
         row.real(format!("{name}_mean"), Length(1), doc, m.mean);
         row.real(format!("{name}_sd"), Length(1), doc, m.sd);

@@ -1,6 +1,7 @@
 //! Measurements: tables, meshes and the figures of single images. The sums that make up a table
 //! live here; [`crate::ops`] has the operators that call them.
 
+pub mod balls;
 pub mod bits;
 pub mod boundary;
 pub mod boxes;
@@ -26,13 +27,16 @@ pub mod mode;
 pub mod object;
 pub mod objects;
 pub mod parquet;
+pub mod pass;
 pub mod percentiles;
 pub mod quality;
+pub mod regions;
 pub mod rows;
 pub mod run;
 pub mod scan;
 pub mod skeleton;
 pub mod slices;
+pub mod state;
 pub mod structure;
 pub mod sums;
 pub mod table;

@@ -12,12 +12,13 @@ const BINS: u64 = 256;
 /// How many voxels of an object have an intensity: `row · 2¹⁶ + bin` and the number, ascending.
 pub type Counts = Vec<(u64, u64)>;
 
-/// Counts the intensities of channel `channel` in a region.
+/// Counts the intensities of channel `channel` in a region, of the objects of these rows.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn count(
     objects: &Objects,
+    rows: &[usize],
     channel: usize,
     labels: &Part,
     values: &Part,
@@ -25,11 +26,13 @@ pub fn count(
     job: &Job,
 ) -> Result<Counts> {
     let sums = &objects.channels[channel];
+    let mut wanted = vec![false; objects.labels.len()];
+    rows.iter().for_each(|row| wanted[*row] = true);
     let planes = by_plane(objects, labels, out, job, |_, runs: &[Run]| {
         let mut counts = Counts::new();
         with_volume!(values.volume, |a| {
             let all = a.as_slice().expect("volumes are in C order");
-            for run in runs {
+            for run in runs.iter().filter(|run| wanted[run.row]) {
                 let from = values.offset(run.at);
                 let range = (sums[run.row].min, sums[run.row].max);
                 for &v in all[from..from + run.length].iter().filter(|v| v.to_f64().is_finite()) {
@@ -57,15 +60,15 @@ pub fn added(mut counts: Counts) -> Counts {
     counts.chunk_by(|a, b| a.0 == b.0).map(|c| (c[0].0, c.iter().map(|n| n.1).sum())).collect()
 }
 
-/// The mode of each object, by row; of several, the least. NaN without finite intensities.
-pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) -> Vec<f64> {
-    let mut modes = vec![f64::NAN; objects.labels.len()];
+/// The modes of counted objects, with their rows; of several, the least.
+pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) -> Vec<(u32, f64)> {
+    let mut modes = Vec::new();
     for object in counts.chunk_by(|a, b| a.0 >> 16 == b.0 >> 16) {
-        let row = (object[0].0 >> 16) as usize;
+        let row = object[0].0 >> 16;
         let most = object.iter().map(|c| c.1).max().unwrap_or(0);
         let Some(bin) = object.iter().find(|c| c.1 == most).map(|c| c.0 & 0xffff) else { continue };
-        let sums = &objects.channels[channel][row];
-        modes[row] = if ty.size() <= 2 {
+        let sums = &objects.channels[channel][row as usize];
+        let mode = if ty.size() <= 2 {
             value(ty, bin)
         } else if sums.min == sums.max {
             sums.min
@@ -73,6 +76,7 @@ pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) 
             let share = (bin as f64 + 0.5) / BINS as f64;
             sums.min * (1.0 - share) + sums.max * share
         };
+        modes.push((row as u32, mode));
     }
     modes
 }

@@ -1,8 +1,9 @@
 //! Exact percentiles of each object's intensities.
 //!
-//! In memory the intensities are sorted into their objects and the order statistics selected. Block
-//! by block they are found by their digits: each pass counts one byte of the values that agree with
-//! the digits found so far, so that no more than the counts is ever held. Both give the same bits.
+//! Where an object is seen as a whole, its intensities are gathered and the order statistics selected.
+//! Those of an object that reaches over blocks are found by their digits: each pass counts one byte of
+//! the values that agree with the digits found so far, so that no more than the counts is ever held.
+//! Both give the same bits.
 
 use super::index::Index;
 use super::rows::{Run, by_plane};
@@ -61,23 +62,24 @@ fn between(a: f64, b: f64, t: f64) -> f64 {
     if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) }
 }
 
-/// Percentiles by object of one channel, from the whole image at once.
+/// Percentiles of one channel, of the objects of these rows, which lie in `out` as a whole.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn whole(
     objects: &Objects,
+    rows: &[usize],
     channel: usize,
     labels: &Part,
     values: &Part,
     out: Region,
     job: &Job,
-) -> Result<Vec<[f64; 5]>> {
+) -> Result<Vec<(u32, [f64; 5])>> {
     let ty = values.volume.voxel_type();
     match ty.size() {
-        1 | 2 => sorted::<AtomicU16>(objects, channel, labels, values, out, job),
-        4 => sorted::<AtomicU32>(objects, channel, labels, values, out, job),
-        _ => sorted::<AtomicU64>(objects, channel, labels, values, out, job),
+        1 | 2 => sorted::<AtomicU16>(objects, rows, channel, labels, values, out, job),
+        4 => sorted::<AtomicU32>(objects, rows, channel, labels, values, out, job),
+        _ => sorted::<AtomicU64>(objects, rows, channel, labels, values, out, job),
     }
 }
 
@@ -109,30 +111,31 @@ slot!(AtomicU16, u16; AtomicU32, u32; AtomicU64, u64);
 
 fn sorted<S: Slot>(
     objects: &Objects,
+    rows: &[usize],
     channel: usize,
     labels: &Part,
     values: &Part,
     out: Region,
     job: &Job,
-) -> Result<Vec<[f64; 5]>> {
-    let counts: Vec<usize> = objects.channels[channel].iter().map(|c| c.valid as usize).collect();
+) -> Result<Vec<(u32, [f64; 5])>> {
+    let counts: Vec<usize> = rows.iter().map(|row| objects.channels[channel][*row].valid as usize).collect();
     let mut total = 0;
-    let cursors: Vec<AtomicUsize> = counts
-        .iter()
-        .map(|n| {
-            total += n;
-            AtomicUsize::new(total - n)
-        })
-        .collect();
+    let mut cursors: Vec<Option<AtomicUsize>> = Vec::new();
+    cursors.resize_with(objects.labels.len(), || None);
+    for (&row, n) in rows.iter().zip(&counts) {
+        cursors[row] = Some(AtomicUsize::new(total));
+        total += n;
+    }
     let slots: Vec<S> = (0..total).into_par_iter().map(|_| S::zero()).collect();
     by_plane(objects, labels, out, job, |_, runs| {
         with_volume!(values.volume, |a| {
             let all = a.as_slice().expect("volumes are in C order");
             for run in runs {
+                let Some(cursor) = &cursors[run.row] else { continue };
                 let from = values.offset(run.at);
                 let row = &all[from..from + run.length];
                 let finite = row.iter().filter(|v| v.to_f64().is_finite()).count();
-                let mut at = cursors[run.row].fetch_add(finite, Ordering::Relaxed);
+                let mut at = cursor.fetch_add(finite, Ordering::Relaxed);
                 for &v in row {
                     if v.to_f64().is_finite() {
                         slots[at].set(key(v));
@@ -151,7 +154,8 @@ fn sorted<S: Slot>(
         rest = after;
     }
     let ty = values.volume.voxel_type();
-    Ok(pieces.into_par_iter().map(|piece| select(piece, ty)).collect())
+    let selected = pieces.into_par_iter().zip(rows).map(|(piece, row)| (*row as u32, select(piece, ty)));
+    Ok(selected.collect())
 }
 
 fn select<K: Copy + Ord + Into<u64>>(keys: &mut [K], ty: VoxelType) -> [f64; 5] {
@@ -227,23 +231,22 @@ impl Counts {
 }
 
 impl Search {
-    /// Begins a search in a channel.
-    pub fn new(objects: &Objects, channel: usize, ty: VoxelType) -> Self {
-        let targets = objects.channels[channel]
-            .iter()
-            .map(|c| {
-                if c.valid == 0 {
-                    return Vec::new();
-                }
-                FRACTIONS.iter().map(|&f| ranks(f, c.valid)).flat_map(|(a, b, _)| [(0, a), (0, b)]).collect()
-            })
-            .collect();
+    /// Begins a search in a channel, for the objects of these rows.
+    pub fn new(objects: &Objects, rows: &[usize], channel: usize, ty: VoxelType) -> Self {
+        let mut targets = vec![Vec::new(); objects.labels.len()];
+        for &row in rows {
+            let valid = objects.channels[channel][row].valid;
+            if valid > 0 {
+                let ranks = FRACTIONS.iter().map(|&f| ranks(f, valid));
+                targets[row] = ranks.flat_map(|(a, b, _)| [(0, a), (0, b)]).collect();
+            }
+        }
         Self { bytes: ty.size() as u32, found: 0, targets }
     }
 
     /// Whether all digits are found.
     pub fn done(&self) -> bool {
-        self.found == self.bytes
+        self.found == self.bytes || self.targets.iter().all(Vec::is_empty)
     }
 
     /// Targets of an object with found bytes that no earlier target has.
@@ -319,19 +322,17 @@ impl Search {
         self.found += 1;
     }
 
-    /// The percentiles by object, once done.
-    pub fn finish(&self, objects: &Objects, channel: usize, ty: VoxelType) -> Vec<[f64; 5]> {
-        self.targets
-            .iter()
-            .zip(&objects.channels[channel])
-            .map(|(targets, sums)| {
-                if targets.is_empty() {
-                    return [f64::NAN; 5];
-                }
-                std::array::from_fn(|k| {
-                    let (_, _, t) = ranks(FRACTIONS[k], sums.valid);
+    /// The percentiles by row of the objects that were looked for, once done.
+    pub fn finish(&self, objects: &Objects, channel: usize, ty: VoxelType) -> Vec<(u32, [f64; 5])> {
+        (self.targets.iter().enumerate())
+            .filter(|(_, targets)| !targets.is_empty())
+            .map(|(row, targets)| {
+                let valid = objects.channels[channel][row].valid;
+                let percentiles = std::array::from_fn(|k| {
+                    let (_, _, t) = ranks(FRACTIONS[k], valid);
                     between(value(ty, targets[2 * k].0), value(ty, targets[2 * k + 1].0), t)
-                })
+                });
+                (row as u32, percentiles)
             })
             .collect()
     }

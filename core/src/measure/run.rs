@@ -1,34 +1,35 @@
-//! How the measurements run: passes over a region of the image, whose partial results merge into a
+//! How the measurements run: passes over regions of the image, whose partial results merge into a
 //! state, and the tables that follow from it. In memory the region is the whole image; block by
 //! block it is each block, and partial results and state travel as bytes.
 
 use super::Table;
+use super::balls;
 use super::bits::Bits;
-use super::boundary::{self, BoundarySums};
-use super::boxes::{self, BoxFigures, ReferenceSums};
+use super::boundary;
+use super::boxes;
 use super::columns::{Chosen, Needs};
 use super::crofton;
-use super::distributions::{self, Chords, Correlation};
-use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
-use super::foam;
-use super::image::{self, ImageTable};
+use super::distributions;
+use super::extras;
+use super::image::ImageTable;
 use super::intensity::{self, Scale};
-use super::intercepts::{self, Intercepts};
+use super::intercepts;
 use super::mode;
 use super::object::Frame;
-use super::objects::{contacts_table, objects_table};
+use super::objects::rows_by_label;
+use super::pass::{Body, FIELDS, Pass};
 use super::percentiles::{self, Counts, Search};
-use super::quality::{self, Quality};
+use super::quality;
+use super::regions;
 use super::scan::{self, Part, Plan};
-use super::structure::{self, StructureFigures};
-use super::sums::Objects;
+use super::state::{Partial, State};
+use super::structure;
 use super::voronoi;
+use crate::ops::Source;
 use crate::ops::distance::Metric;
 use crate::ops::thickness::LocalThickness;
-use crate::ops::{Phase, Source, Tiling};
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, VoxelType, with_volume};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// What is to be measured.
 #[derive(Clone)]
@@ -52,194 +53,58 @@ pub struct Measure {
     pub reference: bool,
 }
 
-/// A pass over the voxels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
-    /// Range of the intensities that are wider than 16 bits.
-    Range,
-    /// All sums.
-    Sums,
-    /// Distances from centroids.
-    Radius,
-    /// Convex hulls.
-    Hull,
-    /// Percentiles of intensities.
-    Percentiles,
-    /// Boundary voxels and their gradients.
-    Boundary,
-    /// Inscribed balls, parts, cavities and thickness; over the whole image at once.
-    Boxes,
-    /// Distances from the reference mask; over the whole image at once.
-    Reference,
-    /// Figures of the structure; over the whole image at once.
-    Structure,
-    /// Chords; over the whole image at once.
-    Chords,
-    /// Two-point correlation; over the whole image at once.
-    Correlation,
-    /// Where lines meet surfaces.
-    Intercepts,
-    /// Figures of the intensities of the whole image.
-    Quality,
-    /// The most frequent intensities.
-    Mode,
-    /// What is nearest to each object; over the whole image at once.
-    Voronoi,
-}
-
-impl Pass {
-    /// What it does, for progress.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Range => "range of intensities",
-            Self::Sums => "measure objects",
-            Self::Radius => "radii of objects",
-            Self::Hull => "convex hulls",
-            Self::Percentiles => "percentiles of intensities",
-            Self::Boundary => "boundaries of objects",
-            Self::Boxes => "balls and cavities of objects",
-            Self::Reference => "distances from the reference",
-            Self::Structure => "thickness of the structure",
-            Self::Chords => "chords of the structure",
-            Self::Correlation => "two-point correlation",
-            Self::Intercepts => "intercepts of the structure",
-            Self::Quality => "intensities of the image",
-            Self::Mode => "most frequent intensities",
-            Self::Voronoi => "Voronoi cells",
-        }
-    }
-
-    /// How far around a region it looks at labels.
-    pub fn halo(self) -> [usize; 3] {
-        match self {
-            Self::Sums | Self::Boundary => [1; 3],
-            Self::Intercepts => [intercepts::REACH; 3],
-            _ => [0; 3],
-        }
-    }
-
-    /// How far around a region it looks at intensities.
-    fn channel_halo(self) -> [usize; 3] {
-        if matches!(self, Self::Boundary | Self::Quality) { [1; 3] } else { [0; 3] }
-    }
-
-    /// Whether it needs the whole image at once.
-    fn spanning(self) -> bool {
-        matches!(
-            self,
-            Self::Boxes
-                | Self::Reference
-                | Self::Structure
-                | Self::Chords
-                | Self::Correlation
-                | Self::Voronoi
-        )
-    }
-}
-
-/// What is known after some passes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct State {
-    ranges: Vec<(f64, f64)>,
-    objects: Objects,
-    found: Found,
-}
-
-/// What a pass found in a region.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Partial {
-    /// Least and greatest finite intensity by channel.
-    Range(Vec<(f64, f64)>),
-    /// Sums.
-    Sums(Box<Objects>),
-    /// Sums of distances.
-    Radius(RadiusSums),
-    /// Corners of hulls.
-    Hull(Corners),
-    /// All percentiles, by channel and object.
-    Percentiles(Vec<Vec<[f64; 5]>>),
-    /// Sums over boundary voxels.
-    Boundary(Vec<BoundarySums>),
-    /// Figures of boxes.
-    Boxes(Vec<(u32, BoxFigures)>),
-    /// Sums of distances from the reference.
-    Reference(ReferenceSums),
-    /// Figures of the structure.
-    Structure(Box<StructureFigures>),
-    /// Chords.
-    Chords(Chords),
-    /// Pairs by distance.
-    Correlation(Correlation),
-    /// Where lines meet surfaces.
-    Intercepts(Intercepts),
-    /// Counts of intensities of the image, by channel.
-    Quality(Vec<Quality>),
-    /// Counts of intensities of the objects, by channel.
-    Mode(Vec<mode::Counts>),
-    /// Labels and how many voxels are nearest to them.
-    Voronoi(Vec<(u64, u64)>),
-    /// Counts for the search for percentiles, by channel.
-    Counts(Vec<Counts>),
-}
+/// Objects that reach no farther than this along any axis are seen as a whole where the distribution
+/// of their intensities is found.
+const NEAR: usize = 64;
 
 impl Measure {
     /// The passes, in order.
     pub fn passes(&self) -> Vec<Pass> {
-        let mut passes = Vec::new();
-        if self.channels.iter().any(|&c| Scale::of_type(c).is_none()) {
-            passes.push(Pass::Range);
-        }
-        passes.push(Pass::Sums);
         let needs = |needs| self.needs(needs);
         let table = |table| self.tables.contains(&table);
+        let path = needs(Needs::Skeleton) || needs(Needs::Geodesic);
+        let distribution = needs(Needs::Percentiles) || needs(Needs::Mode);
+        let wide = self.channels.iter().any(|&c| Scale::of_type(c).is_none());
+        let balls =
+            |body| vec![Pass::Within(body), Pass::Across(body), Pass::Centres(body), Pass::Balls(body)];
+        let thickness = table(ImageTable::Thickness);
+        let with_balls = needs(Needs::Thickness);
+        let of_objects = balls(Body::Objects).into_iter().take(if with_balls { 4 } else { 2 }).collect();
         // The state travels to every block of the passes that follow: those that add much come last.
-        for (wanted, pass) in [
-            (needs(Needs::Radius), Pass::Radius),
-            (self.image || table(ImageTable::Foam), Pass::Intercepts),
-            (needs(Needs::Boundary), Pass::Boundary),
-            (needs(Needs::Percentiles), Pass::Percentiles),
-            (needs(Needs::Hull) || needs(Needs::Oriented), Pass::Hull),
-            (self.image && !self.channels.is_empty(), Pass::Quality),
-            (needs(Needs::Mode), Pass::Mode),
-            (
-                [Needs::Boxes, Needs::Thickness, Needs::Skeleton, Needs::Geodesic].into_iter().any(needs),
-                Pass::Boxes,
-            ),
-            (needs(Needs::Reference), Pass::Reference),
-            (needs(Needs::Voronoi), Pass::Voronoi),
-            (self.image || table(ImageTable::Thickness), Pass::Structure),
-            (table(ImageTable::Chords), Pass::Chords),
-            (table(ImageTable::Correlation), Pass::Correlation),
-        ] {
-            if wanted {
-                passes.push(pass);
-            }
-        }
-        passes
+        [
+            (wide, vec![Pass::Range]),
+            (true, vec![Pass::Sums]),
+            (needs(Needs::Radius), vec![Pass::Radius]),
+            (self.image || table(ImageTable::Foam), vec![Pass::Intercepts]),
+            (needs(Needs::Boundary), vec![Pass::Boundary]),
+            (distribution, vec![Pass::Near]),
+            (needs(Needs::Percentiles), vec![Pass::Far]),
+            (needs(Needs::Mode), vec![Pass::FarMode]),
+            (self.image && !self.channels.is_empty(), vec![Pass::Quality]),
+            (self.image, vec![Pass::Fractal]),
+            (needs(Needs::Reference), vec![Pass::Within(Body::Reference), Pass::Across(Body::Reference)]),
+            (needs(Needs::Voronoi), vec![Pass::Nearest, Pass::Voronoi]),
+            (table(ImageTable::Chords), [0, 1, 2].map(Pass::Chords).to_vec()),
+            (table(ImageTable::Correlation), vec![Pass::Mask, Pass::Correlation]),
+            (needs(Needs::Boxes), vec![Pass::Regions, Pass::Touching]),
+            (path, vec![Pass::Boxes]),
+            (needs(Needs::Hull) || needs(Needs::Oriented), vec![Pass::Hull]),
+            (needs(Needs::Boxes) || with_balls, of_objects),
+            (thickness, balls(Body::Structure)),
+            (thickness, balls(Body::MidAxes)),
+            (thickness, balls(Body::Background)),
+        ]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .flat_map(|(_, passes)| passes)
+        .collect()
     }
 
-    /// The passes as phases over blocks that read the labels from input 0 and the channels from
-    /// `inputs`, and the reference mask from input `reference`.
-    pub fn phases(&self, inputs: &[usize], reference: usize) -> Vec<Phase> {
-        self.passes()
-            .into_iter()
-            .map(|pass| Phase {
-                name: pass.name(),
-                tiling: if pass.spanning() { Tiling::Spanning([true; 3]) } else { Tiling::Blocks },
-                reads: std::iter::once(Source::Input(0, pass.halo()))
-                    .chain(inputs.iter().map(|&i| Source::Input(i, pass.channel_halo())))
-                    .chain((pass == Pass::Reference).then_some(Source::Input(reference, [0; 3])))
-                    .collect(),
-                writes: Vec::new(),
-            })
-            .collect()
-    }
-
-    fn needs(&self, needs: Needs) -> bool {
+    pub(super) fn needs(&self, needs: Needs) -> bool {
         self.columns.iter().any(|c| c.column.needs == needs)
     }
 
-    fn table(&self) -> Option<crofton::Table> {
+    pub(super) fn table(&self) -> Option<crofton::Table> {
         let cells = self.contacts
             || self.image
             || self.tables.contains(&ImageTable::Foam)
@@ -249,7 +114,7 @@ impl Measure {
         cells.then(|| crofton::Table::new(self.geometry.world_from_index.matrix3))
     }
 
-    fn scales(&self, state: &State) -> Vec<Scale> {
+    pub(super) fn scales(&self, state: &State) -> Vec<Scale> {
         let range = |i: usize| state.ranges.get(i).copied().unwrap_or((1.0, 0.0));
         self.channels
             .iter()
@@ -258,7 +123,63 @@ impl Measure {
             .collect()
     }
 
-    /// Runs a pass on region `out`.
+    /// Working memory of a run in memory, in bytes per voxel.
+    pub fn scratch(&self) -> f64 {
+        let has = |pass| self.passes().contains(&pass);
+        match () {
+            // Distances and labels, as fields and side by side.
+            () if has(Pass::Voronoi) => 20.0,
+            // Names of regions, labels with one for background, and runs.
+            () if has(Pass::Regions) => 20.0,
+            // Distances, centres, the balls painted and what is between mid-axes.
+            () if has(Pass::Within(Body::Objects)) || has(Pass::Within(Body::Structure)) => 13.0,
+            () if has(Pass::Within(Body::Reference)) => 8.0,
+            () => 2.0,
+        }
+    }
+
+    pub(super) fn local(&self) -> LocalThickness {
+        LocalThickness::new(self.shape, Metric::new(self.shape, &self.geometry))
+    }
+
+    pub(super) fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
+        Frame::new(self.shape, self.geometry, table, self.scales(state))
+    }
+
+    /// Whether each object of a row is seen as a whole by [`Pass::Near`], in a run that goes through
+    /// blocks like `block`.
+    fn is_near(&self, state: &State, block: Region, row: usize) -> bool {
+        let shape = boxes::region(&state.objects.voxels[row]).shape;
+        block == Region::whole(self.shape) || shape.iter().all(|n| *n <= NEAR)
+    }
+
+    /// The objects that a pass looks at in a block.
+    fn rows(&self, pass: Pass, state: &State, block: Region) -> Vec<usize> {
+        let near = |row: &usize| self.is_near(state, block, *row);
+        match pass {
+            Pass::Near => boxes::beginning(&state.objects, block).into_iter().filter(near).collect(),
+            Pass::Boxes => boxes::beginning(&state.objects, block),
+            _ => rows_by_label(&state.objects).into_iter().filter(|row| !near(row)).collect(),
+        }
+    }
+
+    /// The region that a pass sees for a block: where objects are seen as a whole, those that begin in
+    /// the block.
+    pub fn region(&self, pass: Pass, state: &State, block: Region) -> Region {
+        let rows = match pass {
+            Pass::Near | Pass::Boxes | Pass::Far | Pass::FarMode => self.rows(pass, state, block),
+            // Balls reach into the block from as far as the greatest radius.
+            Pass::Balls(_) => return block.grown(self.local().reach(state.found.greatest), self.shape),
+            _ => return block,
+        };
+        match pass {
+            Pass::Far | Pass::FarMode if !rows.is_empty() => block,
+            _ => boxes::around(&state.objects, &rows, block),
+        }
+    }
+
+    /// Runs a pass on block `out`: the volumes that it writes, and its partial result. `parts` are what
+    /// it [reads](Self::reads).
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
@@ -267,259 +188,181 @@ impl Measure {
         pass: Pass,
         state: &State,
         out: Region,
-        labels: Part,
-        channels: &[Part],
+        parts: &[Part],
         job: &Job,
-    ) -> Result<Partial> {
-        let all = channels;
-        let channels = &all[..self.channels.len()];
-        match pass {
-            Pass::Range => {
-                let ranges = channels
-                    .iter()
-                    .zip(&self.channels)
-                    .map(|(part, &ty)| {
-                        if Scale::of_type(ty).is_some() {
-                            Ok((f64::INFINITY, f64::NEG_INFINITY))
-                        } else {
-                            range(part, out, job)
-                        }
-                    })
-                    .collect::<Result<_>>()?;
-                Ok(Partial::Range(ranges))
+    ) -> Result<(Vec<Volume>, Partial)> {
+        let objects = &state.objects;
+        let metric = self.local().metric;
+        let written = |volume| (vec![volume], Partial::Nothing);
+        Ok(match pass {
+            Pass::Within(body) => written(balls::within(body, &parts[parts.len() - 1], metric, job)?),
+            Pass::Across(body @ (Body::Objects | Body::Reference)) => {
+                let [labels, field] = [&parts[0], &parts[1]];
+                let bounded = (body == Body::Objects).then_some(labels);
+                let squared = balls::across(bounded, field, metric, job)?;
+                let frame = self.frame(state, None);
+                if body == Body::Reference {
+                    let sums = balls::to_reference(&frame, objects, labels, &squared, &self.local(), job)?;
+                    return Ok((Vec::new(), Partial::Reference(sums)));
+                }
+                let innermost = balls::innermost(&frame, objects, labels, &squared, job)?;
+                (vec![squared], Partial::Innermost(innermost))
             }
+            Pass::Across(_) => written(balls::across(None, &parts[0], metric, job)?),
+            Pass::Balls(body) => {
+                let field = &parts[usize::from(body == Body::Objects)];
+                let centres = balls::marked(field, self.shape);
+                let radii = self.local().largest(&centres, out, &job.part())?;
+                let labels = (body == Body::Objects).then(|| &parts[0]);
+                let counts = Partial::Balls(body, balls::counts(objects, labels, &radii, out, job)?);
+                let between = (body == Body::Structure)
+                    .then(|| balls::between(&self.local(), &parts[1], &centres, &radii, out, self.shape));
+                (between.into_iter().collect(), counts)
+            }
+            Pass::Centres(_) => {
+                let (marked, greatest) = balls::centres(&self.local(), &parts[0], out, self.shape);
+                (vec![marked], Partial::Centres(greatest))
+            }
+            Pass::Regions => {
+                let (names, pieces) = regions::name(&parts[0], self.shape, job)?;
+                (vec![names], Partial::Regions(pieces))
+            }
+            Pass::Nearest => {
+                let near = voronoi::within(&parts[0], self.geometry.spacing(), job)?;
+                (near.into(), Partial::Nothing)
+            }
+            _ => (Vec::new(), self.found(pass, state, out, parts, job)?),
+        })
+    }
+
+    /// What a pass finds that writes nothing.
+    fn found(&self, pass: Pass, state: &State, out: Region, parts: &[Part], job: &Job) -> Result<Partial> {
+        let objects = &state.objects;
+        let channels = || parts[1..].iter().zip(&self.channels).enumerate();
+        let spacing = self.geometry.spacing();
+        match pass {
+            Pass::Range => channels()
+                .map(|(_, (part, &ty))| match Scale::of_type(ty) {
+                    Some(_) => Ok((f64::INFINITY, f64::NEG_INFINITY)),
+                    None => range(part, out, job),
+                })
+                .collect::<Result<_>>()
+                .map(Partial::Range),
             Pass::Sums => {
                 let plan = Plan { image: self.shape, table: self.table(), scales: self.scales(state) };
-                scan::scan(&plan, out, labels, channels, job).map(|o| Partial::Sums(Box::new(o)))
+                scan::scan(&plan, out, parts[0], &parts[1..], job).map(|o| Partial::Sums(Box::new(o)))
             }
             Pass::Radius => {
                 let frame = self.frame(state, None);
-                extras::radius_pass(&frame, &state.objects, &labels, out, job).map(Partial::Radius)
+                extras::radius_pass(&frame, objects, &parts[0], out, job).map(Partial::Radius)
             }
-            Pass::Hull => extras::hull_pass(&state.objects, &labels, out, job).map(Partial::Hull),
-            Pass::Boundary => boundary::boundary(
-                &state.objects,
-                self.shape,
-                self.geometry.spacing(),
-                &labels,
-                channels,
-                &self.scales(state),
-                out,
-                job,
-            )
-            .map(Partial::Boundary),
+            Pass::Hull => extras::hull_pass(objects, &parts[0], out, job).map(Partial::Hull),
+            Pass::Boundary => {
+                let scales = self.scales(state);
+                boundary::boundary(objects, self.shape, spacing, &parts[0], &parts[1..], &scales, out, job)
+                    .map(Partial::Boundary)
+            }
+            Pass::Touching => Ok(Partial::Touching(regions::touching(&parts[0], &parts[1], out))),
             Pass::Boxes => {
                 let wanted = boxes::Wanted {
-                    boxes: self.needs(Needs::Boxes),
-                    thickness: self.needs(Needs::Thickness),
                     skeleton: self.needs(Needs::Skeleton),
                     geodesic: self.needs(Needs::Geodesic),
                 };
-                boxes::figures(&self.frame(state, None), &state.objects, &labels, wanted, job)
-                    .map(Partial::Boxes)
+                let (frame, rows) = (self.frame(state, None), self.rows(pass, state, out));
+                boxes::figures(&frame, objects, rows, &parts[0], wanted, job).map(Partial::Paths)
             }
-            Pass::Reference => {
-                let mask = all[self.channels.len()].volume;
-                boxes::to_reference(&self.frame(state, None), &state.objects, &labels, mask, job)
-                    .map(Partial::Reference)
+            Pass::Fractal => {
+                job.advance(out.len() as u64);
+                Ok(Partial::Fractal(structure::boxes(&parts[0], self.shape)))
             }
-            Pass::Structure => {
-                let mask = mask(&labels);
-                let mut figures = structure::structure(&mask, self.shape);
-                if self.tables.contains(&ImageTable::Thickness) {
-                    figures.thickness = Some(structure::thickness(&mask, self.shape, self.metric(), job)?);
-                }
-                Ok(Partial::Structure(Box::new(figures)))
-            }
-            Pass::Chords => distributions::chords(&mask(&labels), self.shape, job).map(Partial::Chords),
+            Pass::Chords(axis) => distributions::chords(&parts[0], axis, job).map(Partial::Chords),
+            Pass::Mask => Ok(Partial::Mask(Bits::of(&parts[0]))),
             Pass::Correlation => {
-                distributions::correlation(&Bits::of(&labels), self.shape, self.geometry.spacing(), job)
-                    .map(Partial::Correlation)
+                let bits = state.found.mask.as_ref().expect("the pass before made them");
+                distributions::correlation(bits, self.shape, spacing, job).map(Partial::Correlation)
             }
             Pass::Intercepts => {
-                let objects = self.tables.contains(&ImageTable::Foam);
-                intercepts::intercepts(&labels, out, self.shape, objects, job).map(Partial::Intercepts)
+                let foam = self.tables.contains(&ImageTable::Foam);
+                intercepts::intercepts(&parts[0], out, self.shape, foam, job).map(Partial::Intercepts)
             }
-            Pass::Mode => channels
-                .iter()
-                .enumerate()
-                .map(|(c, part)| mode::count(&state.objects, c, &labels, part, out, job))
-                .collect::<Result<_>>()
-                .map(Partial::Mode),
-            Pass::Voronoi => voronoi::cells(&labels, self.geometry.spacing(), job).map(Partial::Voronoi),
+            Pass::Voronoi => {
+                voronoi::cells(parts[0].volume, parts[1].volume, spacing, job).map(Partial::Voronoi)
+            }
             Pass::Quality => {
-                let bits = Bits::of(&labels);
-                channels
-                    .iter()
+                let bits = Bits::of(&parts[0]);
+                channels()
                     .zip(self.scales(state))
-                    .enumerate()
-                    .map(|(c, (part, scale))| {
+                    .map(|((c, (part, _)), scale)| {
                         let range = state.ranges.get(c).copied().unwrap_or((0.0, 0.0));
                         quality::quality(&bits, part, &scale, range, out, self.shape, job)
                     })
                     .collect::<Result<_>>()
                     .map(Partial::Quality)
             }
-            Pass::Percentiles if out == Region::whole(self.shape) => (0..self.channels.len())
-                .map(|c| percentiles::whole(&state.objects, c, &labels, &channels[c], out, job))
-                .collect::<Result<_>>()
-                .map(Partial::Percentiles),
-            Pass::Percentiles => (0..self.channels.len())
-                .map(|c| {
-                    let first;
-                    let search = match state.found.search.get(c) {
-                        Some(search) => search,
-                        None => {
-                            first = Search::new(&state.objects, c, self.channels[c]);
-                            &first
-                        }
-                    };
+            Pass::Near => self.near(state, out, parts, job),
+            Pass::FarMode => {
+                let rows = self.rows(pass, state, out);
+                let counted = |c, part| {
+                    if rows.is_empty() {
+                        return Ok(mode::Counts::new());
+                    }
+                    mode::count(objects, &rows, c, &parts[0], part, out, job)
+                };
+                channels()
+                    .map(|(c, (part, _))| counted(c, part))
+                    .collect::<Result<_>>()
+                    .map(Partial::ModeCounts)
+            }
+            Pass::Far => {
+                let first;
+                let searches = match &state.found.search {
+                    none if none.is_empty() => {
+                        first = self.searches(state, out);
+                        &first
+                    }
+                    searches => searches,
+                };
+                let counted = |search: &Search, part| {
                     if search.done() {
                         return Ok(Counts::default());
                     }
-                    search.count(&state.objects, &labels, &channels[c], out, job)
-                })
-                .collect::<Result<_>>()
-                .map(Partial::Counts),
+                    search.count(objects, &parts[0], part, out, job)
+                };
+                let counts = channels().map(|(c, (part, _))| counted(&searches[c], part));
+                counts.collect::<Result<_>>().map(Partial::Counts)
+            }
+            _ => unreachable!("the others write"),
         }
     }
 
-    /// Adds what a pass found in the regions of the image to the state; whether the pass is over.
-    pub fn merge(&self, state: &mut State, partials: impl IntoIterator<Item = Partial>) -> bool {
-        let mut counts: Vec<Counts> = Vec::new();
-        for partial in partials {
-            self.merge_one(state, partial, &mut counts);
-        }
-        state.found.boundary = boundary::added(std::mem::take(&mut state.found.boundary));
-        state.found.radius = extras::added(std::mem::take(&mut state.found.radius));
-        if counts.is_empty() {
-            return true;
-        }
-        if state.found.search.is_empty() {
-            state.found.search =
-                (0..counts.len()).map(|c| Search::new(&state.objects, c, self.channels[c])).collect();
-        }
-        for (search, counts) in state.found.search.iter_mut().zip(&counts) {
-            if !search.done() {
-                search.narrow(counts);
-            }
-        }
-        let done = state.found.search.iter().all(Search::done);
-        if done {
-            state.found.percentiles = state
-                .found
-                .search
-                .iter()
-                .enumerate()
-                .map(|(c, search)| search.finish(&state.objects, c, self.channels[c]))
-                .collect();
-            state.found.search.clear();
-        }
-        done
+    /// The searches for percentiles before anything was counted, by channel.
+    pub(super) fn searches(&self, state: &State, block: Region) -> Vec<Search> {
+        let rows = self.rows(Pass::Far, state, block);
+        let channels = self.channels.iter().enumerate();
+        channels.map(|(c, &ty)| Search::new(&state.objects, &rows, c, ty)).collect()
     }
 
-    fn merge_one(&self, state: &mut State, partial: Partial, counts: &mut Vec<Counts>) {
-        match partial {
-            Partial::Radius(sums) => state.found.radius.extend(sums),
-            Partial::Hull(corners) => state.found.corners.extend(corners),
-            Partial::Boundary(sums) => state.found.boundary.extend(sums),
-            Partial::Boxes(figures) => state.found.boxes.extend(figures),
-            Partial::Reference(sums) => state.found.reference.extend(sums),
-            Partial::Structure(figures) => state.found.structure = Some(*figures),
-            Partial::Chords(chords) => state.found.chords = chords,
-            Partial::Correlation(correlation) => state.found.correlation = correlation,
-            Partial::Intercepts(more) => state.found.intercepts.merge(&more),
-            Partial::Voronoi(cells) => state.found.voronoi = cells,
-            Partial::Mode(more) => {
-                state.found.modes.resize(more.len(), mode::Counts::new());
-                for (mine, theirs) in state.found.modes.iter_mut().zip(more) {
-                    mine.extend(theirs);
-                }
+    /// Percentiles and modes of the objects that begin in a block and are seen as a whole.
+    fn near(&self, state: &State, out: Region, parts: &[Part], job: &Job) -> Result<Partial> {
+        let (objects, labels, region) = (&state.objects, &parts[0], parts[0].region);
+        let rows = self.rows(Pass::Near, state, out);
+        let (mut all, mut modes) = (Vec::new(), Vec::new());
+        for (c, (part, &ty)) in parts[1..].iter().zip(&self.channels).enumerate() {
+            let wanted = |needs| self.needs(needs) && !rows.is_empty();
+            if wanted(Needs::Percentiles) {
+                all.push(percentiles::whole(objects, &rows, c, labels, part, region, job)?);
+            } else {
+                all.push(Vec::new());
             }
-            Partial::Quality(more) => {
-                state.found.quality.resize(more.len(), Quality::default());
-                for (mine, theirs) in state.found.quality.iter_mut().zip(&more) {
-                    mine.merge(theirs);
-                }
-            }
-            Partial::Percentiles(percentiles) => state.found.percentiles = percentiles,
-            Partial::Counts(more) => {
-                counts.resize(more.len(), Counts::default());
-                for (mine, theirs) in counts.iter_mut().zip(&more) {
-                    mine.merge(theirs);
-                }
-            }
-            Partial::Range(ranges) => {
-                state.ranges.resize(ranges.len(), (f64::INFINITY, f64::NEG_INFINITY));
-                for (mine, theirs) in state.ranges.iter_mut().zip(ranges) {
-                    *mine = (mine.0.min(theirs.0), mine.1.max(theirs.1));
-                }
-            }
-            Partial::Sums(objects) => {
-                if state.objects.labels.is_empty() && state.objects.channels.is_empty() {
-                    state.objects = *objects;
-                } else {
-                    state.objects.merge(&objects);
-                }
+            if wanted(Needs::Mode) {
+                let counts = mode::count(objects, &rows, c, labels, part, region, &job.part())?;
+                modes.push(mode::modes(objects, c, ty, &counts));
+            } else {
+                modes.push(Vec::new());
             }
         }
+        Ok(Partial::Near(all, modes))
     }
-
-    /// The tables.
-    pub fn finish(&self, state: &State) -> Vec<Table> {
-        let table = self.table();
-        let frame = self.frame(state, table.as_ref());
-        let objects = &state.objects;
-        let found = &state.found;
-        let mut extras = ExtraColumns { percentiles: found.percentiles.clone(), ..ExtraColumns::default() };
-        if self.needs(Needs::Radius) {
-            extras.radius = extras::radii(&frame, objects, &found.radius);
-        }
-        if self.needs(Needs::Hull) || self.needs(Needs::Oriented) {
-            let corners = extras::reduced(found.corners.clone());
-            extras.hulls = extras::hulls(&frame, objects, &corners, self.needs(Needs::Oriented));
-        }
-        extras.modes = (found.modes.iter().enumerate())
-            .map(|(c, counts)| mode::modes(objects, c, self.channels[c], &mode::added(counts.clone())))
-            .collect();
-        if self.needs(Needs::Nearest) {
-            extras.nearest = extras::nearest(&frame, objects);
-        }
-        extras.fill_rows(&frame, objects, found, self.geometry.spacing());
-        let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
-        if self.contacts {
-            tables.push(contacts_table(&frame, objects));
-        }
-        let local = LocalThickness::new(self.shape, self.metric());
-        if self.image {
-            tables.push(image::table(&frame, objects, found, &local));
-        }
-        for table in &self.tables {
-            tables.push(match table {
-                ImageTable::Thickness => {
-                    let found = found.structure.as_ref().and_then(|s| s.thickness.as_ref());
-                    distributions::thickness_table(&frame, &local, found)
-                }
-                ImageTable::Chords => distributions::chords_table(&frame, &found.chords),
-                ImageTable::Correlation => distributions::correlation_table(&frame, &found.correlation),
-                ImageTable::Foam => foam::table(&frame, objects, &found.intercepts),
-            });
-        }
-        tables
-    }
-
-    fn metric(&self) -> Metric {
-        Metric::new(self.shape, &self.geometry)
-    }
-
-    fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
-        Frame::new(self.shape, self.geometry, table, self.scales(state))
-    }
-}
-
-/// What is not background, of a whole image.
-fn mask(labels: &Part) -> Vec<u8> {
-    with_volume!(labels.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect())
 }
 
 fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
@@ -545,19 +388,46 @@ fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
     })
 }
 
-/// Runs all passes on whole volumes in memory.
+/// Runs all passes on whole volumes in memory; the reference mask, if there is one, comes last among
+/// the channels.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<State> {
     let region = Region::whole(what.shape);
-    let part = |volume| Part { volume, region };
-    let channels: Vec<Part> = channels.iter().map(|&v| part(v)).collect();
+    let mut fields: [Option<Volume>; FIELDS] = Default::default();
     let mut state = State::default();
-    for pass in what.passes() {
+    let passes = what.passes();
+    for (number, &pass) in passes.iter().enumerate() {
         job.stage(pass.name(), region.len() as u64);
-        let partial = what.run(pass, &state, region, part(labels), &channels, job)?;
-        what.merge(&mut state, [partial]);
+        loop {
+            let parts: Vec<Part> = (what.reads(pass).into_iter())
+                .map(|read| match read {
+                    Source::Input(0, _) => labels,
+                    Source::Input(i, _) => channels[i - 1],
+                    Source::Field(i, _) => fields[i].as_ref().expect("a pass before wrote it"),
+                })
+                .map(|volume| Part { volume, region })
+                .collect();
+            let (volumes, partial) = what.run(pass, &state, region, &parts, job)?;
+            for (field, volume) in pass.writes().into_iter().zip(volumes) {
+                fields[field] = Some(volume);
+            }
+            if what.merge(pass, &mut state, vec![(region, partial)])? {
+                break;
+            }
+        }
+        let later = |field| {
+            passes[number + 1..]
+                .iter()
+                .flat_map(|p| what.reads(*p))
+                .any(|r| matches!(r, Source::Field(i, _) if i == field))
+        };
+        for (i, field) in fields.iter_mut().enumerate() {
+            if !later(i) {
+                *field = None;
+            }
+        }
     }
     Ok(state)
 }

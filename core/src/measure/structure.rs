@@ -1,144 +1,151 @@
-//! Figures of a whole structure that are no sums over neighbourhoods: thickness, separation, number
-//! and the fractal dimension. They see the whole image at once.
+//! The fractal dimension of a structure, by counting boxes block by block.
 
-use super::thickness::Distribution;
-use crate::ops::components::Connectivity;
-use crate::ops::distance::Metric;
-use crate::ops::thickness::LocalThickness;
-use crate::{Job, Result};
+use super::scan::Part;
+use crate::{Region, Voxel, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// The figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StructureFigures {
-    /// Slope of box counts.
-    pub fractal_dimension: f64,
-    /// Local thickness, where asked for.
-    pub thickness: Option<Thicknesses>,
+/// Bits of a box: it holds background, it holds structure.
+const BOTH: u8 = 3;
+
+/// How many boxes with a side of 2, 4, 8, … voxels hold both structure and background.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BoxCounts {
+    /// Of the boxes that lie in one block, by power of two.
+    inside: Vec<u64>,
+    /// What the boxes that blocks cut hold, by power and number of the box.
+    cut: BTreeMap<(u8, u64), u8>,
 }
 
-/// Local thickness of the image's parts; empty where nothing bounds the balls.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Thicknesses {
-    /// Of the structure.
-    pub structure: Distribution,
-    /// Of the background.
-    pub background: Distribution,
-    /// Of what is not on the structure's mid-axes.
-    pub mid_axes: Distribution,
+impl BoxCounts {
+    /// Adds the boxes of another block.
+    pub fn merge(&mut self, other: &Self) {
+        self.inside.resize(self.inside.len().max(other.inside.len()), 0);
+        for (mine, theirs) in self.inside.iter_mut().zip(&other.inside) {
+            *mine += theirs;
+        }
+        for (&key, &holds) in &other.cut {
+            *self.cut.entry(key).or_default() |= holds;
+        }
+    }
+
+    /// Minus the slope of log(boxes that hold boundary) over log(side), by least squares, for sides of
+    /// 2, 4, … voxels up to a quarter of the image (D. Fazzalari and I. Parkinson 1996,
+    /// doi:10.1002/jbmr.5650110413); NaN where the structure has no boundary.
+    pub fn fractal_dimension(&self) -> f64 {
+        let mut counts = self.inside.clone();
+        for (&(power, _), &holds) in &self.cut {
+            counts[usize::from(power)] += u64::from(holds == BOTH);
+        }
+        let logs: Vec<(f64, f64)> = (counts.iter().enumerate())
+            .filter(|(_, n)| **n > 0)
+            .map(|(power, n)| (((2usize << power) as f64).ln(), (*n as f64).ln()))
+            .collect();
+        let n = logs.len() as f64;
+        if logs.len() < 2 {
+            return f64::NAN;
+        }
+        let (mx, my) = (logs.iter().map(|l| l.0).sum::<f64>() / n, logs.iter().map(|l| l.1).sum::<f64>() / n);
+        let sxy: f64 = logs.iter().map(|l| (l.0 - mx) * (l.1 - my)).sum();
+        let sxx: f64 = logs.iter().map(|l| (l.0 - mx) * (l.0 - mx)).sum();
+        -sxy / sxx
+    }
 }
 
-/// The figures of a mask `[z, y, x]`; a fractal dimension of NaN where the structure has no boundary.
-pub fn structure(mask: &[u8], shape: [usize; 3]) -> StructureFigures {
-    StructureFigures { fractal_dimension: fractal_dimension(mask, shape), thickness: None }
-}
-
-/// The local thickness of a mask `[z, y, x]`.
-///
-/// # Errors
-/// [`crate::Error::Cancelled`].
-pub fn thickness(mask: &[u8], shape: [usize; 3], metric: Metric, job: &Job) -> Result<Thicknesses> {
-    let job = &job.part();
-    let local = LocalThickness::new(shape, metric);
-    let squared = local.squared(mask, job)?;
-    let (mut structure, mut mid_axes) = (Distribution::default(), Distribution::default());
-    if !local.unbounded(&squared) {
-        let centres = local.centres(&squared);
-        let radii = local.largest(&centres, job)?;
-        structure = Distribution::of_radii(&radii);
-        let mut between = vec![1u8; mask.len()];
-        for &(at, bits) in &centres {
-            let at = at as usize;
-            if 2.0 * local.diameter(bits) >= local.diameter(radii[at])
-                && !inside_another(&local, &squared, at, shape)
-            {
-                between[at] = 0;
+/// Counts the boxes of a block of an image of `shape`; boxes begin at multiples of their side.
+pub fn boxes(labels: &Part, shape: [usize; 3]) -> BoxCounts {
+    let block = labels.region;
+    let limit = shape.iter().copied().max().unwrap_or(0) / 4;
+    let mut counts = BoxCounts::default();
+    let (mut side, mut below) = (2, Level::finest(labels));
+    while side <= limit {
+        let power = counts.inside.len();
+        counts.inside.push(0);
+        let [_, ny, nx] = shape.map(|n| n.div_ceil(side));
+        for (i, &holds) in below.holds.iter().enumerate() {
+            let [_, h, w] = below.boxes.shape;
+            let at = [i / (h * w), i / w % h, i % w];
+            let at: [usize; 3] = std::array::from_fn(|a| at[a] + below.boxes.start[a]);
+            let covered = Region::new(at.map(|n| n * side), [side; 3]).intersection(&Region::whole(shape));
+            if block.contains(&covered) {
+                counts.inside[power] += u64::from(holds == BOTH);
+            } else {
+                let number = ((at[0] * ny + at[1]) * nx + at[2]) as u64;
+                counts.cut.insert((power as u8, number), holds);
             }
         }
-        drop((squared, centres, radii));
-        mid_axes = Distribution::of_distances(&local, &local.squared(&between, job)?, job)?;
+        side *= 2;
+        below = below.coarser();
     }
-    let background: Vec<u8> = mask.par_iter().map(|v| u8::from(*v == 0)).collect();
-    let background = Distribution::of_distances(&local, &local.squared(&background, job)?, job)?;
-    Ok(Thicknesses { structure, background, mid_axes })
+    counts
 }
 
-/// Whether the ball of a voxel lies inside the ball of one of its neighbours, but for rounding.
-fn inside_another(local: &LocalThickness, squared: &[u32], at: usize, shape: [usize; 3]) -> bool {
-    let spacing = match local.metric {
-        Metric::Isotropic(edge) => [edge; 3],
-        Metric::Anisotropic(spacing) => spacing,
-    };
-    let p = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
-    Connectivity::TwentySix.neighbours().iter().any(|s| {
-        let q: [usize; 3] = std::array::from_fn(|a| p[a].wrapping_add_signed(s[a]));
-        if (0..3).any(|a| q[a] >= shape[a]) {
-            return false;
-        }
-        let step = (0..3).map(|a| (s[a] as f64 * spacing[a]).powi(2)).sum::<f64>().sqrt();
-        let other = squared[(q[0] * shape[1] + q[1]) * shape[2] + q[2]];
-        local.diameter(other) * (1.0 + 1e-6) >= local.diameter(squared[at]) + 2.0 * step
-    })
+/// What the boxes of one side hold.
+struct Level {
+    boxes: Region,
+    holds: Vec<u8>,
 }
 
-/// Minus the slope of log(boxes that hold boundary) over log(side), by least squares, for sides of
-/// 1, 2, 4, … voxels up to a quarter of the image (D. Fazzalari and I. Parkinson 1996,
-/// doi:10.1002/jbmr.5650110413). Boxes that hold both structure and background count.
-fn fractal_dimension(mask: &[u8], shape: [usize; 3]) -> f64 {
-    let limit = shape.iter().copied().max().unwrap_or(0) / 4;
-    let mut logs = Vec::new();
-    let mut side = 2;
-    while side <= limit {
-        let boxes: Vec<usize> = shape.iter().map(|n| n.div_ceil(side)).collect();
-        let count: usize = (0..boxes[0] * boxes[1])
-            .into_par_iter()
-            .map(|k| {
-                let (bz, by) = (k / boxes[1] * side, k % boxes[1] * side);
-                let mut seen = vec![0u8; boxes[2]];
-                for z in bz..(bz + side).min(shape[0]) {
-                    for y in by..(by + side).min(shape[1]) {
-                        let row = &mask[(z * shape[1] + y) * shape[2]..][..shape[2]];
-                        for (seen, piece) in seen.iter_mut().zip(row.chunks(side)) {
-                            for v in piece {
-                                *seen |= if *v != 0 { 2 } else { 1 };
-                            }
-                        }
+/// The boxes of twice the side that these touch.
+fn halved(boxes: Region) -> Region {
+    let start = boxes.start.map(|n| n / 2);
+    let end = boxes.end();
+    Region::new(start, std::array::from_fn(|a| end[a].div_ceil(2) - start[a]))
+}
+
+impl Level {
+    /// Boxes of two voxels.
+    fn finest(labels: &Part) -> Self {
+        with_volume!(labels.volume, |a| {
+            let all = a.as_slice().expect("volumes are in C order");
+            Self::of(labels.region, |i| if all[i].to_f64() == 0.0 { 1 } else { 2 })
+        })
+    }
+
+    /// Boxes of twice the side.
+    fn coarser(&self) -> Self {
+        Self::of(self.boxes, |i| self.holds[i])
+    }
+
+    fn of(below: Region, holds: impl Fn(usize) -> u8 + Sync) -> Self {
+        let boxes = halved(below);
+        let [_, h, w] = boxes.shape;
+        let mut all = vec![0u8; boxes.len()];
+        all.par_chunks_mut((h * w).max(1)).enumerate().for_each(|(z, plane)| {
+            let range = |at: usize, a: usize| {
+                let first = 2 * (at + boxes.start[a]);
+                first.max(below.start[a]) - below.start[a]..(first + 2).min(below.end()[a]) - below.start[a]
+            };
+            for zb in range(z, 0) {
+                for yb in 0..below.shape[1] {
+                    let y = usize::midpoint(yb, below.start[1]) - boxes.start[1];
+                    let row = &mut plane[y * w..(y + 1) * w];
+                    let from = (zb * below.shape[1] + yb) * below.shape[2];
+                    for xb in 0..below.shape[2] {
+                        row[usize::midpoint(xb, below.start[2]) - boxes.start[2]] |= holds(from + xb);
                     }
                 }
-                seen.iter().filter(|s| **s == 3).count()
-            })
-            .sum();
-        if count > 0 {
-            logs.push(((side as f64).ln(), (count as f64).ln()));
-        }
-        side *= 2;
+            }
+        });
+        Self { boxes, holds: all }
     }
-    let n = logs.len() as f64;
-    if logs.len() < 2 {
-        return f64::NAN;
-    }
-    let (mx, my) = (logs.iter().map(|l| l.0).sum::<f64>() / n, logs.iter().map(|l| l.1).sum::<f64>() / n);
-    let sxy: f64 = logs.iter().map(|l| (l.0 - mx) * (l.1 - my)).sum();
-    let sxx: f64 = logs.iter().map(|l| (l.0 - mx) * (l.0 - mx)).sum();
-    -sxy / sxx
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Volume;
+    use ndarray::Array3;
 
     #[test]
     fn the_boundary_of_packed_balls_is_between_a_plane_and_space() {
         let n = 80usize;
-        let mask: Vec<u8> = (0..n * n * n)
-            .map(|i| {
-                let off = |v: usize| (v % 16) as f64 - 7.5;
-                let r = off(i / (n * n)).powi(2) + off(i / n % n).powi(2) + off(i % n).powi(2);
-                u8::from(r < 30.0)
-            })
-            .collect();
-        let f = fractal_dimension(&mask, [n; 3]);
+        let volume = Volume::U8(Array3::from_shape_fn([n; 3], |(z, y, x)| {
+            let off = |v: usize| (v % 16) as f64 - 7.5;
+            u8::from(off(z).powi(2) + off(y).powi(2) + off(x).powi(2) < 30.0)
+        }));
+        let f = boxes(&Part { volume: &volume, region: Region::whole([n; 3]) }, [n; 3]).fractal_dimension();
         assert!((1.8..3.0).contains(&f), "{f}");
     }
 }

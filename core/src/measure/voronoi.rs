@@ -1,43 +1,56 @@
 //! Voronoi cells of objects: the voxels of the image that are nearer to an object than to any other.
 
+use super::balls::ids;
 use super::index::Index;
 use super::scan::Part;
-use crate::{Job, Result, Voxel, VoxelType, with_volume};
-use ndarray::{Array3, ArrayViewMut1, Axis};
+use crate::{Job, Result, Volume};
+use ndarray::{Array3, ArrayView3, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 /// Squared distance to an object, and the object's label; infinite and 0 before any is found.
 type Near = (f32, u32);
 
-/// How many voxels of a whole image are nearest to each label; those of objects are their own. The
+fn lines(near: &mut Array3<Near>, axis: usize, spacing: [f64; 3], job: &Job) -> Result<()> {
+    // In units of the last axis, so that squares of equal sides are whole numbers.
+    let weight = (spacing[axis] / spacing[2]).powi(2);
+    let planes = usize::from(axis == 0);
+    near.axis_iter_mut(Axis(planes)).into_par_iter().try_for_each(|mut plane| {
+        job.check()?;
+        // Lines along the axis are the columns of the plane, or its rows for x.
+        let mut envelope = Envelope::default();
+        for line in plane.lanes_mut(Axis(usize::from(axis == 2))) {
+            envelope.along(line, weight);
+        }
+        Ok(())
+    })
+}
+
+/// The nearest object within each slice: squared distances, as the bits of floats, and labels. The
 /// distances are exact, between voxel centres, found along x, y and z as lower envelopes of parabolas
 /// (Felzenszwalb & Huttenlocher 2012, doi:10.4086/toc.2012.v008a019). A voxel equally near to several
 /// objects goes to one of them, always the same.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn cells(labels: &Part, spacing: [f64; 3], job: &Job) -> Result<Vec<(u64, u64)>> {
-    let is_mask = labels.volume.voxel_type() == VoxelType::U8;
-    let mut near: Array3<Near> = with_volume!(labels.volume, |a| {
-        a.mapv(|v| {
-            let label = if is_mask { u32::from(v.to_f64() != 0.0) } else { u32::from_f64(v.to_f64()) };
-            (if label == 0 { f32::INFINITY } else { 0.0 }, label)
-        })
-    });
-    // In units of the last axis, so that squares of equal sides are whole numbers.
-    let weights = spacing.map(|s| (s / spacing[2]).powi(2));
-    for axis in [2, 1, 0] {
-        let planes = if axis == 0 { 1 } else { 0 };
-        near.axis_iter_mut(Axis(planes)).into_par_iter().try_for_each(|mut plane| {
-            job.check()?;
-            // Lines along the axis are the columns of the plane, or its rows for x.
-            let mut envelope = Envelope::default();
-            for line in plane.lanes_mut(Axis(usize::from(axis == 2))) {
-                envelope.along(line, weights[axis]);
-            }
-            Result::Ok(())
-        })?;
-    }
+pub fn within(labels: &Part, spacing: [f64; 3], job: &Job) -> Result<[Volume; 2]> {
+    let mut near = ArrayView3::from_shape(labels.region.shape, &ids(labels))
+        .expect("of the shape of the block")
+        .mapv(|label| (if label == 0 { f32::INFINITY } else { 0.0 }, label));
+    lines(&mut near, 2, spacing, job)?;
+    lines(&mut near, 1, spacing, job)?;
+    Ok([Volume::U32(near.mapv(|n| n.0.to_bits())), Volume::U32(near.mapv(|n| n.1))])
+}
+
+/// How many voxels are nearest to each label, in whole columns of what [`within`] gave.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn cells(squared: &Volume, labels: &Volume, spacing: [f64; 3], job: &Job) -> Result<Vec<(u64, u64)>> {
+    let (Volume::U32(squared), Volume::U32(labels)) = (squared, labels) else {
+        unreachable!("both fields are u32")
+    };
+    let mut near = Zip::from(squared).and(labels).map_collect(|s, l| (f32::from_bits(*s), *l));
+    lines(&mut near, 0, spacing, job)?;
     let planes: Vec<(Index, Vec<u64>)> = near
         .axis_iter(Axis(0))
         .into_par_iter()
@@ -50,13 +63,15 @@ pub fn cells(labels: &Part, spacing: [f64; 3], job: &Job) -> Result<Vec<(u64, u6
         })
         .collect();
     job.advance(near.len() as u64);
-    let (mut index, mut counts) = (Index::default(), Vec::new());
-    for (labels, plane) in &planes {
-        for (&label, &n) in labels.keys().iter().zip(plane) {
-            add(&mut index, &mut counts, label, n);
-        }
-    }
-    Ok(index.keys().iter().copied().zip(counts).collect())
+    let planes =
+        planes.iter().flat_map(|(labels, plane)| labels.keys().iter().copied().zip(plane.iter().copied()));
+    Ok(added(planes.collect()))
+}
+
+/// One number for each label.
+pub fn added(mut cells: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    cells.sort_unstable();
+    cells.chunk_by(|a, b| a.0 == b.0).map(|c| (c[0].0, c.iter().map(|n| n.1).sum())).collect()
 }
 
 fn add(index: &mut Index, counts: &mut Vec<u64>, label: u64, n: u64) {
@@ -111,7 +126,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Region, Volume};
+    use crate::Region;
 
     #[test]
     fn every_voxel_is_nearest_to_its_cell() {
@@ -133,7 +148,8 @@ mod tests {
                 a.indexed_iter().filter(|(_, l)| **l != 0).map(|((z, y, x), l)| ([z, y, x], *l)).collect();
             let volume = Volume::from(a.clone());
             let part = Part { volume: &volume, region: Region::whole(shape) };
-            let found = cells(&part, spacing, &Job::silent()).unwrap();
+            let [near, nearest] = within(&part, spacing, &Job::silent()).unwrap();
+            let found = cells(&near, &nearest, spacing, &Job::silent()).unwrap();
             assert_eq!(found.iter().map(|c| c.1).sum::<u64>(), a.len() as u64);
             let mut bounds = std::collections::BTreeMap::<u32, (u64, u64)>::new();
             for ((z, y, x), _) in a.indexed_iter() {

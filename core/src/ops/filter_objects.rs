@@ -7,8 +7,9 @@ use super::{
 };
 use crate::measure::columns;
 use crate::measure::expression::Expression;
-use crate::measure::run::{Measure, Partial, State, passes_whole};
-use crate::measure::scan::Part;
+use crate::measure::pass::FIELDS;
+use crate::measure::run::{Measure, passes_whole};
+use crate::measure::state::State;
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;
@@ -81,8 +82,9 @@ impl Operator for FilterObjects {
             tables: Vec::new(),
             reference: false,
         };
-        Ok(Prepared::new(grid.labels(), Filter { what, condition, remove: call.args.bool("remove") })
-            .scratch(1.0))
+        let scratch = what.scratch();
+        let filter = Filter { what, condition, remove: call.args.bool("remove") };
+        Ok(Prepared::new(grid.labels(), filter).scratch(scratch))
     }
 }
 
@@ -147,7 +149,9 @@ impl Kernel for Filter {
 
 impl Program for Filter {
     fn fields(&self) -> Vec<FieldSpec> {
-        vec![FieldSpec { voxel: VoxelType::U32 }]
+        let mut fields = self.what.fields();
+        fields.push(FieldSpec { voxel: VoxelType::U32 });
+        fields
     }
 
     fn phases(&self) -> Vec<Phase> {
@@ -156,13 +160,17 @@ impl Program for Filter {
             name: "filter objects",
             tiling: Tiling::Blocks,
             reads: vec![Source::Input(0, [0; 3])],
-            writes: vec![0],
+            writes: vec![FIELDS],
         });
         phases
     }
 
     fn result(&self) -> Option<usize> {
-        Some(0)
+        Some(FIELDS)
+    }
+
+    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+        if phase == self.what.passes().len() { Ok(out) } else { self.what.phase_region(phase, state, out) }
     }
 
     fn run(
@@ -173,19 +181,11 @@ impl Program for Filter {
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let passes = self.what.passes();
-        if phase == passes.len() {
+        if phase == self.what.passes().len() {
             let labels = inputs[0].as_ref().expect("the first input is required");
             return Ok((vec![apply(labels, &decode::<Vec<u32>>(state)?, job)?], Vec::new()));
         }
-        let state: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let part = |i: usize| Part {
-            volume: inputs[i].as_ref().expect("given when prepared"),
-            region: block.sources[i],
-        };
-        let channels: Vec<Part> = (1..inputs.len()).map(part).collect();
-        let partial = self.what.run(passes[phase], &state, block.out, part(0), &channels, job)?;
-        Ok((Vec::new(), encode(&partial)))
+        self.what.run_phase(phase, state, block, &inputs, job)
     }
 
     fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
@@ -193,11 +193,9 @@ impl Program for Filter {
         if phase == passes.len() {
             return Ok(Next::Continue);
         }
-        let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
-        let done = self.what.merge(&mut merged, partials);
-        *state =
-            if done && phase + 1 == passes.len() { encode(&self.kept(&merged)?) } else { encode(&merged) };
-        Ok(if done { Next::Continue } else { Next::Repeat })
+        let (merged, next) = self.what.merge_phase(phase, state, partials)?;
+        let last = next == Next::Continue && phase + 1 == passes.len();
+        *state = if last { encode(&self.kept(&merged)?) } else { encode(&merged) };
+        Ok(next)
     }
 }

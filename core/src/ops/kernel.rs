@@ -282,6 +282,16 @@ pub trait Program: Send + Sync {
     /// The field that is the result, if the result is an image.
     fn result(&self) -> Option<usize>;
 
+    /// The region that a phase sees for the block `out`, before halos, where that follows from the
+    /// state: the boxes of objects, say, that begin in the block.
+    ///
+    /// # Errors
+    /// What the operator cannot do.
+    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+        let _ = (phase, state);
+        Ok(out)
+    }
+
     /// Runs one phase on one block. Returns a volume of the shape of `block.out` for each of the
     /// phase's `writes`, and a partial result for `merge` (may be empty). `inputs[i]` covers
     /// `block.sources[i]`, for each of the phase's `reads`.

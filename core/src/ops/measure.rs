@@ -2,11 +2,10 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    kernel::{decode, encode},
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, kernel::encode,
 };
-use crate::measure::run::{Measure, Partial, Pass, State, measure};
-use crate::measure::scan::Part;
+use crate::measure::run::{Measure, measure};
+use crate::measure::state::read;
 use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
@@ -31,7 +30,12 @@ static SPEC: Spec = Spec {
               threads. Every column's unit and method is in its metadata and in the list of columns. \
               Outside the image is background. A mask is one object. NaN and infinite intensities are \
               left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
-              wider ones to 2^-30 of the range of the image's finite values.",
+              wider ones to 2^-30 of the range of the image's finite values. \
+              Exact block by block. What is held in memory then grows with the number of objects; with \
+              the table correlation, by a bit for each voxel. Thickness needs a block together with what \
+              lies around it as far as the largest radius, skeletons and geodesic diameters an object's \
+              whole box (at most about 24 bytes a voxel): a warning says so where that is more than the \
+              memory to work within.",
     inputs: &[
         Input {
             name: "labels",
@@ -116,8 +120,7 @@ impl Operator for MeasureObjects {
             tables,
             reference,
         };
-        // A mask, its distances and the balls painted.
-        let scratch = if what.tables.contains(&image::ImageTable::Thickness) { 11.0 } else { 1.0 };
+        let scratch = what.scratch();
         Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
     }
 }
@@ -148,7 +151,7 @@ impl Kernel for Measuring {
 
 impl Program for Measuring {
     fn fields(&self) -> Vec<FieldSpec> {
-        Vec::new()
+        self.what.fields()
     }
 
     fn phases(&self) -> Vec<Phase> {
@@ -159,6 +162,10 @@ impl Program for Measuring {
         None
     }
 
+    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+        self.what.phase_region(phase, state, out)
+    }
+
     fn run(
         &self,
         phase: usize,
@@ -167,27 +174,16 @@ impl Program for Measuring {
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let pass: Pass = self.what.passes()[phase];
-        let state: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let part = |i: usize| Part {
-            volume: inputs[i].as_ref().expect("given when prepared"),
-            region: block.sources[i],
-        };
-        let channels: Vec<Part> = (1..inputs.len()).map(part).collect();
-        let partial = self.what.run(pass, &state, block.out, part(0), &channels, job)?;
-        Ok((Vec::new(), encode(&partial)))
+        self.what.run_phase(phase, state, block, &inputs, job)
     }
 
-    fn merge(&self, _phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let mut merged: State = if state.is_empty() { State::default() } else { decode(state)? };
-        let partials = partials.iter().map(|(_, p)| decode::<Partial>(p)).collect::<Result<Vec<_>>>()?;
-        let done = self.what.merge(&mut merged, partials);
+    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+        let (merged, next) = self.what.merge_phase(phase, state, partials)?;
         *state = encode(&merged);
-        Ok(if done { Next::Continue } else { Next::Repeat })
+        Ok(next)
     }
 
     fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        let state: State = if state.is_empty() { State::default() } else { decode(&state)? };
-        Ok(Output::Tables(self.what.finish(&state)))
+        Ok(Output::Tables(self.what.finish(&read(&state)?)))
     }
 }

@@ -28,6 +28,14 @@ impl LocalThickness {
         }
     }
 
+    /// How many voxels along each axis the ball of this squared radius reaches, at most.
+    pub fn reach(&self, bits: u32) -> [usize; 3] {
+        match self.metric {
+            Metric::Isotropic(_) => [bits.saturating_sub(1).isqrt() as usize; 3],
+            Metric::Anisotropic(spacing) => spacing.map(|s| (self.diameter(bits) / 2.0 / s) as usize),
+        }
+    }
+
     /// Whether these squared distances are of a mask without background, which bounds no ball.
     pub fn unbounded(&self, squared: &[u32]) -> bool {
         let infinite = match self.metric {
@@ -57,21 +65,31 @@ impl LocalThickness {
     /// The balls that no neighbour's ball contains, largest first, of squared distances that are not
     /// [unbounded](Self::unbounded).
     pub fn centres(&self, squared: &[u32]) -> Vec<Centre> {
-        let greatest = squared.par_iter().copied().max().unwrap_or(0);
         let whole = Region::whole(self.shape);
-        let mut centres = Ridge::new(self.metric, greatest).centres(squared, whole, whole, self.shape);
-        balls::sort(&mut centres);
+        let mut centres = self.centres_in(squared, whole, whole);
+        Self::sort(&mut centres);
         centres
     }
 
-    /// For each voxel the squared radius of the largest of these balls that contains it; 0 outside.
+    /// Those in the block `out`, in no order; `squared` covers `source`, the block grown by one voxel.
+    pub fn centres_in(&self, squared: &[u32], source: Region, out: Region) -> Vec<Centre> {
+        let greatest = squared.par_iter().copied().max().unwrap_or(0);
+        Ridge::new(self.metric, greatest).centres(squared, source, out, self.shape)
+    }
+
+    /// Largest first.
+    pub fn sort(centres: &mut [Centre]) {
+        balls::sort(centres);
+    }
+
+    /// For each voxel of a region the squared radius of the largest of these balls, largest first,
+    /// that contains it; 0 outside.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub fn largest(&self, centres: &[Centre], job: &Job) -> Result<Vec<u32>> {
-        let mut target = vec![0; self.shape.iter().product()];
-        let whole = Region::whole(self.shape);
-        balls::paint(&mut target, whole, self.shape, centres, self.metric, |bits| bits, job)?;
+    pub fn largest(&self, centres: &[Centre], region: Region, job: &Job) -> Result<Vec<u32>> {
+        let mut target = vec![0; region.len()];
+        balls::paint(&mut target, region, self.shape, centres, self.metric, |bits| bits, job)?;
         Ok(target)
     }
 }

@@ -1,0 +1,345 @@
+//! What the passes find: partial results of regions, and the state that they merge into.
+
+use super::Table;
+use super::balls::{self, BallCount, Innermost, ReferenceSums};
+use super::bits::Bits;
+use super::boundary::{self, BoundarySums};
+use super::boxes::Paths;
+use super::columns::Needs;
+use super::distributions::{self, Chords, Correlation};
+use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
+use super::foam;
+use super::image::{self, ImageTable};
+use super::intercepts::Intercepts;
+use super::mode;
+use super::objects::{contacts_table, objects_table};
+use super::pass::{Body, Pass};
+use super::percentiles::{Counts, Search};
+use super::quality::Quality;
+use super::regions::{self, Piece, Touch};
+use super::run::Measure;
+use super::scan::Part;
+use super::structure::BoxCounts;
+use super::sums::Objects;
+use super::voronoi;
+use crate::ops::kernel::{decode, encode};
+use crate::ops::{Block, Next};
+use crate::{Job, Region, Result, Volume};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What is known after some passes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Least and greatest finite intensity by channel.
+    pub ranges: Vec<(f64, f64)>,
+    /// All sums.
+    pub objects: Objects,
+    /// The rest.
+    pub found: Found,
+}
+
+/// Values by channel, each with the row of an object.
+type ByRow<T> = Vec<Vec<(u32, T)>>;
+
+/// What a pass found in a region.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Partial {
+    /// Only volumes.
+    Nothing,
+    /// Least and greatest finite intensity by channel.
+    Range(Vec<(f64, f64)>),
+    /// Sums.
+    Sums(Box<Objects>),
+    /// Sums of distances.
+    Radius(RadiusSums),
+    /// Corners of hulls.
+    Hull(Corners),
+    /// Percentiles and modes of objects seen as a whole.
+    Near(ByRow<[f64; 5]>, ByRow<f64>),
+    /// Sums over boundary voxels.
+    Boundary(Vec<BoundarySums>),
+    /// The innermost voxels.
+    Innermost(Vec<Innermost>),
+    /// The greatest squared radius of balls.
+    Centres(u32),
+    /// The largest balls.
+    Balls(Body, Vec<BallCount>),
+    /// Regions.
+    Regions(Vec<Piece>),
+    /// How they touch.
+    Touching(Vec<(u64, u64, Touch)>),
+    /// Skeletons and paths.
+    Paths(Vec<(u32, Paths)>),
+    /// Sums of distances from the reference.
+    Reference(ReferenceSums),
+    /// Box counts.
+    Fractal(BoxCounts),
+    /// Chords.
+    Chords(Chords),
+    /// The structure.
+    Mask(Bits),
+    /// Pairs by distance.
+    Correlation(Correlation),
+    /// Where lines meet surfaces.
+    Intercepts(Intercepts),
+    /// Counts of intensities of the image, by channel.
+    Quality(Vec<Quality>),
+    /// Counts of intensities of objects, by channel.
+    ModeCounts(Vec<mode::Counts>),
+    /// Labels and how many voxels are nearest to them.
+    Voronoi(Vec<(u64, u64)>),
+    /// Counts for the search for percentiles, by channel.
+    Counts(Vec<Counts>),
+}
+
+/// What partial results add up to before they go into the state.
+#[derive(Default)]
+struct Round {
+    counts: Vec<Counts>,
+    modes: Vec<mode::Counts>,
+}
+
+/// Puts values in their rows.
+fn spread<T: Clone>(columns: &mut Vec<Vec<T>>, rows: usize, none: T, values: ByRow<T>) {
+    columns.resize(values.len(), vec![none; rows]);
+    for (column, values) in columns.iter_mut().zip(values) {
+        for (row, value) in values {
+            column[row as usize] = value;
+        }
+    }
+}
+
+impl Measure {
+    /// Adds what a pass found in the regions of the image to the state; whether the pass is over.
+    ///
+    /// # Errors
+    /// More regions than can be numbered.
+    pub fn merge(&self, pass: Pass, state: &mut State, partials: Vec<(Region, Partial)>) -> Result<bool> {
+        let mut round = Round::default();
+        if pass == Pass::Far
+            && state.found.search.is_empty()
+            && let Some((block, _)) = partials.first()
+        {
+            state.found.search = self.searches(state, *block);
+        }
+        for (_, partial) in partials {
+            self.merge_one(state, partial, &mut round);
+        }
+        let (objects, found) = (&state.objects, &mut state.found);
+        let rows = objects.labels.len();
+        let take = |counts: &mut Vec<BallCount>| *counts = balls::added(std::mem::take(counts));
+        match pass {
+            Pass::Boundary => found.boundary = boundary::added(std::mem::take(&mut found.boundary)),
+            Pass::Radius => found.radius = extras::added(std::mem::take(&mut found.radius)),
+            Pass::Across(Body::Objects) => {
+                found.innermost = balls::farthest(std::mem::take(&mut found.innermost));
+            }
+            Pass::Across(Body::Reference) => {
+                found.reference = balls::summed(std::mem::take(&mut found.reference));
+            }
+            Pass::Voronoi => found.voronoi = voronoi::added(std::mem::take(&mut found.voronoi)),
+            Pass::Balls(body) => {
+                found.greatest = 0;
+                take(&mut found.balls[body as usize]);
+            }
+            Pass::Touching => {
+                found.parts = regions::figures(objects, &std::mem::take(&mut found.regions))?;
+            }
+            Pass::Correlation => found.mask = None,
+            Pass::FarMode => {
+                let counts = round.modes.into_iter().map(mode::added).enumerate();
+                let modes = counts.map(|(c, n)| mode::modes(objects, c, self.channels[c], &n)).collect();
+                spread(&mut found.modes, rows, f64::NAN, modes);
+            }
+            Pass::Far => return Ok(self.narrow(state, &round.counts)),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Takes the search for percentiles a digit further; whether it is over.
+    fn narrow(&self, state: &mut State, counts: &[Counts]) -> bool {
+        let (objects, found) = (&state.objects, &mut state.found);
+        for (search, counts) in found.search.iter_mut().zip(counts) {
+            if !search.done() {
+                search.narrow(counts);
+            }
+        }
+        let done = found.search.iter().all(Search::done);
+        if done {
+            let searches = std::mem::take(&mut found.search).into_iter().enumerate();
+            let percentiles =
+                searches.map(|(c, search)| search.finish(objects, c, self.channels[c])).collect();
+            spread(&mut found.percentiles, objects.labels.len(), [f64::NAN; 5], percentiles);
+        }
+        done
+    }
+
+    fn merge_one(&self, state: &mut State, partial: Partial, round: &mut Round) {
+        let found = &mut state.found;
+        match partial {
+            Partial::Nothing => {}
+            Partial::Radius(sums) => found.radius.extend(sums),
+            Partial::Hull(corners) => found.corners.extend(corners),
+            Partial::Boundary(sums) => found.boundary.extend(sums),
+            Partial::Innermost(voxels) => found.innermost.extend(voxels),
+            Partial::Centres(greatest) => found.greatest = found.greatest.max(greatest),
+            Partial::Balls(body, counts) => found.balls[body as usize].extend(counts),
+            Partial::Regions(pieces) => found.regions.pieces.extend(pieces),
+            Partial::Touching(touches) => found.regions.touches.extend(touches),
+            Partial::Paths(paths) => found.paths.extend(paths),
+            Partial::Reference(sums) => found.reference.extend(sums),
+            Partial::Fractal(counts) => found.fractal.merge(&counts),
+            Partial::Chords(chords) => found.chords.merge(&chords),
+            Partial::Mask(bits) => {
+                found.mask.get_or_insert_with(|| Bits::none(Region::whole(self.shape))).add(&bits);
+            }
+            Partial::Correlation(correlation) => found.correlation = correlation,
+            Partial::Intercepts(more) => found.intercepts.merge(&more),
+            Partial::Voronoi(cells) => found.voronoi.extend(cells),
+            Partial::ModeCounts(more) => {
+                round.modes.resize(more.len(), mode::Counts::new());
+                for (mine, theirs) in round.modes.iter_mut().zip(more) {
+                    mine.extend(theirs);
+                }
+            }
+            Partial::Quality(more) => {
+                found.quality.resize(more.len(), Quality::default());
+                for (mine, theirs) in found.quality.iter_mut().zip(&more) {
+                    mine.merge(theirs);
+                }
+            }
+            Partial::Near(percentiles, modes) => {
+                let rows = state.objects.labels.len();
+                spread(&mut found.percentiles, rows, [f64::NAN; 5], percentiles);
+                spread(&mut found.modes, rows, f64::NAN, modes);
+            }
+            Partial::Counts(more) => {
+                if round.counts.is_empty() {
+                    round.counts = more;
+                } else {
+                    for (mine, theirs) in round.counts.iter_mut().zip(&more) {
+                        mine.merge(theirs);
+                    }
+                }
+            }
+            Partial::Range(ranges) => {
+                state.ranges.resize(ranges.len(), (f64::INFINITY, f64::NEG_INFINITY));
+                for (mine, theirs) in state.ranges.iter_mut().zip(ranges) {
+                    *mine = (mine.0.min(theirs.0), mine.1.max(theirs.1));
+                }
+            }
+            Partial::Sums(objects) => {
+                if state.objects.labels.is_empty() && state.objects.channels.is_empty() {
+                    state.objects = *objects;
+                } else {
+                    state.objects.merge(&objects);
+                }
+            }
+        }
+    }
+
+    /// The tables.
+    pub fn finish(&self, state: &State) -> Vec<Table> {
+        let table = self.table();
+        let frame = self.frame(state, table.as_ref());
+        let (objects, found, local) = (&state.objects, &state.found, self.local());
+        let mut extras = ExtraColumns {
+            percentiles: found.percentiles.clone(),
+            modes: found.modes.clone(),
+            ..ExtraColumns::default()
+        };
+        if self.needs(Needs::Radius) {
+            extras.radius = extras::radii(&frame, objects, &found.radius);
+        }
+        if self.needs(Needs::Hull) || self.needs(Needs::Oriented) {
+            let corners = extras::reduced(found.corners.clone());
+            extras.hulls = extras::hulls(&frame, objects, &corners, self.needs(Needs::Oriented));
+        }
+        if self.needs(Needs::Nearest) {
+            extras.nearest = extras::nearest(&frame, objects);
+        }
+        extras.fill_rows(&frame, objects, found, &local);
+        let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
+        if self.contacts {
+            tables.push(contacts_table(&frame, objects));
+        }
+        if self.image {
+            let thickness = self.tables.contains(&ImageTable::Thickness);
+            tables.push(image::table(&frame, objects, found, &local, thickness));
+        }
+        for table in &self.tables {
+            tables.push(match table {
+                ImageTable::Thickness => {
+                    let phases = [Body::Structure, Body::Background].map(|body| found.thickness(body));
+                    distributions::thickness_table(&frame, &local, phases)
+                }
+                ImageTable::Chords => distributions::chords_table(&frame, &found.chords),
+                ImageTable::Correlation => distributions::correlation_table(&frame, &found.correlation),
+                ImageTable::Foam => foam::table(&frame, objects, &found.intercepts),
+            });
+        }
+        tables
+    }
+}
+
+/// A state that travelled as bytes.
+///
+/// # Errors
+/// If the bytes are none.
+pub fn read(state: &[u8]) -> Result<State> {
+    if state.is_empty() { Ok(State::default()) } else { decode(state) }
+}
+
+/// The passes as a program over blocks, whose states are bytes.
+impl Measure {
+    /// [`Measure::region`] of a phase.
+    ///
+    /// # Errors
+    /// If the bytes are no state.
+    pub fn phase_region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+        match self.passes()[phase] {
+            pass @ (Pass::Near | Pass::Far | Pass::FarMode | Pass::Boxes | Pass::Balls(_)) => {
+                Ok(self.region(pass, &read(state)?, out))
+            }
+            _ => Ok(out),
+        }
+    }
+
+    /// [`Measure::run`] of a phase.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`], or if the bytes are no state.
+    pub fn run_phase(
+        &self,
+        phase: usize,
+        state: &[u8],
+        block: &Block,
+        inputs: &[Option<Arc<Volume>>],
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let volumes = inputs.iter().map(|v| v.as_deref().expect("given when prepared"));
+        let parts: Vec<Part> =
+            volumes.zip(&block.sources).map(|(volume, &region)| Part { volume, region }).collect();
+        let (volumes, partial) = self.run(self.passes()[phase], &read(state)?, block.out, &parts, job)?;
+        Ok((volumes, encode(&partial)))
+    }
+
+    /// [`Measure::merge`] of a phase: the state, and what comes next.
+    ///
+    /// # Errors
+    /// If the bytes are no state or no partial results.
+    pub fn merge_phase(
+        &self,
+        phase: usize,
+        state: &[u8],
+        partials: Vec<(Region, Vec<u8>)>,
+    ) -> Result<(State, Next)> {
+        let mut merged = read(state)?;
+        let partials =
+            partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?))).collect::<Result<Vec<_>>>()?;
+        let done = self.merge(self.passes()[phase], &mut merged, partials)?;
+        Ok((merged, if done { Next::Continue } else { Next::Repeat }))
+    }
+}
