@@ -2,9 +2,10 @@
 
 use super::Table;
 use super::table::{Builder, Values};
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::{Array3, s};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Bins of equal width; the last one includes its upper edge.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,28 +61,20 @@ pub fn counts(volume: &Volume, bins: &Bins, job: &Job) -> Result<Vec<u64>> {
 
 fn of<T: Voxel>(a: &Array3<T>, bins: &Bins, job: &Job) -> Result<Vec<u64>> {
     let values = a.as_slice().expect("volumes are in C order");
-    values
-        .par_chunks(1 << 18)
-        .map(|piece| {
-            job.check()?;
-            let mut counts = vec![0u64; bins.len()];
-            for v in piece {
-                if let Some(bin) = bins.bin(v.to_f64()) {
-                    counts[bin] += 1;
-                }
+    let all = Mutex::new(vec![0; bins.len()]);
+    parallel::items(values.chunks(1 << 20), job, &|_, piece| {
+        let mut counts = vec![0u64; bins.len()];
+        for v in piece {
+            if let Some(bin) = bins.bin(v.to_f64()) {
+                counts[bin] += 1;
             }
-            job.advance(piece.len() as u64);
-            Ok(counts)
-        })
-        .try_reduce(
-            || vec![0; bins.len()],
-            |mut a, b| {
-                for (a, b) in a.iter_mut().zip(b) {
-                    *a += b;
-                }
-                Ok(a)
-            },
-        )
+        }
+        job.advance(piece.len() as u64);
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        Ok(())
+    })?;
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// One row per bin.

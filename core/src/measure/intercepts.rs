@@ -11,7 +11,7 @@ use super::bits::{Bits, Pairs};
 use super::crofton::direction_weights;
 use super::linear::{axes, eliminate};
 use super::scan::Part;
-use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
+use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -107,31 +107,29 @@ fn surfaces(labels: &Part, out: Region, shape: [usize; 3], job: &Job) -> Result<
             let v = all[labels.offset(at)].to_f64();
             if is_mask { f64::from(u8::from(v != 0.0)) } else { v }
         };
-        steps()
-            .into_par_iter()
-            .map(|step| {
-                job.check()?;
-                let mut count = 0;
-                let inside = |p: usize, a: usize| {
-                    let q = p as isize + step[a] as isize;
-                    (0..shape[a] as isize).contains(&q).then_some(q as usize)
-                };
-                for z in out.start[0]..out.end()[0] {
-                    let Some(z2) = inside(z, 0) else { continue };
-                    for y in out.start[1]..out.end()[1] {
-                        let Some(y2) = inside(y, 1) else { continue };
-                        for x in out.start[2]..out.end()[2] {
-                            let Some(x2) = inside(x, 2) else { continue };
-                            let (a, b) = (label([z, y, x]), label([z2, y2, x2]));
-                            if a != b {
-                                count += u64::from(a != 0.0) + u64::from(b != 0.0);
-                            }
+        let steps = steps();
+        parallel::map(steps.len(), job, &|i| {
+            let step = steps[i];
+            let mut count = 0;
+            let inside = |p: usize, a: usize| {
+                let q = p as isize + step[a] as isize;
+                (0..shape[a] as isize).contains(&q).then_some(q as usize)
+            };
+            for z in out.start[0]..out.end()[0] {
+                let Some(z2) = inside(z, 0) else { continue };
+                for y in out.start[1]..out.end()[1] {
+                    let Some(y2) = inside(y, 1) else { continue };
+                    for x in out.start[2]..out.end()[2] {
+                        let Some(x2) = inside(x, 2) else { continue };
+                        let (a, b) = (label([z, y, x]), label([z2, y2, x2]));
+                        if a != b {
+                            count += u64::from(a != 0.0) + u64::from(b != 0.0);
                         }
                     }
                 }
-                Ok(count)
-            })
-            .collect()
+            }
+            Ok(count)
+        })
     })
 }
 

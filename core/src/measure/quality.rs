@@ -3,8 +3,7 @@
 use super::bits::Bits;
 use super::intensity::Scale;
 use super::scan::Part;
-use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
-use rayon::prelude::*;
+use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -126,14 +125,10 @@ pub fn quality(
 ) -> Result<Quality> {
     with_volume!(values.volume, |a| {
         let all = a.as_slice().expect("volumes are in C order");
-        let planes: Vec<Quality> = (out.start[0]..out.end()[0])
-            .into_par_iter()
-            .map(|z| {
-                job.check()?;
-                job.advance((out.shape[1] * out.shape[2]) as u64);
-                Ok(plane(labels, values, all, scale, range, (out, z), shape))
-            })
-            .collect::<Result<_>>()?;
+        let planes = parallel::map(out.shape[0], job, &|z| {
+            job.advance((out.shape[1] * out.shape[2]) as u64);
+            Ok(plane(labels, values, all, scale, range, (out, out.start[0] + z), shape))
+        })?;
         let mut found = Quality::default();
         for plane in &planes {
             found.merge(plane);

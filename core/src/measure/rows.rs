@@ -2,8 +2,7 @@
 
 use super::scan::Part;
 use super::sums::Objects;
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
-use rayon::prelude::*;
+use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 
 /// A run of one object along x.
 #[derive(Debug, Clone, Copy)]
@@ -30,20 +29,17 @@ pub fn by_plane<R: Send>(
 ) -> Result<Vec<R>> {
     let [oz, oy, ox] = out.start;
     let [d, h, w] = out.shape;
-    (oz..oz + d)
-        .into_par_iter()
-        .map(|z| {
-            job.check()?;
-            let mut runs = Vec::new();
-            for y in oy..oy + h {
-                let from = labels.offset([z, y, ox]);
-                row_runs(objects, labels.volume, from, w, [z, y, ox], &mut runs);
-            }
-            let found = visit(z, &runs);
-            job.advance((h * w) as u64);
-            Ok(found)
-        })
-        .collect()
+    parallel::map(d, job, &|z| {
+        let z = oz + z;
+        let mut runs = Vec::new();
+        for y in oy..oy + h {
+            let from = labels.offset([z, y, ox]);
+            row_runs(objects, labels.volume, from, w, [z, y, ox], &mut runs);
+        }
+        let found = visit(z, &runs);
+        job.advance((h * w) as u64);
+        Ok(found)
+    })
 }
 
 fn row_runs(

@@ -28,8 +28,7 @@ use super::voronoi;
 use crate::ops::Source;
 use crate::ops::distance::Metric;
 use crate::ops::thickness::LocalThickness;
-use crate::{Geometry, Job, Region, Result, Volume, VoxelType, with_volume};
-use rayon::prelude::*;
+use crate::{Geometry, Job, Region, Result, Volume, VoxelType, parallel, with_volume};
 
 /// What is to be measured.
 #[derive(Clone)]
@@ -371,20 +370,17 @@ fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
     let start: [usize; 3] = std::array::from_fn(|a| out.start[a] - part.region.start[a]);
     with_volume!(part.volume, |a| {
         let values = a.as_slice().expect("volumes are in C order");
-        (0..d)
-            .into_par_iter()
-            .map(|z| {
-                job.check()?;
-                let mut found = (f64::INFINITY, f64::NEG_INFINITY);
-                for y in 0..h {
-                    let from = ((z + start[0]) * ph + y + start[1]) * pw + start[2];
-                    let row = intensity::range(&values[from..from + w]);
-                    found = (found.0.min(row.0), found.1.max(row.1));
-                }
-                job.advance((h * w) as u64);
-                Ok(found)
-            })
-            .try_reduce(|| (f64::INFINITY, f64::NEG_INFINITY), |a, b| Ok((a.0.min(b.0), a.1.max(b.1))))
+        let planes = parallel::map(d, job, &|z| {
+            let mut found = (f64::INFINITY, f64::NEG_INFINITY);
+            for y in 0..h {
+                let from = ((z + start[0]) * ph + y + start[1]) * pw + start[2];
+                let row = intensity::range(&values[from..from + w]);
+                found = (found.0.min(row.0), found.1.max(row.1));
+            }
+            job.advance((h * w) as u64);
+            Ok(found)
+        })?;
+        Ok(planes.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1))))
     })
 }
 

@@ -3,9 +3,8 @@
 use super::Table;
 use super::percentiles::{FRACTIONS, key, value};
 use super::table::{Builder, Values};
-use crate::{Geometry, Job, Result, Volume, Voxel, with_volume};
+use crate::{Geometry, Job, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::{Array3, Axis};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The figures of one slice; NaN where there is no finite intensity.
@@ -33,55 +32,43 @@ pub fn slices(volume: &Volume, axis: usize, threshold: f64, job: &Job) -> Result
 }
 
 fn of<T: Voxel>(a: &Array3<T>, axis: usize, threshold: f64, job: &Job) -> Result<Vec<SliceFigures>> {
-    (0..a.len_of(Axis(axis)))
-        .into_par_iter()
-        .map(|i| {
-            job.check()?;
-            let slice = a.index_axis(Axis(axis), i);
-            let mut keys: Vec<u64> = Vec::with_capacity(slice.len());
-            let (mut sum, mut above) = (0.0, 0u64);
-            for &v in slice {
-                let f = v.to_f64();
-                if f.is_finite() {
-                    keys.push(key(v));
-                    sum += f;
-                    above += u64::from(f > threshold);
-                }
+    parallel::map(a.len_of(Axis(axis)), job, &|i| {
+        let slice = a.index_axis(Axis(axis), i);
+        let mut keys: Vec<u64> = Vec::with_capacity(slice.len());
+        let (mut sum, mut above) = (0.0, 0u64);
+        for &v in slice {
+            let f = v.to_f64();
+            if f.is_finite() {
+                keys.push(key(v));
+                sum += f;
+                above += u64::from(f > threshold);
             }
-            let n = keys.len();
-            let mean = sum / n as f64;
-            let squares: f64 = slice
-                .iter()
-                .map(|v| v.to_f64())
-                .filter(|v| v.is_finite())
-                .map(|v| (v - mean) * (v - mean))
-                .sum();
-            keys.sort_unstable();
-            let at = |k: usize| value(T::TYPE, keys[k]);
-            let none = n == 0;
-            let percentile = |f: f64| {
-                if none {
-                    return f64::NAN;
-                }
-                let place = f * (n - 1) as f64;
-                let (low, t) = (place.floor() as usize, place - place.floor());
-                let (a, b) = (at(low), at((low + 1).min(n - 1)));
-                if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) }
-            };
-            job.advance(slice.len() as u64);
-            Ok(SliceFigures {
-                count: n as u64,
-                missing: (slice.len() - n) as u64,
-                moments: if none {
-                    [f64::NAN; 4]
-                } else {
-                    [mean, (squares / n as f64).sqrt(), at(0), at(n - 1)]
-                },
-                percentiles: FRACTIONS.map(percentile),
-                fraction: if none { f64::NAN } else { above as f64 / n as f64 },
-            })
+        }
+        let n = keys.len();
+        let mean = sum / n as f64;
+        let squares: f64 =
+            slice.iter().map(|v| v.to_f64()).filter(|v| v.is_finite()).map(|v| (v - mean) * (v - mean)).sum();
+        keys.sort_unstable();
+        let at = |k: usize| value(T::TYPE, keys[k]);
+        let none = n == 0;
+        let percentile = |f: f64| {
+            if none {
+                return f64::NAN;
+            }
+            let place = f * (n - 1) as f64;
+            let (low, t) = (place.floor() as usize, place - place.floor());
+            let (a, b) = (at(low), at((low + 1).min(n - 1)));
+            if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) }
+        };
+        job.advance(slice.len() as u64);
+        Ok(SliceFigures {
+            count: n as u64,
+            missing: (slice.len() - n) as u64,
+            moments: if none { [f64::NAN; 4] } else { [mean, (squares / n as f64).sqrt(), at(0), at(n - 1)] },
+            percentiles: FRACTIONS.map(percentile),
+            fraction: if none { f64::NAN } else { above as f64 / n as f64 },
         })
-        .collect()
+    })
 }
 
 /// One row per slice.
