@@ -104,7 +104,7 @@ mod tests {
         let squares = map(50, &job, &|i| Ok(i * i)).unwrap();
         assert!(squares.iter().enumerate().all(|(i, s)| *s == i * i));
         zip(&mut target, &[3u8; 1000], &job, &|t, s| {
-            t.iter_mut().zip(s).for_each(|(t, s)| *t = usize::from(*s))
+            t.iter_mut().zip(s).for_each(|(t, s)| *t = usize::from(*s));
         })
         .unwrap();
         assert_eq!(target, vec![3; 1000]);

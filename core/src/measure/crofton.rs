@@ -104,7 +104,7 @@ impl Table {
                         .map(|i| {
                             let cut = pairs(i)
                                 .filter(|&p| {
-                                    (config as u8 & p).count_ones() == 1 && (out & p).count_ones() == 1
+                                    (config as u8 & p).is_power_of_two() && (out & p).is_power_of_two()
                                 })
                                 .count();
                             area[i] * cut as f64 / f64::from(sharing(i))
@@ -159,7 +159,7 @@ fn sharing(i: usize) -> u32 {
 
 /// Pairs with one voxel inside and one outside, by direction.
 fn transitions(config: u8) -> [u32; 13] {
-    std::array::from_fn(|i| pairs(i).filter(|&pair| (config & pair).count_ones() == 1).count() as u32)
+    std::array::from_fn(|i| pairs(i).filter(|&pair| (config & pair).is_power_of_two()).count() as u32)
 }
 
 /// Pairs along direction `i` with one voxel inside and one outside, and how many neighbourhoods

@@ -129,7 +129,7 @@ impl<'a> Scanner<'a> {
             planes: [plane.clone(), plane],
             width,
             runs: Vec::new(),
-            mixed: vec![0; (width + 7) / 8 * 8],
+            mixed: vec![0; width.div_ceil(8) * 8],
         }
     }
 

@@ -80,7 +80,7 @@ impl Local for Nearest {
             }
             let squares: Vec<f32> =
                 (0..=self.halo[axis]).map(|d| (self.weights[axis] * (d * d) as f64) as f32).collect();
-            let planes = if axis == 0 { 1 } else { 0 };
+            let planes = usize::from(axis == 0);
             near.axis_iter_mut(Axis(planes)).into_par_iter().try_for_each(|mut plane| {
                 job.check()?;
                 if axis == 2 {

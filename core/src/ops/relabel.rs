@@ -200,7 +200,7 @@ mod tests {
             let mut order: Vec<u32> = Vec::new();
             l.iter().filter(|l| **l != 0).for_each(|v| {
                 if !order.contains(v) {
-                    order.push(*v)
+                    order.push(*v);
                 }
             });
             let expected: Vec<u32> =

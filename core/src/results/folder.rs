@@ -173,9 +173,9 @@ pub fn save(path: &Path, field: &dyn Field, options: &WriteOptions, job: &Job) -
         Ok(())
     };
     if sink.any_order() {
-        tiles.par_iter().try_for_each(deliver)?
+        tiles.par_iter().try_for_each(deliver)?;
     } else {
-        tiles.iter().try_for_each(deliver)?
+        tiles.iter().try_for_each(deliver)?;
     }
     sink.finish(job)
 }

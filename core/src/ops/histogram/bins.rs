@@ -170,9 +170,9 @@ pub fn merge_ranges(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64
 /// Counts the finite voxels in bins that cover them all.
 pub fn count(volume: &Volume, bins: &Bins, job: &Job) -> Result<Vec<u64>> {
     match volume {
-        Volume::U8(a) => direct::<u8, 256>(slice(a), |v| usize::from(v), job),
+        Volume::U8(a) => direct::<u8, 256>(slice(a), usize::from, job),
         Volume::I8(a) => direct::<i8, 256>(slice(a), |v| usize::from(v as u8 ^ 0x80), job),
-        Volume::U16(a) => direct::<u16, 65536>(slice(a), |v| usize::from(v), job),
+        Volume::U16(a) => direct::<u16, 65536>(slice(a), usize::from, job),
         Volume::I16(a) => direct::<i16, 65536>(slice(a), |v| usize::from(v as u16 ^ 0x8000), job),
         other => with_volume!(other, |a| general(slice(a), bins, job)),
     }

@@ -76,7 +76,7 @@ impl BitMask {
         if words == 0 {
             return;
         }
-        let tail = if nx % 64 == 0 { u64::MAX } else { (1 << (nx % 64)) - 1 };
+        let tail = if nx.is_multiple_of(64) { u64::MAX } else { (1 << (nx % 64)) - 1 };
         self.bits.par_chunks_mut(words * rows_at_once(nx)).for_each(|rows| {
             for row in rows.chunks_exact_mut(words) {
                 for word in row.iter_mut() {
@@ -110,7 +110,7 @@ impl BitMask {
 
     fn clear_tails(&mut self) {
         let nx = self.shape[2];
-        if nx % 64 != 0 {
+        if !nx.is_multiple_of(64) {
             for row in self.bits.chunks_exact_mut(nx.div_ceil(64)) {
                 row[nx / 64].0 &= (1 << (nx % 64)) - 1;
             }
@@ -139,7 +139,7 @@ fn pack_word(voxels: &[u8; 64]) -> u64 {
     for (i, bytes) in voxels.as_chunks::<8>().0.iter().enumerate() {
         let v = u64::from_le_bytes(*bytes);
         // 1 in each byte that is not 0; then the product gathers them in its highest byte.
-        let ones = ((v & SEVEN) + SEVEN | v) >> 7 & LOW;
+        let ones = (((v & SEVEN) + SEVEN) | v) >> 7 & LOW;
         word |= (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
     }
     word

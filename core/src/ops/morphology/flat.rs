@@ -380,7 +380,7 @@ mod tests {
             let mut holed = random.grey::<f32>(shape, 1000);
             holed.map_inplace(|v| {
                 if random.below(3) == 0 {
-                    *v = f32::NAN
+                    *v = f32::NAN;
                 }
             });
             check(&holed, Kind::Grey, &mut random);

@@ -399,13 +399,13 @@ mod tests {
             let mut holed: Array3<f32> = random.grey(shape, 100);
             holed.map_inplace(|v| {
                 if random.below(4) == 0 {
-                    *v = f32::NAN
+                    *v = f32::NAN;
                 }
             });
             let mut marker = holed.mapv(|v| v - 20.0);
             marker.map_inplace(|v| {
                 if random.below(4) == 0 {
-                    *v = f32::NAN
+                    *v = f32::NAN;
                 }
             });
             check(&marker, &holed, Kind::Grey, &mut random);

@@ -129,7 +129,7 @@ fn relax_rows<K: Lane + Ord>(r: &mut Relaxation<K>, word: usize, forward: bool, 
         if waiting == 0 {
             return;
         }
-        let bit = if forward { waiting.trailing_zeros() } else { 63 - waiting.leading_zeros() };
+        let bit = if forward { waiting.trailing_zeros() } else { waiting.ilog2() };
         visited |= if forward { u64::MAX >> (63 - bit) } else { u64::MAX << bit };
         r.active[word] &= !(1 << bit);
         let row = word * 64 + bit as usize;

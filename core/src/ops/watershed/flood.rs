@@ -129,7 +129,7 @@ impl<'a> Flood<'a> {
                     for &voxel in part {
                         self.spread(voxel, |v| {
                             if levels.at(v as usize) <= level {
-                                next.push(v)
+                                next.push(v);
                             }
                         });
                     }

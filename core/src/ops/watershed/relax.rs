@@ -138,7 +138,7 @@ impl Relax {
         let mut count = 0u32;
         while let Some(Reverse((key, at))) = heap.pop() {
             count = count.wrapping_add(1);
-            if count % 4096 == 0 {
+            if count.is_multiple_of(4096) {
                 job.check()?;
             }
             if self.steps < u64::MAX && (key & u64::from(u32::MAX)) >= self.steps {
