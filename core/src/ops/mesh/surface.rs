@@ -10,6 +10,7 @@ use crate::ops::components::rows::pack;
 use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// A window onto an image, seen as a grid of points `[z, y, x]`.
 pub trait Points: Sync {
@@ -55,6 +56,16 @@ fn divided<'a, T>(mut all: &'a mut [T], lengths: &[usize]) -> Vec<&'a mut [T]> {
             part
         })
         .collect()
+}
+
+/// `count` values; `write` must set every one of them, unless it fails.
+fn written<T: Copy>(count: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> Result<()>) -> Result<Vec<T>> {
+    let mut values = Vec::with_capacity(count);
+    write(&mut values.spare_capacity_mut()[..count])?;
+    // SAFETY: both uses below divide the values among slices, and each slice asserts that it wrote as
+    // many as it was given, one after the other.
+    unsafe { values.set_len(count) };
+    Ok(values)
 }
 
 /// Bits of a slab of rows: changes along x, y and z, and whether the point is inside.
@@ -109,19 +120,16 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
             reason: format!("{total} vertices are more than a mesh can number; crop or bin the image"),
         });
     }
-    let mut surface = Surface { vertices: vec![[0.0; 3]; total], ..Surface::default() };
-    let mut slices = Vec::with_capacity(nz);
-    let mut rest = surface.vertices.as_mut_slice();
-    for z in 0..nz {
-        let end = if z + 1 < nz { first[(z + 1) * ny] } else { total };
-        let (own, others) = rest.split_at_mut(end - first[z * ny]);
-        rest = others;
-        slices.push(own);
-    }
+    let mut surface = Surface::default();
+    let end = |z: usize| if z + 1 < nz { first[(z + 1) * ny] } else { total };
+    let counts: Vec<usize> = (0..nz).map(|z| end(z) - first[z * ny]).collect();
     let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); nz];
-    parallel::items(slices.into_iter().zip(&mut edges), job, &|z, (vertices, edges)| {
-        place(points, &bits, z, ny, vertices, keyed.then_some(edges));
-        Ok(())
+    surface.vertices = written(total, |vertices| {
+        let slices = divided(vertices, &counts).into_iter().zip(&mut edges);
+        parallel::items(slices, job, &|z, (vertices, edges)| {
+            assert_eq!(place(points, &bits, z, ny, vertices, keyed.then_some(edges)), counts[z]);
+            Ok(())
+        })
     })?;
     surface.edges = edges.concat();
 
@@ -133,31 +141,32 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
         Ok(count)
     })?;
     let total = counts.iter().sum();
-    surface.triangles = vec![[0; 3]; total];
     surface.labels = vec![0; if points.labelled() { total } else { 0 }];
     surface.cells = vec![[0; 3]; if keyed { total } else { 0 }];
-    let parts = divided(&mut surface.triangles, &counts);
     let labels = divided(&mut surface.labels, &counts);
     let keys = divided(&mut surface.cells, &counts);
-    let parts = parts.into_iter().zip(labels).zip(keys);
-    parallel::items(parts, job, &|z, ((part, labels), keys)| {
-        let mut at = 0;
-        slice(points, &bits, &first, z, |case, edge, label, cell| {
-            let triangles = cases.of(case);
-            let end = at + triangles.len();
-            for (to, t) in part[at..end].iter_mut().zip(triangles) {
-                *to = t.map(|e| edge[usize::from(e) % 12]);
-            }
-            if !labels.is_empty() {
-                labels[at..end].fill(label);
-            }
-            if !keys.is_empty() {
-                keys[at..end].fill(cell);
-            }
-            at = end;
-        });
-        job.advance((ny * nx) as u64);
-        Ok(())
+    surface.triangles = written(total, |triangles| {
+        let parts = divided(triangles, &counts).into_iter().zip(labels).zip(keys);
+        parallel::items(parts, job, &|z, ((part, labels), keys)| {
+            let mut at = 0;
+            slice(points, &bits, &first, z, |case, edge, label, cell| {
+                let triangles = cases.of(case);
+                let end = at + triangles.len();
+                for (to, t) in part[at..end].iter_mut().zip(triangles) {
+                    to.write(t.map(|e| edge[usize::from(e) % 12]));
+                }
+                if !labels.is_empty() {
+                    labels[at..end].fill(label);
+                }
+                if !keys.is_empty() {
+                    keys[at..end].fill(cell);
+                }
+                at = end;
+            });
+            assert_eq!(at, part.len());
+            job.advance((ny * nx) as u64);
+            Ok(())
+        })
     })?;
     Ok(surface)
 }
@@ -222,29 +231,31 @@ fn scan_inside(here: &[u64], below: &[u64], words: usize, nx: usize, changes: &m
     }
 }
 
-/// Positions of the vertices of a slice.
+/// Positions of the vertices of a slice; returns how many it wrote.
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn place<P: Points>(
     points: &P,
     bits: &Bits,
     z: usize,
     ny: usize,
-    vertices: &mut [[f32; 3]],
+    vertices: &mut [MaybeUninit<[f32; 3]>],
     mut edges: Option<&mut Vec<Edge>>,
-) {
+) -> usize {
     let words = bits.words;
     let mut vertices = vertices.iter_mut();
+    let all = vertices.len();
     for y in 0..ny {
         let row = &bits.changes[(z * ny + y) * 3 * words..][..3 * words];
         for axis in 0..3 {
             points.vertices([z, y], axis, &row[axis * words..(axis + 1) * words], |x, at| {
-                *vertices.next().expect("as many as there are set bits") = at;
+                vertices.next().expect("as many as there are set bits").write(at);
                 if let Some(edges) = &mut edges {
                     edges.push(([z as u32, y as u32, x as u32], axis as u8));
                 }
             });
         }
     }
+    all - vertices.len()
 }
 
 /// Gives the sink each cell of a slice that the surface passes: the case of its corners, the numbers

@@ -71,7 +71,6 @@ impl Local for Flat {
 /// The operation on a mask, packed.
 fn mask(operation: Operation, element: &Element, input: Arc<Volume>, job: &Job) -> Result<Volume> {
     let Volume::U8(array) = &*input else { unreachable!("masks are u8") };
-    let packed = BitMask::pack(array, job)?;
     let erode = |mask: &BitMask| -> Result<BitMask> {
         let mut inverse = mask.clone();
         inverse.complement();
@@ -79,17 +78,20 @@ fn mask(operation: Operation, element: &Element, input: Arc<Volume>, job: &Job) 
         out.complement();
         Ok(out)
     };
-    let result = match operation {
-        Operation::Dilate => packed.dilated(element, job)?,
-        Operation::Erode => erode(&packed)?,
-        Operation::Open => erode(&packed)?.dilated(element, job)?,
-        Operation::Close => erode(&packed.dilated(element, job)?)?,
-        Operation::WhiteTopHat => {
-            let open = erode(&packed)?.dilated(element, job)?;
-            packed.without(&open)
+    let result = {
+        let packed = BitMask::pack(array, job)?;
+        match operation {
+            Operation::Dilate => packed.dilated(element, job)?,
+            Operation::Erode => erode(&packed)?,
+            Operation::Open => erode(&packed)?.dilated(element, job)?,
+            Operation::Close => erode(&packed.dilated(element, job)?)?,
+            Operation::WhiteTopHat => {
+                let open = erode(&packed)?.dilated(element, job)?;
+                packed.without(&open)
+            }
+            Operation::BlackTopHat => erode(&packed.dilated(element, job)?)?.without(&packed),
+            Operation::Gradient => packed.dilated(element, job)?.without(&erode(&packed)?),
         }
-        Operation::BlackTopHat => erode(&packed.dilated(element, job)?)?.without(&packed),
-        Operation::Gradient => packed.dilated(element, job)?.without(&erode(&packed)?),
     };
     // The input's own memory, where nobody else needs it.
     let mut array = match Arc::try_unwrap(input) {
