@@ -156,10 +156,8 @@ impl Pass {
     /// The fields that it writes.
     pub fn writes(self) -> Vec<usize> {
         match self {
-            Self::Within(_) | Self::Across(Body::Structure | Body::MidAxes | Body::Background) => {
-                vec![SQUARED]
-            }
-            Self::Across(Body::Objects) => vec![SQUARED],
+            Self::Across(Body::Reference) => Vec::new(),
+            Self::Within(_) | Self::Across(_) => vec![SQUARED],
             Self::Centres(_) => vec![CENTRES],
             Self::Balls(Body::Structure) => vec![BETWEEN],
             Self::Regions => vec![NAMES],
