@@ -7,6 +7,7 @@
 //! file that looks complete and is not: it writes beside the target and renames in `finish`.
 
 pub mod atomic;
+pub mod browse;
 pub mod convert;
 mod folder;
 mod format;
@@ -115,7 +116,7 @@ impl ImageInfo {
 }
 
 /// Which volume of an image: level, channel, time, each from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Frame {
     /// Resolution level, 0 the finest.
     pub level: usize,

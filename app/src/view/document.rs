@@ -1,0 +1,382 @@
+//! Images, how they are shown, and where one looks.
+
+use super::colours::Map;
+use super::plane::Facing;
+use super::stats::Stats;
+use glam::{DQuat, DVec3};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use voxelry_core::Geometry;
+use voxelry_core::io::ImageSource;
+use voxelry_core::io::browse::Browsed;
+use voxelry_shaders::Blend;
+use voxelry_shaders::bricks::Layout;
+use voxelry_shaders::slice::Slab;
+
+/// Everything that is open.
+#[derive(Default)]
+pub struct Document {
+    /// Data sets; each has layers that lie over each other.
+    pub scenes: Vec<Scene>,
+}
+
+/// Images that lie over each other in the world. The first one's grid is that of the planes.
+pub struct Scene {
+    /// Images, the lowest first; at least one.
+    pub layers: Vec<Layer>,
+    /// Where one looks.
+    pub view: View,
+}
+
+/// What the voxels of a layer mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Intensities.
+    Grey,
+    /// Numbers of objects.
+    Labels,
+}
+
+/// A channel of an image.
+pub struct Layer {
+    /// Tells layers apart while the program runs.
+    pub id: u64,
+    /// What it is called.
+    pub name: String,
+    /// Where it was read from; none for results that have not been saved.
+    pub path: Option<PathBuf>,
+    /// Its voxels.
+    pub source: Arc<Browsed>,
+    /// The levels in bricks.
+    pub layout: Layout,
+    /// Which channel.
+    pub channel: usize,
+    /// Which time frame.
+    pub time: usize,
+    /// What its voxels mean.
+    pub content: Content,
+    /// How it is shown.
+    pub display: Display,
+    /// What is known of its intensities.
+    pub stats: Option<Arc<Stats>>,
+}
+
+/// How a layer is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Display {
+    /// Whether it is.
+    pub visible: bool,
+    /// Intensities of the first and the last colour; none until they are known.
+    pub window: Option<[f64; 2]>,
+    /// Colours of intensities.
+    pub map: Map,
+    /// From 0 to 1.
+    pub opacity: f32,
+    /// Whether its light is added to what lies below.
+    pub add: bool,
+    /// Whether voxels are interpolated in planes.
+    pub interpolate: bool,
+    /// Whether labels are outlined in planes; otherwise they are filled.
+    pub outline: bool,
+    /// How it is shown in three dimensions.
+    pub style: Style,
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self {
+            visible: true,
+            window: None,
+            map: Map::Grey,
+            opacity: 1.0,
+            add: false,
+            interpolate: true,
+            outline: true,
+            style: Style::default(),
+        }
+    }
+}
+
+impl Display {
+    /// How it covers what lies below.
+    pub fn blend(&self) -> Blend {
+        if self.add { Blend::Add } else { Blend::Over }
+    }
+}
+
+/// What is shown in three dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Show {
+    /// Colours and opacities from front to back.
+    Composite,
+    /// The surface at a level.
+    Surface,
+    /// The greatest intensity.
+    Maximum,
+    /// The mean intensity.
+    Mean,
+    /// The least intensity.
+    Minimum,
+}
+
+impl Show {
+    /// All of them with their names.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Composite, "Composite"),
+        (Self::Surface, "Surface"),
+        (Self::Maximum, "Maximum"),
+        (Self::Mean, "Mean"),
+        (Self::Minimum, "Minimum"),
+    ];
+}
+
+/// How a layer is shown in three dimensions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Style {
+    /// What is shown.
+    pub show: Show,
+    /// Opacity by place in the window, both from 0 to 1, the places rising.
+    pub opacity: Vec<[f32; 2]>,
+    /// Where in the window the surface is, from 0 to 1.
+    pub level: f32,
+    /// How much surfaces are shaded.
+    pub shading: f32,
+    /// How much hollows are darkened.
+    pub occlusion: f32,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            show: Show::Composite,
+            opacity: vec![[0.0, 0.0], [0.35, 0.0], [0.65, 0.35], [1.0, 0.9]],
+            level: 0.5,
+            shading: 1.0,
+            occlusion: 0.5,
+        }
+    }
+}
+
+impl Style {
+    /// The opacity at a place in the window.
+    pub fn opacity_at(&self, place: f32) -> f32 {
+        let points = &self.opacity;
+        let Some(next) = points.iter().position(|p| p[0] >= place) else {
+            return points.last().map_or(1.0, |p| p[1]);
+        };
+        if next == 0 {
+            return points[0][1];
+        }
+        let ([x0, y0], [x1, y1]) = (points[next - 1], points[next]);
+        if x1 > x0 { y0 + (y1 - y0) * (place - x0) / (x1 - x0) } else { y1 }
+    }
+}
+
+/// A camera that looks at a place. Lengths are parts of the diagonal of the image's box.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Camera {
+    /// Turns the axes of the camera (right, up, towards the eye) into the world.
+    pub turn: DQuat,
+    /// What it looks at, as a part of the image along each axis `(x, y, z)`.
+    pub target: DVec3,
+    /// From there to the eye.
+    pub distance: f64,
+}
+
+/// Where one looks. Places are parts of the image along each axis `(x, y, z)`, from 0 to 1, so that
+/// views can be shared by images of different sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// The crosshair.
+    pub at: DVec3,
+    /// The middle of the planes.
+    pub middle: DVec3,
+    /// How much larger planes are than when they fit.
+    pub zoom: f64,
+    /// Thickness of planes in parts of the image across, and what is shown of it.
+    pub slab: f64,
+    /// See `slab`.
+    pub across: Across,
+    /// The camera in three dimensions.
+    pub camera: Camera,
+    /// The montage.
+    pub montage: Montage,
+    /// Whether planes show in three dimensions.
+    pub slices: bool,
+    /// The corners of what is shown in three dimensions.
+    pub crop: [DVec3; 2],
+}
+
+/// What a thick plane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Across {
+    /// The greatest intensity.
+    Maximum,
+    /// The mean.
+    Mean,
+    /// The least.
+    Minimum,
+}
+
+impl Across {
+    /// All of them with their names.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::Maximum, "Maximum"), (Self::Mean, "Mean"), (Self::Minimum, "Minimum")];
+
+    /// For the renderer.
+    pub fn slab(self) -> Slab {
+        match self {
+            Self::Maximum => Slab::Maximum,
+            Self::Mean => Slab::Mean,
+            Self::Minimum => Slab::Minimum,
+        }
+    }
+}
+
+/// Where one looks in the montage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Montage {
+    /// The axis across which it is cut: 0, 1, 2 for z, y, x.
+    pub axis: usize,
+    /// Every which slice is shown.
+    pub every: usize,
+    /// How much larger it is than when it fits.
+    pub zoom: f64,
+    /// Where the middle of the view is, as a part of the sheet.
+    pub middle: [f64; 2],
+}
+
+impl Default for Montage {
+    fn default() -> Self {
+        Self { axis: 0, every: 1, zoom: 1.0, middle: [0.5; 2] }
+    }
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let middle = DVec3::splat(0.5);
+        Self {
+            at: middle,
+            middle,
+            zoom: 1.0,
+            slab: 0.0,
+            across: Across::Maximum,
+            camera: Camera { turn: DQuat::IDENTITY, target: middle, distance: 1.9 },
+            montage: Montage::default(),
+            slices: false,
+            crop: [DVec3::ZERO, DVec3::ONE],
+        }
+    }
+}
+
+/// What a pane shows of a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pane {
+    /// The plane across an axis: 0, 1, 2 for z, y, x.
+    Plane(usize),
+    /// A sheet of slices.
+    Montage,
+    /// Three dimensions.
+    Volume,
+}
+
+impl Scene {
+    /// A scene of layers, of which there must be one.
+    pub fn new(layers: Vec<Layer>) -> Self {
+        let mut scene = Self { layers, view: View::default() };
+        let geometry = scene.geometry();
+        scene.view.camera.turn = upright(&geometry);
+        scene.view.at = scene.snapped(scene.view.at);
+        scene
+    }
+
+    /// Voxels of the planes' grid, `[z, y, x]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.layers[0].source.info().shape()
+    }
+
+    /// Where the planes' grid lies.
+    pub fn geometry(&self) -> Geometry {
+        self.layers[0].source.info().geometry()
+    }
+
+    /// Voxels along each axis `(x, y, z)`.
+    pub fn extent(&self) -> DVec3 {
+        let [z, y, x] = self.shape().map(|n| n as f64);
+        DVec3::new(x, y, z)
+    }
+
+    /// Indices `(x, y, z)` of a part of the image.
+    pub fn index(&self, part: DVec3) -> DVec3 {
+        part * self.extent() - 0.5
+    }
+
+    /// The part of the image that indices are.
+    pub fn part(&self, index: DVec3) -> DVec3 {
+        (index + 0.5) / self.extent()
+    }
+
+    /// The middle of the voxel at a part of the image, within the image.
+    pub fn snapped(&self, part: DVec3) -> DVec3 {
+        let index = self.index(part).round().clamp(DVec3::ZERO, self.extent() - 1.0);
+        self.part(index)
+    }
+
+    /// The voxel of the crosshair, `[z, y, x]`.
+    pub fn voxel(&self) -> [usize; 3] {
+        let index = self.index(self.view.at).round().clamp(DVec3::ZERO, self.extent() - 1.0);
+        [index.z as usize, index.y as usize, index.x as usize]
+    }
+
+    /// Moves the crosshair along an axis (0, 1, 2 for z, y, x) by slices.
+    pub fn step(&mut self, axis: usize, by: i64) {
+        let mut at = self.view.at;
+        at[2 - axis] += by as f64 / self.extent()[2 - axis];
+        self.view.at = self.snapped(at);
+    }
+
+    /// How the plane across an axis is turned on the screen.
+    pub fn facing(&self, axis: usize) -> Facing {
+        Facing::of(&self.geometry(), axis)
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.layers[0].name
+    }
+
+    /// The corners of the image's box in the world.
+    pub fn corners(&self) -> [DVec3; 8] {
+        let (geometry, extent) = (self.geometry(), self.extent());
+        std::array::from_fn(|i| {
+            let pick = |bit: usize| if i >> bit & 1 == 0 { 0.0 } else { 1.0 };
+            let index = DVec3::new(pick(0), pick(1), pick(2)) * extent - 0.5;
+            geometry.world_from_index.transform_point3(index)
+        })
+    }
+
+    /// The length of the box's diagonal in the world.
+    pub fn diagonal(&self) -> f64 {
+        let corners = self.corners();
+        (corners[7] - corners[0]).length()
+    }
+}
+
+/// From a little above and to the side: superior is up where the file says so, otherwise the first
+/// slice, as a stack lies on a table.
+fn upright(geometry: &Geometry) -> DQuat {
+    let (up, front) = if geometry.oriented { (DVec3::Z, DVec3::Y) } else { (DVec3::NEG_Z, DVec3::Y) };
+    let right = front.cross(up);
+    let away = -front;
+    let base = DQuat::from_mat3(&glam::DMat3::from_cols(right, up, away));
+    base * DQuat::from_rotation_y(0.6) * DQuat::from_rotation_x(-0.45)
+}

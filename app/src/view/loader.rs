@@ -1,0 +1,160 @@
+//! Bricks from files: what is wanted now, read by threads in the order in which it is wanted.
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use voxelry_core::Result;
+use voxelry_core::io::browse::Browsed;
+use voxelry_core::io::{Frame, ImageSource};
+use voxelry_shaders::bricks::{Brick, CORE, Key, Layout, Texels, pack};
+
+/// A brick that is wanted.
+#[derive(Clone)]
+pub struct Request {
+    /// The image's number on the GPU.
+    pub image: u64,
+    /// Which brick.
+    pub key: Key,
+    /// Where it is read from.
+    pub source: Arc<Browsed>,
+    /// How the image is cut.
+    pub layout: Arc<Layout>,
+    /// How its voxels are kept.
+    pub texels: Texels,
+    /// Which channel.
+    pub channel: usize,
+    /// Which time frame.
+    pub time: usize,
+}
+
+impl Request {
+    fn read(&self) -> Result<Brick> {
+        let region = self.layout.region(self.key);
+        let voxels = self.source.read(self.frame(), region)?;
+        Ok(pack(&voxels, region, self.key.at.map(|i| i as usize * CORE), self.texels))
+    }
+
+    fn frame(&self) -> Frame {
+        Frame { level: self.key.level as usize, channel: self.channel, time: self.time }
+    }
+
+    /// Whether much of the file must be read for it, as for the coarse levels of a file without any.
+    fn is_dear(&self) -> bool {
+        const MUCH: u64 = 16 << 20;
+        self.source.cost(self.frame(), self.layout.region(self.key), MUCH) >= MUCH
+    }
+}
+
+/// A brick that was read.
+pub struct Loaded {
+    /// The image's number on the GPU.
+    pub image: u64,
+    /// Which brick.
+    pub key: Key,
+    /// The brick, or why it could not be read.
+    pub brick: Result<Brick>,
+}
+
+/// Threads that read bricks.
+pub struct Loader {
+    shared: Arc<Shared>,
+    loaded: Receiver<Loaded>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    wanted: VecDeque<Request>,
+    /// Those that take long; one thread reads them, so that the others stay quick.
+    dear: VecDeque<Request>,
+    reading: HashSet<(u64, Key)>,
+    stop: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, dear: bool) -> Option<Request> {
+        let mut queue = self.lock();
+        loop {
+            if queue.stop {
+                return None;
+            }
+            let found = if dear { queue.dear.pop_front() } else { queue.wanted.pop_front() };
+            match found {
+                Some(request) if queue.reading.contains(&(request.image, request.key)) => {}
+                Some(request) => {
+                    queue.reading.insert((request.image, request.key));
+                    return Some(request);
+                }
+                None => queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Loader {
+    /// `wake` is called when a brick was read.
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let (send, loaded) = unbounded();
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
+        for i in 0..=threads {
+            let (shared, send, wake) = (shared.clone(), send.clone(), wake.clone());
+            std::thread::spawn(move || work(&shared, &send, &*wake, i == threads));
+        }
+        Self { shared, loaded }
+    }
+
+    /// Says what is wanted, the most urgent first. What was wanted before and has not begun is forgotten.
+    pub fn want(&self, requests: Vec<Request>) {
+        let mut queue = self.shared.lock();
+        queue.dear.clear();
+        queue.wanted = requests.into();
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// Bricks that were read since the last time, at most so many.
+    pub fn loaded(&self, most: usize) -> Vec<Loaded> {
+        self.loaded.try_iter().take(most).collect()
+    }
+
+    /// Whether something is being read or waits for it.
+    pub fn is_busy(&self) -> bool {
+        let queue = self.shared.lock();
+        !(queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty()) || !self.loaded.is_empty()
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
+    while let Some(request) = shared.next(dear) {
+        let (image, key) = (request.image, request.key);
+        if !dear && request.is_dear() {
+            let mut queue = shared.lock();
+            queue.reading.remove(&(image, key));
+            queue.dear.push_back(request);
+            drop(queue);
+            shared.changed.notify_all();
+            continue;
+        }
+        let brick = request.read();
+        // Nobody listens when the window has closed.
+        let _ = send.send(Loaded { image, key, brick });
+        shared.lock().reading.remove(&(image, key));
+        wake();
+    }
+}

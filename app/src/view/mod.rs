@@ -1,0 +1,14 @@
+//! What is looked at and how, without a window: documents, planes and cameras, and what paints them.
+//! The window and the commands that make pictures stand on this alike.
+
+pub mod colours;
+pub mod document;
+pub mod loader;
+pub mod open;
+pub mod painter;
+pub mod plane;
+pub mod shot;
+pub mod stats;
+
+pub use document::{Camera, Content, Display, Document, Layer, Pane, Scene, Show, Style, View};
+pub use painter::Painter;

@@ -1,0 +1,166 @@
+//! Opening images without anybody waiting.
+
+use super::colours::{CHANNELS, Map};
+use super::document::{Content, Display, Layer};
+use super::stats::Stats;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use voxelry_core::io::browse::{Browsed, Cache};
+use voxelry_core::io::{Frame, ImageSource, OpenOptions, open};
+use voxelry_core::{Region, Result};
+use voxelry_shaders::bricks::Layout;
+
+/// Voxels along an axis of what is looked at first, before all of the image was.
+const GLANCE: usize = 48;
+/// Voxels of the level that the histogram is made of, at most.
+const ENOUGH: usize = 4 << 20;
+
+/// Layers of an image, one for each channel.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn layers(path: &Path, options: &OpenOptions, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
+    let source: Arc<dyn ImageSource> = Arc::from(open(path, options)?);
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+    Ok(layers_of(source, &name, Some(path.to_owned()), cache))
+}
+
+/// Layers of an open image.
+pub fn layers_of(
+    source: Arc<dyn ImageSource>,
+    name: &str,
+    path: Option<PathBuf>,
+    cache: &Arc<Cache>,
+) -> Vec<Layer> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let source = Arc::new(Browsed::new(source, cache));
+    let info = source.info();
+    let layout = Layout::new(&info.levels);
+    let content = if info.labels && !info.voxel.is_float() {
+        Content::Labels
+    } else {
+        Content::Grey
+    };
+    let several = info.channels.len() > 1;
+    let channels = info.channels.iter().enumerate();
+    channels
+        .map(|(i, channel)| {
+            let mut display = Display::default();
+            if several {
+                display.map = Map::Tint(channel.color.unwrap_or(CHANNELS[i % CHANNELS.len()]));
+                display.add = i > 0;
+            }
+            let name = match (several, channel.name.as_str()) {
+                (false, _) => name.to_owned(),
+                (true, "") => format!("{name} · channel {}", i + 1),
+                (true, channel) => format!("{name} · {channel}"),
+            };
+            Layer {
+                id: NEXT.fetch_add(1, Ordering::Relaxed),
+                name,
+                path: path.clone(),
+                source: source.clone(),
+                layout: layout.clone(),
+                channel: i,
+                time: 0,
+                content,
+                display,
+                stats: None,
+            }
+        })
+        .collect()
+}
+
+
+/// A first idea of the intensities, from a box in the middle.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn glance(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
+    let level = source.given() - 1;
+    let shape = source.info().levels[level].shape;
+    let size = shape.map(|n| n.min(GLANCE));
+    let start = std::array::from_fn(|a| (shape[a] - size[a]) / 2);
+    let voxels = source.read(Frame { level, channel, time }, Region::new(start, size))?;
+    Ok(Stats::of(&voxels, usize::MAX))
+}
+
+/// The intensities of the finest level that isn't too large to look at wholly.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn survey(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
+    let levels = &source.info().levels;
+    let small = |l: &voxelry_core::io::Level| l.shape.iter().product::<usize>() <= ENOUGH;
+    let level = levels.iter().position(small).unwrap_or(levels.len() - 1);
+    Ok(Stats::of(&source.read_all(Frame { level, channel, time })?, level))
+}
+
+/// What came of something that was asked for.
+pub enum Done {
+    /// Layers of an image; the error names the path.
+    Opened(PathBuf, Result<Vec<Layer>>),
+    /// Stats of a layer, by its number.
+    Stats(u64, Arc<Stats>),
+    /// A message for the user.
+    Failed(String),
+}
+
+/// Opens images and surveys them on threads of its own.
+pub struct Opener {
+    cache: Arc<Cache>,
+    send: Sender<Done>,
+    receive: Receiver<Done>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Opener {
+    /// `wake` is called when something is done.
+    pub fn new(cache: Arc<Cache>, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (send, receive) = unbounded();
+        Self { cache, send, receive, wake }
+    }
+
+    /// Blocks that are shared by all images.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// Opens an image.
+    pub fn open(&self, path: PathBuf, options: OpenOptions) {
+        let (cache, send, wake) = (self.cache.clone(), self.send.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let layers = layers(&path, &options, &cache);
+            // Nobody listens when the window has closed.
+            let _ = send.send(Done::Opened(path, layers));
+            wake();
+        });
+    }
+
+    /// Looks at the intensities of a layer: first at some, then at all.
+    pub fn survey(&self, layer: &Layer) {
+        let (id, source, channel, time) = (layer.id, layer.source.clone(), layer.channel, layer.time);
+        let (send, wake) = (self.send.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            for look in [glance, survey] {
+                let done = match look(&source, channel, time) {
+                    Ok(stats) => Done::Stats(id, Arc::new(stats)),
+                    Err(error) => Done::Failed(error.to_string()),
+                };
+                let failed = matches!(done, Done::Failed(_));
+                let _ = send.send(done);
+                wake();
+                if failed {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// What was done since the last time.
+    pub fn done(&self) -> impl Iterator<Item = Done> + '_ {
+        self.receive.try_iter()
+    }
+}

@@ -1,0 +1,327 @@
+//! Draws panes: keeps the images' bricks on the GPU, asks for those that are wanted, and records the
+//! draws. Reads nothing and waits for nothing itself.
+
+use super::colours;
+use super::document::{Content, Layer, Pane, Scene};
+use super::loader::{Loader, Request};
+use super::shot::{Look, Quality, level, look};
+use glam::{DAffine3, Vec3};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use voxelry_core::io::ImageSource;
+use voxelry_core::io::browse::Browsed;
+use voxelry_shaders::Blend;
+use voxelry_shaders::bricks::{Key, Layout, Texels};
+use voxelry_shaders::gpu::Gpu;
+use voxelry_shaders::picture::{self, FORMAT};
+use voxelry_shaders::slice::{SheetGroup, SheetRenderer};
+use voxelry_shaders::store::Store;
+use voxelry_shaders::volume::{ViewGroup, VolumeRenderer};
+
+/// Bricks that are taken in between two frames.
+const UPLOADS: usize = 128;
+/// The share of the atlas that one layer of one pane may want.
+const SHARE: usize = 3;
+
+/// What is on the GPU, and how it is drawn.
+pub struct Painter {
+    store: Store,
+    loader: Loader,
+    residents: HashMap<u64, Resident>,
+    sheets: HashMap<(Texels, Blend), SheetRenderer>,
+    volumes: HashMap<(Texels, Blend), VolumeRenderer>,
+    palettes: Vec<(Palette, wgpu::TextureView)>,
+    wanted: Vec<Request>,
+    asked: Vec<(u64, Key)>,
+    failed: HashSet<(u64, Key)>,
+    errors: Vec<String>,
+}
+
+/// A layer that is on the GPU.
+struct Resident {
+    image: u64,
+    channel: usize,
+    time: usize,
+    source: Arc<Browsed>,
+    layout: Arc<Layout>,
+    texels: Texels,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Palette {
+    Labels,
+    Texels(Vec<[u8; 4]>),
+}
+
+/// What a pane shows of a layer; equal shots make equal pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shot {
+    layer: u64,
+    image: u64,
+    look: Look,
+    /// The level that it shows.
+    pub level: u32,
+    palette: Palette,
+    blend: Blend,
+    world_from_index: DAffine3,
+    /// How often the bricks of the image have changed.
+    version: u64,
+}
+
+enum Ready {
+    Sheet(u64, (Texels, Blend), SheetGroup),
+    Rays(u64, (Texels, Blend), ViewGroup),
+}
+
+/// Draws that are ready to be recorded.
+pub struct Prepared(Vec<Ready>);
+
+impl Painter {
+    /// A painter that keeps at most `budget` bytes for each kind of voxel on the GPU. `wake` is called
+    /// when there is something new to draw.
+    pub fn new(gpu: Gpu, budget: u64, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            store: Store::new(gpu, budget),
+            loader: Loader::new(wake),
+            residents: HashMap::new(),
+            sheets: HashMap::new(),
+            volumes: HashMap::new(),
+            palettes: Vec::new(),
+            wanted: Vec::new(),
+            asked: Vec::new(),
+            failed: HashSet::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        self.store.gpu()
+    }
+
+    /// Bytes on the GPU, and how many there may be for a kind of voxel.
+    pub fn memory(&self) -> [u64; 2] {
+        [self.store.bytes(), self.store.budget()]
+    }
+
+    /// Whether bricks are being read.
+    pub fn is_busy(&self) -> bool {
+        self.loader.is_busy()
+    }
+
+    /// What could not be read since the last time.
+    pub fn errors(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// A frame begins: takes in what was read. Whether there may be more at once.
+    pub fn begin(&mut self) -> bool {
+        self.store.begin();
+        let loaded = self.loader.loaded(UPLOADS);
+        let more = loaded.len() == UPLOADS;
+        for brick in loaded {
+            match brick.brick {
+                Ok(voxels) => {
+                    self.store.put(brick.image, brick.key, &voxels);
+                }
+                Err(error) => {
+                    if self.failed.insert((brick.image, brick.key)) && self.errors.len() < 3 {
+                        self.errors.push(error.to_string());
+                    }
+                }
+            }
+        }
+        self.store.flush();
+        more
+    }
+
+    /// A frame ends: asks for what it lacked. Whether it lacked something.
+    pub fn end(&mut self) -> bool {
+        let wanted = std::mem::take(&mut self.wanted);
+        let keys: Vec<(u64, Key)> = wanted.iter().map(|r| (r.image, r.key)).collect();
+        let lacking = !wanted.is_empty();
+        if keys != self.asked {
+            self.asked = keys;
+            self.loader.want(wanted);
+        }
+        self.palettes.truncate(256);
+        lacking
+    }
+
+    /// Lets layers go that are no longer there.
+    pub fn keep(&mut self, there: impl Fn(u64) -> bool) {
+        let gone: Vec<u64> = self.residents.keys().copied().filter(|id| !there(*id)).collect();
+        for id in gone {
+            if let Some(resident) = self.residents.remove(&id) {
+                self.store.remove(resident.image);
+                self.failed.retain(|(image, _)| *image != resident.image);
+            }
+        }
+    }
+
+    fn resident(&mut self, layer: &Layer) -> Option<&Resident> {
+        let current = self.residents.get(&layer.id);
+        if current.is_none_or(|r| (r.channel, r.time) != (layer.channel, layer.time)) {
+            if let Some(old) = self.residents.remove(&layer.id) {
+                self.store.remove(old.image);
+            }
+            let labels = layer.content == Content::Labels;
+            let texels = Texels::of(layer.source.info().voxel, labels, self.gpu().device.features());
+            let image = match self.store.add(layer.layout.clone(), texels) {
+                Ok(image) => image,
+                Err(error) => {
+                    self.errors.push(error.to_string());
+                    return None;
+                }
+            };
+            let resident = Resident {
+                image,
+                channel: layer.channel,
+                time: layer.time,
+                source: layer.source.clone(),
+                layout: Arc::new(layer.layout.clone()),
+                texels,
+            };
+            self.residents.insert(layer.id, resident);
+        }
+        self.residents.get(&layer.id)
+    }
+
+    /// What a pane of so many pixels shows, the lowest layer first, and whether all of it is there.
+    /// What is missing is asked for at the end of the frame.
+    pub fn shots(&mut self, scene: &Scene, pane: Pane, size: [u32; 2], quality: Quality) -> (Vec<Shot>, bool) {
+        let (mut shots, mut complete) = (Vec::new(), true);
+        if size.contains(&0) {
+            return (shots, complete);
+        }
+        for layer in &scene.layers {
+            let Some(look) = look(scene, layer, pane, size, quality) else {
+                complete &= !layer.display.visible;
+                continue;
+            };
+            let Some(resident) = self.resident(layer) else { continue };
+            let (image, texels) = (resident.image, resident.texels);
+            let (layout, source) = (resident.layout.clone(), resident.source.clone());
+            let capacity = self.store.capacity(image) / SHARE;
+            let level = level(scene, &layout, &look, size, quality, capacity);
+            let world_from_index = layer.source.info().geometry().world_from_index;
+            let wanted = |level: u32| match &look {
+                Look::Sheet(sheet) => sheet.wanted(&layout, level, size),
+                Look::Rays(rays) => rays.wanted(&layout, level, world_from_index),
+            };
+            // The coarsest level stands in where others are missing.
+            let last = layout.levels().len() as u32 - 1;
+            let mut missing = self.store.missing(image, &wanted(level));
+            complete &= missing.iter().all(|key| self.failed.contains(&(image, *key)));
+            if level < last && !missing.is_empty() {
+                let mut coarse = Vec::new();
+                for stand_in in (level + 1..=last).rev().filter(|l| (last - l) % 2 == 0) {
+                    coarse.extend(self.store.missing(image, &wanted(stand_in)));
+                }
+                coarse.append(&mut missing);
+                missing = coarse;
+            }
+            missing.retain(|key| !self.failed.contains(&(image, *key)));
+            self.wanted.extend(missing.into_iter().map(|key| Request {
+                image,
+                key,
+                source: source.clone(),
+                layout: layout.clone(),
+                texels,
+                channel: layer.channel,
+                time: layer.time,
+            }));
+            let palette = match (layer.content, pane) {
+                (Content::Labels, _) => Palette::Labels,
+                (Content::Grey, Pane::Volume) => Palette::Texels(colours::volume(&layer.display)),
+                (Content::Grey, _) => Palette::Texels(colours::plane(&layer.display)),
+            };
+            let version = self.store.image(image).map_or(0, |i| i.version());
+            let blend = layer.display.blend();
+            shots.push(Shot { layer: layer.id, image, look, level, palette, blend, world_from_index, version });
+        }
+        (shots, complete)
+    }
+
+    fn palette(&mut self, palette: &Palette) -> wgpu::TextureView {
+        if let Some(at) = self.palettes.iter().position(|(p, _)| p == palette) {
+            // Those in use stay at the front.
+            self.palettes[..=at].rotate_right(1);
+            return self.palettes[0].1.clone();
+        }
+        let texels = match palette {
+            Palette::Labels => colours::labels(),
+            Palette::Texels(texels) => texels.clone(),
+        };
+        let view = picture::colours(self.gpu(), &texels);
+        self.palettes.insert(0, (palette.clone(), view.clone()));
+        view
+    }
+
+    /// Readies shots for a target of so many pixels.
+    pub fn prepare(&mut self, shots: &[Shot], size: [u32; 2]) -> Prepared {
+        let mut ready = Vec::new();
+        for shot in shots {
+            let colours = self.palette(&shot.palette);
+            let gpu = self.store.gpu().clone();
+            let Some(image) = self.store.image(shot.image) else { continue };
+            let kind = (image.texels(), shot.blend);
+            ready.push(match &shot.look {
+                Look::Sheet(sheet) => {
+                    let new = || SheetRenderer::new(&gpu, kind.0, FORMAT, kind.1);
+                    let renderer = self.sheets.entry(kind).or_insert_with(new);
+                    Ready::Sheet(shot.image, kind, renderer.prepare(&gpu, image, sheet, shot.level, &colours))
+                }
+                Look::Rays(rays) => {
+                    let new = || VolumeRenderer::new(&gpu, kind.0, FORMAT, kind.1);
+                    let renderer = self.volumes.entry(kind).or_insert_with(new);
+                    let world = shot.world_from_index;
+                    Ready::Rays(shot.image, kind, renderer.prepare(&gpu, rays, shot.level, size, world, &colours))
+                }
+            });
+        }
+        Prepared(ready)
+    }
+
+    /// Draws what was readied.
+    pub fn draw(&self, pass: &mut wgpu::RenderPass, prepared: &Prepared) {
+        for ready in &prepared.0 {
+            match ready {
+                Ready::Sheet(image, kind, group) => {
+                    if let (Some(image), Some(renderer)) = (self.store.image(*image), self.sheets.get(kind)) {
+                        renderer.draw(pass, image, group);
+                    }
+                }
+                Ready::Rays(image, kind, group) => {
+                    if let (Some(image), Some(renderer)) = (self.store.image(*image), self.volumes.get(kind)) {
+                        renderer.draw(pass, image, group);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds what a pixel of a pane in three dimensions shows; `found` gets the layer and indices
+    /// `(x, y, z)` of its finest level for every layer that is seen there.
+    pub fn pick(
+        &mut self,
+        shots: &[Shot],
+        size: [u32; 2],
+        pixel: [u32; 2],
+        found: impl Fn(u64, Vec3) + Clone + Send + 'static,
+    ) {
+        for shot in shots {
+            let colours = self.palette(&shot.palette);
+            let gpu = self.store.gpu().clone();
+            let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else { continue };
+            let Some(renderer) = self.volumes.get(&(image.texels(), shot.blend)) else { continue };
+            let (found, layer) = (found.clone(), shot.layer);
+            let world = shot.world_from_index;
+            renderer.pick(&gpu, image, rays, shot.level, (size, pixel), world, &colours, move |place| {
+                if let Some(place) = place {
+                    found(layer, place);
+                }
+            });
+        }
+    }
+}

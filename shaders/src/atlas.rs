@@ -1,0 +1,132 @@
+//! One 3D texture full of bricks, shared by all images with the same texels.
+
+use crate::bricks::{EDGE, Key};
+use crate::gpu::Gpu;
+use std::collections::{BTreeSet, HashMap};
+use wgpu::{Extent3d, Origin3d, TextureFormat};
+
+/// Whose brick lies in a slot: the image's number and the brick.
+pub type Owner = (u64, Key);
+
+/// The texture and who is in it.
+pub struct Atlas {
+    texture: wgpu::Texture,
+    view: wgpu::TextureView,
+    format: TextureFormat,
+    /// Slots along x, y and z.
+    slots: [u32; 3],
+    owners: Vec<Option<Owner>>,
+    /// When each slot was last drawn from.
+    used: Vec<u64>,
+    /// Slots by that, the longest unused first.
+    order: BTreeSet<(u64, u32)>,
+    places: HashMap<Owner, u32>,
+}
+
+impl Atlas {
+    /// An empty atlas of at most `bytes`, within the limits of the device; at least one slot.
+    pub fn new(gpu: &Gpu, format: TextureFormat, bytes: u64) -> Self {
+        let texel = u64::from(format.block_copy_size(None).expect("a format of one aspect"));
+        let most = gpu.device.limits().max_texture_dimension_3d / EDGE as u32;
+        let wanted = (bytes / (texel * (EDGE * EDGE * EDGE) as u64)).max(1);
+        let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
+        let x = side(wanted, 1.0 / 3.0);
+        let y = side(wanted / x, 0.5);
+        let z = (wanted / (x * y)).clamp(1, u64::from(most));
+        let slots = [x as u32, y as u32, z as u32];
+        let size = slots.map(|s| s * EDGE as u32);
+        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("bricks"),
+            size: Extent3d { width: size[0], height: size[1], depth_or_array_layers: size[2] },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D3,
+            format,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        let count = slots.iter().product::<u32>();
+        Self {
+            view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
+            texture,
+            format,
+            slots,
+            owners: vec![None; count as usize],
+            used: vec![0; count as usize],
+            order: (0..count).map(|slot| (0, slot)).collect(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// What shaders read.
+    pub fn view(&self) -> &wgpu::TextureView {
+        &self.view
+    }
+
+    /// Slots along x, y and z.
+    pub fn slots(&self) -> [u32; 3] {
+        self.slots
+    }
+
+    /// How many bricks fit.
+    pub fn capacity(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Bytes of the texture.
+    pub fn bytes(&self) -> u64 {
+        let texel = u64::from(self.format.block_copy_size(None).expect("a format of one aspect"));
+        self.capacity() as u64 * texel * (EDGE * EDGE * EDGE) as u64
+    }
+
+    /// Writes a brick into the slot that was longest unused, but none that was used at `now`. Returns
+    /// the slot and who was there, or nothing if all slots are in use.
+    pub fn put(&mut self, gpu: &Gpu, owner: Owner, texels: &[u8], now: u64) -> Option<(u32, Option<Owner>)> {
+        let slot = match self.places.get(&owner) {
+            Some(slot) => *slot,
+            None => self.order.first().filter(|(used, slot)| *used < now || self.owners[*slot as usize].is_none())?.1,
+        };
+        let evicted = self.owners[slot as usize].replace(owner).filter(|old| *old != owner);
+        if let Some(old) = &evicted {
+            self.places.remove(old);
+        }
+        self.places.insert(owner, slot);
+        self.touch(slot, now);
+        let [sx, sy, _] = self.slots;
+        let at = [slot % sx, slot / sx % sy, slot / (sx * sy)].map(|i| i * EDGE as u32);
+        let (edge, texel) = (EDGE as u32, texels.len() as u32 / (EDGE * EDGE * EDGE) as u32);
+        gpu.queue.write_texture(
+            wgpu::TexelCopyTextureInfo {
+                texture: &self.texture,
+                mip_level: 0,
+                origin: Origin3d { x: at[0], y: at[1], z: at[2] },
+                aspect: wgpu::TextureAspect::All,
+            },
+            texels,
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(edge * texel), rows_per_image: Some(edge) },
+            Extent3d { width: edge, height: edge, depth_or_array_layers: edge },
+        );
+        Some((slot, evicted))
+    }
+
+    /// Notes that a slot is drawn from at `now`.
+    pub fn touch(&mut self, slot: u32, now: u64) {
+        let used = &mut self.used[slot as usize];
+        if *used != now {
+            self.order.remove(&(*used, slot));
+            *used = now;
+            self.order.insert((now, slot));
+        }
+    }
+
+    /// Gives the slots of an image back.
+    pub fn release(&mut self, image: u64) {
+        for slot in 0..self.owners.len() {
+            if let Some(owner) = self.owners[slot].filter(|o| o.0 == image) {
+                self.owners[slot] = None;
+                self.places.remove(&owner);
+                self.touch(slot as u32, 0);
+            }
+        }
+    }
+}

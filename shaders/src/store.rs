@@ -1,0 +1,128 @@
+//! All images on the GPU, within one budget.
+
+use crate::Result;
+use crate::atlas::Atlas;
+use crate::bricks::{Brick, EDGE, Key, Layout, Texels};
+use crate::gpu::Gpu;
+use crate::image::GpuImage;
+use std::collections::HashMap;
+use wgpu::TextureFormat;
+
+/// Images, and an atlas for every kind of texels.
+pub struct Store {
+    gpu: Gpu,
+    budget: u64,
+    atlases: HashMap<TextureFormat, Atlas>,
+    images: HashMap<u64, GpuImage>,
+    now: u64,
+    next: u64,
+}
+
+impl Store {
+    /// An empty store whose atlases take at most `budget` bytes each.
+    pub fn new(gpu: Gpu, budget: u64) -> Self {
+        Self { gpu, budget, atlases: HashMap::new(), images: HashMap::new(), now: 1, next: 1 }
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes that an atlas may take.
+    pub fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Bytes that all atlases take.
+    pub fn bytes(&self) -> u64 {
+        self.atlases.values().map(Atlas::bytes).sum()
+    }
+
+    /// Takes an image in, of which no brick is there yet. Returns its number.
+    ///
+    /// # Errors
+    /// If its page table is more than the device can bind.
+    pub fn add(&mut self, layout: Layout, texels: Texels) -> Result<u64> {
+        let most = self.gpu.device.limits().max_storage_buffer_binding_size;
+        if 8 * layout.len() as u64 > most {
+            let bricks = layout.len();
+            return Err(crate::Error::Device(format!(
+                "an image of {bricks} bricks needs a larger page table than this device allows ({most} bytes)"
+            )));
+        }
+        let brick = (texels.size() * EDGE * EDGE * EDGE) as u64;
+        let others = self.images.values().filter(|i| i.texels().format == texels.format);
+        let bricks: usize = others.map(|i| i.layout().len()).sum::<usize>() + layout.len();
+        let wanted = (bricks as u64 * brick).min(self.budget);
+        if self.atlases.get(&texels.format).is_none_or(|a| a.bytes() + brick * 64 < wanted) {
+            // A new atlas is empty: its images are told, and ask for their bricks again.
+            let room = wanted.next_power_of_two().min(self.budget);
+            let atlas = Atlas::new(&self.gpu, texels.format, room);
+            for (id, image) in &mut self.images {
+                if image.texels().format == texels.format {
+                    *image = GpuImage::new(&self.gpu, *id, image.layout().clone(), image.texels(), &atlas);
+                }
+            }
+            self.atlases.insert(texels.format, atlas);
+        }
+        let id = self.next;
+        self.next += 1;
+        let image = GpuImage::new(&self.gpu, id, layout, texels, &self.atlases[&texels.format]);
+        self.images.insert(id, image);
+        Ok(id)
+    }
+
+    /// Lets an image go.
+    pub fn remove(&mut self, id: u64) {
+        let Some(image) = self.images.remove(&id) else { return };
+        if let Some(atlas) = self.atlases.get_mut(&image.texels().format) {
+            atlas.release(id);
+        }
+    }
+
+    /// An image.
+    pub fn image(&self, id: u64) -> Option<&GpuImage> {
+        self.images.get(&id)
+    }
+
+    /// How many bricks of the kind of an image fit.
+    pub fn capacity(&self, id: u64) -> usize {
+        let format = self.images.get(&id).map(|i| i.texels().format);
+        format.and_then(|f| self.atlases.get(&f)).map_or(0, Atlas::capacity)
+    }
+
+    /// A frame begins: what it asks for is not given away while it lasts.
+    pub fn begin(&mut self) {
+        self.now += 1;
+    }
+
+    /// Which of the bricks are not there; the others count as used in this frame. What does not fit
+    /// into the atlas beside the others is left out.
+    pub fn missing(&mut self, id: u64, wanted: &[Key]) -> Vec<Key> {
+        let Some(image) = self.images.get(&id) else { return Vec::new() };
+        let Some(atlas) = self.atlases.get_mut(&image.texels().format) else { return Vec::new() };
+        let wanted = &wanted[..wanted.len().min(atlas.capacity())];
+        wanted.iter().copied().filter(|key| !image.has(*key, atlas, self.now)).collect()
+    }
+
+    /// Takes a brick in; whether there was room.
+    pub fn put(&mut self, id: u64, key: Key, brick: &Brick) -> bool {
+        let Some(image) = self.images.get_mut(&id) else { return false };
+        let Some(atlas) = self.atlases.get_mut(&image.texels().format) else { return false };
+        let (evicted, there) = image.put(&self.gpu, atlas, key, brick, self.now);
+        if let Some((owner, old)) = evicted
+            && let Some(image) = self.images.get_mut(&owner)
+        {
+            image.forget(old);
+        }
+        there
+    }
+
+    /// Tells the GPU what changed.
+    pub fn flush(&mut self) {
+        for image in self.images.values_mut() {
+            image.flush(&self.gpu);
+        }
+    }
+}

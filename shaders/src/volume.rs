@@ -1,0 +1,279 @@
+//! An image in three dimensions, by casting a ray through every pixel.
+//!
+//! Rays go from brick to brick: those that can't be seen are passed in one step, and samples lie at
+//! whole numbers of steps along the ray wherever bricks begin, so that bricks do not show.
+
+use crate::bricks::{CORE, Key, Layout, Texels};
+use crate::draw::Blend;
+use crate::gpu::Gpu;
+use crate::image::GpuImage;
+use bytemuck::{Pod, Zeroable};
+use glam::{DAffine3, DMat4, DVec3, Vec3, Vec3Swizzles};
+use wgpu::util::DeviceExt;
+
+/// What is shown of the intensities along a ray.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// Colours and opacities from front to back.
+    Composite,
+    /// The greatest.
+    Maximum,
+    /// The mean.
+    Mean,
+    /// The least.
+    Minimum,
+    /// The first place where the intensity reaches a level.
+    Isosurface(f32),
+}
+
+/// How the image is looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Clip coordinates from the world; z is 0 at the near plane and 1 at the far one.
+    pub clip_from_world: DMat4,
+    /// What is drawn, as indices `(x, y, z)` of the finest level; a voxel reaches half a voxel around.
+    pub low: Vec3,
+    /// See `low`.
+    pub high: Vec3,
+    /// Planes in the world: what has a negative `normal · place + distance` is cut away; at most three.
+    pub planes: Vec<(DVec3, f64)>,
+    /// What is shown.
+    pub mode: Mode,
+    /// Intensities of the first and the last colour.
+    pub window: [f32; 2],
+    /// Least and greatest intensity that isn't wholly transparent.
+    pub visible: [f32; 2],
+    /// How much surfaces are shaded, from 0 to 1.
+    pub shading: f32,
+    /// How much hollows are darkened, from 0 to 1.
+    pub occlusion: f32,
+    /// How much of what lies behind is covered.
+    pub opacity: f32,
+    /// Voxels of the level between samples.
+    pub step: f32,
+    /// Opacities are those of a path of this many voxels of the finest level.
+    pub path: f32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+struct ViewUniform {
+    index_from_clip: [f32; 16],
+    world_gradient: [[f32; 4]; 3],
+    low: [f32; 3],
+    level: u32,
+    high: [f32; 3],
+    mode: u32,
+    planes: [[f32; 4]; 3],
+    light: [f32; 3],
+    step: f32,
+    window: [f32; 2],
+    visible: [f32; 2],
+    size: [f32; 2],
+    level_value: f32,
+    shading: f32,
+    path: f32,
+    plane_count: u32,
+    first_pixel: [f32; 2],
+    occlusion: f32,
+    opacity: f32,
+}
+
+impl View {
+    /// All of an image.
+    pub fn whole(layout: &Layout, clip_from_world: DMat4) -> Self {
+        let shape = Vec3::from(layout.levels()[0].shape.map(|n| n as f32)).zyx();
+        Self {
+            clip_from_world,
+            low: Vec3::splat(-0.5),
+            high: shape - 0.5,
+            planes: Vec::new(),
+            mode: Mode::Composite,
+            window: [0.0, 1.0],
+            visible: [f32::NEG_INFINITY, f32::INFINITY],
+            shading: 1.0,
+            occlusion: 0.0,
+            opacity: 1.0,
+            step: 1.0,
+            path: 1.0,
+        }
+    }
+
+    /// The bricks of a level that may be seen, the nearest to the eye first.
+    pub fn wanted(&self, layout: &Layout, level: u32, world_from_index: DAffine3) -> Vec<Key> {
+        let here = &layout.levels()[level as usize];
+        let clip_from_index = self.clip_from_world * DMat4::from(world_from_index);
+        let index = |brick: Vec3| ((brick * CORE as f32 - 0.5 - here.offset) / here.scale).as_dvec3();
+        let [nz, ny, nx] = here.bricks;
+        let mut found: Vec<(f64, Key)> = Vec::new();
+        for (z, y, x) in (0..nz).flat_map(|z| (0..ny).flat_map(move |y| (0..nx).map(move |x| (z, y, x)))) {
+            let at = Vec3::new(x as f32, y as f32, z as f32);
+            let (first, last) = (index(at), index(at + 1.0));
+            if last.as_vec3().cmplt(self.low).any() || first.as_vec3().cmpgt(self.high).any() {
+                continue;
+            }
+            let corners: [_; 8] = std::array::from_fn(|i| {
+                let pick = |bit: usize, a: f64, b: f64| if i >> bit & 1 == 0 { a } else { b };
+                let p = DVec3::new(pick(0, first.x, last.x), pick(1, first.y, last.y), pick(2, first.z, last.z));
+                clip_from_index * p.extend(1.0)
+            });
+            // All corners beyond one side of what is in view.
+            let beyond = |f: fn(glam::DVec4) -> bool| corners.iter().all(|c| f(*c));
+            if beyond(|c| c.x < -c.w) || beyond(|c| c.x > c.w) || beyond(|c| c.y < -c.w) || beyond(|c| c.y > c.w) {
+                continue;
+            }
+            if beyond(|c| c.z < 0.0) || beyond(|c| c.z > c.w) {
+                continue;
+            }
+            let depth = corners.iter().map(|c| c.z / c.w.abs().max(1e-12)).sum::<f64>();
+            found.push((depth, Key { level, at: [z as u32, y as u32, x as u32] }));
+        }
+        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        found.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn uniform(
+        &self,
+        level: u32,
+        size: [u32; 2],
+        first_pixel: [u32; 2],
+        world_from_index: DAffine3,
+    ) -> ViewUniform {
+        let index_from_clip = (self.clip_from_world * DMat4::from(world_from_index)).inverse();
+        // Gradients are covectors.
+        let gradient = world_from_index.matrix3.inverse().transpose();
+        let (mode, value) = match self.mode {
+            Mode::Composite => (0, 0.0),
+            Mode::Maximum => (1, 0.0),
+            Mode::Mean => (2, 0.0),
+            Mode::Minimum => (3, 0.0),
+            Mode::Isosurface(value) => (4, value),
+        };
+        let mut planes = [[0.0; 4]; 3];
+        for (to, (normal, distance)) in planes.iter_mut().zip(&self.planes) {
+            let n = world_from_index.matrix3.transpose() * *normal;
+            *to = n.extend(normal.dot(world_from_index.translation) + distance).as_vec4().to_array();
+        }
+        // The light is where the eye is.
+        let world_from_clip = self.clip_from_world.inverse();
+        let (near, far) = (world_from_clip.project_point3(DVec3::ZERO), world_from_clip.project_point3(DVec3::Z));
+        ViewUniform {
+            index_from_clip: index_from_clip.as_mat4().to_cols_array(),
+            world_gradient: std::array::from_fn(|i| gradient.col(i).as_vec3().extend(0.0).to_array()),
+            low: self.low.to_array(),
+            level,
+            high: self.high.to_array(),
+            mode,
+            planes,
+            light: (near - far).normalize_or_zero().as_vec3().to_array(),
+            step: self.step,
+            window: self.window,
+            visible: self.visible,
+            size: size.map(|n| n as f32),
+            level_value: value,
+            shading: self.shading,
+            path: self.path,
+            plane_count: self.planes.len().min(3) as u32,
+            first_pixel: first_pixel.map(|n| n as f32),
+            occlusion: self.occlusion,
+            opacity: self.opacity,
+        }
+    }
+}
+
+/// The shader for intensities.
+pub const GREY: &str = concat!(
+    include_str!("../wgsl/bricks.wgsl"),
+    include_str!("../wgsl/grey.wgsl"),
+    include_str!("../wgsl/rays.wgsl"),
+    include_str!("../wgsl/volume.wgsl")
+);
+/// The shader for labels.
+pub const LABELS: &str = concat!(
+    include_str!("../wgsl/bricks.wgsl"),
+    include_str!("../wgsl/labels.wgsl"),
+    include_str!("../wgsl/rays.wgsl"),
+    include_str!("../wgsl/volume_labels.wgsl")
+);
+
+/// Draws views of images with one kind of texels into targets of one format; colours are multiplied by
+/// their opacity.
+pub struct VolumeRenderer {
+    pipeline: wgpu::RenderPipeline,
+    pick: wgpu::RenderPipeline,
+    bindings: wgpu::BindGroupLayout,
+    sampler: wgpu::Sampler,
+}
+
+/// A view with its colours, ready to be drawn.
+pub struct ViewGroup(wgpu::BindGroup);
+
+impl VolumeRenderer {
+    /// A renderer.
+    pub fn new(gpu: &Gpu, texels: Texels, target: wgpu::TextureFormat, blend: Blend) -> Self {
+        let source = if texels.labels() { LABELS } else { GREY };
+        let bindings = crate::draw::bindings(gpu);
+        let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(&bindings)];
+        let pipeline = crate::draw::pipeline(gpu, "volume", source, "fragment", &groups, blend.target(target));
+        let pick = crate::draw::pipeline(gpu, "pick", source, "pick", &groups, PLACE.into());
+        Self { pipeline, pick, bindings, sampler: crate::draw::sampler(gpu) }
+    }
+
+    /// Readies a view of `size` pixels; `colours` is a texture one texel high.
+    pub fn prepare(
+        &self,
+        gpu: &Gpu,
+        view: &View,
+        level: u32,
+        size: [u32; 2],
+        world_from_index: DAffine3,
+        colours: &wgpu::TextureView,
+    ) -> ViewGroup {
+        self.group(gpu, view.uniform(level, size, [0; 2], world_from_index), colours)
+    }
+
+    fn group(&self, gpu: &Gpu, uniform: ViewUniform, colours: &wgpu::TextureView) -> ViewGroup {
+        let uniform = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: Some("view"),
+            contents: bytemuck::bytes_of(&uniform),
+            usage: wgpu::BufferUsages::UNIFORM,
+        });
+        ViewGroup(crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler))
+    }
+
+    /// Draws a view over what the pass already holds.
+    pub fn draw(&self, pass: &mut wgpu::RenderPass, image: &GpuImage, view: &ViewGroup) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, image.group(), &[]);
+        pass.set_bind_group(1, &view.0, &[]);
+        pass.draw(0..3, 0..1);
+    }
+
+    /// Finds what a pixel of a view of `size` pixels shows: indices `(x, y, z)` of the finest level,
+    /// given to `found` when the device has them.
+    pub fn pick(
+        &self,
+        gpu: &Gpu,
+        image: &GpuImage,
+        view: &View,
+        level: u32,
+        (size, pixel): ([u32; 2], [u32; 2]),
+        world_from_index: DAffine3,
+        colours: &wgpu::TextureView,
+        found: impl FnOnce(Option<Vec3>) + Send + 'static,
+    ) {
+        let group = self.group(gpu, view.uniform(level, size, pixel, world_from_index), colours);
+        crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, |pass| {
+            pass.set_pipeline(&self.pick);
+            pass.set_bind_group(0, image.group(), &[]);
+            pass.set_bind_group(1, &group.0, &[]);
+            pass.draw(0..3, 0..1);
+        }, |bytes| {
+            let place = bytes.map(|b| bytemuck::pod_read_unaligned::<[f32; 4]>(&b[..16]));
+            found(place.filter(|p| p[3] > 0.0).map(|[x, y, z, _]| Vec3::new(x, y, z)));
+        });
+    }
+}
+
+/// Format of the places that are seen.
+const PLACE: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;

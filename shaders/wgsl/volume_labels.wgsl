@@ -1,0 +1,87 @@
+// Labels along rays: each object as a coloured surface.
+
+// The label at indices of level 0.
+fn label_at(p: vec3<f32>) -> u32 {
+    if !inside(p) {
+        return 0u;
+    }
+    let found = find(p, view.level);
+    if found.level == image.count {
+        return 0u;
+    }
+    return label_in(found, floor(in_level(p, found.level) + 0.5));
+}
+
+// Away from the voxels of a label around a place.
+fn normal_at(p: vec3<f32>, label: u32) -> vec3<f32> {
+    let voxel = 1.0 / image.levels[view.level].scale;
+    var sum = vec3(0.0);
+    for (var i = 0; i < 27; i++) {
+        let way = vec3(f32(i % 3), f32((i / 3) % 3), f32(i / 9)) - 1.0;
+        if label_at(p + way * voxel) == label {
+            sum -= way / max(dot(way, way), 1.0);
+        }
+    }
+    return sum;
+}
+
+fn cast(ray: Ray) -> Cast {
+    var sum = vec4(0.0);
+    var place = vec4(0.0);
+    var before = 0u;
+    let pace = view.step / length(ray.direction * image.levels[view.level].scale);
+    var k = ceil(ray.near / pace);
+    let last = floor(ray.far / pace);
+    for (var guard = 0u; guard < 4096u && k <= last; guard++) {
+        let found = find(ray.origin + ray.direction * (k * pace), view.level);
+        let part = stretch(ray, found, k, pace, last);
+        // What is all one label shows no surface but where it begins.
+        let flat = found.level == image.count || (found.entry == FLAT && found.range.x == before);
+        if flat {
+            before = select(before, 0u, found.level == image.count);
+            k = part.end + 1.0;
+            continue;
+        }
+        for (; k <= part.end; k += 1.0) {
+            let label = label_in(found, floor(part.origin + part.way * (k * pace) + 0.5));
+            if label == before {
+                continue;
+            }
+            before = label;
+            if label == 0u {
+                continue;
+            }
+            let colour = textureLoad(colours, vec2((label - 1u) % textureDimensions(colours).x, 0u), 0);
+            if colour.a == 0.0 {
+                continue;
+            }
+            // Where between this sample and the one before the label begins.
+            var inner = k * pace;
+            var outer = inner - pace;
+            for (var i = 0; i < 4; i++) {
+                let middle = 0.5 * (inner + outer);
+                if label_at(ray.origin + ray.direction * middle) == label {
+                    inner = middle;
+                } else {
+                    outer = middle;
+                }
+            }
+            let hit = ray.origin + ray.direction * inner;
+            let normal = view.world_gradient * normal_at(hit, label);
+            let size = length(normal);
+            var light = vec2(1.0, 0.0);
+            if size > 0.0 {
+                light = mix(light, light_on(normal / size), view.shading);
+            }
+            let add = (1.0 - sum.a) * colour.a;
+            if place.w == 0.0 {
+                place = vec4(hit, 1.0);
+            }
+            sum += vec4((colour.rgb * light.x + light.y) * add, add);
+            if sum.a > 0.99 {
+                return Cast(vec4(sum.rgb / sum.a, 1.0), place);
+            }
+        }
+    }
+    return Cast(sum, place);
+}
