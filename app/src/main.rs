@@ -1,4 +1,4 @@
-//! The Voxelry program: its command line.
+//! The Voxelry program: its window and its command line.
 
 // `println!` panics when nobody reads on; `print_line!` doesn't.
 #![deny(clippy::print_stdout)]
@@ -6,6 +6,8 @@
 mod cli;
 mod interrupt;
 mod progress;
+mod view;
+mod window;
 
 use std::process::ExitCode;
 

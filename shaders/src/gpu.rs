@@ -58,5 +58,6 @@ impl Gpu {
     }
 }
 
-const NO_ADAPTER: &str = "there is no graphics adapter for Vulkan, Metal or DirectX 12; a software one comes with \
+/// What to say where there is no adapter.
+pub const NO_ADAPTER: &str = "there is no graphics adapter for Vulkan, Metal or DirectX 12; a software one comes with \
                           Debian's and Ubuntu's package mesa-vulkan-drivers";

@@ -40,6 +40,20 @@ struct ImageUniform {
     pad: [u32; 2],
 }
 
+/// Fields of the uniform and where they lie, for the test that holds the shaders to them.
+#[doc(hidden)]
+pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
+    ("levels", std::mem::offset_of!(ImageUniform, levels)),
+    ("slots", std::mem::offset_of!(ImageUniform, slots)),
+    ("count", std::mem::offset_of!(ImageUniform, count)),
+    ("value_scale", std::mem::offset_of!(ImageUniform, value_scale)),
+    ("value_offset", std::mem::offset_of!(ImageUniform, value_offset)),
+    ("pad", std::mem::offset_of!(ImageUniform, pad)),
+];
+/// Bytes of the uniform.
+#[doc(hidden)]
+pub const UNIFORM_SIZE: usize = size_of::<ImageUniform>();
+
 /// An image of which bricks can be drawn.
 pub struct GpuImage {
     id: u64,

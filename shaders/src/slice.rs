@@ -80,6 +80,32 @@ struct SheetUniform {
     outline: f32,
 }
 
+/// Fields of the uniform and where they lie, for the test that holds the shaders to them.
+#[doc(hidden)]
+pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
+    ("origin", std::mem::offset_of!(SheetUniform, origin)),
+    ("columns", std::mem::offset_of!(SheetUniform, columns)),
+    ("right", std::mem::offset_of!(SheetUniform, right)),
+    ("tiles", std::mem::offset_of!(SheetUniform, tiles)),
+    ("down", std::mem::offset_of!(SheetUniform, down)),
+    ("level", std::mem::offset_of!(SheetUniform, level)),
+    ("next", std::mem::offset_of!(SheetUniform, next)),
+    ("mode", std::mem::offset_of!(SheetUniform, mode)),
+    ("slab", std::mem::offset_of!(SheetUniform, slab)),
+    ("steps", std::mem::offset_of!(SheetUniform, steps)),
+    ("pitch", std::mem::offset_of!(SheetUniform, pitch)),
+    ("size", std::mem::offset_of!(SheetUniform, size)),
+    ("scroll", std::mem::offset_of!(SheetUniform, scroll)),
+    ("zoom", std::mem::offset_of!(SheetUniform, zoom)),
+    ("interpolate", std::mem::offset_of!(SheetUniform, interpolate)),
+    ("window", std::mem::offset_of!(SheetUniform, window)),
+    ("opacity", std::mem::offset_of!(SheetUniform, opacity)),
+    ("outline", std::mem::offset_of!(SheetUniform, outline)),
+];
+/// Bytes of the uniform.
+#[doc(hidden)]
+pub const UNIFORM_SIZE: usize = size_of::<SheetUniform>();
+
 impl Sheet {
     /// One plane. `right` and `down` are the steps of a pixel of the view.
     pub fn plane(origin: Vec3, right: Vec3, down: Vec3, view: [u32; 2]) -> Self {

@@ -77,7 +77,36 @@ struct ViewUniform {
     first_pixel: [f32; 2],
     occlusion: f32,
     opacity: f32,
+    pad: [f32; 2],
 }
+
+/// Fields of the uniform and where they lie, for the test that holds the shaders to them.
+#[doc(hidden)]
+pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
+    ("index_from_clip", std::mem::offset_of!(ViewUniform, index_from_clip)),
+    ("world_gradient", std::mem::offset_of!(ViewUniform, world_gradient)),
+    ("low", std::mem::offset_of!(ViewUniform, low)),
+    ("level", std::mem::offset_of!(ViewUniform, level)),
+    ("high", std::mem::offset_of!(ViewUniform, high)),
+    ("mode", std::mem::offset_of!(ViewUniform, mode)),
+    ("planes", std::mem::offset_of!(ViewUniform, planes)),
+    ("light", std::mem::offset_of!(ViewUniform, light)),
+    ("step", std::mem::offset_of!(ViewUniform, step)),
+    ("window", std::mem::offset_of!(ViewUniform, window)),
+    ("visible", std::mem::offset_of!(ViewUniform, visible)),
+    ("size", std::mem::offset_of!(ViewUniform, size)),
+    ("level_value", std::mem::offset_of!(ViewUniform, level_value)),
+    ("shading", std::mem::offset_of!(ViewUniform, shading)),
+    ("path", std::mem::offset_of!(ViewUniform, path)),
+    ("plane_count", std::mem::offset_of!(ViewUniform, plane_count)),
+    ("first_pixel", std::mem::offset_of!(ViewUniform, first_pixel)),
+    ("occlusion", std::mem::offset_of!(ViewUniform, occlusion)),
+    ("opacity", std::mem::offset_of!(ViewUniform, opacity)),
+    ("pad", std::mem::offset_of!(ViewUniform, pad)),
+];
+/// Bytes of the uniform.
+#[doc(hidden)]
+pub const UNIFORM_SIZE: usize = size_of::<ViewUniform>();
 
 impl View {
     /// All of an image.
@@ -177,6 +206,7 @@ impl View {
             first_pixel: first_pixel.map(|n| n as f32),
             occlusion: self.occlusion,
             opacity: self.opacity,
+            pad: [0.0; 2],
         }
     }
 }

@@ -106,7 +106,7 @@ fn stretch(ray: Ray, found: Found, k: f32, pace: f32, last: f32) -> Stretch {
     return Stretch(origin, way, min(k + max(floor(min(steps.x, min(steps.y, steps.z))), 0.0), last));
 }
 
-struct Cast {
+struct Seen {
     // Multiplied by its opacity.
     colour: vec4<f32>,
     // Where what is seen lies; w is 0 if nothing is.
@@ -125,7 +125,7 @@ fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     if ray.far <= ray.near {
         discard;
     }
-    return cast(ray).colour * view.opacity;
+    return trace(ray).colour * view.opacity;
 }
 
 // The place that is seen.
@@ -135,5 +135,5 @@ fn pick(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     if ray.far <= ray.near {
         return vec4(0.0);
     }
-    return cast(ray).place;
+    return trace(ray).place;
 }

@@ -53,7 +53,7 @@ fn lit(found: Found, q: vec3<f32>, p: vec3<f32>) -> vec2<f32> {
     return vec2(mix(1.0, light.x, surface) * open, light.y * surface * open);
 }
 
-fn cast(ray: Ray) -> Cast {
+fn trace(ray: Ray) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var best = 0.0;
@@ -104,7 +104,7 @@ fn cast(ray: Ray) -> Cast {
                     }
                     sum += vec4(shaded * add, add);
                     if sum.a > 0.99 {
-                        return Cast(vec4(sum.rgb / sum.a, 1.0), place);
+                        return Seen(vec4(sum.rgb / sum.a, 1.0), place);
                     }
                 }
             } else if view.mode == ISOSURFACE {
@@ -115,7 +115,7 @@ fn cast(ray: Ray) -> Cast {
                     let hit = at - ray.direction * (pace * back);
                     let light = lit(found, part.origin + part.way * (k - back) * pace, hit);
                     let colour = colour_of(view.level_value);
-                    return Cast(vec4(colour.rgb * light.x + light.y, 1.0), vec4(hit, 1.0));
+                    return Seen(vec4(colour.rgb * light.x + light.y, 1.0), vec4(hit, 1.0));
                 }
                 before = vec2(above, 1.0);
             } else {
@@ -130,8 +130,8 @@ fn cast(ray: Ray) -> Cast {
         }
     }
     if view.mode == COMPOSITE || view.mode == ISOSURFACE || count == 0.0 {
-        return Cast(sum, place);
+        return Seen(sum, place);
     }
     let value = select(best, total / count, view.mode == MEAN);
-    return Cast(vec4(colour_of(value).rgb, 1.0), place);
+    return Seen(vec4(colour_of(value).rgb, 1.0), place);
 }

@@ -25,7 +25,7 @@ fn normal_at(p: vec3<f32>, label: u32) -> vec3<f32> {
     return sum;
 }
 
-fn cast(ray: Ray) -> Cast {
+fn trace(ray: Ray) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var before = 0u;
@@ -79,9 +79,9 @@ fn cast(ray: Ray) -> Cast {
             }
             sum += vec4((colour.rgb * light.x + light.y) * add, add);
             if sum.a > 0.99 {
-                return Cast(vec4(sum.rgb / sum.a, 1.0), place);
+                return Seen(vec4(sum.rgb / sum.a, 1.0), place);
             }
         }
     }
-    return Cast(sum, place);
+    return Seen(sum, place);
 }

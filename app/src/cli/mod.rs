@@ -16,6 +16,7 @@ mod tables;
 
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::PathBuf;
 use voxelry_core::Error;
 
 /// A command: how it reads, and what it does.
@@ -49,8 +50,17 @@ fn program() -> Command {
     Command::new("voxelry")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Look through, segment and measure 3D images of any size.")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
+        .after_help("Without a command, images are opened in a window.")
+        .args_conflicts_with_subcommands(true)
+        .subcommand_help_heading("Commands")
+        .arg(
+            Arg::new("images")
+                .value_name("FILE|FOLDER")
+                .num_args(0..)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Images, folders of slices or sessions to open in a window"),
+        )
+        .args(common::open_args())
         .arg(
             Arg::new("threads")
                 .long("threads")
@@ -104,9 +114,22 @@ pub fn main() -> Result<()> {
     if let Some(threads) = matches.get_one::<u16>("threads") {
         voxelry_core::set_threads(usize::from(*threads))?;
     }
-    let (name, matches) = matches.subcommand().expect("a command is required");
+    let Some((name, matches)) = matches.subcommand() else { return open_window(&matches) };
     let entry = COMMANDS.iter().find(|c| (c.command)().get_name() == name).expect("listed above");
     (entry.run)(matches)
+}
+
+/// Opens the window on the images that were named.
+fn open_window(matches: &ArgMatches) -> Result<()> {
+    let images: Vec<PathBuf> = matches.get_many("images").map(|i| i.cloned().collect()).unwrap_or_default();
+    for image in images.iter().filter(|i| !i.exists()) {
+        let commands = COMMANDS.iter().map(|c| (c.command)());
+        let names: Vec<String> = commands.map(|c| c.get_name().to_owned()).collect();
+        let word = image.to_string_lossy();
+        let hint = voxelry_core::error::suggestion(&word, names.iter().map(String::as_str));
+        return Err(Error::Usage(format!("{word} is neither a file nor a command{hint}")).into());
+    }
+    crate::window::run(images, common::open_options(matches)?)
 }
 
 #[cfg(test)]

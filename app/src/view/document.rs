@@ -22,6 +22,7 @@ pub struct Document {
 }
 
 /// Images that lie over each other in the world. The first one's grid is that of the planes.
+#[derive(Clone)]
 pub struct Scene {
     /// Images, the lowest first; at least one.
     pub layers: Vec<Layer>,
@@ -40,6 +41,7 @@ pub enum Content {
 }
 
 /// A channel of an image.
+#[derive(Clone)]
 pub struct Layer {
     /// Tells layers apart while the program runs.
     pub id: u64,

@@ -3,6 +3,7 @@
 
 pub mod colours;
 pub mod document;
+pub mod figure;
 pub mod loader;
 pub mod open;
 pub mod painter;
@@ -10,5 +11,5 @@ pub mod plane;
 pub mod shot;
 pub mod stats;
 
-pub use document::{Camera, Content, Display, Document, Layer, Pane, Scene, Show, Style, View};
+pub use document::{Content, Display, Document, Layer, Pane, Scene, Show, Style, View};
 pub use painter::Painter;

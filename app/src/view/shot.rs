@@ -250,7 +250,7 @@ pub fn clip_from_world(scene: &Scene, size: [u32; 2]) -> DMat4 {
     let depths = scene.corners().map(|c| -view.transform_point3(c).z);
     let far = depths.iter().copied().fold(f64::MIN, f64::max).max(diagonal * 1e-3) * 1.01;
     let near = depths.iter().copied().fold(f64::MAX, f64::min).max(far * 1e-4) * 0.99;
-    DMat4::perspective_rh(angle, aspect, near, far) * view
+    glam::dcamera::rh::proj::directx::perspective(angle, aspect, near, far) * view
 }
 
 /// Half of the angle that a camera sees.

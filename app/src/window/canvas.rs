@@ -225,6 +225,11 @@ impl Canvas {
         Some(Seen { texture: quick.id, level: self.level + Quality::QUICK.coarser, unfinished: true })
     }
 
+    /// How many pixels it has.
+    pub fn size(&self) -> Option<[u32; 2]> {
+        self.sharp.as_ref().map(|t| t.size)
+    }
+
     /// What was last shown, for picking.
     pub fn shots(&self) -> &[Shot] {
         &self.drawn.0

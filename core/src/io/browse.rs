@@ -223,6 +223,21 @@ impl Browsed {
         })
     }
 
+    /// The voxel `[z, y, x]` of the finest level, if its block is in memory; reads nothing.
+    pub fn peek(&self, voxel: [i64; 3], channel: usize, time: usize) -> Option<f64> {
+        let shape = self.info.levels[0].shape;
+        if (0..3).any(|a| voxel[a] < 0 || voxel[a] >= shape[a] as i64) {
+            return None;
+        }
+        let (voxel, block) = (voxel.map(|v| v as usize), self.block(0));
+        let start: [usize; 3] = std::array::from_fn(|a| voxel[a] / block[a] * block[a]);
+        let state = self.cache.lock();
+        match state.blocks.get(&(self.id, Frame::new(channel, time), start)) {
+            Some(Slot::Made(volume, _)) => volume.get(std::array::from_fn(|a| voxel[a] - start[a])),
+            _ => None,
+        }
+    }
+
     /// How many voxels of the file must be read to have a region; counting stops at `enough`.
     pub fn cost(&self, frame: Frame, region: Region, enough: u64) -> u64 {
         let mut sum = 0;

@@ -75,14 +75,16 @@ impl Kernel for ThicknessKernel {
         let mask = inputs[0].as_deref().expect("the first input is required").as_bytes();
         let part = job.part();
         let squared = self.local.squared(mask, &part)?;
+        if self.local.unbounded(&squared) {
+            return Ok(Output::Volume(Volume::F32(Array3::from_elem(self.shape, f32::INFINITY))));
+        }
+        let centres = self.local.centres(&squared);
+        // The result may then lie where the distances were.
+        drop(squared);
         let mut target = Array3::zeros(self.shape);
         let slice = target.as_slice_mut().expect("just made");
-        if !self.everywhere(&squared, slice) {
-            let centres = self.local.centres(&squared);
-            drop(squared);
-            let whole = Region::whole(self.shape);
-            balls::paint(slice, whole, self.shape, &centres, self.local.metric, |b| self.value(b), job)?;
-        }
+        let whole = Region::whole(self.shape);
+        balls::paint(slice, whole, self.shape, &centres, self.local.metric, |b| self.value(b), job)?;
         Ok(Output::Volume(Volume::F32(target)))
     }
 

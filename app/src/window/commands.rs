@@ -1,0 +1,198 @@
+//! Everything that can be done: one table, from which menus, shortcuts, the palette and the help follow.
+
+use super::app::{Layout, Viewer};
+use egui::{Context, Key, KeyboardShortcut, Modifiers};
+
+/// Something that can be done.
+pub struct Command {
+    /// What it is called.
+    pub title: &'static str,
+    /// The menu that lists it.
+    pub menu: Menu,
+    /// Its keys.
+    pub keys: Option<KeyboardShortcut>,
+    /// Whether it can be done now.
+    pub ready: fn(&Viewer) -> bool,
+    /// Does it.
+    pub run: fn(&mut Viewer, &Context),
+}
+
+/// Menus in the order of the bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Menu {
+    File,
+    View,
+    Layout,
+    Go,
+    Help,
+}
+
+impl Menu {
+    /// All menus with their titles.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::File, "File"),
+        (Self::View, "View"),
+        (Self::Layout, "Layout"),
+        (Self::Go, "Go"),
+        (Self::Help, "Help"),
+    ];
+}
+
+const fn key(modifiers: Modifiers, key: Key) -> Option<KeyboardShortcut> {
+    Some(KeyboardShortcut::new(modifiers, key))
+}
+
+const NONE: Modifiers = Modifiers::NONE;
+const COMMAND: Modifiers = Modifiers::COMMAND;
+
+fn always(_: &Viewer) -> bool {
+    true
+}
+
+fn open(viewer: &Viewer) -> bool {
+    !viewer.document.scenes.is_empty()
+}
+
+/// All commands.
+pub static COMMANDS: &[Command] = &[
+    Command { title: "Open images…", menu: Menu::File, keys: key(COMMAND, Key::O), ready: always, run: |v, ctx| v.ask_for_images(ctx) },
+    Command { title: "Open folder…", menu: Menu::File, keys: None, ready: always, run: |v, ctx| v.ask_for_folder(ctx) },
+    Command { title: "Save session…", menu: Menu::File, keys: key(COMMAND, Key::S), ready: open, run: |v, ctx| v.ask_where_to_save(ctx) },
+    Command { title: "Export pane as PNG…", menu: Menu::File, keys: key(COMMAND, Key::E), ready: open, run: |v, ctx| v.ask_where_to_export(ctx) },
+    Command { title: "Close image", menu: Menu::File, keys: key(COMMAND, Key::W), ready: open, run: |v, _| v.close_scene() },
+    Command { title: "Quit", menu: Menu::File, keys: key(COMMAND, Key::Q), ready: always, run: |_, ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close) },
+    Command { title: "Fit", menu: Menu::View, keys: key(NONE, Key::F), ready: open, run: |v, _| v.fit() },
+    Command { title: "Reset window", menu: Menu::View, keys: key(NONE, Key::R), ready: open, run: |v, _| v.reset_window() },
+    Command { title: "Show or hide labels", menu: Menu::View, keys: key(NONE, Key::V), ready: open, run: |v, _| v.toggle_labels() },
+    Command { title: "Show or hide crosshair", menu: Menu::View, keys: key(NONE, Key::C), ready: open, run: |v, _| v.crosshair = !v.crosshair },
+    Command { title: "Link views of all images", menu: Menu::View, keys: key(NONE, Key::L), ready: open, run: |v, _| v.linked = !v.linked },
+    Command { title: "Show or hide side panels", menu: Menu::View, keys: key(NONE, Key::Tab), ready: always, run: |v, _| v.panels = !v.panels },
+    Command { title: "Dark or light", menu: Menu::View, keys: None, ready: always, run: |v, ctx| v.switch_theme(ctx) },
+    Command { title: "Montage", menu: Menu::Layout, keys: key(NONE, Key::Num1), ready: open, run: |v, _| v.lay_out(Layout::Montage) },
+    Command { title: "Three planes and 3D", menu: Menu::Layout, keys: key(NONE, Key::Num2), ready: open, run: |v, _| v.lay_out(Layout::Planes) },
+    Command { title: "3D alone", menu: Menu::Layout, keys: key(NONE, Key::Num3), ready: open, run: |v, _| v.lay_out(Layout::Volume) },
+    Command { title: "Compare all images", menu: Menu::Layout, keys: key(NONE, Key::Num4), ready: open, run: |v, _| v.lay_out(Layout::Compare) },
+    Command { title: "Compare all images in 3D", menu: Menu::Layout, keys: key(NONE, Key::Num5), ready: open, run: |v, _| v.lay_out(Layout::CompareVolumes) },
+    Command { title: "Maximise or restore pane", menu: Menu::Layout, keys: key(NONE, Key::Enter), ready: open, run: |v, _| v.toggle_maximised() },
+    Command { title: "Previous slice", menu: Menu::Go, keys: key(NONE, Key::Comma), ready: open, run: |v, _| v.step(-1) },
+    Command { title: "Next slice", menu: Menu::Go, keys: key(NONE, Key::Period), ready: open, run: |v, _| v.step(1) },
+    Command { title: "Ten slices back", menu: Menu::Go, keys: key(NONE, Key::PageUp), ready: open, run: |v, _| v.step(-10) },
+    Command { title: "Ten slices on", menu: Menu::Go, keys: key(NONE, Key::PageDown), ready: open, run: |v, _| v.step(10) },
+    Command { title: "Previous time frame", menu: Menu::Go, keys: key(NONE, Key::OpenBracket), ready: Viewer::has_times, run: |v, _| v.step_time(-1) },
+    Command { title: "Next time frame", menu: Menu::Go, keys: key(NONE, Key::CloseBracket), ready: Viewer::has_times, run: |v, _| v.step_time(1) },
+    Command { title: "Command palette…", menu: Menu::Help, keys: key(COMMAND, Key::P), ready: always, run: |v, _| v.palette.open() },
+    Command { title: "Mouse and keys", menu: Menu::Help, keys: key(NONE, Key::F1), ready: always, run: |v, _| v.help = !v.help },
+];
+
+/// Does what keys ask for, unless a field is being typed into.
+pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
+    let typing = ctx.egui_wants_keyboard_input();
+    for command in COMMANDS {
+        let Some(keys) = command.keys else { continue };
+        if typing && keys.modifiers.is_none() {
+            continue;
+        }
+        if (command.ready)(viewer) && ctx.input_mut(|i| i.consume_shortcut(&keys)) {
+            (command.run)(viewer, ctx);
+        }
+    }
+}
+
+/// The commands of a menu as its entries.
+pub fn menu(viewer: &mut Viewer, ui: &mut egui::Ui, menu: Menu) {
+    for command in COMMANDS.iter().filter(|c| c.menu == menu) {
+        let mut button = egui::Button::new(command.title);
+        if let Some(keys) = command.keys {
+            button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+        }
+        if ui.add_enabled((command.ready)(viewer), button).clicked() {
+            (command.run)(viewer, ui.ctx());
+            ui.close();
+        }
+    }
+}
+
+/// The palette: every command by its name.
+#[derive(Default)]
+pub struct Palette {
+    shown: bool,
+    text: String,
+    chosen: usize,
+}
+
+impl Palette {
+    /// Opens it, or closes it if it is open.
+    pub fn open(&mut self) {
+        *self = Self { shown: !self.shown, ..Self::default() };
+    }
+}
+
+/// Shows the palette where it is open.
+pub fn palette(viewer: &mut Viewer, ctx: &Context) {
+    if !viewer.palette.shown {
+        return;
+    }
+    let words: Vec<String> = viewer.palette.text.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let fits = |c: &&Command| words.iter().all(|w| c.title.to_lowercase().contains(w));
+    let found: Vec<&'static Command> = COMMANDS.iter().filter(fits).filter(|c| (c.ready)(viewer)).collect();
+    let (mut run, mut shut) = (None, ctx.input(|i| i.key_pressed(Key::Escape)));
+    ctx.input_mut(|i| {
+        let by = i.count_and_consume_key(NONE, Key::ArrowDown) as i64
+            - i.count_and_consume_key(NONE, Key::ArrowUp) as i64;
+        let last = found.len().saturating_sub(1) as i64;
+        viewer.palette.chosen = (viewer.palette.chosen as i64 + by).clamp(0, last) as usize;
+        if i.consume_key(NONE, Key::Enter) {
+            run = found.get(viewer.palette.chosen).copied();
+            shut = true;
+        }
+    });
+    egui::Window::new("palette")
+        .title_bar(false)
+        .resizable(false)
+        .anchor(egui::Align2::CENTER_TOP, egui::vec2(0.0, 60.0))
+        .fixed_size(egui::vec2(420.0, 0.0))
+        .show(ctx, |ui| {
+            let field = egui::TextEdit::singleline(&mut viewer.palette.text).hint_text("What to do");
+            let field = ui.add(field.desired_width(f32::INFINITY));
+            field.request_focus();
+            if field.changed() {
+                viewer.palette.chosen = 0;
+            }
+            ui.add_space(4.0);
+            if found.is_empty() {
+                ui.weak("Nothing is called that");
+            }
+            for (i, command) in found.iter().enumerate() {
+                let mut button = egui::Button::selectable(i == viewer.palette.chosen, command.title);
+                if let Some(keys) = command.keys {
+                    button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+                }
+                if ui.add_sized([ui.available_width(), 22.0], button).clicked() {
+                    run = Some(*command);
+                    shut = true;
+                }
+            }
+        });
+    if shut {
+        viewer.palette.shown = false;
+    }
+    if let Some(command) = run {
+        (command.run)(viewer, ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_commands_share_keys_or_a_name() {
+        for (i, a) in COMMANDS.iter().enumerate() {
+            for b in &COMMANDS[i + 1..] {
+                assert_ne!(a.title, b.title);
+                assert!(a.keys.is_none() || a.keys != b.keys, "{} and {}", a.title, b.title);
+            }
+        }
+    }
+}

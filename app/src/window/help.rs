@@ -1,0 +1,48 @@
+//! Mouse and keys, explained.
+
+use super::commands::COMMANDS;
+use egui::{Context, RichText};
+
+const MOUSE: [(&str, &str); 12] = [
+    ("Wheel", "slices; in the montage, scroll; in 3D, zoom"),
+    ("Shift+wheel", "ten slices"),
+    ("Ctrl+wheel", "zoom at the pointer"),
+    ("Click, drag", "crosshair"),
+    ("Shift+move", "crosshair follows the pointer"),
+    ("Middle drag, Space+drag", "move"),
+    ("Right drag", "window: right is wider, up is brighter"),
+    ("Double click", "maximise or restore a pane"),
+    ("3D: drag", "turn"),
+    ("3D: Shift+drag", "move"),
+    ("3D: click", "crosshair to what is seen"),
+    ("Histogram", "drag handles; double click adds a point of opacity, right click removes it"),
+];
+
+/// Shows the help where it is asked for.
+pub fn show(open: &mut bool, ctx: &Context) {
+    if !*open {
+        return;
+    }
+    let mut shown = true;
+    egui::Window::new("Mouse and keys").open(&mut shown).collapsible(false).resizable(false).show(ctx, |ui| {
+        ui.horizontal_top(|ui| {
+            egui::Grid::new("mouse").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
+                for (what, does) in MOUSE {
+                    ui.label(RichText::new(what).strong());
+                    ui.add(egui::Label::new(does).wrap());
+                    ui.end_row();
+                }
+            });
+            ui.separator();
+            egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
+                for command in COMMANDS {
+                    let Some(keys) = command.keys else { continue };
+                    ui.label(RichText::new(ui.ctx().format_shortcut(&keys)).strong());
+                    ui.label(command.title);
+                    ui.end_row();
+                }
+            });
+        });
+    });
+    *open = shown;
+}

@@ -1,0 +1,68 @@
+//! The desktop window.
+
+mod app;
+mod canvas;
+mod commands;
+mod export;
+mod help;
+mod histogram;
+mod overlay;
+mod panels;
+mod panes;
+mod session;
+mod theme;
+
+use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
+use std::path::PathBuf;
+use std::sync::Arc;
+use voxelry_core::io::OpenOptions;
+use voxelry_shaders::gpu::Gpu;
+
+/// Opens a window on images and runs until it is closed.
+///
+/// # Errors
+/// If there is no display or no graphics adapter.
+pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
+    let mut setup = WgpuSetupCreateNew::without_display_handle();
+    setup.device_descriptor = Arc::new(Gpu::wanted);
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Voxelry")
+        .with_app_id("voxelry")
+        .with_inner_size([1280.0, 800.0])
+        .with_min_inner_size([640.0, 400.0])
+        .with_drag_and_drop(true);
+    let native = eframe::NativeOptions {
+        viewport,
+        renderer: eframe::Renderer::Wgpu,
+        wgpu_options: WgpuConfiguration { wgpu_setup: WgpuSetup::CreateNew(setup), ..WgpuConfiguration::default() },
+        ..eframe::NativeOptions::default()
+    };
+    let result = eframe::run_native(
+        "voxelry",
+        native,
+        Box::new(move |context| {
+            let state = context.wgpu_render_state.clone().ok_or("there is no graphics device")?;
+            Ok(Box::new(app::Viewer::new(&context.egui_ctx, state, paths, &options)))
+        }),
+    );
+    result.map_err(|error| anyhow::anyhow!("{}", explain(&error)))
+}
+
+/// What to do about a window that could not be opened.
+fn explain(error: &eframe::Error) -> String {
+    match error {
+        eframe::Error::WinitEventLoop(e) => {
+            format!("there is no display to open a window on ({e}); the other commands need none: voxelry --help")
+        }
+        eframe::Error::Wgpu(e) => format!("{} ({e})", voxelry_shaders::gpu::NO_ADAPTER),
+        other => other.to_string(),
+    }
+}
+
+/// The sample that comes with the program, if it lies where it is looked for.
+fn sample() -> Option<PathBuf> {
+    let name = "assets/mni152_t1_1mm.nii.gz";
+    let beside = std::env::current_exe().ok()?.parent()?.join(name);
+    let built = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(name);
+    [beside, built].into_iter().find(|p| p.is_file())
+}

@@ -1,0 +1,154 @@
+//! What lies over the pictures: names, letters, scale bars, crosshairs.
+
+use super::theme::{ACCENT, AXES, OVER};
+use crate::view::plane::{length, round_length};
+use crate::view::shot::Plane;
+use crate::view::Scene;
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
+use glam::{DMat4, DVec2};
+use voxelry_core::Unit;
+
+const MARGIN: f32 = 8.0;
+
+/// Text that can be read over dark and bright pictures.
+pub fn text(painter: &Painter, at: Pos2, align: Align2, text: &str, size: f32, colour: Color32) -> Rect {
+    let font = FontId::proportional(size);
+    let galley = painter.layout_no_wrap(text.to_owned(), font, colour);
+    let rect = align.anchor_size(at, galley.size());
+    let shade = Color32::from_black_alpha(200);
+    for way in [vec2(1.0, 0.0), vec2(-1.0, 0.0), vec2(0.0, 1.0), vec2(0.0, -1.0)] {
+        painter.galley_with_override_text_color(rect.min + way, galley.clone(), shade);
+    }
+    painter.galley(rect.min, galley, colour);
+    rect
+}
+
+/// What a pane is called and where it is.
+pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) {
+    let at = rect.min + vec2(MARGIN, MARGIN);
+    let name = text(painter, at, Align2::LEFT_TOP, name, 13.0, OVER);
+    text(painter, pos2(name.right() + 8.0, at.y + 1.0), Align2::LEFT_TOP, place, 12.0, OVER.gamma_multiply(0.8));
+}
+
+/// Which level is on the screen, where it isn't the finest.
+pub fn badge(painter: &Painter, rect: Rect, level: u32, loading: bool) {
+    let mut words = Vec::new();
+    if level > 0 {
+        words.push(format!("1:{}", 1u64 << level.min(40)));
+    }
+    if loading {
+        words.push("loading".to_owned());
+    }
+    if words.is_empty() {
+        return;
+    }
+    let words = words.join(" · ");
+    let galley = painter.layout_no_wrap(words, FontId::proportional(11.0), OVER);
+    let size = galley.size() + vec2(10.0, 4.0);
+    let place = Rect::from_min_size(pos2(rect.right() - MARGIN - size.x, rect.top() + MARGIN), size);
+    painter.rect_filled(place, 3.0, Color32::from_black_alpha(150));
+    painter.galley(place.min + vec2(5.0, 2.0), galley, OVER);
+}
+
+/// Letters of the directions towards the edges.
+pub fn letters(painter: &Painter, rect: Rect, letters: [char; 4]) {
+    let [left, right, top, bottom] = letters;
+    let c = rect.center();
+    for (letter, at, align) in [
+        (left, pos2(rect.left() + MARGIN, c.y), Align2::LEFT_CENTER),
+        (right, pos2(rect.right() - MARGIN, c.y), Align2::RIGHT_CENTER),
+        (top, pos2(c.x, rect.top() + MARGIN), Align2::CENTER_TOP),
+        (bottom, pos2(c.x, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM),
+    ] {
+        text(painter, at, align, &letter.to_string(), 14.0, Color32::from_rgb(255, 214, 102));
+    }
+}
+
+/// A bar of a round length; `point` is the length of a point of the screen in the world.
+pub fn scale_bar(painter: &Painter, rect: Rect, point: f64, unit: Unit) {
+    let most = f64::from((rect.width() * 0.25).min(160.0)) * point;
+    if !(most > 0.0 && most.is_finite()) {
+        return;
+    }
+    let round = round_length(most);
+    let wide = (round / point) as f32;
+    let y = rect.bottom() - MARGIN - 2.0;
+    let (left, right) = (rect.left() + MARGIN, rect.left() + MARGIN + wide);
+    for (thick, colour) in [(4.0, Color32::from_black_alpha(180)), (2.0, OVER)] {
+        let more = if thick > 3.0 { 1.0 } else { 0.0 };
+        painter.line_segment([pos2(left - more, y), pos2(right + more, y)], Stroke::new(thick, colour));
+        for x in [left, right] {
+            painter.line_segment([pos2(x, y - 4.0 - more), pos2(x, y + more)], Stroke::new(thick, colour));
+        }
+    }
+    text(painter, pos2(left, y - 6.0), Align2::LEFT_BOTTOM, &length(round, unit), 12.0, OVER);
+}
+
+/// The lines in which the other planes cut this one, with a gap where they meet.
+pub fn crosshair(painter: &Painter, rect: Rect, plane: &Plane, scene: &Scene, per_point: f32) {
+    let pixel = plane.pixel_of(scene.index(scene.view.at));
+    let at = rect.min + Vec2::new(pixel.x as f32, pixel.y as f32) / per_point;
+    let (vertical, horizontal) = (AXES[plane.facing.right.0], AXES[plane.facing.down.0]);
+    let gap = 9.0;
+    let painter = painter.with_clip_rect(rect);
+    let line = |a: Pos2, b: Pos2, colour: Color32| {
+        painter.line_segment([a, b], Stroke::new(1.0, colour.gamma_multiply(0.75)));
+    };
+    line(pos2(at.x, rect.top()), pos2(at.x, at.y - gap), vertical);
+    line(pos2(at.x, at.y + gap), pos2(at.x, rect.bottom()), vertical);
+    line(pos2(rect.left(), at.y), pos2(at.x - gap, at.y), horizontal);
+    line(pos2(at.x + gap, at.y), pos2(rect.right(), at.y), horizontal);
+}
+
+/// A frame in the colour of the axis that a plane is across, or that shows which pane has the keys.
+pub fn frame(painter: &Painter, rect: Rect, axis: Option<usize>, active: bool) {
+    if let Some(axis) = axis {
+        let strip = Rect::from_min_size(rect.min, vec2(rect.width(), 2.0));
+        painter.rect_filled(strip, 0.0, AXES[axis].gamma_multiply(0.9));
+    }
+    if active {
+        painter.rect_stroke(rect, 0.0, Stroke::new(1.0, ACCENT), egui::StrokeKind::Inside);
+    }
+}
+
+/// The box of an image in three dimensions, its axes in their colours, and the letters of its sides.
+pub fn cage(painter: &Painter, rect: Rect, scene: &Scene, clip_from_world: DMat4) {
+    let corners = scene.corners().map(|c| {
+        let clip = clip_from_world * c.extend(1.0);
+        (clip.w > 0.0).then(|| screen(rect, DVec2::new(clip.x, clip.y) / clip.w))
+    });
+    let painter = painter.with_clip_rect(rect);
+    for from in 0..8usize {
+        for bit in 0..3 {
+            let to = from | 1 << bit;
+            if let (true, Some(a), Some(b)) = (to != from, corners[from], corners[to]) {
+                let axis = from & !(1 << bit) == 0;
+                let colour = if axis { AXES[2 - bit] } else { Color32::from_gray(150) };
+                painter.line_segment([a, b], Stroke::new(1.0, colour.gamma_multiply(if axis { 0.9 } else { 0.35 })));
+            }
+        }
+    }
+    let Some(letters) = scene.geometry().orientation() else {
+        for (bit, name) in ["x", "y", "z"].into_iter().enumerate() {
+            if let (Some(origin), Some(end)) = (corners[0], corners[1 << bit]) {
+                let out = (end - origin).normalized() * 12.0;
+                text(&painter, end + out, Align2::CENTER_CENTER, name, 12.0, AXES[2 - bit]);
+            }
+        }
+        return;
+    };
+    for (bit, letter) in [letters[2], letters[1], letters[0]].into_iter().enumerate() {
+        if let (Some(origin), Some(end)) = (corners[0], corners[1 << bit]) {
+            let out = (end - origin).normalized() * 12.0;
+            text(&painter, end + out, Align2::CENTER_CENTER, &letter.to_string(), 13.0, AXES[2 - bit]);
+        }
+    }
+}
+
+/// The place on the screen of clip coordinates.
+pub fn screen(rect: Rect, clip: DVec2) -> Pos2 {
+    pos2(
+        rect.left() + rect.width() * (clip.x as f32 + 1.0) / 2.0,
+        rect.top() + rect.height() * (1.0 - clip.y as f32) / 2.0,
+    )
+}

@@ -1,0 +1,438 @@
+//! The panels beside the panes: layers on the left, what is chosen on the right.
+
+use super::app::Viewer;
+use super::histogram;
+use super::theme::ACCENT;
+use crate::view::colours::Map;
+use crate::view::document::{Across, Camera};
+use crate::view::plane::{length, short};
+use crate::view::{Content, Layer, Pane, Scene, Show, Style};
+use egui::{CollapsingHeader, RichText, ScrollArea, Slider, Ui};
+use voxelry_core::io::ImageSource;
+
+/// The layers of every scene.
+pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.heading("Images");
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if ui.small_button("➕").on_hover_text("Open images (Ctrl+O)").clicked() {
+                viewer.ask_for_images(&ui.ctx().clone());
+            }
+        });
+    });
+    ui.separator();
+    let (mut chosen, mut closed) = (viewer.chosen, None);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        for (s, scene) in viewer.document.scenes.iter_mut().enumerate() {
+            let several = scene.layers.len();
+            for (l, layer) in scene.layers.iter_mut().enumerate().rev() {
+                let current = chosen == (s, l);
+                let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 4)).corner_radius(4);
+                let fill = if current { ui.visuals().selection.bg_fill.gamma_multiply(0.5) } else { egui::Color32::TRANSPARENT };
+                let shown = frame.fill(fill).show(ui, |ui| {
+                    ui.horizontal(|ui| {
+                        let eye = if layer.display.visible { "👁" } else { "–" };
+                        let button = egui::Button::new(eye).frame(false).min_size(egui::vec2(18.0, 18.0));
+                        if ui.add(button).on_hover_text("Show or hide").clicked() {
+                            layer.display.visible = !layer.display.visible;
+                        }
+                        swatch(ui, layer);
+                        let name = egui::Label::new(RichText::new(&layer.name).strong()).truncate();
+                        ui.add(name.sense(egui::Sense::click()))
+                    })
+                    .inner
+                    .on_hover_text(describe(layer))
+                });
+                let row = ui.interact(shown.response.rect, ui.scope_id().with((s, l)), egui::Sense::click());
+                if shown.inner.clicked() || row.clicked() {
+                    chosen = (s, l);
+                }
+                row.context_menu(|ui| {
+                    if ui.button(if several > 1 { "Close layer" } else { "Close image" }).clicked() {
+                        closed = Some((s, l));
+                        ui.close();
+                    }
+                });
+            }
+            ui.add_space(2.0);
+        }
+    });
+    if chosen != viewer.chosen {
+        viewer.chosen = chosen;
+        viewer.active_scene(chosen.0);
+    }
+    if let Some((s, l)) = closed {
+        viewer.close_layer(s, l);
+    }
+}
+
+fn swatch(ui: &mut Ui, layer: &Layer) {
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(14.0, 10.0), egui::Sense::hover());
+    for i in 0..14u8 {
+        let place = f32::from(i) / 13.0;
+        let [r, g, b] = match layer.content {
+            Content::Grey => layer.display.map.at(place),
+            Content::Labels => voxelry_core::picture::label_color(u32::from(i / 3) + 1),
+        };
+        let left = rect.left() + f32::from(i);
+        let column = egui::Rect::from_min_max(egui::pos2(left, rect.top()), egui::pos2(left + 1.0, rect.bottom()));
+        ui.painter().rect_filled(column, 0.0, egui::Color32::from_rgb(r, g, b));
+    }
+}
+
+/// Shape, type and size of voxels in one line each.
+fn describe(layer: &Layer) -> String {
+    let info = layer.source.info();
+    let [z, y, x] = info.shape();
+    let [dz, dy, dx] = info.geometry().spacing();
+    let unit = info.geometry().unit;
+    let mut text = format!("{x} × {y} × {z} voxels, {}", info.voxel);
+    if unit.metres().is_some() {
+        text += &format!("\n{} × {} × {} {unit}", short(dx), short(dy), short(dz));
+    }
+    if let Some(path) = &layer.path {
+        text += &format!("\n{}", path.display());
+    }
+    text
+}
+
+/// What is chosen: how it is shown, and what is known of it.
+pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
+    let (s, l) = viewer.chosen;
+    let active = viewer.active.map(|t| t.pane);
+    let log = &mut viewer.log;
+    let Some(scene) = viewer.document.scenes.get_mut(s) else { return };
+    let l = l.min(scene.layers.len() - 1);
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.add_space(4.0);
+        ui.add(egui::Label::new(RichText::new(&scene.layers[l].name).heading()).truncate());
+        ui.separator();
+        let layer = &mut scene.layers[l];
+        match layer.content {
+            Content::Grey => intensities(ui, layer, log),
+            Content::Labels => labels(ui, layer),
+        }
+        section(ui, "Planes", true, |ui| planes(ui, scene, l));
+        section(ui, "3D", true, |ui| volume(ui, scene, l));
+        section(ui, "Montage", active == Some(Pane::Montage), |ui| montage(ui, scene));
+        section(ui, "Image", false, |ui| image(ui, &mut scene.layers[l]));
+    });
+}
+
+fn section(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
+    ui.add_space(2.0);
+    CollapsingHeader::new(RichText::new(title).strong()).default_open(open).show_unindented(ui, contents);
+}
+
+/// Rows of a name and what belongs to it, aligned.
+fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
+    egui::Grid::new(id).num_columns(2).min_col_width(78.0).spacing([8.0, 6.0]).show(ui, contents);
+}
+
+fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
+    let Some(stats) = layer.stats.clone() else {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.label("Looking at intensities");
+        });
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Histogram").strong());
+        let exact = if stats.level == 0 { "exact" } else { "preview" };
+        ui.label(RichText::new(exact).small().weak()).on_hover_text(if stats.level == 0 {
+            "Of every voxel"
+        } else {
+            "Of a part or a coarser level of the image"
+        });
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.toggle_value(log, "log").on_hover_text("Show counts by their logarithm");
+            if ui.button("Auto").on_hover_text("Window from the 0.5 to the 99.5 percentile (R)").clicked() {
+                layer.display.window = Some(stats.window);
+            }
+        });
+    });
+    let curve = layer.display.style.show == Show::Composite;
+    histogram::show(ui, &stats, &mut layer.display, *log, curve);
+    let mut window = layer.display.window.unwrap_or(stats.window);
+    let speed = (stats.window[1] - stats.window[0]).abs() / 300.0;
+    rows(ui, "intensities", |ui| {
+        ui.label("Window");
+        ui.horizontal(|ui| {
+            let mut changed = false;
+            for (i, hint) in ["Shown in the first colour", "Shown in the last colour"].into_iter().enumerate() {
+                let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(4);
+                changed |= ui.add(field).on_hover_text(hint).changed();
+            }
+            if changed && window[0] != window[1] {
+                layer.display.window = Some(window);
+            }
+        });
+        ui.end_row();
+        ui.label("Colours");
+        egui::ComboBox::from_id_salt("colours").selected_text(layer.display.map.name()).show_ui(ui, |ui| {
+            for (map, name) in Map::NAMED {
+                ui.selectable_value(&mut layer.display.map, map, name);
+            }
+        });
+        ui.end_row();
+        if let Map::Tint(colour) = &mut layer.display.map {
+            ui.label("Tint");
+            ui.color_edit_button_srgb(colour);
+            ui.end_row();
+        }
+        ui.label("Opacity");
+        ui.add(Slider::new(&mut layer.display.opacity, 0.0..=1.0).fixed_decimals(2));
+        ui.end_row();
+        ui.label("Blend");
+        ui.checkbox(&mut layer.display.add, "Add to what lies below");
+        ui.end_row();
+    });
+    if stats.missing > 0 {
+        ui.label(RichText::new(format!("{} of the voxels looked at are not numbers", stats.missing)).weak());
+    }
+}
+
+fn labels(ui: &mut Ui, layer: &mut Layer) {
+    rows(ui, "labels", |ui| {
+        ui.label("Opacity");
+        ui.add(Slider::new(&mut layer.display.opacity, 0.0..=1.0).fixed_decimals(2));
+        ui.end_row();
+        ui.label("In planes");
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut layer.display.outline, true, "Outlines");
+            ui.selectable_value(&mut layer.display.outline, false, "Filled");
+        });
+        ui.end_row();
+    });
+}
+
+fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
+    let geometry = scene.geometry();
+    let voxel = scene.voxel();
+    let shape = scene.shape();
+    rows(ui, "planes", |ui| {
+        for axis in 0..3 {
+            ui.label(format!("{} {}", scene.facing(axis).name, ["z", "y", "x"][axis]));
+            let mut at = voxel[axis];
+            let slider = Slider::new(&mut at, 0..=shape[axis] - 1);
+            if ui.add(slider).changed() {
+                scene.step(axis, at as i64 - voxel[axis] as i64);
+            }
+            ui.end_row();
+        }
+        let extent = shape.into_iter().max().unwrap_or(1) as f64;
+        let spacing = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min);
+        ui.label("Slab");
+        ui.horizontal(|ui| {
+            let mut voxels = (scene.view.slab * extent).round();
+            let hint = format!("Thickness of planes: {}", length(voxels * spacing, geometry.unit));
+            let field = egui::DragValue::new(&mut voxels).range(0.0..=extent).speed(0.5).suffix(" voxels");
+            if ui.add(field).on_hover_text(hint).changed() {
+                scene.view.slab = voxels / extent;
+            }
+            if voxels > 0.0 {
+                let name = Across::ALL.iter().find(|a| a.0 == scene.view.across).map_or("", |a| a.1);
+                egui::ComboBox::from_id_salt("across").selected_text(name).width(84.0).show_ui(ui, |ui| {
+                    for (across, name) in Across::ALL {
+                        ui.selectable_value(&mut scene.view.across, across, name);
+                    }
+                });
+            }
+        });
+        ui.end_row();
+        ui.label("Voxels");
+        ui.checkbox(&mut scene.layers[l].display.interpolate, "Interpolate");
+        ui.end_row();
+    });
+}
+
+/// Transfer functions for what people look at, by name.
+fn presets() -> [(&'static str, Style, Map); 5] {
+    let composite = |opacity: &[[f32; 2]]| Style { opacity: opacity.to_vec(), ..Style::default() };
+    [
+        ("Bone", composite(&[[0.0, 0.0], [0.45, 0.0], [0.6, 0.5], [1.0, 1.0]]), Map::Bone),
+        ("Foam", composite(&[[0.0, 0.0], [0.4, 0.0], [0.55, 0.4], [1.0, 0.9]]), Map::Viridis),
+        ("Soft tissue", composite(&[[0.0, 0.0], [0.15, 0.0], [0.4, 0.06], [0.8, 0.25], [1.0, 0.8]]), Map::Magma),
+        ("MRI", composite(&[[0.0, 0.0], [0.2, 0.0], [0.35, 0.25], [1.0, 0.7]]), Map::Grey),
+        ("Solid", composite(&[[0.0, 0.0], [0.48, 0.0], [0.52, 1.0], [1.0, 1.0]]), Map::Grey),
+    ]
+}
+
+fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
+    let sides: [Camera; 3] = std::array::from_fn(|axis| facing(scene, axis));
+    let names: [&str; 3] = std::array::from_fn(|axis| scene.facing(axis).name);
+    let Scene { layers, view } = scene;
+    let layer = &mut layers[l];
+    let style = &mut layer.display.style;
+    rows(ui, "volume", |ui| {
+        if layer.content == Content::Grey {
+            ui.label("Show");
+            let name = Show::ALL.iter().find(|s| s.0 == style.show).map_or("", |s| s.1);
+            egui::ComboBox::from_id_salt("show").selected_text(name).show_ui(ui, |ui| {
+                for (show, name) in Show::ALL {
+                    ui.selectable_value(&mut style.show, show, name);
+                }
+            });
+            ui.end_row();
+            if style.show == Show::Composite {
+                ui.label("Preset");
+                egui::ComboBox::from_id_salt("preset").selected_text("Choose").show_ui(ui, |ui| {
+                    for (name, preset, map) in presets() {
+                        if ui.button(name).clicked() {
+                            *style = preset;
+                            layer.display.map = map;
+                            ui.close();
+                        }
+                    }
+                });
+                ui.end_row();
+            }
+            if style.show == Show::Surface {
+                ui.label("Level");
+                let window = layer.display.window.unwrap_or([0.0, 1.0]);
+                let mut level = window[0] + f64::from(style.level) * (window[1] - window[0]);
+                let range = window[0].min(window[1])..=window[0].max(window[1]);
+                if ui.add(Slider::new(&mut level, range)).changed() {
+                    style.level = ((level - window[0]) / (window[1] - window[0])) as f32;
+                }
+                ui.end_row();
+            }
+        }
+        if matches!(style.show, Show::Composite | Show::Surface) || layer.content == Content::Labels {
+            ui.label("Shading");
+            ui.add(Slider::new(&mut style.shading, 0.0..=1.0).fixed_decimals(2));
+            ui.end_row();
+        }
+        if matches!(style.show, Show::Composite | Show::Surface) && layer.content == Content::Grey {
+            ui.label("Occlusion");
+            ui.add(Slider::new(&mut style.occlusion, 0.0..=1.0).fixed_decimals(2))
+                .on_hover_text("Darkens hollows, when the picture is sharp");
+            ui.end_row();
+        }
+        ui.label("Look from");
+        ui.horizontal(|ui| {
+            for (axis, name) in [(0, "z"), (1, "y"), (2, "x")] {
+                if ui.small_button(name).on_hover_text(names[axis]).clicked() {
+                    view.camera = sides[axis];
+                }
+            }
+        });
+        ui.end_row();
+        for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
+            ui.label(format!("Crop {name}"));
+            let [low, high] = &mut view.crop;
+            crop(ui, &mut low[axis], &mut high[axis]);
+            ui.end_row();
+        }
+    });
+}
+
+/// A camera that looks at the plane across an axis as the plane's pane shows it.
+fn facing(scene: &Scene, axis: usize) -> Camera {
+    let facing = scene.facing(axis);
+    let world = |v| scene.geometry().world_from_index.transform_vector3(v).normalize_or(glam::DVec3::X);
+    let (right, up) = (world(facing.right()), -world(facing.down()));
+    let turn = glam::DQuat::from_mat3(&glam::DMat3::from_cols(right, up, right.cross(up)));
+    Camera { turn, ..crate::view::View::default().camera }
+}
+
+/// Two handles on one line.
+fn crop(ui: &mut Ui, low: &mut f64, high: &mut f64) {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(150.0, 18.0), egui::Sense::drag());
+    let x = |v: f64| rect.left() + 6.0 + v as f32 * (rect.width() - 12.0);
+    if let Some(at) = response.interact_pointer_pos() {
+        let v = f64::from((at.x - rect.left() - 6.0) / (rect.width() - 12.0)).clamp(0.0, 1.0);
+        let id = response.id.with("high");
+        if response.drag_started() {
+            let upper = (v - *high).abs() < (v - *low).abs() || (*low == *high && v > *high);
+            ui.data_mut(|d| d.insert_temp(id, upper));
+        }
+        if ui.data(|d| d.get_temp(id)).unwrap_or(false) {
+            *high = v.max(*low + 0.01).min(1.0);
+        } else {
+            *low = v.min(*high - 0.01).max(0.0);
+        }
+    }
+    let y = rect.center().y;
+    let visuals = ui.visuals();
+    let rail = egui::Rect::from_x_y_ranges(x(0.0)..=x(1.0), y - 2.0..=y + 2.0);
+    ui.painter().rect_filled(rail, 2.0, visuals.widgets.inactive.bg_fill);
+    let chosen = egui::Rect::from_x_y_ranges(x(*low)..=x(*high), y - 2.0..=y + 2.0);
+    ui.painter().rect_filled(chosen, 2.0, ACCENT);
+    for v in [*low, *high] {
+        ui.painter().circle(egui::pos2(x(v), y), 5.0, visuals.widgets.hovered.bg_fill, visuals.widgets.hovered.fg_stroke);
+    }
+}
+
+fn montage(ui: &mut Ui, scene: &mut Scene) {
+    let names: [String; 3] = std::array::from_fn(|a| format!("{} ({})", scene.facing(a).name, ["z", "y", "x"][a]));
+    let montage = &mut scene.view.montage;
+    rows(ui, "montage", |ui| {
+        ui.label("Across");
+        egui::ComboBox::from_id_salt("axis").selected_text(&names[montage.axis]).show_ui(ui, |ui| {
+            for (axis, name) in names.iter().enumerate() {
+                ui.selectable_value(&mut montage.axis, axis, name);
+            }
+        });
+        ui.end_row();
+        ui.label("Every");
+        ui.add(egui::DragValue::new(&mut montage.every).range(1..=10_000).suffix(". slice").speed(0.2));
+        ui.end_row();
+    });
+}
+
+fn image(ui: &mut Ui, layer: &mut Layer) {
+    let info = layer.source.info();
+    let geometry = info.geometry();
+    let row = |ui: &mut Ui, name: &str, value: String| {
+        ui.label(name);
+        ui.add(egui::Label::new(value).wrap().selectable(true));
+        ui.end_row();
+    };
+    let times = info.times;
+    rows(ui, "image", |ui| {
+        let [z, y, x] = info.shape();
+        row(ui, "Voxels", format!("{x} × {y} × {z}, {}", info.voxel));
+        let [dz, dy, dx] = geometry.spacing();
+        row(ui, "Voxel size", format!("{} × {} × {} {}", short(dx), short(dy), short(dz), geometry.unit));
+        if geometry.unit.metres().is_some() {
+            let size = [x as f64 * dx, y as f64 * dy, z as f64 * dz].map(|l| length(l, geometry.unit));
+            row(ui, "Extent", size.join(" × "));
+        }
+        if let Some(letters) = geometry.orientation() {
+            row(ui, "Axes towards", format!("x {}, y {}, z {}", letters[2], letters[1], letters[0]));
+        }
+        row(ui, "Levels", format!("{} in the file, {} in all", layer.source.given(), info.levels.len()));
+        if info.channels.len() > 1 {
+            row(ui, "Channel", format!("{} of {}", layer.channel + 1, info.channels.len()));
+        }
+        row(ui, "Format", info.format.to_owned());
+        if let Some(path) = &layer.path {
+            row(ui, "File", path.display().to_string());
+        }
+        if let Some(stats) = &layer.stats {
+            row(ui, "Intensities", format!("{} to {}", short(stats.range[0]), short(stats.range[1])));
+        }
+    });
+    for note in &info.notes {
+        ui.label(RichText::new(note).weak());
+    }
+    if times > 1 {
+        let mut time = layer.time + 1;
+        if ui.add(Slider::new(&mut time, 1..=times).text("time frame")).changed() {
+            layer.time = time - 1;
+        }
+    }
+    let info = layer.source.info();
+    if !info.metadata.is_empty() {
+        CollapsingHeader::new("Header").show(ui, |ui| {
+            rows(ui, "header", |ui| {
+                for (name, value) in &info.metadata {
+                    row(ui, name, value.clone());
+                }
+            });
+        });
+    }
+}

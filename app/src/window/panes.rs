@@ -1,0 +1,426 @@
+//! Panes: what mouse and keys do in them, and what they show.
+
+use super::canvas::{Canvas, Studio};
+use super::overlay;
+use super::theme::{GROUND, OVER};
+use crate::view::plane::{length, short};
+use crate::view::shot::{Plane, Tiles, clip_from_world};
+use crate::view::{Content, Document, Pane, Scene};
+use egui::{Align2, Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui, vec2};
+use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles as Tree, UiResponse};
+use glam::{DQuat, DVec2, DVec3};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use voxelry_core::io::ImageSource;
+
+/// A pane of the window: what it shows of which scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tile {
+    /// The scene's place in the document.
+    pub scene: usize,
+    /// What is shown of it.
+    pub pane: Pane,
+}
+
+/// Places that were clicked in three dimensions, found by the device.
+pub type Picked = Arc<Mutex<Vec<(u64, glam::Vec3)>>>;
+
+/// What the pointer is over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hover {
+    /// Which scene.
+    pub scene: usize,
+    /// Indices `(x, y, z)` of the grid of the planes.
+    pub index: DVec3,
+}
+
+/// Everything that panes need while they are shown.
+pub struct Panes<'a> {
+    /// What is open.
+    pub document: &'a mut Document,
+    /// Pictures, by their tiles.
+    pub canvases: &'a mut HashMap<TileId, Canvas>,
+    /// What draws.
+    pub studio: Studio<'a>,
+    /// Whether views of different scenes move together.
+    pub linked: bool,
+    /// Whether crosshairs are shown.
+    pub crosshair: bool,
+    /// The pane that has the keys.
+    pub active: &'a mut Option<Tile>,
+    /// The pane that fills the window.
+    pub maximised: &'a mut Option<TileId>,
+    /// What the pointer is over.
+    pub hover: &'a mut Option<Hover>,
+    /// Places that were clicked in three dimensions.
+    pub picked: &'a Picked,
+    /// Wheel movement that is not yet a whole slice.
+    pub wheel: &'a mut f32,
+    /// Whether something will get better by itself.
+    pub unfinished: bool,
+}
+
+impl Behavior<Tile> for Panes<'_> {
+    fn pane_ui(&mut self, ui: &mut Ui, id: TileId, tile: &mut Tile) -> UiResponse {
+        self.show(ui, id, *tile);
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, tile: &Tile) -> egui::WidgetText {
+        let Some(scene) = self.document.scenes.get(tile.scene) else { return "closed".into() };
+        let what = match tile.pane {
+            Pane::Plane(axis) => scene.facing(axis).name,
+            Pane::Montage => "Montage",
+            Pane::Volume => "3D",
+        };
+        if self.document.scenes.len() > 1 { format!("{what} · {}", scene.name()).into() } else { what.into() }
+    }
+
+    fn simplification_options(&self) -> SimplificationOptions {
+        SimplificationOptions { all_panes_must_have_tabs: false, ..SimplificationOptions::default() }
+    }
+
+    fn gap_width(&self, _: &egui::Style) -> f32 {
+        2.0
+    }
+
+    fn is_tab_closable(&self, _: &Tree<Tile>, _: TileId) -> bool {
+        true
+    }
+}
+
+impl Panes<'_> {
+    /// Shows a pane in all of the space there is.
+    pub fn show(&mut self, ui: &mut Ui, id: TileId, tile: Tile) {
+        let rect = ui.available_rect_before_wrap();
+        let response = ui.allocate_rect(rect, Sense::click_and_drag());
+        let painter = ui.painter().with_clip_rect(rect);
+        painter.rect_filled(rect, 0.0, Color32::from_rgb(GROUND[0], GROUND[1], GROUND[2]));
+        if tile.scene >= self.document.scenes.len() || rect.width() < 4.0 || rect.height() < 4.0 {
+            return;
+        }
+        let per_point = ui.ctx().pixels_per_point();
+        let size = [rect.width(), rect.height()].map(|n| (n * per_point).round() as u32);
+        if response.clicked() || response.drag_started() || response.secondary_clicked() {
+            *self.active = Some(tile);
+        }
+        let before = self.document.scenes[tile.scene].view;
+        match tile.pane {
+            Pane::Plane(axis) => self.use_plane(ui, &response, tile.scene, axis, size, per_point),
+            Pane::Montage => self.use_montage(ui, &response, tile.scene, size, per_point),
+            Pane::Volume => self.use_volume(ui, &response, id, tile.scene, size, per_point),
+        }
+        if response.double_clicked() {
+            *self.maximised = if self.maximised.is_some() { None } else { Some(id) };
+        }
+        self.share(tile.scene, &before);
+
+        let scene = &self.document.scenes[tile.scene];
+        let canvas = self.canvases.entry(id).or_default();
+        let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return };
+        self.unfinished |= seen.unfinished;
+        let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
+        painter.image(seen.texture, rect, whole, Color32::WHITE);
+        self.cover(&painter, rect, tile, size, per_point);
+        overlay::badge(&painter, rect, seen.level, seen.unfinished && self.studio.painter.is_busy());
+        let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
+        overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);
+    }
+
+    /// Gives a view that changed to the other scenes, if they move together.
+    fn share(&mut self, from: usize, before: &crate::view::View) {
+        let view = self.document.scenes[from].view;
+        if !self.linked || view == *before {
+            return;
+        }
+        for (i, scene) in self.document.scenes.iter_mut().enumerate() {
+            if i != from {
+                scene.view = view;
+                scene.view.at = scene.snapped(view.at);
+            }
+        }
+    }
+
+    /// Steps of the wheel since the last frame, with the keys that are held; only over this pane.
+    fn wheel(&mut self, ui: &Ui, response: &Response) -> (f32, egui::Modifiers) {
+        if !response.contains_pointer() {
+            return (0.0, egui::Modifiers::NONE);
+        }
+        ui.input(|input| {
+            let mut lines = 0.0;
+            let mut modifiers = input.modifiers;
+            for event in &input.events {
+                if let egui::Event::MouseWheel { unit, delta, modifiers: held, .. } = event {
+                    let turned = delta.y + delta.x;
+                    lines += match unit {
+                        MouseWheelUnit::Line => turned,
+                        MouseWheelUnit::Point => turned / 40.0,
+                        MouseWheelUnit::Page => turned * 10.0,
+                    };
+                    modifiers = *held;
+                }
+            }
+            (lines, modifiers)
+        })
+    }
+
+    fn use_plane(&mut self, ui: &Ui, response: &Response, at: usize, axis: usize, size: [u32; 2], per_point: f32) {
+        let (lines, held) = self.wheel(ui, response);
+        let pan = response.dragged_by(PointerButton::Middle)
+            || (response.dragged_by(PointerButton::Primary) && ui.input(|i| i.key_down(Key::Space)));
+        let scene = &mut self.document.scenes[at];
+        let plane = Plane::new(scene, axis, size.map(f64::from));
+        let pixel = |pos: Pos2| {
+            let p = (pos - response.rect.min) * per_point;
+            DVec2::new(f64::from(p.x), f64::from(p.y))
+        };
+        if let Some(pos) = response.hover_pos() {
+            *self.hover = Some(Hover { scene: at, index: plane.index(pixel(pos)) });
+        }
+        if lines != 0.0 {
+            if held.command || held.ctrl {
+                let by = 1.2f64.powf(f64::from(lines));
+                let zoom = (scene.view.zoom * by).clamp(0.05, 500.0);
+                // What is under the pointer stays there.
+                if let Some(pos) = response.hover_pos() {
+                    let under = plane.index(pixel(pos));
+                    let middle = scene.index(scene.view.middle);
+                    let moved = under + (middle - under) * (scene.view.zoom / zoom);
+                    let mut part = scene.part(moved);
+                    part[2 - axis] = scene.view.middle[2 - axis];
+                    scene.view.middle = part;
+                }
+                scene.view.zoom = zoom;
+            } else {
+                *self.wheel += lines * if held.shift { 10.0 } else { 1.0 };
+                let whole = self.wheel.trunc();
+                *self.wheel -= whole;
+                scene.step(axis, -(whole as i64));
+            }
+        }
+        if pan {
+            let by = response.drag_delta() * per_point;
+            let moved = plane.right * f64::from(by.x) + plane.down * f64::from(by.y);
+            scene.view.middle -= moved / scene.extent();
+        } else if response.dragged_by(PointerButton::Secondary) {
+            turn_window(scene, response.drag_delta());
+        } else {
+            let follow = ui.input(|i| i.modifiers.shift) && response.contains_pointer();
+            let pressed = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.primary_down());
+            let pos = response.interact_pointer_pos().or(response.hover_pos());
+            if let Some(pos) = pos.filter(|_| pressed || (follow && lines == 0.0)) {
+                let mut part = scene.part(plane.index(pixel(pos)));
+                part[2 - axis] = scene.view.at[2 - axis];
+                scene.view.at = scene.snapped(part);
+            }
+        }
+    }
+
+    fn use_montage(&mut self, ui: &Ui, response: &Response, at: usize, size: [u32; 2], per_point: f32) {
+        let (lines, held) = self.wheel(ui, response);
+        let scene = &mut self.document.scenes[at];
+        let tiles = Tiles::new(scene, size.map(f64::from));
+        let pixel = |pos: Pos2| {
+            let p = (pos - response.rect.min) * per_point;
+            DVec2::new(f64::from(p.x), f64::from(p.y))
+        };
+        let index = response.hover_pos().and_then(|pos| tiles.index(pixel(pos), scene));
+        if let Some(index) = index {
+            *self.hover = Some(Hover { scene: at, index });
+        }
+        let sheet = tiles.sheet();
+        if lines != 0.0 && (held.ctrl || held.command) {
+            let zoom = (scene.view.montage.zoom * 1.2f64.powf(f64::from(lines))).clamp(0.2, 1e5);
+            if let Some(pos) = response.hover_pos() {
+                let under = (tiles.scroll + pixel(pos) * tiles.zoom + (tiles.pitch - tiles.size) / 2.0) / sheet;
+                let middle = DVec2::from(scene.view.montage.middle);
+                let moved = under + (middle - under) * (scene.view.montage.zoom / zoom);
+                scene.view.montage.middle = moved.to_array();
+            }
+            scene.view.montage.zoom = zoom;
+        } else if lines != 0.0 {
+            // The wheel moves the sheet, as it does a page.
+            let by = -f64::from(lines) * f64::from(size[1]) * 0.12 * tiles.zoom / sheet.y;
+            scene.view.montage.middle[1] = (scene.view.montage.middle[1] + by).clamp(0.0, 1.0);
+        }
+        if response.dragged_by(PointerButton::Middle) || response.dragged_by(PointerButton::Primary) {
+            let by = response.drag_delta() * per_point;
+            let moved = DVec2::new(f64::from(by.x), f64::from(by.y)) * tiles.zoom / sheet;
+            let middle = DVec2::from(scene.view.montage.middle) - moved;
+            scene.view.montage.middle = middle.clamp(DVec2::ZERO, DVec2::ONE).to_array();
+        } else if response.dragged_by(PointerButton::Secondary) {
+            turn_window(scene, response.drag_delta());
+        } else if let (true, Some(index)) = (response.clicked(), index) {
+            scene.view.at = scene.snapped(scene.part(index));
+        }
+    }
+
+    fn use_volume(&mut self, ui: &Ui, response: &Response, id: TileId, at: usize, size: [u32; 2], per_point: f32) {
+        let (lines, _) = self.wheel(ui, response);
+        let shift = ui.input(|i| i.modifiers.shift);
+        let scene = &mut self.document.scenes[at];
+        let camera = &mut scene.view.camera;
+        let by = response.drag_delta();
+        if lines != 0.0 {
+            camera.distance = (camera.distance * 1.12f64.powf(-f64::from(lines))).clamp(0.02, 20.0);
+        }
+        let pans = response.dragged_by(PointerButton::Middle)
+            || (response.dragged_by(PointerButton::Primary) && shift);
+        if pans {
+            // What is at the target's distance follows the pointer.
+            let point = 2.0 * 0.3f64.tan() * camera.distance / f64::from(size[1]) * f64::from(per_point);
+            let (turn, distance) = (camera.turn, point * scene.diagonal());
+            let world = turn * DVec3::new(-f64::from(by.x), f64::from(by.y), 0.0) * distance;
+            let inverse = scene.geometry().world_from_index.inverse();
+            let moved = inverse.transform_vector3(world) / scene.extent();
+            scene.view.camera.target += moved;
+        } else if response.dragged_by(PointerButton::Primary) {
+            let turn = DQuat::from_rotation_y(-f64::from(by.x) * 0.008) * DQuat::from_rotation_x(-f64::from(by.y) * 0.008);
+            camera.turn = (camera.turn * turn).normalize();
+        } else if response.dragged_by(PointerButton::Secondary) {
+            turn_window(scene, by);
+        } else if let (true, Some(pos)) = (response.clicked(), response.interact_pointer_pos()) {
+            let pixel = (pos - response.rect.min) * per_point;
+            let pixel = [pixel.x.max(0.0) as u32, pixel.y.max(0.0) as u32];
+            if let Some(canvas) = self.canvases.get(&id) {
+                let picked = self.picked.clone();
+                let ctx = ui.ctx().clone();
+                self.studio.painter.pick(canvas.shots(), size, pixel, move |layer, place| {
+                    picked.lock().unwrap_or_else(PoisonError::into_inner).push((layer, place));
+                    ctx.request_repaint();
+                });
+            }
+        }
+    }
+
+    /// Draws what lies over a picture.
+    fn cover(&self, painter: &egui::Painter, rect: Rect, tile: Tile, size: [u32; 2], per_point: f32) {
+        let scene = &self.document.scenes[tile.scene];
+        let geometry = scene.geometry();
+        let several = self.document.scenes.len() > 1;
+        let name = |what: &str| if several { scene.name().to_owned() } else { what.to_owned() };
+        match tile.pane {
+            Pane::Plane(axis) => {
+                let plane = Plane::new(scene, axis, size.map(f64::from));
+                if self.crosshair {
+                    overlay::crosshair(painter, rect, &plane, scene, per_point);
+                }
+                if let Some(letters) = plane.facing.letters {
+                    overlay::letters(painter, rect, letters);
+                }
+                overlay::scale_bar(painter, rect, plane.pixel * f64::from(per_point), geometry.unit);
+                let [count, here] = [scene.shape()[axis], scene.voxel()[axis]];
+                let spacing = geometry.spacing()[axis];
+                let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
+                if geometry.unit.metres().is_some() {
+                    place += &format!(" · {}", length(here as f64 * spacing, geometry.unit));
+                }
+                if several {
+                    place = format!("{} {place}", plane.facing.name);
+                }
+                overlay::title(painter, rect, &name(plane.facing.name), &place);
+            }
+            Pane::Montage => self.number_tiles(painter, rect, scene, size, per_point),
+            Pane::Volume => {
+                let clip = clip_from_world(scene, size);
+                overlay::cage(painter, rect, scene, clip);
+                let style = scene.layers.iter().find(|l| l.display.visible && l.content == Content::Grey);
+                let shown = style.map_or("labels", |l| {
+                    crate::view::Show::ALL.iter().find(|s| s.0 == l.display.style.show).map_or("", |s| s.1)
+                });
+                overlay::title(painter, rect, &name("3D"), &shown.to_lowercase());
+            }
+        }
+    }
+
+    fn number_tiles(&self, painter: &egui::Painter, rect: Rect, scene: &Scene, size: [u32; 2], per_point: f32) {
+        let tiles = Tiles::new(scene, size.map(f64::from));
+        let points = |v: DVec2| vec2(v.x as f32, v.y as f32) / per_point;
+        let wide = points(tiles.size / tiles.zoom);
+        let current = scene.voxel()[tiles.facing.axis];
+        let geometry = scene.geometry();
+        let rows = tiles.count.div_ceil(tiles.columns);
+        let first = ((tiles.scroll.y / tiles.pitch.y).floor().max(0.0) as usize).min(rows);
+        let end = tiles.scroll.y + f64::from(size[1]) * tiles.zoom;
+        let last = ((end / tiles.pitch.y).floor().max(0.0) as usize + 1).min(rows);
+        for row in first..last {
+            for column in 0..tiles.columns {
+                let tile = row * tiles.columns + column;
+                if tile >= tiles.count {
+                    break;
+                }
+                let corner = rect.min + points(tiles.corner(tile));
+                let place = Rect::from_min_size(corner, wide);
+                if !place.intersects(rect) {
+                    continue;
+                }
+                let slice = tiles.slice(tile);
+                if (slice..slice + tiles.every).contains(&current) {
+                    let stroke = egui::Stroke::new(1.5, super::theme::ACCENT);
+                    painter.rect_stroke(place.expand(1.0), 0.0, stroke, egui::StrokeKind::Outside);
+                }
+                if wide.x >= 34.0 {
+                    let mut name = slice.to_string();
+                    if wide.x > 120.0 && geometry.unit.metres().is_some() {
+                        let at = slice as f64 * geometry.spacing()[tiles.facing.axis];
+                        name += &format!(" · {}", length(at, geometry.unit));
+                    }
+                    let colour = OVER.gamma_multiply(0.9);
+                    overlay::text(painter, corner + vec2(3.0, 2.0), Align2::LEFT_TOP, &name, 11.0, colour);
+                }
+            }
+        }
+        let pixel = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min) * tiles.zoom;
+        overlay::scale_bar(painter, rect, pixel * f64::from(per_point), geometry.unit);
+        if self.document.scenes.len() > 1 {
+            overlay::title(painter, rect, scene.name(), "montage");
+        }
+    }
+}
+
+/// Changes the window of the uppermost grey layer that is shown: to the right is wider, down is brighter.
+fn turn_window(scene: &mut Scene, by: egui::Vec2) {
+    let Some(layer) = scene.layers.iter_mut().rev().find(|l| l.content == Content::Grey && l.display.visible) else {
+        return;
+    };
+    let (Some([low, high]), Some(stats)) = (layer.display.window, &layer.stats) else { return };
+    let range = (stats.window[1] - stats.window[0]).abs().max(f64::MIN_POSITIVE);
+    let width = ((high - low) + f64::from(by.x) * range / 300.0).max(range * 1e-3);
+    let level = f64::midpoint(low, high) - f64::from(by.y) * range / 300.0 * -1.0;
+    layer.display.window = Some([level - width / 2.0, level + width / 2.0]);
+}
+
+/// The readout of a voxel: index, place, and what is there.
+pub fn readout(document: &Document, hover: Hover) -> Option<String> {
+    let scene = document.scenes.get(hover.scene)?;
+    let index = hover.index.round();
+    let inside = index.cmpge(DVec3::ZERO).all() && index.cmplt(scene.extent()).all();
+    if !inside {
+        return None;
+    }
+    let geometry = scene.geometry();
+    let mut text = format!("x {}  y {}  z {}", index.x, index.y, index.z);
+    if geometry.unit.metres().is_some() {
+        let world = geometry.world_from_index.transform_point3(index);
+        let parts = [world.x, world.y, world.z].map(short);
+        text += &format!("   ({}, {}, {}) {}", parts[0], parts[1], parts[2], geometry.unit);
+    }
+    for layer in scene.layers.iter().filter(|l| l.display.visible) {
+        let own = layer.source.info().geometry().world_from_index.inverse();
+        let at = own.transform_point3(geometry.world_from_index.transform_point3(index)).round();
+        let voxel = [at.z, at.y, at.x].map(|v| v as i64);
+        let value = layer.source.peek(voxel, layer.channel, layer.time);
+        let value = value.map_or("…".to_owned(), |v| short_value(v, layer.source.info().voxel.is_float()));
+        match (layer.content, scene.layers.len()) {
+            (Content::Labels, _) => text += &format!("   label {value}"),
+            (Content::Grey, 1) => text += &format!("   intensity {value}"),
+            (Content::Grey, _) => text += &format!("   {} {value}", layer.name),
+        }
+    }
+    Some(text)
+}
+
+fn short_value(value: f64, float: bool) -> String {
+    if float { short(value) } else { format!("{value}") }
+}

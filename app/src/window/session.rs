@@ -1,0 +1,177 @@
+//! Sessions: what is open and how it is shown, as a text file that can be read and moved with its images.
+
+use super::app::Viewer;
+use super::panes::Tile;
+use crate::view::open;
+use crate::view::{Content, Display, Layer, Scene, View};
+use egui_tiles::Tree;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use voxelry_core::io::browse::Cache;
+use voxelry_core::io::{ImageSource, OpenOptions, atomic};
+use voxelry_core::{Error, Result};
+
+/// The ending of session files.
+pub const ENDING: &str = "voxelry";
+
+/// A session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// Version of the format.
+    version: u32,
+    /// Whether views move together.
+    linked: bool,
+    /// The panes, as the library that lays them out writes them.
+    #[serde(default)]
+    panes: String,
+    #[serde(default)]
+    scene: Vec<SavedScene>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SavedScene {
+    view: View,
+    layer: Vec<SavedLayer>,
+}
+
+/// A layer: where it was read from, and how it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SavedLayer {
+    /// Relative to the session, where it can be.
+    path: PathBuf,
+    channel: usize,
+    time: usize,
+    content: Content,
+    display: Display,
+}
+
+impl SavedLayer {
+    /// Shows a layer as it was.
+    fn dress(&self, layer: &mut Layer) {
+        layer.time = self.time.min(layer.source.info().times - 1);
+        layer.content = self.content;
+        layer.display = self.display.clone();
+    }
+}
+
+impl Session {
+    /// What is open in a window, to be saved at a path. Layers that are in no file are left out.
+    pub fn of(viewer: &Viewer, path: &Path) -> Self {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let saved = |layer: &Layer| {
+            let path = layer.path.as_ref()?;
+            Some(SavedLayer {
+                path: relative(path, folder),
+                channel: layer.channel,
+                time: layer.time,
+                content: layer.content,
+                display: layer.display.clone(),
+            })
+        };
+        let scenes = viewer.document.scenes.iter().map(|scene| SavedScene {
+            view: scene.view,
+            layer: scene.layers.iter().filter_map(saved).collect(),
+        });
+        Self {
+            version: 1,
+            linked: viewer.linked,
+            panes: serde_json::to_string(viewer.tree()).unwrap_or_default(),
+            scene: scenes.collect(),
+        }
+    }
+
+    /// Reads a session.
+    ///
+    /// # Errors
+    /// If it is not one, or of a later version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let session: Self = toml::from_str(&text)
+            .map_err(|e| Error::file(path, format!("is not a session: {}", e.message())))?;
+        if session.version > 1 {
+            return Err(Error::file(path, format!("is of version {}; this program reads 1", session.version)));
+        }
+        Ok(session)
+    }
+
+    /// Writes it, wholly or not at all.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).map_err(|e| Error::file(path, e.to_string()))?;
+        atomic::write(path, text.as_bytes())
+    }
+}
+
+/// A session that was opened again.
+pub struct Restored {
+    /// Its scenes, without layers that could not be opened.
+    pub scenes: Vec<Scene>,
+    /// The panes; none if they are to be laid out anew.
+    pub panes: Option<Tree<Tile>>,
+    /// Whether views move together.
+    pub linked: bool,
+    /// What could not be opened, and why.
+    pub problems: Vec<String>,
+}
+
+/// Opens a session with its images. An image that is missing does not keep the others away.
+///
+/// # Errors
+/// If the session itself can't be read.
+pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
+    let session = Session::read(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let (mut scenes, mut problems) = (Vec::new(), Vec::new());
+    for saved in &session.scene {
+        let mut layers: Vec<Layer> = Vec::new();
+        for wanted in &saved.layer {
+            let path = folder.join(&wanted.path);
+            match open::layers(&path, &OpenOptions::default(), cache) {
+                Ok(found) => match found.into_iter().find(|l| l.channel == wanted.channel) {
+                    Some(mut layer) => {
+                        wanted.dress(&mut layer);
+                        layers.push(layer);
+                    }
+                    None => problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1)),
+                },
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        if !layers.is_empty() {
+            scenes.push(Scene { layers, view: saved.view });
+        }
+    }
+    // Panes name scenes by their place, so they fit only if all are there.
+    let whole = scenes.len() == session.scene.len();
+    let panes = serde_json::from_str(&session.panes).ok().filter(|_| whole);
+    Ok(Restored { scenes, panes, linked: session.linked, problems })
+}
+
+/// A path as seen from a folder, where both have a common beginning.
+fn relative(path: &Path, folder: &Path) -> PathBuf {
+    let (Ok(path), Ok(folder)) = (std::path::absolute(path), std::path::absolute(folder)) else {
+        return path.to_owned();
+    };
+    let (a, b): (Vec<_>, Vec<_>) = (path.components().collect(), folder.components().collect());
+    let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    if same < 2 {
+        return path;
+    }
+    let up = std::iter::repeat_n(std::path::Component::ParentDir, b.len() - same);
+    up.chain(a[same..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_move_with_the_session() {
+        assert_eq!(relative(Path::new("/a/b/c.tif"), Path::new("/a/b")), Path::new("c.tif"));
+        assert_eq!(relative(Path::new("/a/x/c.tif"), Path::new("/a/b/d")), Path::new("../../x/c.tif"));
+        assert_eq!(relative(Path::new("/x/c.tif"), Path::new("/a/b")), Path::new("/x/c.tif"));
+    }
+}
