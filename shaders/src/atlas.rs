@@ -28,7 +28,7 @@ impl Atlas {
     pub fn new(gpu: &Gpu, format: TextureFormat, bytes: u64) -> Self {
         let texel = u64::from(format.block_copy_size(None).expect("a format of one aspect"));
         let most = gpu.device.limits().max_texture_dimension_3d / EDGE as u32;
-        let wanted = (bytes / (texel * (EDGE * EDGE * EDGE) as u64)).max(1);
+        let wanted = bytes.div_ceil(texel * (EDGE * EDGE * EDGE) as u64).max(1);
         let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
         let x = side(wanted, 1.0 / 3.0);
         let y = side(wanted / x, 0.5);

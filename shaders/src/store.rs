@@ -86,10 +86,14 @@ impl Store {
         self.images.get(&id)
     }
 
-    /// How many bricks of the kind of an image fit.
-    pub fn capacity(&self, id: u64) -> usize {
-        let format = self.images.get(&id).map(|i| i.texels().format);
-        format.and_then(|f| self.atlases.get(&f)).map_or(0, Atlas::capacity)
+    /// How many bricks an image may have there at once, if it is to leave `shares − 1` others as much;
+    /// all, while every image fits.
+    pub fn share(&self, id: u64, shares: usize) -> usize {
+        let Some(format) = self.images.get(&id).map(|i| i.texels().format) else { return 0 };
+        let capacity = self.atlases.get(&format).map_or(0, Atlas::capacity);
+        let of_kind = self.images.values().filter(|i| i.texels().format == format);
+        let all: usize = of_kind.map(|i| i.layout().len()).sum();
+        if all <= capacity { all } else { capacity / shares.max(1) }
     }
 
     /// A frame begins: what it asks for is not given away while it lasts.

@@ -100,8 +100,8 @@ pub fn survey(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
 
 /// What came of something that was asked for.
 pub enum Done {
-    /// Layers of an image; the error names the path.
-    Opened(PathBuf, Result<Vec<Layer>>),
+    /// Layers of an image.
+    Opened(Result<Vec<Layer>>),
     /// Stats of a layer, by its number.
     Stats(u64, Arc<Stats>),
     /// A message for the user.
@@ -134,7 +134,7 @@ impl Opener {
         std::thread::spawn(move || {
             let layers = layers(&path, &options, &cache);
             // Nobody listens when the window has closed.
-            let _ = send.send(Done::Opened(path, layers));
+            let _ = send.send(Done::Opened(layers));
             wake();
         });
     }

@@ -202,7 +202,7 @@ impl Painter {
             let Some(resident) = self.resident(layer) else { continue };
             let (image, texels) = (resident.image, resident.texels);
             let (layout, source) = (resident.layout.clone(), resident.source.clone());
-            let capacity = self.store.capacity(image) / SHARE;
+            let capacity = self.store.share(image, SHARE);
             let level = level(scene, &layout, &look, size, quality, capacity);
             let world_from_index = layer.source.info().geometry().world_from_index;
             let wanted = |level: u32| match &look {

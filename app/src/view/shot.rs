@@ -34,9 +34,13 @@ impl Plane {
         };
         let (across, along) = (length(facing.right()), length(facing.down()));
         let extent = scene.extent();
-        let (wide, high) = (facing.right().abs().dot(extent) * across, facing.down().abs().dot(extent) * along);
-        let fit = (wide / size[0].max(1.0)).max(high / size[1].max(1.0)) * 1.04;
-        let pixel = fit / scene.view.zoom;
+        // All three planes have one scale: that at which the largest fits.
+        let fit = |axis: usize| {
+            let facing = scene.facing(axis);
+            let long = |way: DVec3| way.abs().dot(extent) * length(way);
+            (long(facing.right()) / size[0].max(1.0)).max(long(facing.down()) / size[1].max(1.0))
+        };
+        let pixel = fit(0).max(fit(1)).max(fit(2)) * 1.04 / scene.view.zoom;
         let (right, down) = (facing.right() * pixel / across, facing.down() * pixel / along);
         // In the plane the pane's middle decides, across it the crosshair.
         let (middle, at) = (scene.index(scene.view.middle), scene.index(scene.view.at));

@@ -10,8 +10,10 @@ pub const BINS: usize = 256;
 pub struct Stats {
     /// Least and greatest.
     pub range: [f64; 2],
-    /// Voxels by intensity, in equal bins over the range.
+    /// Voxels by intensity, in equal bins from the least on.
     pub counts: Vec<u64>,
+    /// Width of a bin.
+    pub width: f64,
     /// The 0.5 and 99.5 percentiles, or the range where these are equal.
     pub window: [f64; 2],
     /// Voxels that are no numbers.
@@ -28,15 +30,21 @@ impl Stats {
         values.retain(|v| v.is_finite());
         let missing = (all - values.len()) as u64;
         if values.is_empty() {
-            return Self { range: [0.0, 1.0], counts: vec![0; BINS], window: [0.0, 1.0], missing, level };
+            return Self { range: [0.0, 1.0], counts: vec![0; BINS], width: 1.0 / BINS as f64, window: [0.0, 1.0], missing, level };
         }
         let range = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |r, v| [r[0].min(*v), r[1].max(*v)]);
         let range = range.map(f64::from);
-        let width = (range[1] - range[0]).max(f64::MIN_POSITIVE);
-        let mut counts = vec![0; BINS];
+        // Whole numbers have bins of whole widths, so that none has more of them than another.
+        let mut bins = BINS;
+        let mut width = (range[1] - range[0]).max(f64::MIN_POSITIVE) / BINS as f64;
+        if !volume.voxel_type().is_float() {
+            width = ((range[1] - range[0] + 1.0) / BINS as f64).ceil();
+            bins = ((range[1] - range[0] + 1.0) / width).ceil() as usize;
+        }
+        let mut counts = vec![0; bins];
         for v in &values {
-            let bin = ((f64::from(*v) - range[0]) / width * BINS as f64) as usize;
-            counts[bin.min(BINS - 1)] += 1;
+            let bin = ((f64::from(*v) - range[0]) / width) as usize;
+            counts[bin.min(bins - 1)] += 1;
         }
         let mut percentile = |part: f64| {
             let at = ((values.len() - 1) as f64 * part).round() as usize;
@@ -49,12 +57,7 @@ impl Stats {
         if window[0] >= window[1] {
             window[1] = window[0] + 1.0;
         }
-        Self { range, counts, window, missing, level }
-    }
-
-    /// The middle of a bin.
-    pub fn centre(&self, bin: usize) -> f64 {
-        self.range[0] + (bin as f64 + 0.5) * (self.range[1] - self.range[0]) / self.counts.len() as f64
+        Self { range, counts, width, window, missing, level }
     }
 }
 

@@ -194,11 +194,11 @@ impl Viewer {
         let done: Vec<Done> = self.opener.done().collect();
         for done in done {
             match done {
-                Done::Opened(_, Ok(layers)) => {
+                Done::Opened(Ok(layers)) => {
                     self.opening = self.opening.saturating_sub(1);
                     self.add(layers);
                 }
-                Done::Opened(_, Err(error)) => {
+                Done::Opened(Err(error)) => {
                     self.opening = self.opening.saturating_sub(1);
                     self.tell(error.to_string());
                 }
@@ -618,9 +618,8 @@ impl Viewer {
                 egui::Frame::popup(ui.style()).show(ui, |ui| {
                     ui.set_max_width(420.0);
                     ui.horizontal(|ui| {
-                        ui.label(RichText::new("⚠").color(Color32::from_rgb(255, 180, 70)));
                         ui.add(egui::Label::new(message).wrap().selectable(true));
-                        if ui.small_button("✕").clicked() {
+                        if ui.button("×").on_hover_text("Close").clicked() {
                             closed = Some(i);
                         }
                     });

@@ -32,12 +32,13 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
 
     let columns = plot.width() as usize;
     let mut heights = vec![0f64; columns.max(1)];
-    let step = (stats.range[1] - stats.range[0]) / stats.counts.len() as f64;
+    let bin = |v: f64| (v - stats.range[0]) / stats.width;
     for (i, height) in heights.iter_mut().enumerate() {
-        let v = value(plot.left() + i as f32 + 0.5);
-        let bin = ((v - stats.range[0]) / step.max(f64::MIN_POSITIVE)).floor();
-        if bin >= 0.0 && (bin as usize) < stats.counts.len() {
-            let count = stats.counts[bin as usize] as f64;
+        let left = plot.left() + i as f32;
+        let (from, to) = (bin(value(left)).floor(), bin(value(left + 1.0)).ceil());
+        if to > 0.0 && from < stats.counts.len() as f64 {
+            let bins = from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, stats.counts.len());
+            let count = stats.counts[bins].iter().copied().max().unwrap_or(0) as f64;
             *height = if log { count.ln_1p() } else { count };
         }
     }

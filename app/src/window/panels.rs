@@ -16,7 +16,7 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.heading("Images");
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if ui.small_button("➕").on_hover_text("Open images (Ctrl+O)").clicked() {
+            if ui.button("+").on_hover_text("Open images (Ctrl+O)").clicked() {
                 viewer.ask_for_images(&ui.ctx().clone());
             }
         });
@@ -32,9 +32,7 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                 let fill = if current { ui.visuals().selection.bg_fill.gamma_multiply(0.5) } else { egui::Color32::TRANSPARENT };
                 let shown = frame.fill(fill).show(ui, |ui| {
                     ui.horizontal(|ui| {
-                        let eye = if layer.display.visible { "👁" } else { "–" };
-                        let button = egui::Button::new(eye).frame(false).min_size(egui::vec2(18.0, 18.0));
-                        if ui.add(button).on_hover_text("Show or hide").clicked() {
+                        if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
                             layer.display.visible = !layer.display.visible;
                         }
                         swatch(ui, layer);
@@ -65,6 +63,26 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
     if let Some((s, l)) = closed {
         viewer.close_layer(s, l);
     }
+}
+
+/// An eye, open where something is shown.
+fn eye(ui: &mut Ui, open: bool) -> egui::Response {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(20.0, 18.0), egui::Sense::click());
+    let visuals = ui.style().interact(&response);
+    let colour = if open { visuals.fg_stroke.color } else { visuals.fg_stroke.color.gamma_multiply(0.4) };
+    let (c, stroke) = (rect.center(), egui::Stroke::new(1.3, colour));
+    let lid = |up: f32| -> Vec<egui::Pos2> {
+        (0..=12u8).map(|i| {
+            let t = f32::from(i) / 12.0;
+            c + egui::vec2((t - 0.5) * 15.0, -up * 5.0 * (t * std::f32::consts::PI).sin())
+        }).collect()
+    };
+    ui.painter().line(lid(1.0), stroke);
+    if open {
+        ui.painter().line(lid(-1.0), stroke);
+        ui.painter().circle_filled(c, 2.4, colour);
+    }
+    response
 }
 
 fn swatch(ui: &mut Ui, layer: &Layer) {
@@ -156,13 +174,15 @@ fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
     let curve = layer.display.style.show == Show::Composite;
     histogram::show(ui, &stats, &mut layer.display, *log, curve);
     let mut window = layer.display.window.unwrap_or(stats.window);
+    let whole = !layer.source.info().voxel.is_float();
     let speed = (stats.window[1] - stats.window[0]).abs() / 300.0;
     rows(ui, "intensities", |ui| {
         ui.label("Window");
         ui.horizontal(|ui| {
             let mut changed = false;
             for (i, hint) in ["Shown in the first colour", "Shown in the last colour"].into_iter().enumerate() {
-                let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(4);
+                let decimals = if whole { 0 } else { 4 };
+                let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(decimals);
                 changed |= ui.add(field).on_hover_text(hint).changed();
             }
             if changed && window[0] != window[1] {
@@ -228,7 +248,7 @@ fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
         ui.horizontal(|ui| {
             let mut voxels = (scene.view.slab * extent).round();
             let hint = format!("Thickness of planes: {}", length(voxels * spacing, geometry.unit));
-            let field = egui::DragValue::new(&mut voxels).range(0.0..=extent).speed(0.5).suffix(" voxels");
+            let field = egui::DragValue::new(&mut voxels).max_decimals(0).range(0.0..=extent).speed(0.5).suffix(" voxels");
             if ui.add(field).on_hover_text(hint).changed() {
                 scene.view.slab = voxels / extent;
             }
