@@ -32,7 +32,7 @@ impl Atlas {
         let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
         let x = side(wanted, 1.0 / 3.0);
         let y = side(wanted / x, 0.5);
-        let z = (wanted / (x * y)).clamp(1, u64::from(most));
+        let z = wanted.div_ceil(x * y).clamp(1, u64::from(most));
         let slots = [x as u32, y as u32, z as u32];
         let size = slots.map(|s| s * EDGE as u32);
         let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
@@ -84,7 +84,12 @@ impl Atlas {
     pub fn put(&mut self, gpu: &Gpu, owner: Owner, texels: &[u8], now: u64) -> Option<(u32, Option<Owner>)> {
         let slot = match self.places.get(&owner) {
             Some(slot) => *slot,
-            None => self.order.first().filter(|(used, slot)| *used < now || self.owners[*slot as usize].is_none())?.1,
+            None => {
+                self.order
+                    .first()
+                    .filter(|(used, slot)| *used < now || self.owners[*slot as usize].is_none())?
+                    .1
+            }
         };
         let evicted = self.owners[slot as usize].replace(owner).filter(|old| *old != owner);
         if let Some(old) = &evicted {
@@ -103,7 +108,11 @@ impl Atlas {
                 aspect: wgpu::TextureAspect::All,
             },
             texels,
-            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(edge * texel), rows_per_image: Some(edge) },
+            wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(edge * texel),
+                rows_per_image: Some(edge),
+            },
             Extent3d { width: edge, height: edge, depth_or_array_layers: edge },
         );
         Some((slot, evicted))

@@ -172,7 +172,9 @@ pub fn pack(voxels: &Volume, region: Region, start: [usize; 3], texels: Texels) 
         let unit = |v: f64| (v - f64::from(texels.offset)) / f64::from(texels.scale);
         match texels.format {
             TextureFormat::R32Uint => pack_as(all, region, start, |v| v.to_f64() as u32),
-            TextureFormat::R8Unorm => pack_grey(all, region, start, |v| (unit(v.to_f64()) * 255.0).round() as u8),
+            TextureFormat::R8Unorm => {
+                pack_grey(all, region, start, |v| (unit(v.to_f64()) * 255.0).round() as u8)
+            }
             TextureFormat::R16Unorm => {
                 pack_grey(all, region, start, |v| (unit(v.to_f64()) * 65535.0).round() as u16)
             }
@@ -262,7 +264,8 @@ mod tests {
     #[test]
     fn texels_hold_the_voxels_and_the_border_goes_on() {
         let shape = [3, 2, 4];
-        let volume = Volume::from(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| (100 * z + 10 * y + x) as u16));
+        let volume =
+            Volume::from(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| (100 * z + 10 * y + x) as u16));
         let layout = Layout::new(&[level(shape)]);
         let region = layout.region(Key { level: 0, at: [0; 3] });
         let texels = Texels { format: TextureFormat::R32Float, scale: 1, offset: 0 };
@@ -273,7 +276,12 @@ mod tests {
             f32::from_le_bytes(texels[((z * EDGE + y) * EDGE + x) * 4..][..4].try_into().unwrap())
         };
         assert_eq!((at(0, 0, 0), at(1, 1, 1), at(3, 2, 4), at(33, 33, 33)), (0.0, 0.0, 213.0, 213.0));
-        let flat = pack(&Volume::from(ndarray::Array3::from_elem(shape, 7u8)), region, [0; 3], Texels::of(VoxelType::U8, false, Features::empty()));
+        let flat = pack(
+            &Volume::from(ndarray::Array3::from_elem(shape, 7u8)),
+            region,
+            [0; 3],
+            Texels::of(VoxelType::U8, false, Features::empty()),
+        );
         assert_eq!(flat, Brick { texels: None, range: [7f32.to_bits(); 2] });
     }
 }

@@ -27,6 +27,24 @@ impl Blend {
     }
 }
 
+/// A draw that is ready: it can be recorded at any time, on any thread, as often as wanted.
+#[derive(Clone)]
+pub struct Draw {
+    pub(crate) pipeline: wgpu::RenderPipeline,
+    pub(crate) image: wgpu::BindGroup,
+    pub(crate) view: wgpu::BindGroup,
+}
+
+impl Draw {
+    /// Draws over what the pass already holds.
+    pub fn record(&self, pass: &mut wgpu::RenderPass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.image, &[]);
+        pass.set_bind_group(1, &self.view, &[]);
+        pass.draw(0..3, 0..1);
+    }
+}
+
 /// What a renderer is given beside the image: a uniform, colours and how to sample them.
 pub(crate) fn bindings(gpu: &Gpu) -> wgpu::BindGroupLayout {
     let entry = |binding, ty| wgpu::BindGroupLayoutEntry {

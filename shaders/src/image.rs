@@ -140,7 +140,10 @@ impl GpuImage {
             layout: &Self::bindings(gpu, texels),
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() },
-                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::TextureView(atlas.view()) },
+                wgpu::BindGroupEntry {
+                    binding: 1,
+                    resource: wgpu::BindingResource::TextureView(atlas.view()),
+                },
                 wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::Sampler(&sampler) },
                 wgpu::BindGroupEntry { binding: 3, resource: table_buffer.as_entire_binding() },
                 wgpu::BindGroupEntry { binding: 4, resource: range_buffer.as_entire_binding() },
@@ -185,7 +188,14 @@ impl GpuImage {
     }
 
     /// Takes a brick in. Returns whose brick had to go, and whether there was room at all.
-    pub fn put(&mut self, gpu: &Gpu, atlas: &mut Atlas, key: Key, brick: &Brick, now: u64) -> (Option<Owner>, bool) {
+    pub fn put(
+        &mut self,
+        gpu: &Gpu,
+        atlas: &mut Atlas,
+        key: Key,
+        brick: &Brick,
+        now: u64,
+    ) -> (Option<Owner>, bool) {
         let at = self.layout.entry(key);
         let (entry, evicted) = match &brick.texels {
             None => (FLAT, None),

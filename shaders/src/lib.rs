@@ -15,7 +15,7 @@ pub mod slice;
 pub mod store;
 pub mod volume;
 
-pub use draw::Blend;
+pub use draw::{Blend, Draw};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]

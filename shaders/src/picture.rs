@@ -20,7 +20,10 @@ pub fn picture(
 ) -> Result<Vec<u8>> {
     let most = gpu.device.limits().max_texture_dimension_2d;
     if size.iter().any(|n| *n == 0 || *n > most) {
-        return Err(Error::Device(format!("a picture of {} × {} pixels; the most is {most}", size[0], size[1])));
+        return Err(Error::Device(format!(
+            "a picture of {} × {} pixels; the most is {most}",
+            size[0], size[1]
+        )));
     }
     let (send, receive) = mpsc::channel();
     read(gpu, size, FORMAT, background, draw, move |bytes| {

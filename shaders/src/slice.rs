@@ -1,7 +1,7 @@
 //! Planes of an image: one, at any angle and thickness, or a sheet of many beside each other.
 
 use crate::bricks::{CORE, Key, Layout, Texels};
-use crate::draw::Blend;
+use crate::draw::{Blend, Draw};
 use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
@@ -159,8 +159,10 @@ impl Sheet {
                     continue;
                 }
                 let origin = self.origin + self.next * number as f32;
-                let place = |x: f32, y: f32| (origin + self.right * x + self.down * y) * here.scale + here.offset;
-                let corners = [place(low.x, low.y), place(high.x, low.y), place(low.x, high.y), place(high.x, high.y)];
+                let place =
+                    |x: f32, y: f32| (origin + self.right * x + self.down * y) * here.scale + here.offset;
+                let corners =
+                    [place(low.x, low.y), place(high.x, low.y), place(low.x, high.y), place(high.x, high.y)];
                 let across = (across * here.scale).abs() + 1.0;
                 let least = corners.iter().copied().fold(Vec3::INFINITY, Vec3::min) - across;
                 let greatest = corners.iter().copied().fold(Vec3::NEG_INFINITY, Vec3::max) + across;
@@ -242,9 +244,6 @@ pub struct SheetRenderer {
     sampler: wgpu::Sampler,
 }
 
-/// A sheet with its colours, ready to be drawn.
-pub struct SheetGroup(wgpu::BindGroup);
-
 impl SheetRenderer {
     /// A renderer.
     pub fn new(gpu: &Gpu, texels: Texels, target: wgpu::TextureFormat, blend: Blend) -> Self {
@@ -270,20 +269,13 @@ impl SheetRenderer {
         sheet: &Sheet,
         level: u32,
         colours: &wgpu::TextureView,
-    ) -> SheetGroup {
+    ) -> Draw {
         let uniform = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("sheet"),
             contents: bytemuck::bytes_of(&sheet.uniform(level, image.layout())),
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        SheetGroup(crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler))
-    }
-
-    /// Draws a sheet over what the pass already holds.
-    pub fn draw(&self, pass: &mut wgpu::RenderPass, image: &GpuImage, sheet: &SheetGroup) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, image.group(), &[]);
-        pass.set_bind_group(1, &sheet.0, &[]);
-        pass.draw(0..3, 0..1);
+        let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
+        Draw { pipeline: self.pipeline.clone(), image: image.group().clone(), view }
     }
 }

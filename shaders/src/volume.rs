@@ -4,7 +4,7 @@
 //! whole numbers of steps along the ray wherever bricks begin, so that bricks do not show.
 
 use crate::bricks::{CORE, Key, Layout, Texels};
-use crate::draw::Blend;
+use crate::draw::{Blend, Draw};
 use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
@@ -143,12 +143,17 @@ impl View {
             }
             let corners: [_; 8] = std::array::from_fn(|i| {
                 let pick = |bit: usize, a: f64, b: f64| if i >> bit & 1 == 0 { a } else { b };
-                let p = DVec3::new(pick(0, first.x, last.x), pick(1, first.y, last.y), pick(2, first.z, last.z));
+                let p =
+                    DVec3::new(pick(0, first.x, last.x), pick(1, first.y, last.y), pick(2, first.z, last.z));
                 clip_from_index * p.extend(1.0)
             });
             // All corners beyond one side of what is in view.
             let beyond = |f: fn(glam::DVec4) -> bool| corners.iter().all(|c| f(*c));
-            if beyond(|c| c.x < -c.w) || beyond(|c| c.x > c.w) || beyond(|c| c.y < -c.w) || beyond(|c| c.y > c.w) {
+            if beyond(|c| c.x < -c.w)
+                || beyond(|c| c.x > c.w)
+                || beyond(|c| c.y < -c.w)
+                || beyond(|c| c.y > c.w)
+            {
                 continue;
             }
             if beyond(|c| c.z < 0.0) || beyond(|c| c.z > c.w) {
@@ -185,7 +190,8 @@ impl View {
         }
         // The light is where the eye is.
         let world_from_clip = self.clip_from_world.inverse();
-        let (near, far) = (world_from_clip.project_point3(DVec3::ZERO), world_from_clip.project_point3(DVec3::Z));
+        let (near, far) =
+            (world_from_clip.project_point3(DVec3::ZERO), world_from_clip.project_point3(DVec3::Z));
         ViewUniform {
             index_from_clip: index_from_clip.as_mat4().to_cols_array(),
             world_gradient: std::array::from_fn(|i| gradient.col(i).as_vec3().extend(0.0).to_array()),
@@ -235,16 +241,14 @@ pub struct VolumeRenderer {
     sampler: wgpu::Sampler,
 }
 
-/// A view with its colours, ready to be drawn.
-pub struct ViewGroup(wgpu::BindGroup);
-
 impl VolumeRenderer {
     /// A renderer.
     pub fn new(gpu: &Gpu, texels: Texels, target: wgpu::TextureFormat, blend: Blend) -> Self {
         let source = if texels.labels() { LABELS } else { GREY };
         let bindings = crate::draw::bindings(gpu);
         let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(&bindings)];
-        let pipeline = crate::draw::pipeline(gpu, "volume", source, "fragment", &groups, blend.target(target));
+        let pipeline =
+            crate::draw::pipeline(gpu, "volume", source, "fragment", &groups, blend.target(target));
         let pick = crate::draw::pipeline(gpu, "pick", source, "pick", &groups, PLACE.into());
         Self { pipeline, pick, bindings, sampler: crate::draw::sampler(gpu) }
     }
@@ -253,30 +257,32 @@ impl VolumeRenderer {
     pub fn prepare(
         &self,
         gpu: &Gpu,
+        image: &GpuImage,
         view: &View,
         level: u32,
         size: [u32; 2],
         world_from_index: DAffine3,
         colours: &wgpu::TextureView,
-    ) -> ViewGroup {
-        self.group(gpu, view.uniform(level, size, [0; 2], world_from_index), colours)
+    ) -> Draw {
+        let uniform = view.uniform(level, size, [0; 2], world_from_index);
+        self.ready(gpu, &self.pipeline, image, uniform, colours)
     }
 
-    fn group(&self, gpu: &Gpu, uniform: ViewUniform, colours: &wgpu::TextureView) -> ViewGroup {
+    fn ready(
+        &self,
+        gpu: &Gpu,
+        pipeline: &wgpu::RenderPipeline,
+        image: &GpuImage,
+        uniform: ViewUniform,
+        colours: &wgpu::TextureView,
+    ) -> Draw {
         let uniform = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("view"),
             contents: bytemuck::bytes_of(&uniform),
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        ViewGroup(crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler))
-    }
-
-    /// Draws a view over what the pass already holds.
-    pub fn draw(&self, pass: &mut wgpu::RenderPass, image: &GpuImage, view: &ViewGroup) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, image.group(), &[]);
-        pass.set_bind_group(1, &view.0, &[]);
-        pass.draw(0..3, 0..1);
+        let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
+        Draw { pipeline: pipeline.clone(), image: image.group().clone(), view }
     }
 
     /// Finds what a pixel of a view of `size` pixels shows: indices `(x, y, z)` of the finest level,
@@ -292,13 +298,10 @@ impl VolumeRenderer {
         colours: &wgpu::TextureView,
         found: impl FnOnce(Option<Vec3>) + Send + 'static,
     ) {
-        let group = self.group(gpu, view.uniform(level, size, pixel, world_from_index), colours);
-        crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, |pass| {
-            pass.set_pipeline(&self.pick);
-            pass.set_bind_group(0, image.group(), &[]);
-            pass.set_bind_group(1, &group.0, &[]);
-            pass.draw(0..3, 0..1);
-        }, |bytes| {
+        let uniform = view.uniform(level, size, pixel, world_from_index);
+        let draw = self.ready(gpu, &self.pick, image, uniform, colours);
+        let record = |pass: &mut wgpu::RenderPass| draw.record(pass);
+        crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, record, |bytes| {
             let place = bytes.map(|b| bytemuck::pod_read_unaligned::<[f32; 4]>(&b[..16]));
             found(place.filter(|p| p[3] > 0.0).map(|[x, y, z, _]| Vec3::new(x, y, z)));
         });

@@ -12,7 +12,8 @@ const SOURCES: [(&str, &str); 4] = [
 ];
 
 fn parse(name: &str, source: &str) -> naga::Module {
-    let module = naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
     let validated = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
     validated.unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(source)));
     module
@@ -42,10 +43,13 @@ fn uniforms_have_the_layout_of_the_structs_that_fill_them() {
         layouter.update(module.to_ctx()).unwrap();
         for (handle, ty) in module.types.iter() {
             let naga::TypeInner::Struct { members, span } = &ty.inner else { continue };
-            let Some((_, fields, size)) = expected.iter().find(|e| Some(e.0) == ty.name.as_deref()) else { continue };
+            let Some((_, fields, size)) = expected.iter().find(|e| Some(e.0) == ty.name.as_deref()) else {
+                continue;
+            };
             let found: Vec<(&str, usize)> =
                 members.iter().map(|m| (m.name.as_deref().unwrap_or(""), m.offset as usize)).collect();
-            let wanted: Vec<(&str, usize)> = fields.iter().copied().filter(|f| !f.0.starts_with("pad")).collect();
+            let wanted: Vec<(&str, usize)> =
+                fields.iter().copied().filter(|f| !f.0.starts_with("pad")).collect();
             let found: Vec<(&str, usize)> = found.into_iter().filter(|f| !f.0.starts_with("pad")).collect();
             assert_eq!(found, wanted, "{name}");
             assert_eq!(*span as usize, *size, "{name}");

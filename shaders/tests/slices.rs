@@ -1,85 +1,30 @@
 //! Slices on whatever adapter there is, against the voxels themselves.
 
+mod scene;
+
 use glam::Vec3;
 use ndarray::Array3;
-use voxelry_core::io::{Level, pyramid};
-use voxelry_core::{Geometry, Unit, Volume};
+use scene::{Scene, gpu, noise};
+use voxelry_core::Volume;
 use voxelry_shaders::Blend;
 use voxelry_shaders::atlas::Atlas;
-use voxelry_shaders::bricks::{CORE, Key, Layout, Texels, pack};
-use voxelry_shaders::gpu::Gpu;
-use voxelry_shaders::image::GpuImage;
-use voxelry_shaders::picture::{FORMAT, colours, picture};
+use voxelry_shaders::bricks::Key;
+use voxelry_shaders::picture::{FORMAT, picture};
 use voxelry_shaders::slice::{Sheet, SheetRenderer, Slab};
 
-/// The device, or a printed reason why the test is skipped.
-fn gpu() -> Option<Gpu> {
-    Gpu::headless().map_err(|e| println!("skipped: {e}")).ok()
+/// Loads what a sheet wants and draws it; the red of each pixel.
+fn draw(scene: &mut Scene, sheet: &Sheet, level: u32, view: [u32; 2], now: u64) -> Vec<u8> {
+    let wanted: Vec<Key> = sheet.wanted(scene.image.layout(), level, view);
+    scene.load(&wanted, now);
+    show(scene, sheet, level, view)
 }
 
-struct Scene {
-    gpu: Gpu,
-    levels: Vec<Volume>,
-    image: GpuImage,
-    atlas: Atlas,
-    renderer: SheetRenderer,
-    grey: wgpu::TextureView,
-}
-
-impl Scene {
-    fn new(gpu: Gpu, volume: Volume) -> Self {
-        let mut levels = vec![volume];
-        let mut described = Vec::new();
-        let mut geometry = Geometry::from_spacing([1.0; 3], Unit::Micrometre);
-        loop {
-            let last = levels.last().unwrap();
-            described.push(Level { shape: last.shape(), geometry, chunk: [CORE; 3] });
-            if last.shape().iter().all(|n| *n <= CORE) {
-                break;
-            }
-            let factor = pyramid::factors(last.shape(), geometry.spacing());
-            geometry = geometry.binned(factor.map(|f| f as f64));
-            levels.push(pyramid::downsample(last, factor, false));
-        }
-        let texels = Texels::of(levels[0].voxel_type(), false, gpu.device.features());
-        let atlas = Atlas::new(&gpu, texels.format, 8 << 20);
-        let image = GpuImage::new(&gpu, 1, Layout::new(&described), texels, &atlas);
-        let renderer = SheetRenderer::new(&gpu, texels, FORMAT, Blend::Over);
-        let ramp: Vec<[u8; 4]> = (0..=255).map(|i| [i, i, i, 255]).collect();
-        let grey = colours(&gpu, &ramp);
-        Self { gpu, levels, image, atlas, renderer, grey }
-    }
-
-    /// Loads what a sheet wants and draws it; the red of each pixel.
-    fn draw(&mut self, sheet: &Sheet, level: u32, view: [u32; 2], now: u64) -> Vec<u8> {
-        let wanted: Vec<Key> = sheet.wanted(self.image.layout(), level, view);
-        for key in wanted {
-            if !self.image.has(key, &mut self.atlas, now) {
-                let region = self.image.layout().region(key);
-                let voxels = self.levels[key.level as usize].crop(region);
-                let brick = pack(&voxels, region, key.at.map(|i| i as usize * CORE), self.image.texels());
-                let (evicted, there) = self.image.put(&self.gpu, &mut self.atlas, key, &brick, now);
-                assert!(there, "the atlas is large enough");
-                if let Some((_, old)) = evicted {
-                    self.image.forget(old);
-                }
-            }
-        }
-        self.image.flush(&self.gpu);
-        let group = self.renderer.prepare(&self.gpu, &self.image, sheet, level, &self.grey);
-        let pixels = picture(&self.gpu, view, wgpu::Color::BLACK, |pass| {
-            self.renderer.draw(pass, &self.image, &group);
-        });
-        pixels.unwrap().chunks_exact(4).map(|p| p[0]).collect()
-    }
-}
-
-fn noise(shape: [usize; 3]) -> Array3<u16> {
-    let mut state = 1u64;
-    Array3::from_shape_simple_fn(shape, || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 48) as u16
-    })
+/// Draws a sheet of what is there.
+fn show(scene: &Scene, sheet: &Sheet, level: u32, view: [u32; 2]) -> Vec<u8> {
+    let renderer = SheetRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
+    let draw = renderer.prepare(&scene.gpu, &scene.image, sheet, level, &scene.grey);
+    let pixels = picture(&scene.gpu, view, wgpu::Color::BLACK, |pass| draw.record(pass));
+    pixels.unwrap().chunks_exact(4).map(|p| p[0]).collect()
 }
 
 /// The plane at slice `z`, a pixel a voxel.
@@ -102,7 +47,7 @@ fn a_plane_shows_its_voxels_through_many_bricks() {
         for interpolate in [false, true] {
             // At the voxels' centres both are the voxels.
             sheet.interpolate = interpolate;
-            let seen = scene.draw(&sheet, 0, view, now);
+            let seen = draw(&mut scene, &sheet, 0, view, now);
             for (i, seen) in seen.iter().enumerate() {
                 let v = voxels[[z, i / shape[2], i % shape[2]]];
                 let expected = f64::from(v) / 257.0;
@@ -122,7 +67,7 @@ fn slabs_take_the_greatest_mean_and_least() {
         let (mut sheet, view) = axial(shape, 32);
         // Steps of half a voxel, rounded up to the next voxel: 31, 31.5 → 32, 32, 32.5 → 33, 33.
         sheet.slab = Some((slab, Vec3::Z));
-        let seen = scene.draw(&sheet, 0, view, now);
+        let seen = draw(&mut scene, &sheet, 0, view, now);
         for (i, seen) in seen.iter().enumerate() {
             let at = |z: usize| f64::from(voxels[[z, i / shape[2], i % shape[2]]]) / 257.0;
             let five = [at(31), at(32), at(32), at(33), at(33)];
@@ -147,11 +92,12 @@ fn a_sheet_is_its_planes_beside_each_other() {
     (sheet.tiles, sheet.columns) = (18, 5);
     sheet.pitch = sheet.size + 2.0;
     let view = [5 * 32, 4 * 22];
-    let seen = scene.draw(&sheet, 0, view, 1);
+    let seen = draw(&mut scene, &sheet, 0, view, 1);
     for (i, seen) in seen.iter().enumerate() {
         let (x, y) = (i % view[0] as usize, i / view[0] as usize);
         let (tile, x, y) = (y / 22 * 5 + x / 32, x % 32, y % 22);
-        let expected = if tile < 18 && x < 30 && y < 20 { f64::from(voxels[[2 * tile, y, x]]) / 257.0 } else { 0.0 };
+        let expected =
+            if tile < 18 && x < 30 && y < 20 { f64::from(voxels[[2 * tile, y, x]]) / 257.0 } else { 0.0 };
         assert!((f64::from(*seen) - expected).abs() <= 0.75, "{i}: {seen} {expected}");
     }
 }
@@ -165,15 +111,11 @@ fn coarse_levels_stand_in_and_stand_at_the_same_place() {
     let mut scene = Scene::new(gpu, volume);
     let (sheet, view) = axial(shape, 20);
     let sheet = Sheet { interpolate: true, ..sheet };
-    let coarse = scene.draw(&sheet, 1, view, 1);
+    let coarse = draw(&mut scene, &sheet, 1, view, 1);
     // Level 0 is asked for, but only level 1 is there.
-    let group = scene.renderer.prepare(&scene.gpu, &scene.image, &sheet, 0, &scene.grey);
-    let stand_in = picture(&scene.gpu, view, wgpu::Color::BLACK, |pass| {
-        scene.renderer.draw(pass, &scene.image, &group);
-    });
-    let stand_in: Vec<u8> = stand_in.unwrap().chunks_exact(4).map(|p| p[0]).collect();
+    let stand_in = show(&scene, &sheet, 0, view);
     assert_eq!(coarse, stand_in);
-    let fine = scene.draw(&sheet, 0, view, 2);
+    let fine = draw(&mut scene, &sheet, 0, view, 2);
     for (i, (f, c)) in fine.iter().zip(&coarse).enumerate() {
         let x = i % shape[2];
         if x > 0 && x < shape[2] - 1 {

@@ -53,7 +53,7 @@ fn lit(found: Found, q: vec3<f32>, p: vec3<f32>) -> vec2<f32> {
     return vec2(mix(1.0, light.x, surface) * open, light.y * surface * open);
 }
 
-fn trace(ray: Ray) -> Seen {
+fn trace(ray: Ray, noise: f32) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var best = 0.0;
@@ -62,7 +62,8 @@ fn trace(ray: Ray) -> Seen {
     var before = vec2(0.0);
     // Samples lie at whole numbers of steps, wherever bricks begin.
     let pace = view.step / length(ray.direction * image.levels[view.level].scale);
-    var k = ceil(ray.near / pace);
+    // Clouds have no surface to find: rays begin at different places, so that steps do not show as rings.
+    var k = ceil(ray.near / pace) + select(0.0, noise, view.mode == COMPOSITE);
     let last = floor(ray.far / pace);
     // A ray meets no more bricks than this.
     for (var guard = 0u; guard < 4096u && k <= last; guard++) {

@@ -25,7 +25,7 @@ fn normal_at(p: vec3<f32>, label: u32) -> vec3<f32> {
     return sum;
 }
 
-fn trace(ray: Ray) -> Seen {
+fn trace(ray: Ray, noise: f32) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var before = 0u;

@@ -162,6 +162,11 @@ pub fn memory(matches: &ArgMatches) -> Result<u64> {
     }
 }
 
+/// Bytes of images that are kept in memory to be looked at.
+pub fn bytes_of_cache() -> u64 {
+    (voxelry_core::blocks::physical_memory() / 4).max(256 << 20)
+}
+
 /// The block engine, if `--block` was given or `needed` bytes don't fit.
 ///
 /// # Errors

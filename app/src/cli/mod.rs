@@ -3,13 +3,14 @@
 
 mod bench;
 mod columns;
-mod common;
+pub mod common;
 mod convert;
 mod info;
 mod montage;
 mod op;
 mod ops;
 mod recipes;
+mod render;
 mod run;
 mod sample;
 mod tables;
@@ -36,6 +37,7 @@ static COMMANDS: &[Entry] = &[
     Entry { command: info::command, run: info::run },
     Entry { command: convert::command, run: convert::run },
     Entry { command: montage::command, run: montage::run },
+    Entry { command: render::command, run: render::run },
     Entry { command: tables::slice_stats, run: tables::run_slice_stats },
     Entry { command: tables::histogram, run: tables::run_histogram },
     Entry { command: sample::command, run: sample::run },

@@ -42,7 +42,14 @@ pub fn survey(scene: &mut Scene) -> Result<()> {
 ///
 /// # Errors
 /// If the image can't be read or the device fails.
-pub fn figure(gpu: Gpu, scene: &Scene, pane: Pane, size: [u32; 2], scale: usize, job: &Job) -> Result<Canvas> {
+pub fn figure(
+    gpu: Gpu,
+    scene: &Scene,
+    pane: Pane,
+    size: [u32; 2],
+    scale: usize,
+    job: &Job,
+) -> Result<Canvas> {
     let (send, receive) = bounded(1);
     let wake = move || {
         // One reminder is enough.
@@ -68,7 +75,7 @@ pub fn figure(gpu: Gpu, scene: &Scene, pane: Pane, size: [u32; 2], scale: usize,
     let prepared = painter.prepare(&shots, size);
     let [r, g, b] = GROUND.map(|c| f64::from(c) / 255.0);
     let pixels = picture::picture(&gpu, size, wgpu::Color { r, g, b, a: 1.0 }, |pass| {
-        painter.draw(pass, &prepared);
+        prepared.iter().for_each(|draw| draw.record(pass));
     })?;
     let mut canvas = Canvas::new(size[0] as usize, size[1] as usize, GROUND);
     for (i, pixel) in pixels.chunks_exact(4).enumerate() {
@@ -102,7 +109,8 @@ fn annotate(canvas: &mut Canvas, scene: &Scene, pane: Pane, size: [u32; 2], scal
             for tile in 0..tiles.count {
                 let corner = tiles.corner(tile);
                 let wide = tiles.size.x / tiles.zoom;
-                let inside = corner.cmpge(glam::DVec2::ZERO).all() && corner.x < pixels[0] && corner.y < pixels[1];
+                let inside =
+                    corner.cmpge(glam::DVec2::ZERO).all() && corner.x < pixels[0] && corner.y < pixels[1];
                 if inside && wide >= (30 * scale) as f64 {
                     let (x, y) = (corner.x as usize + 2 * scale, corner.y as usize + 2 * scale);
                     canvas.text(x, y, &tiles.slice(tile).to_string(), scale, TEXT);

@@ -129,7 +129,8 @@ impl Loader {
     /// Whether something is being read or waits for it.
     pub fn is_busy(&self) -> bool {
         let queue = self.shared.lock();
-        !(queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty()) || !self.loaded.is_empty()
+        !(queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty())
+            || !self.loaded.is_empty()
     }
 }
 

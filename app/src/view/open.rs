@@ -23,7 +23,8 @@ const ENOUGH: usize = 4 << 20;
 /// If it cannot be read.
 pub fn layers(path: &Path, options: &OpenOptions, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
     let source: Arc<dyn ImageSource> = Arc::from(open(path, options)?);
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+    let name =
+        path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     Ok(layers_of(source, &name, Some(path.to_owned()), cache))
 }
 
@@ -38,11 +39,7 @@ pub fn layers_of(
     let source = Arc::new(Browsed::new(source, cache));
     let info = source.info();
     let layout = Layout::new(&info.levels);
-    let content = if info.labels && !info.voxel.is_float() {
-        Content::Labels
-    } else {
-        Content::Grey
-    };
+    let content = if info.labels && !info.voxel.is_float() { Content::Labels } else { Content::Grey };
     let several = info.channels.len() > 1;
     let channels = info.channels.iter().enumerate();
     channels
@@ -72,7 +69,6 @@ pub fn layers_of(
         })
         .collect()
 }
-
 
 /// A first idea of the intensities, from a box in the middle.
 ///

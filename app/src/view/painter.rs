@@ -10,13 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::Browsed;
-use voxelry_shaders::Blend;
 use voxelry_shaders::bricks::{Key, Layout, Texels};
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::{self, FORMAT};
-use voxelry_shaders::slice::{SheetGroup, SheetRenderer};
+use voxelry_shaders::slice::SheetRenderer;
 use voxelry_shaders::store::Store;
-use voxelry_shaders::volume::{ViewGroup, VolumeRenderer};
+use voxelry_shaders::volume::VolumeRenderer;
+use voxelry_shaders::{Blend, Draw};
 
 /// Bricks that are taken in between two frames.
 const UPLOADS: usize = 128;
@@ -68,14 +68,6 @@ pub struct Shot {
     version: u64,
 }
 
-enum Ready {
-    Sheet(u64, (Texels, Blend), SheetGroup),
-    Rays(u64, (Texels, Blend), ViewGroup),
-}
-
-/// Draws that are ready to be recorded.
-pub struct Prepared(Vec<Ready>);
-
 impl Painter {
     /// A painter that keeps at most `budget` bytes for each kind of voxel on the GPU. `wake` is called
     /// when there is something new to draw.
@@ -119,6 +111,10 @@ impl Painter {
         self.store.begin();
         let loaded = self.loader.loaded(UPLOADS);
         let more = loaded.len() == UPLOADS;
+        if !loaded.is_empty() {
+            // What came may have pushed out what was asked for before.
+            self.asked.clear();
+        }
         for brick in loaded {
             match brick.brick {
                 Ok(voxels) => {
@@ -135,17 +131,15 @@ impl Painter {
         more
     }
 
-    /// A frame ends: asks for what it lacked. Whether it lacked something.
-    pub fn end(&mut self) -> bool {
+    /// A frame ends: asks for what it lacked.
+    pub fn end(&mut self) {
         let wanted = std::mem::take(&mut self.wanted);
         let keys: Vec<(u64, Key)> = wanted.iter().map(|r| (r.image, r.key)).collect();
-        let lacking = !wanted.is_empty();
         if keys != self.asked {
             self.asked = keys;
             self.loader.want(wanted);
         }
         self.palettes.truncate(256);
-        lacking
     }
 
     /// Lets layers go that are no longer there.
@@ -189,7 +183,13 @@ impl Painter {
 
     /// What a pane of so many pixels shows, the lowest layer first, and whether all of it is there.
     /// What is missing is asked for at the end of the frame.
-    pub fn shots(&mut self, scene: &Scene, pane: Pane, size: [u32; 2], quality: Quality) -> (Vec<Shot>, bool) {
+    pub fn shots(
+        &mut self,
+        scene: &Scene,
+        pane: Pane,
+        size: [u32; 2],
+        quality: Quality,
+    ) -> (Vec<Shot>, bool) {
         let (mut shots, mut complete) = (Vec::new(), true);
         if size.contains(&0) {
             return (shots, complete);
@@ -238,7 +238,16 @@ impl Painter {
             };
             let version = self.store.image(image).map_or(0, |i| i.version());
             let blend = layer.display.blend();
-            shots.push(Shot { layer: layer.id, image, look, level, palette, blend, world_from_index, version });
+            shots.push(Shot {
+                layer: layer.id,
+                image,
+                look,
+                level,
+                palette,
+                blend,
+                world_from_index,
+                version,
+            });
         }
         (shots, complete)
     }
@@ -258,47 +267,28 @@ impl Painter {
         view
     }
 
-    /// Readies shots for a target of so many pixels.
-    pub fn prepare(&mut self, shots: &[Shot], size: [u32; 2]) -> Prepared {
+    /// Readies shots for a target of so many pixels, the lowest first.
+    pub fn prepare(&mut self, shots: &[Shot], size: [u32; 2]) -> Vec<Draw> {
         let mut ready = Vec::new();
         for shot in shots {
             let colours = self.palette(&shot.palette);
-            let gpu = self.store.gpu().clone();
+            let gpu = self.store.gpu();
             let Some(image) = self.store.image(shot.image) else { continue };
             let kind = (image.texels(), shot.blend);
             ready.push(match &shot.look {
                 Look::Sheet(sheet) => {
-                    let new = || SheetRenderer::new(&gpu, kind.0, FORMAT, kind.1);
+                    let new = || SheetRenderer::new(gpu, kind.0, FORMAT, kind.1);
                     let renderer = self.sheets.entry(kind).or_insert_with(new);
-                    Ready::Sheet(shot.image, kind, renderer.prepare(&gpu, image, sheet, shot.level, &colours))
+                    renderer.prepare(gpu, image, sheet, shot.level, &colours)
                 }
                 Look::Rays(rays) => {
-                    let new = || VolumeRenderer::new(&gpu, kind.0, FORMAT, kind.1);
+                    let new = || VolumeRenderer::new(gpu, kind.0, FORMAT, kind.1);
                     let renderer = self.volumes.entry(kind).or_insert_with(new);
-                    let world = shot.world_from_index;
-                    Ready::Rays(shot.image, kind, renderer.prepare(&gpu, rays, shot.level, size, world, &colours))
+                    renderer.prepare(gpu, image, rays, shot.level, size, shot.world_from_index, &colours)
                 }
             });
         }
-        Prepared(ready)
-    }
-
-    /// Draws what was readied.
-    pub fn draw(&self, pass: &mut wgpu::RenderPass, prepared: &Prepared) {
-        for ready in &prepared.0 {
-            match ready {
-                Ready::Sheet(image, kind, group) => {
-                    if let (Some(image), Some(renderer)) = (self.store.image(*image), self.sheets.get(kind)) {
-                        renderer.draw(pass, image, group);
-                    }
-                }
-                Ready::Rays(image, kind, group) => {
-                    if let (Some(image), Some(renderer)) = (self.store.image(*image), self.volumes.get(kind)) {
-                        renderer.draw(pass, image, group);
-                    }
-                }
-            }
-        }
+        ready
     }
 
     /// Finds what a pixel of a pane in three dimensions shows; `found` gets the layer and indices
@@ -313,7 +303,9 @@ impl Painter {
         for shot in shots {
             let colours = self.palette(&shot.palette);
             let gpu = self.store.gpu().clone();
-            let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else { continue };
+            let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else {
+                continue;
+            };
             let Some(renderer) = self.volumes.get(&(image.texels(), shot.blend)) else { continue };
             let (found, layer) = (found.clone(), shot.layer);
             let world = shot.world_from_index;

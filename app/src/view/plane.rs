@@ -156,6 +156,9 @@ mod tests {
         assert_eq!(length(20.0, Unit::Voxel), "20 voxels");
         assert_eq!(length(1.0, Unit::Metre), "1 m");
         assert_eq!((round_length(73.0), round_length(0.24), round_length(10.0)), (50.0, 0.2, 10.0));
-        assert_eq!((short(1234.56), short(0.5), short(-0.001234)), ("1235".into(), "0.5".into(), "-0.001234".into()));
+        assert_eq!(
+            (short(1234.56), short(0.5), short(-0.001234)),
+            ("1235".into(), "0.5".into(), "-0.001234".into())
+        );
     }
 }

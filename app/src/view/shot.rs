@@ -230,7 +230,8 @@ pub fn look(scene: &Scene, layer: &Layer, pane: Pane, size: [u32; 2], quality: Q
         Pane::Montage => {
             let tiles = Tiles::new(scene, pixels);
             let view = [tiles.size.x.ceil() as u32, tiles.size.y.ceil() as u32];
-            let mut sheet = Sheet::plane(place(tiles.first(scene, 0)), way(tiles.right), way(tiles.down), view);
+            let mut sheet =
+                Sheet::plane(place(tiles.first(scene, 0)), way(tiles.right), way(tiles.down), view);
             sheet.next = way(tiles.facing.across() * tiles.every as f64);
             (sheet.tiles, sheet.columns) = (tiles.count as u32, tiles.columns as u32);
             (sheet.size, sheet.pitch) = (tiles.size.as_vec2(), tiles.pitch.as_vec2());
@@ -306,7 +307,14 @@ fn visible(opacity: &[[f32; 2]], window: [f32; 2]) -> [f32; 2] {
 }
 
 /// The level that shows a look well: no finer than the pixels, and no more bricks than `most`.
-pub fn level(scene: &Scene, layout: &Layout, look: &Look, size: [u32; 2], quality: Quality, most: usize) -> u32 {
+pub fn level(
+    scene: &Scene,
+    layout: &Layout,
+    look: &Look,
+    size: [u32; 2],
+    quality: Quality,
+    most: usize,
+) -> u32 {
     let last = layout.levels().len() as u32 - 1;
     match look {
         Look::Sheet(sheet) => {

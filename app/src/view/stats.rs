@@ -1,6 +1,6 @@
 //! What is known of an image's intensities: its range, a histogram, and a window that shows them well.
 
-use voxelry_core::{Volume, with_volume, Voxel};
+use voxelry_core::{Volume, Voxel, with_volume};
 
 /// Bins of a histogram.
 pub const BINS: usize = 256;
@@ -30,9 +30,17 @@ impl Stats {
         values.retain(|v| v.is_finite());
         let missing = (all - values.len()) as u64;
         if values.is_empty() {
-            return Self { range: [0.0, 1.0], counts: vec![0; BINS], width: 1.0 / BINS as f64, window: [0.0, 1.0], missing, level };
+            return Self {
+                range: [0.0, 1.0],
+                counts: vec![0; BINS],
+                width: 1.0 / BINS as f64,
+                window: [0.0, 1.0],
+                missing,
+                level,
+            };
         }
-        let range = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |r, v| [r[0].min(*v), r[1].max(*v)]);
+        let range =
+            values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |r, v| [r[0].min(*v), r[1].max(*v)]);
         let range = range.map(f64::from);
         // Whole numbers have bins of whole widths, so that none has more of them than another.
         let mut bins = BINS;

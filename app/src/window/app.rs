@@ -1,12 +1,12 @@
 //! The window: what it holds, and how a frame goes.
 
-use super::canvas::{Canvas, Clock, Studio};
+use super::canvas::{Canvas, Drawer, Studio};
 use super::commands::{self, Menu, Palette};
 use super::panes::{Hover, Panes, Picked, Tile, readout};
 use super::session::{self, Restored, Session};
 use super::{panels, theme};
 use crate::view::open::{Done, Opener};
-use crate::view::{Content, Document, Layer, Pane, Painter, Scene};
+use crate::view::{Content, Document, Layer, Painter, Pane, Scene};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
 use egui::{Align2, Color32, Context, Panel, RichText, Ui};
@@ -66,7 +66,7 @@ pub struct Viewer {
     state: RenderState,
     painter: Painter,
     opener: Opener,
-    clock: Clock,
+    drawer: Drawer,
     canvases: HashMap<TileId, Canvas>,
     tree: Tree<Tile>,
     layout: Layout,
@@ -100,9 +100,9 @@ impl Viewer {
             help: false,
             log: true,
             palette: Palette::default(),
-            clock: Clock::new(state.device.clone(), wake.clone()),
+            drawer: Drawer::new(wake.clone()),
             painter: Painter::new(gpu, (memory / 16).clamp(128 << 20, 1 << 30), wake.clone()),
-            opener: Opener::new(Cache::new((memory / 4).max(256 << 20)), wake.clone()),
+            opener: Opener::new(Cache::new(crate::cli::common::bytes_of_cache()), wake.clone()),
             state,
             canvases: HashMap::new(),
             tree: Tree::empty(egui::Id::unique("panes")),
@@ -114,7 +114,7 @@ impl Viewer {
             opening: 0,
             messages: Vec::new(),
             answers: unbounded(),
-            fullest: (memory / 4).max(256 << 20),
+            fullest: crate::cli::common::bytes_of_cache(),
             wake,
         };
         for path in paths {
@@ -206,7 +206,8 @@ impl Viewer {
                     let layers = self.document.scenes.iter_mut().flat_map(|s| &mut s.layers);
                     for layer in layers.filter(|l| l.id == id) {
                         // A window that the user has chosen stays.
-                        let untouched = layer.stats.as_ref().is_none_or(|s| layer.display.window == Some(s.window));
+                        let untouched =
+                            layer.stats.as_ref().is_none_or(|s| layer.display.window == Some(s.window));
                         if untouched && layer.display.window.is_none_or(|_| layer.stats.is_some()) {
                             layer.display.window = Some(stats.window);
                         }
@@ -221,7 +222,8 @@ impl Viewer {
             let found = self.document.scenes.iter_mut().find(|s| s.layers.iter().any(|l| l.id == id));
             if let Some(scene) = found {
                 let layer = scene.layers.iter().find(|l| l.id == id).expect("found above");
-                let world = layer.source.info().geometry().world_from_index.transform_point3(place.as_dvec3());
+                let world =
+                    layer.source.info().geometry().world_from_index.transform_point3(place.as_dvec3());
                 let index = scene.geometry().world_from_index.inverse().transform_point3(world);
                 scene.view.at = scene.snapped(scene.part(index));
             }
@@ -292,7 +294,9 @@ impl Viewer {
             }
             Layout::Volume => vec![pane(scene, Pane::Volume)],
             Layout::Compare => (0..self.document.scenes.len()).map(|s| pane(s, Pane::Plane(0))).collect(),
-            Layout::CompareVolumes => (0..self.document.scenes.len()).map(|s| pane(s, Pane::Volume)).collect(),
+            Layout::CompareVolumes => {
+                (0..self.document.scenes.len()).map(|s| pane(s, Pane::Volume)).collect()
+            }
         };
         let root = if let [one] = panes[..] { one } else { tiles.insert_grid_tile(panes) };
         for canvas in self.canvases.values_mut() {
@@ -527,9 +531,18 @@ impl Viewer {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 let [gpu, most] = self.painter.memory();
                 let ram = self.opener.cache().bytes();
-                let text = format!("RAM {} / {}   GPU {} / {}", bytes(ram), bytes(self.fullest), bytes(gpu), bytes(most));
+                let text = format!(
+                    "RAM {} / {}   GPU {} / {}",
+                    bytes(ram),
+                    bytes(self.fullest),
+                    bytes(gpu),
+                    bytes(most)
+                );
                 let adapter = &self.painter.gpu().info;
-                let hint = format!("Blocks of images in memory, and bricks on the graphics device\n{} ({:?})", adapter.name, adapter.backend);
+                let hint = format!(
+                    "Blocks of images in memory, and bricks on the graphics device\n{} ({:?})",
+                    adapter.name, adapter.backend
+                );
                 ui.label(RichText::new(text).small().weak()).on_hover_text(hint);
                 if self.opening > 0 || self.painter.is_busy() {
                     ui.spinner();
@@ -548,7 +561,10 @@ impl Viewer {
             }
             ui.label(RichText::new("Drop images here").size(24.0).strong());
             ui.add_space(6.0);
-            ui.label(RichText::new("NIfTI, TIFF, OME-TIFF, OME-Zarr, NRRD, MetaImage, NPY, or a folder of slices").weak());
+            ui.label(
+                RichText::new("NIfTI, TIFF, OME-TIFF, OME-Zarr, NRRD, MetaImage, NPY, or a folder of slices")
+                    .weak(),
+            );
             ui.add_space(18.0);
             ui.horizontal(|ui| {
                 let wide = 2.0 * 130.0 + ui.spacing().item_spacing.x;
@@ -580,7 +596,7 @@ impl Viewer {
             studio: Studio {
                 state: &self.state,
                 painter: &mut self.painter,
-                clock: &self.clock,
+                drawer: &self.drawer,
                 background: [r, g, b],
             },
             linked: self.linked,
@@ -590,15 +606,11 @@ impl Viewer {
             hover: &mut self.hover,
             picked: &self.picked,
             wheel: &mut self.wheel,
-            unfinished: false,
         };
         let alone = panes.maximised.and_then(|id| self.tree.tiles.get_pane(&id).map(|tile| (id, *tile)));
         match alone {
             Some((id, tile)) => panes.show(ui, id, tile),
             None => self.tree.ui(&mut panes, ui),
-        }
-        if panes.unfinished {
-            ui.ctx().request_repaint_after(std::time::Duration::from_millis(16));
         }
         if let Some(active) = self.active
             && active.scene != self.chosen.0
@@ -613,19 +625,22 @@ impl Viewer {
             return;
         }
         let mut closed = None;
-        egui::Area::new(egui::Id::unique("messages")).anchor(Align2::RIGHT_BOTTOM, [-12.0, -36.0]).show(ctx, |ui| {
-            for (i, message) in self.messages.iter().enumerate() {
-                egui::Frame::popup(ui.style()).show(ui, |ui| {
-                    ui.set_max_width(420.0);
-                    ui.horizontal(|ui| {
-                        ui.add(egui::Label::new(message).wrap().selectable(true));
-                        if ui.button("×").on_hover_text("Close").clicked() {
-                            closed = Some(i);
-                        }
+        egui::Area::new(egui::Id::unique("messages")).anchor(Align2::RIGHT_BOTTOM, [-12.0, -36.0]).show(
+            ctx,
+            |ui| {
+                for (i, message) in self.messages.iter().enumerate() {
+                    egui::Frame::popup(ui.style()).show(ui, |ui| {
+                        ui.set_max_width(420.0);
+                        ui.horizontal(|ui| {
+                            ui.add(egui::Label::new(message).wrap().selectable(true));
+                            if ui.button("×").on_hover_text("Close").clicked() {
+                                closed = Some(i);
+                            }
+                        });
                     });
-                });
-            }
-        });
+                }
+            },
+        );
         if let Some(i) = closed {
             self.messages.remove(i);
         }
@@ -649,24 +664,26 @@ impl eframe::App for Viewer {
         Panel::bottom("status").show(ui, |ui| self.status_bar(ui));
         let open = !self.document.scenes.is_empty();
         if open && self.panels {
-            Panel::left("layers").default_size(200.0).size_range(140.0..=420.0).show(ui, |ui| panels::layers(self, ui));
+            Panel::left("layers")
+                .default_size(200.0)
+                .size_range(140.0..=420.0)
+                .show(ui, |ui| panels::layers(self, ui));
             Panel::right("inspector")
                 .default_size(270.0)
                 .size_range(240.0..=480.0)
                 .show(ui, |ui| panels::inspector(self, ui));
         }
-        egui::CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
-            if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) }
-        });
-        if self.painter.end() {
-            ctx.request_repaint_after(std::time::Duration::from_millis(33));
-        }
+        egui::CentralPanel::default()
+            .frame(egui::Frame::NONE)
+            .show(ui, |ui| if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) });
+        self.painter.end();
         commands::palette(self, &ctx);
         super::help::show(&mut self.help, &ctx);
         self.messages(&ctx);
         if !ctx.input(|i| i.raw.hovered_files.is_empty()) {
             let rect = ctx.content_rect();
-            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+            let painter =
+                ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
             painter.rect_filled(rect, 0.0, Color32::from_black_alpha(160));
             let font = egui::FontId::proportional(24.0);
             painter.text(rect.center(), Align2::CENTER_CENTER, "Drop to open", font, theme::OVER);
@@ -680,11 +697,17 @@ fn hint(active: Option<Tile>, ui: &Ui) -> &'static str {
     match active.map(|t| t.pane) {
         None => "",
         Some(Pane::Volume) if held.shift => "Drag: move",
-        Some(Pane::Volume) => "Drag: turn · wheel: zoom · middle drag: move · click: crosshair to what is seen",
+        Some(Pane::Volume) => {
+            "Drag: turn · wheel: zoom · middle drag: move · click: crosshair to what is seen"
+        }
         Some(_) if held.ctrl => "Wheel: zoom at the pointer",
         Some(Pane::Plane(_)) if held.shift => "Move: crosshair follows · wheel: ten slices",
-        Some(Pane::Plane(_)) => "Drag: crosshair · wheel: slices · Ctrl+wheel: zoom · middle drag: move · right drag: window",
-        Some(Pane::Montage) => "Click: crosshair · drag: move · wheel: scroll · Ctrl+wheel: zoom · right drag: window",
+        Some(Pane::Plane(_)) => {
+            "Drag: crosshair · wheel: slices · Ctrl+wheel: zoom · middle drag: move · right drag: window"
+        }
+        Some(Pane::Montage) => {
+            "Click: crosshair · drag: move · wheel: scroll · Ctrl+wheel: zoom · right drag: window"
+        }
     }
 }
 

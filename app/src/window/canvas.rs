@@ -1,13 +1,14 @@
 //! Pictures of panes, drawn beside the window and shown in it: what hasn't changed is not drawn again.
 
 use crate::view::painter::Shot;
-use crate::view::{Pane, Painter, Scene};
 use crate::view::shot::Quality;
+use crate::view::{Painter, Pane, Scene};
 use crossbeam_channel::{Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use voxelry_shaders::Draw;
 use voxelry_shaders::picture::FORMAT;
 
 /// How long drawing may take between two frames of the window.
@@ -57,58 +58,119 @@ impl Target {
     }
 }
 
-/// Says how long the device took for each pixel.
+/// Nanoseconds that the device took for a thousand pixels at the last draw; 0 before the first one.
 #[derive(Clone, Default)]
-struct Pace {
-    /// Nanoseconds a thousand pixels, of the last draw.
-    took: Arc<AtomicU64>,
-    /// Draws that have not ended.
-    running: Arc<AtomicU32>,
-}
+struct Pace(Arc<AtomicU64>);
 
 impl Pace {
     fn pixels(&self, within: Duration) -> f64 {
-        match self.took.load(Ordering::Relaxed) {
+        match self.0.load(Ordering::Relaxed) {
             // Nothing is known: a picture of a thumbnail's size.
             0 => 20_000.0,
             took => within.as_nanos() as f64 / took as f64 * 1000.0,
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.running.load(Ordering::Relaxed) == 0
+    fn learn(&self, took: Duration, pixels: u64) {
+        self.0.store((took.as_nanos() as u64 * 1000 / pixels.max(1)).max(1), Ordering::Relaxed);
     }
 }
 
-/// Waits for the device on a thread of its own, to know how long draws take.
-pub struct Clock(Sender<(wgpu::SubmissionIndex, Instant, u64, Pace)>);
+/// A picture that is drawn in strips, so that the window's own drawing is never kept waiting.
+struct Strips {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    view: wgpu::TextureView,
+    size: [u32; 2],
+    draws: Vec<Draw>,
+    background: wgpu::Color,
+    pace: Pace,
+    progress: Arc<Progress>,
+}
 
-impl Clock {
-    /// `wake` is called when a draw has ended.
-    pub fn new(device: wgpu::Device, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
-        let (send, receive) = unbounded::<(wgpu::SubmissionIndex, Instant, u64, Pace)>();
+#[derive(Default)]
+struct Progress {
+    rows: AtomicU32,
+    cancelled: AtomicBool,
+}
+
+impl Strips {
+    /// Draws rows and says when they are done.
+    fn draw(&self, rows: std::ops::Range<u32>) -> wgpu::SubmissionIndex {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let load = match rows.start {
+                0 => wgpu::LoadOp::Clear(self.background),
+                _ => wgpu::LoadOp::Load,
+            };
+            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+                label: Some("pane"),
+                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                    view: &self.view,
+                    depth_slice: None,
+                    resolve_target: None,
+                    ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
+                })],
+                ..wgpu::RenderPassDescriptor::default()
+            });
+            pass.set_scissor_rect(0, rows.start, self.size[0], rows.end - rows.start);
+            self.draws.iter().for_each(|draw| draw.record(&mut pass));
+        }
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Waits for the device. A lost one ends every wait at once; the window notices that by itself.
+    fn wait(&self, index: wgpu::SubmissionIndex) {
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: None });
+    }
+
+    fn all(&self) {
+        let height = self.size[1];
+        let mut row = 0;
+        while row < height && !self.progress.cancelled.load(Ordering::Relaxed) {
+            let rows = (self.pace.pixels(BUDGET) / f64::from(self.size[0])) as u32;
+            // Whole blocks of the rasteriser, at most twice what is expected to fit.
+            let end = (row + rows.max(1).next_multiple_of(4)).min(height);
+            let begun = Instant::now();
+            self.wait(self.draw(row..end));
+            self.pace.learn(begun.elapsed(), u64::from(end - row) * u64::from(self.size[0]));
+            row = end;
+            self.progress.rows.store(row, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Threads that wait for the device, so that the window does not.
+pub struct Drawer {
+    watched: Sender<(Strips, wgpu::SubmissionIndex, Instant)>,
+    strips: Sender<Strips>,
+}
+
+impl Drawer {
+    /// `wake` is called when a picture is done.
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (watched, watch) = unbounded::<(Strips, wgpu::SubmissionIndex, Instant)>();
+        let (strips, refine) = unbounded::<Strips>();
+        let waker = wake.clone();
         std::thread::spawn(move || {
             let mut free = Instant::now();
-            for (index, begun, pixels, pace) in receive {
-                let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
-                // A lost device ends every wait at once; the window notices by itself.
-                let _ = device.poll(wait);
-                let took = begun.max(free).elapsed();
+            for (strips, index, begun) in watch {
+                strips.wait(index);
+                strips
+                    .pace
+                    .learn(begun.max(free).elapsed(), u64::from(strips.size[0]) * u64::from(strips.size[1]));
                 free = Instant::now();
-                let each = (took.as_nanos() as u64 * 1000 / pixels.max(1)).max(1);
-                pace.took.store(each, Ordering::Relaxed);
-                pace.running.fetch_sub(1, Ordering::Relaxed);
+                strips.progress.rows.store(strips.size[1], Ordering::Relaxed);
+                waker();
+            }
+        });
+        std::thread::spawn(move || {
+            for strips in refine {
+                strips.all();
                 wake();
             }
         });
-        Self(send)
-    }
-
-    fn watch(&self, index: wgpu::SubmissionIndex, pixels: u64, pace: &Pace) {
-        pace.running.fetch_add(1, Ordering::Relaxed);
-        if self.0.send((index, Instant::now(), pixels, pace.clone())).is_err() {
-            pace.running.fetch_sub(1, Ordering::Relaxed);
-        }
+        Self { watched, strips }
     }
 }
 
@@ -118,39 +180,45 @@ pub struct Studio<'a> {
     pub state: &'a RenderState,
     /// What draws.
     pub painter: &'a mut Painter,
-    /// What times.
-    pub clock: &'a Clock,
+    /// What waits.
+    pub drawer: &'a Drawer,
     /// What lies behind everything.
     pub background: [u8; 3],
 }
 
 impl Studio<'_> {
-    fn draw(&mut self, target: &Target, shots: &[Shot], rows: std::ops::Range<u32>, pace: &Pace) {
-        let prepared = self.painter.prepare(shots, target.size);
-        let mut encoder = self.state.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let [r, g, b] = self.background.map(|c| f64::from(c) / 255.0);
-            let load = if rows.start == 0 {
-                wgpu::LoadOp::Clear(wgpu::Color { r, g, b, a: 1.0 })
-            } else {
-                wgpu::LoadOp::Load
-            };
-            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-                label: Some("pane"),
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &target.view,
-                    depth_slice: None,
-                    resolve_target: None,
-                    ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
-                })],
-                ..wgpu::RenderPassDescriptor::default()
-            });
-            pass.set_scissor_rect(0, rows.start, target.size[0], rows.end - rows.start);
-            self.painter.draw(&mut pass, &prepared);
+    fn strips(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Strips {
+        let [r, g, b] = self.background.map(|c| f64::from(c) / 255.0);
+        Strips {
+            device: self.state.device.clone(),
+            queue: self.state.queue.clone(),
+            view: target.view.clone(),
+            size: target.size,
+            draws: self.painter.prepare(shots, target.size),
+            background: wgpu::Color { r, g, b, a: 1.0 },
+            pace: pace.clone(),
+            progress: Arc::default(),
         }
-        let pixels = u64::from(target.size[0]) * u64::from(rows.end - rows.start);
-        let index = self.state.queue.submit([encoder.finish()]);
-        self.clock.watch(index, pixels, pace);
+    }
+
+    /// Draws at once; the window's next frame is drawn after it.
+    fn at_once(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Arc<Progress> {
+        let strips = self.strips(target, shots, pace);
+        let progress = strips.progress.clone();
+        let begun = Instant::now();
+        let index = strips.draw(0..target.size[1]);
+        // Nobody waits when the program ends.
+        let _ = self.drawer.watched.send((strips, index, begun));
+        progress
+    }
+
+    /// Draws when there is time.
+    fn by_and_by(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Arc<Progress> {
+        let strips = self.strips(target, shots, pace);
+        let progress = strips.progress.clone();
+        // Nobody waits when the program ends.
+        let _ = self.drawer.strips.send(strips);
+        progress
     }
 }
 
@@ -159,13 +227,15 @@ impl Studio<'_> {
 pub struct Canvas {
     sharp: Option<Target>,
     quick: Option<Target>,
-    /// What the sharp picture shows, and how many of its rows are drawn.
-    drawn: (Vec<Shot>, u32),
+    /// What the sharp picture shows.
+    drawn: Vec<Shot>,
+    /// How far it is; none if it hasn't been begun. Whether it was drawn at once.
+    drawing: Option<(Arc<Progress>, bool)>,
     /// What the quick picture shows.
     sketched: Vec<Shot>,
+    sketching: Option<Arc<Progress>>,
     moved: Option<Instant>,
     paces: [Pace; 2],
-    level: u32,
 }
 
 /// What there is to see of a pane.
@@ -176,6 +246,8 @@ pub struct Seen {
     pub level: u32,
     /// Whether it will get better by itself.
     pub unfinished: bool,
+    /// When to look again, if nothing else happens.
+    pub again: Option<Duration>,
 }
 
 impl Canvas {
@@ -185,44 +257,49 @@ impl Canvas {
             return None;
         }
         let (shots, complete) = studio.painter.shots(scene, pane, size, Quality::SHARP);
-        self.level = shots.iter().map(|s| s.level).min().unwrap_or(0);
+        let level = shots.iter().map(|s| s.level).min().unwrap_or(0);
+        let fresh = self.sharp.as_ref().is_none_or(|t| t.size != size);
         Target::fit(&mut self.sharp, studio.state, size);
         let sharp = self.sharp.as_ref().expect("made above");
-        let changed = self.drawn.0 != shots;
-        if changed {
-            self.drawn = (shots, 0);
+        let [wide, high] = sharp.size.map(f64::from);
+        if fresh || self.drawn != shots {
+            if let Some((progress, _)) = self.drawing.take() {
+                progress.cancelled.store(true, Ordering::Relaxed);
+            }
+            self.drawn = shots;
             self.moved = Some(Instant::now());
         }
-        let (height, wide) = (sharp.size[1], f64::from(sharp.size[0]));
-        let fits = self.paces[1].pixels(BUDGET) >= wide * f64::from(height);
-        let rested = self.moved.is_none_or(|m| m.elapsed() >= REST);
         // Slices are drawn as they are; rays begin with a sketch where they take long.
-        let whole = pane != Pane::Volume || fits;
-        if self.drawn.1 < height && (whole || (rested && complete && self.paces[1].is_idle())) {
-            let from = self.drawn.1;
-            let rows = (self.paces[1].pixels(BUDGET) / wide) as u32;
-            let to = if whole { height } else { (from + rows.max(1)).min(height) };
-            let from = if whole { 0 } else { from };
-            studio.draw(sharp, &self.drawn.0, from..to, &self.paces[1]);
-            self.drawn.1 = to;
+        let quick = pane != Pane::Volume || self.paces[1].pixels(BUDGET) >= wide * high;
+        let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
+        if self.drawing.is_none() && quick {
+            self.drawing = Some((studio.at_once(sharp, &self.drawn, &self.paces[1]), true));
+        } else if self.drawing.is_none() && rest.is_zero() && complete {
+            self.drawing = Some((studio.by_and_by(sharp, &self.drawn, &self.paces[1]), false));
         }
-        let finished = self.drawn.1 == height;
-        if finished {
-            return Some(Seen { texture: sharp.id, level: self.level, unfinished: !complete });
+        let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= sharp.size[1];
+        if self.drawing.as_ref().is_some_and(|(progress, at_once)| *at_once || done(progress)) {
+            return Some(Seen { texture: sharp.id, level, unfinished: !complete, again: None });
         }
+        let texture = sharp.id;
         let (sketch, _) = studio.painter.shots(scene, pane, size, Quality::QUICK);
-        let part = (self.paces[0].pixels(BUDGET) / (wide * f64::from(height))).sqrt().clamp(0.08, 1.0);
-        if self.sketched != sketch && (self.paces[0].is_idle() || self.quick.is_none()) {
+        let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
+        let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
+        let begun = self.drawing.is_some();
+        if self.sketched != sketch && idle {
             // Sizes in steps, so that targets are not made anew all the time.
-            let part = [1.0, 0.75, 0.5, 0.35, 0.25, 0.18, 0.125].into_iter().find(|p| *p <= part).unwrap_or(0.08);
+            let part = (self.paces[0].pixels(BUDGET) / (wide * high)).sqrt();
+            let part = [1.0, 0.75, 0.5, 0.35, 0.25, 0.18].into_iter().find(|p| *p <= part).unwrap_or(0.125);
             let small = size.map(|n| ((f64::from(n) * part) as u32).max(1));
             Target::fit(&mut self.quick, studio.state, small);
-            let quick = self.quick.as_ref().expect("made above");
-            studio.draw(quick, &sketch, 0..quick.size[1], &self.paces[0]);
+            let target = self.quick.as_ref().expect("made above");
+            self.sketching = Some(studio.at_once(target, &sketch, &self.paces[0]));
             self.sketched = sketch;
         }
-        let quick = self.quick.as_ref()?;
-        Some(Seen { texture: quick.id, level: self.level + Quality::QUICK.coarser, unfinished: true })
+        // A sketch or a picture that is under way calls when it is done.
+        let again = (!begun && complete).then_some(rest);
+        let texture = self.quick.as_ref().map_or(texture, |t| t.id);
+        Some(Seen { texture, level: level + Quality::QUICK.coarser, unfinished: true, again })
     }
 
     /// How many pixels it has.
@@ -232,11 +309,14 @@ impl Canvas {
 
     /// What was last shown, for picking.
     pub fn shots(&self) -> &[Shot] {
-        &self.drawn.0
+        &self.drawn
     }
 
     /// Gives its memory back.
     pub fn free(&mut self, state: &RenderState) {
+        if let Some((progress, _)) = self.drawing.take() {
+            progress.cancelled.store(true, Ordering::Relaxed);
+        }
         for target in [self.sharp.take(), self.quick.take()].into_iter().flatten() {
             target.free(state);
         }

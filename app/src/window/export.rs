@@ -9,7 +9,9 @@ use voxelry_core::Job;
 impl Viewer {
     /// Writes the pane that has the keys as a PNG, at twice its size, with scale bar and letters.
     pub fn export(&mut self, ctx: &Context, path: PathBuf) {
-        let Some((tile, size)) = self.active.and_then(|tile| Some((tile, self.size_of(tile)?))) else { return };
+        let Some((tile, size)) = self.active.and_then(|tile| Some((tile, self.size_of(tile)?))) else {
+            return;
+        };
         let Some(scene) = self.document.scenes.get(tile.scene).cloned() else { return };
         let (gpu, say, ctx) = (self.gpu().clone(), self.say(), ctx.clone());
         std::thread::spawn(move || {

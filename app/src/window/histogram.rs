@@ -37,7 +37,8 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
         let left = plot.left() + i as f32;
         let (from, to) = (bin(value(left)).floor(), bin(value(left + 1.0)).ceil());
         if to > 0.0 && from < stats.counts.len() as f64 {
-            let bins = from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, stats.counts.len());
+            let bins =
+                from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, stats.counts.len());
             let count = stats.counts[bins].iter().copied().max().unwrap_or(0) as f64;
             *height = if log { count.ln_1p() } else { count };
         }
@@ -51,7 +52,8 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
         let left = plot.left() + i as f32;
         let tall = ((height / most).min(1.0) as f32) * (HEIGHT - 4.0);
         if tall > 0.0 {
-            let column = Rect::from_min_max(pos2(left, plot.bottom() - tall), pos2(left + 1.0, plot.bottom()));
+            let column =
+                Rect::from_min_max(pos2(left, plot.bottom() - tall), pos2(left + 1.0, plot.bottom()));
             painter.rect_filled(column, 0.0, bar);
         }
     }
@@ -60,7 +62,8 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
     let ends = window.map(x);
     let id = response.id.with("dragged");
     let mut dragged: Option<usize> = ui.data(|d| d.get_temp(id));
-    let inner = |p: [f32; 2]| pos2(ends[0] + p[0] * (ends[1] - ends[0]), plot.bottom() - p[1] * (HEIGHT - 8.0));
+    let inner =
+        |p: [f32; 2]| pos2(ends[0] + p[0] * (ends[1] - ends[0]), plot.bottom() - p[1] * (HEIGHT - 8.0));
     let points: Vec<Pos2> =
         if curve { display.style.opacity.iter().map(|p| inner(*p)).collect() } else { Vec::new() };
     let pointer = response.interact_pointer_pos().or(response.hover_pos());
@@ -71,7 +74,8 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
     if response.drag_started_by(PointerButton::Primary) {
         dragged = Some(near.unwrap_or(usize::MAX));
     }
-    if let (Some(what), Some(at)) = (dragged.filter(|_| response.dragged_by(PointerButton::Primary)), pointer) {
+    if let (Some(what), Some(at)) = (dragged.filter(|_| response.dragged_by(PointerButton::Primary)), pointer)
+    {
         match what {
             0 | 1 => {
                 let mut window = window;
@@ -122,9 +126,10 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
     }
 
     // Outside of the window it is dim.
-    for side in [Rect::from_x_y_ranges(plot.left()..=ends[0].min(ends[1]), plot.y_range()),
-        Rect::from_x_y_ranges(ends[0].max(ends[1])..=plot.right(), plot.y_range())]
-    {
+    for side in [
+        Rect::from_x_y_ranges(plot.left()..=ends[0].min(ends[1]), plot.y_range()),
+        Rect::from_x_y_ranges(ends[0].max(ends[1])..=plot.right(), plot.y_range()),
+    ] {
         painter.rect_filled(side.intersect(plot), 0.0, visuals.extreme_bg_color.gamma_multiply(0.6));
     }
     if curve && points.len() > 1 {
@@ -153,7 +158,13 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
     }
     for end in ends {
         let handle = Rect::from_center_size(pos2(end, ramp.center().y), vec2(5.0, RAMP + 4.0));
-        painter.rect(handle, 2.0, visuals.strong_text_color(), Stroke::new(1.0, visuals.extreme_bg_color), egui::StrokeKind::Outside);
+        painter.rect(
+            handle,
+            2.0,
+            visuals.strong_text_color(),
+            Stroke::new(1.0, visuals.extreme_bg_color),
+            egui::StrokeKind::Outside,
+        );
     }
     let font = FontId::proportional(11.0);
     let y = rect.bottom() - 1.0;

@@ -34,7 +34,10 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
     let native = eframe::NativeOptions {
         viewport,
         renderer: eframe::Renderer::Wgpu,
-        wgpu_options: WgpuConfiguration { wgpu_setup: WgpuSetup::CreateNew(setup), ..WgpuConfiguration::default() },
+        wgpu_options: WgpuConfiguration {
+            wgpu_setup: WgpuSetup::CreateNew(setup),
+            ..WgpuConfiguration::default()
+        },
         ..eframe::NativeOptions::default()
     };
     let result = eframe::run_native(
@@ -52,7 +55,9 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
 fn explain(error: &eframe::Error) -> String {
     match error {
         eframe::Error::WinitEventLoop(e) => {
-            format!("there is no display to open a window on ({e}); the other commands need none: voxelry --help")
+            format!(
+                "there is no display to open a window on ({e}); the other commands need none: voxelry --help"
+            )
         }
         eframe::Error::Wgpu(e) => format!("{} ({e})", voxelry_shaders::gpu::NO_ADAPTER),
         other => other.to_string(),

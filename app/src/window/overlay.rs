@@ -1,9 +1,9 @@
 //! What lies over the pictures: names, letters, scale bars, crosshairs.
 
 use super::theme::{ACCENT, AXES, OVER};
+use crate::view::Scene;
 use crate::view::plane::{length, round_length};
 use crate::view::shot::Plane;
-use crate::view::Scene;
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
 use glam::{DMat4, DVec2};
 use voxelry_core::Unit;
@@ -27,7 +27,14 @@ pub fn text(painter: &Painter, at: Pos2, align: Align2, text: &str, size: f32, c
 pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) {
     let at = rect.min + vec2(MARGIN, MARGIN);
     let name = text(painter, at, Align2::LEFT_TOP, name, 13.0, OVER);
-    text(painter, pos2(name.right() + 8.0, at.y + 1.0), Align2::LEFT_TOP, place, 12.0, OVER.gamma_multiply(0.8));
+    text(
+        painter,
+        pos2(name.right() + 8.0, at.y + 1.0),
+        Align2::LEFT_TOP,
+        place,
+        12.0,
+        OVER.gamma_multiply(0.8),
+    );
 }
 
 /// Which level is on the screen, where it isn't the finest.
@@ -124,7 +131,10 @@ pub fn cage(painter: &Painter, rect: Rect, scene: &Scene, clip_from_world: DMat4
             if let (true, Some(a), Some(b)) = (to != from, corners[from], corners[to]) {
                 let axis = from & !(1 << bit) == 0;
                 let colour = if axis { AXES[2 - bit] } else { Color32::from_gray(150) };
-                painter.line_segment([a, b], Stroke::new(1.0, colour.gamma_multiply(if axis { 0.9 } else { 0.35 })));
+                painter.line_segment(
+                    [a, b],
+                    Stroke::new(1.0, colour.gamma_multiply(if axis { 0.9 } else { 0.35 })),
+                );
             }
         }
     }

@@ -29,7 +29,11 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
             for (l, layer) in scene.layers.iter_mut().enumerate().rev() {
                 let current = chosen == (s, l);
                 let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 4)).corner_radius(4);
-                let fill = if current { ui.visuals().selection.bg_fill.gamma_multiply(0.5) } else { egui::Color32::TRANSPARENT };
+                let fill = if current {
+                    ui.visuals().selection.bg_fill.gamma_multiply(0.5)
+                } else {
+                    egui::Color32::TRANSPARENT
+                };
                 let shown = frame.fill(fill).show(ui, |ui| {
                     ui.horizontal(|ui| {
                         if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
@@ -72,10 +76,12 @@ fn eye(ui: &mut Ui, open: bool) -> egui::Response {
     let colour = if open { visuals.fg_stroke.color } else { visuals.fg_stroke.color.gamma_multiply(0.4) };
     let (c, stroke) = (rect.center(), egui::Stroke::new(1.3, colour));
     let lid = |up: f32| -> Vec<egui::Pos2> {
-        (0..=12u8).map(|i| {
-            let t = f32::from(i) / 12.0;
-            c + egui::vec2((t - 0.5) * 15.0, -up * 5.0 * (t * std::f32::consts::PI).sin())
-        }).collect()
+        (0..=12u8)
+            .map(|i| {
+                let t = f32::from(i) / 12.0;
+                c + egui::vec2((t - 0.5) * 15.0, -up * 5.0 * (t * std::f32::consts::PI).sin())
+            })
+            .collect()
     };
     ui.painter().line(lid(1.0), stroke);
     if open {
@@ -94,7 +100,8 @@ fn swatch(ui: &mut Ui, layer: &Layer) {
             Content::Labels => voxelry_core::picture::label_color(u32::from(i / 3) + 1),
         };
         let left = rect.left() + f32::from(i);
-        let column = egui::Rect::from_min_max(egui::pos2(left, rect.top()), egui::pos2(left + 1.0, rect.bottom()));
+        let column =
+            egui::Rect::from_min_max(egui::pos2(left, rect.top()), egui::pos2(left + 1.0, rect.bottom()));
         ui.painter().rect_filled(column, 0.0, egui::Color32::from_rgb(r, g, b));
     }
 }
@@ -180,7 +187,8 @@ fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
         ui.label("Window");
         ui.horizontal(|ui| {
             let mut changed = false;
-            for (i, hint) in ["Shown in the first colour", "Shown in the last colour"].into_iter().enumerate() {
+            for (i, hint) in ["Shown in the first colour", "Shown in the last colour"].into_iter().enumerate()
+            {
                 let decimals = if whole { 0 } else { 4 };
                 let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(decimals);
                 changed |= ui.add(field).on_hover_text(hint).changed();
@@ -248,7 +256,11 @@ fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
         ui.horizontal(|ui| {
             let mut voxels = (scene.view.slab * extent).round();
             let hint = format!("Thickness of planes: {}", length(voxels * spacing, geometry.unit));
-            let field = egui::DragValue::new(&mut voxels).max_decimals(0).range(0.0..=extent).speed(0.5).suffix(" voxels");
+            let field = egui::DragValue::new(&mut voxels)
+                .max_decimals(0)
+                .range(0.0..=extent)
+                .speed(0.5)
+                .suffix(" voxels");
             if ui.add(field).on_hover_text(hint).changed() {
                 scene.view.slab = voxels / extent;
             }
@@ -274,7 +286,11 @@ fn presets() -> [(&'static str, Style, Map); 5] {
     [
         ("Bone", composite(&[[0.0, 0.0], [0.45, 0.0], [0.6, 0.5], [1.0, 1.0]]), Map::Bone),
         ("Foam", composite(&[[0.0, 0.0], [0.4, 0.0], [0.55, 0.4], [1.0, 0.9]]), Map::Viridis),
-        ("Soft tissue", composite(&[[0.0, 0.0], [0.15, 0.0], [0.4, 0.06], [0.8, 0.25], [1.0, 0.8]]), Map::Magma),
+        (
+            "Soft tissue",
+            composite(&[[0.0, 0.0], [0.15, 0.0], [0.4, 0.06], [0.8, 0.25], [1.0, 0.8]]),
+            Map::Magma,
+        ),
         ("MRI", composite(&[[0.0, 0.0], [0.2, 0.0], [0.35, 0.25], [1.0, 0.7]]), Map::Grey),
         ("Solid", composite(&[[0.0, 0.0], [0.48, 0.0], [0.52, 1.0], [1.0, 1.0]]), Map::Grey),
     ]
@@ -382,12 +398,18 @@ fn crop(ui: &mut Ui, low: &mut f64, high: &mut f64) {
     let chosen = egui::Rect::from_x_y_ranges(x(*low)..=x(*high), y - 2.0..=y + 2.0);
     ui.painter().rect_filled(chosen, 2.0, ACCENT);
     for v in [*low, *high] {
-        ui.painter().circle(egui::pos2(x(v), y), 5.0, visuals.widgets.hovered.bg_fill, visuals.widgets.hovered.fg_stroke);
+        ui.painter().circle(
+            egui::pos2(x(v), y),
+            5.0,
+            visuals.widgets.hovered.bg_fill,
+            visuals.widgets.hovered.fg_stroke,
+        );
     }
 }
 
 fn montage(ui: &mut Ui, scene: &mut Scene) {
-    let names: [String; 3] = std::array::from_fn(|a| format!("{} ({})", scene.facing(a).name, ["z", "y", "x"][a]));
+    let names: [String; 3] =
+        std::array::from_fn(|a| format!("{} ({})", scene.facing(a).name, ["z", "y", "x"][a]));
     let montage = &mut scene.view.montage;
     rows(ui, "montage", |ui| {
         ui.label("Across");

@@ -57,8 +57,6 @@ pub struct Panes<'a> {
     pub picked: &'a Picked,
     /// Wheel movement that is not yet a whole slice.
     pub wheel: &'a mut f32,
-    /// Whether something will get better by itself.
-    pub unfinished: bool,
 }
 
 impl Behavior<Tile> for Panes<'_> {
@@ -74,7 +72,11 @@ impl Behavior<Tile> for Panes<'_> {
             Pane::Montage => "Montage",
             Pane::Volume => "3D",
         };
-        if self.document.scenes.len() > 1 { format!("{what} · {}", scene.name()).into() } else { what.into() }
+        if self.document.scenes.len() > 1 {
+            format!("{what} · {}", scene.name()).into()
+        } else {
+            what.into()
+        }
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
@@ -119,7 +121,9 @@ impl Panes<'_> {
         let scene = &self.document.scenes[tile.scene];
         let canvas = self.canvases.entry(id).or_default();
         let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return };
-        self.unfinished |= seen.unfinished;
+        if let Some(rest) = seen.again {
+            ui.ctx().request_repaint_after(rest);
+        }
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
         painter.image(seen.texture, rect, whole, Color32::WHITE);
         self.cover(&painter, rect, tile, size, per_point);
@@ -165,7 +169,15 @@ impl Panes<'_> {
         })
     }
 
-    fn use_plane(&mut self, ui: &Ui, response: &Response, at: usize, axis: usize, size: [u32; 2], per_point: f32) {
+    fn use_plane(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        at: usize,
+        axis: usize,
+        size: [u32; 2],
+        per_point: f32,
+    ) {
         let (lines, held) = self.wheel(ui, response);
         let pan = response.dragged_by(PointerButton::Middle)
             || (response.dragged_by(PointerButton::Primary) && ui.input(|i| i.key_down(Key::Space)));
@@ -233,7 +245,8 @@ impl Panes<'_> {
         if lines != 0.0 && (held.ctrl || held.command) {
             let zoom = (scene.view.montage.zoom * 1.2f64.powf(f64::from(lines))).clamp(0.2, 1e5);
             if let Some(pos) = response.hover_pos() {
-                let under = (tiles.scroll + pixel(pos) * tiles.zoom + (tiles.pitch - tiles.size) / 2.0) / sheet;
+                let under =
+                    (tiles.scroll + pixel(pos) * tiles.zoom + (tiles.pitch - tiles.size) / 2.0) / sheet;
                 let middle = DVec2::from(scene.view.montage.middle);
                 let moved = under + (middle - under) * (scene.view.montage.zoom / zoom);
                 scene.view.montage.middle = moved.to_array();
@@ -256,7 +269,15 @@ impl Panes<'_> {
         }
     }
 
-    fn use_volume(&mut self, ui: &Ui, response: &Response, id: TileId, at: usize, size: [u32; 2], per_point: f32) {
+    fn use_volume(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        id: TileId,
+        at: usize,
+        size: [u32; 2],
+        per_point: f32,
+    ) {
         let (lines, _) = self.wheel(ui, response);
         let shift = ui.input(|i| i.modifiers.shift);
         let scene = &mut self.document.scenes[at];
@@ -276,7 +297,8 @@ impl Panes<'_> {
             let moved = inverse.transform_vector3(world) / scene.extent();
             scene.view.camera.target += moved;
         } else if response.dragged_by(PointerButton::Primary) {
-            let turn = DQuat::from_rotation_y(-f64::from(by.x) * 0.008) * DQuat::from_rotation_x(-f64::from(by.y) * 0.008);
+            let turn = DQuat::from_rotation_y(-f64::from(by.x) * 0.008)
+                * DQuat::from_rotation_x(-f64::from(by.y) * 0.008);
             camera.turn = (camera.turn * turn).normalize();
         } else if response.dragged_by(PointerButton::Secondary) {
             turn_window(scene, by);
@@ -334,7 +356,14 @@ impl Panes<'_> {
         }
     }
 
-    fn number_tiles(&self, painter: &egui::Painter, rect: Rect, scene: &Scene, size: [u32; 2], per_point: f32) {
+    fn number_tiles(
+        &self,
+        painter: &egui::Painter,
+        rect: Rect,
+        scene: &Scene,
+        size: [u32; 2],
+        per_point: f32,
+    ) {
         let tiles = Tiles::new(scene, size.map(f64::from));
         let points = |v: DVec2| vec2(v.x as f32, v.y as f32) / per_point;
         let wide = points(tiles.size / tiles.zoom);
@@ -381,7 +410,8 @@ impl Panes<'_> {
 
 /// Changes the window of the uppermost grey layer that is shown: to the right is wider, down is brighter.
 fn turn_window(scene: &mut Scene, by: egui::Vec2) {
-    let Some(layer) = scene.layers.iter_mut().rev().find(|l| l.content == Content::Grey && l.display.visible) else {
+    let Some(layer) = scene.layers.iter_mut().rev().find(|l| l.content == Content::Grey && l.display.visible)
+    else {
         return;
     };
     let (Some([low, high]), Some(stats)) = (layer.display.window, &layer.stats) else { return };

@@ -90,7 +90,10 @@ impl Session {
         let session: Self = toml::from_str(&text)
             .map_err(|e| Error::file(path, format!("is not a session: {}", e.message())))?;
         if session.version > 1 {
-            return Err(Error::file(path, format!("is of version {}; this program reads 1", session.version)));
+            return Err(Error::file(
+                path,
+                format!("is of version {}; this program reads 1", session.version),
+            ));
         }
         Ok(session)
     }
@@ -135,7 +138,9 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
                         wanted.dress(&mut layer);
                         layers.push(layer);
                     }
-                    None => problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1)),
+                    None => {
+                        problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1))
+                    }
                 },
                 Err(error) => problems.push(error.to_string()),
             }

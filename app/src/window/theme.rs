@@ -1,6 +1,9 @@
 //! Colours, sizes and fonts of the window.
 
-use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Visuals, style::WidgetVisuals};
+use egui::{
+    Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Theme, Visuals,
+    style::WidgetVisuals,
+};
 
 /// The colour of what is chosen and of what can be dragged.
 pub const ACCENT: Color32 = Color32::from_rgb(74, 158, 255);

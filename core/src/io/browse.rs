@@ -333,15 +333,16 @@ mod tests {
         assert_eq!(browsed.given(), 1);
         let mut whole = source.volume.clone();
         let last = browsed.info().levels.len() - 1;
-        assert!(browsed.cost(Frame { level: last, ..Frame::default() }, Region::new([0; 3], [1; 3]), u64::MAX) > 0);
+        assert!(
+            browsed.cost(Frame { level: last, ..Frame::default() }, Region::new([0; 3], [1; 3]), u64::MAX)
+                > 0
+        );
         for (level, description) in browsed.info().levels.iter().enumerate().rev() {
             let frame = Frame { level, ..Frame::default() };
             let all = browsed.read_all(frame).unwrap();
             assert_eq!(all.shape(), description.shape);
-            let part = Region::new(
-                description.shape.map(|n| n / 3),
-                description.shape.map(|n| (n / 2).max(1)),
-            );
+            let part =
+                Region::new(description.shape.map(|n| n / 3), description.shape.map(|n| (n / 2).max(1)));
             assert_eq!(browsed.read(frame, part).unwrap(), all.crop(part));
             assert_eq!(browsed.cost(frame, part, u64::MAX), 0);
         }
