@@ -1,4 +1,5 @@
 //! `voxelry bench op NAME …`: times an operator on a file, in memory, for comparisons with peers.
+//! What the window shows, `bench_viewer.rs` times.
 
 use super::common::print_line;
 use super::op::{self, Setup};
@@ -31,10 +32,14 @@ pub fn command() -> Command {
                 .subcommand_required(true)
                 .subcommands(operators),
         )
+        .subcommand(super::bench_viewer::command())
 }
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
-    let (_, matches) = matches.subcommand().expect("required");
+    let (what, matches) = matches.subcommand().expect("required");
+    if what == "viewer" {
+        return super::bench_viewer::run(matches);
+    }
     let (id, matches) = matches.subcommand().expect("required");
     let Setup { plan, fields } = op::set_up(id, matches)?;
     let job = Job::silent();

@@ -2,6 +2,7 @@
 //! from their declarations.
 
 mod bench;
+mod bench_viewer;
 mod columns;
 pub mod common;
 mod convert;
@@ -9,7 +10,7 @@ mod info;
 mod montage;
 mod op;
 mod ops;
-mod recipes;
+pub mod recipes;
 mod render;
 mod run;
 mod sample;

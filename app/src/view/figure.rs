@@ -2,11 +2,10 @@
 
 use super::document::{Content, Pane, Scene};
 use super::open;
-use super::painter::Painter;
+use super::painter::{Painter, Shot};
 use super::plane::{length, round_length};
 use super::shot::{Plane, Quality, Tiles};
 use anyhow::Result;
-use crossbeam_channel::{RecvTimeoutError, bounded};
 use std::sync::Arc;
 use std::time::Duration;
 use voxelry_core::Job;
@@ -37,6 +36,33 @@ pub fn survey(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
+/// What a pane shows, once everything that it shows is there.
+///
+/// # Errors
+/// If the image can't be read.
+pub fn load(
+    painter: &mut Painter,
+    scene: &Scene,
+    pane: Pane,
+    size: [u32; 2],
+    quality: Quality,
+    job: &Job,
+) -> Result<Vec<Shot>> {
+    loop {
+        job.check()?;
+        painter.begin();
+        let (shots, complete) = painter.shots(scene, pane, size, quality);
+        if let Some(error) = painter.errors().into_iter().next() {
+            anyhow::bail!(error);
+        }
+        if complete {
+            return Ok(shots);
+        }
+        painter.end();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Draws a pane of so many pixels, with what a figure needs: scale bar, letters, slice numbers. `scale`
 /// is how large text is.
 ///
@@ -50,28 +76,8 @@ pub fn figure(
     scale: usize,
     job: &Job,
 ) -> Result<Canvas> {
-    let (send, receive) = bounded(1);
-    let wake = move || {
-        // One reminder is enough.
-        let _ = send.try_send(());
-    };
-    let mut painter = Painter::new(gpu.clone(), BUDGET, Arc::new(wake));
-    let shots = loop {
-        job.check()?;
-        painter.begin();
-        let (shots, complete) = painter.shots(scene, pane, size, Quality::SHARP);
-        if let Some(error) = painter.errors().into_iter().next() {
-            anyhow::bail!(error);
-        }
-        if complete {
-            break shots;
-        }
-        painter.end();
-        match receive.recv_timeout(Duration::from_millis(50)) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break shots,
-        }
-    };
+    let mut painter = Painter::new(gpu.clone(), BUDGET, Arc::new(|| ()));
+    let shots = load(&mut painter, scene, pane, size, Quality::SHARP, job)?;
     let prepared = painter.prepare(&shots, size);
     let [r, g, b] = GROUND.map(|c| f64::from(c) / 255.0);
     let pixels = picture::picture(&gpu, size, wgpu::Color { r, g, b, a: 1.0 }, |pass| {

@@ -6,10 +6,12 @@ pub mod document;
 pub mod figure;
 pub mod loader;
 pub mod open;
+pub mod pace;
 pub mod painter;
 pub mod plane;
 pub mod shot;
 pub mod stats;
+pub mod work;
 
 pub use document::{Content, Display, Document, Layer, Pane, Scene, Show, Style, View};
 pub use painter::Painter;

@@ -3,9 +3,12 @@
 use super::canvas::{Canvas, Drawer, Studio};
 use super::commands::{self, Menu, Palette};
 use super::panes::{Hover, Panes, Picked, Tile, readout};
+use super::recipe::{self, Bench};
 use super::session::{self, Restored, Session};
+use super::table::{self, Sheet};
 use super::{panels, theme};
-use crate::view::open::{Done, Opener};
+use crate::view::open::{self, Done, Opener};
+use crate::view::work::MadeImage;
 use crate::view::{Content, Document, Layer, Painter, Pane, Scene};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
@@ -14,9 +17,10 @@ use egui_tiles::{TileId, Tiles, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use voxelry_core::Region;
 use voxelry_core::blocks::physical_memory;
 use voxelry_core::io::browse::Cache;
-use voxelry_core::io::{ImageSource, OpenOptions};
+use voxelry_core::io::{ImageSource, OpenOptions, atomic};
 use voxelry_shaders::gpu::Gpu;
 
 /// How panes are arranged.
@@ -34,11 +38,23 @@ pub enum Layout {
     CompareVolumes,
 }
 
+/// The panels on the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// How what is chosen is shown.
+    Display,
+    /// The recipe.
+    Recipe,
+}
+
 /// Answers of dialogs, which nobody waits for.
 enum Answer {
     Open(Vec<PathBuf>),
     Save(PathBuf),
     Export(PathBuf),
+    OpenRecipe(PathBuf),
+    SaveRecipe(PathBuf),
+    SaveTable(PathBuf),
     Restored(voxelry_core::Result<Restored>),
     Say(String),
 }
@@ -63,6 +79,14 @@ pub struct Viewer {
     pub log: bool,
     /// The command palette.
     pub palette: Palette,
+    /// Which panel is on the right.
+    pub side: Side,
+    /// The recipe that is being built.
+    pub bench: Bench,
+    /// Whether the tables of the last run are shown, and how.
+    pub tables: bool,
+    /// See `tables`.
+    pub table: Sheet,
     state: RenderState,
     painter: Painter,
     opener: Opener,
@@ -100,6 +124,10 @@ impl Viewer {
             help: false,
             log: true,
             palette: Palette::default(),
+            side: Side::Display,
+            bench: Bench::default(),
+            tables: false,
+            table: Sheet::default(),
             drawer: Drawer::new(wake.clone()),
             painter: Painter::new(gpu, (memory / 16).clamp(128 << 20, 1 << 30), wake.clone()),
             opener: Opener::new(Cache::new(crate::cli::common::bytes_of_cache()), wake.clone()),
@@ -239,6 +267,20 @@ impl Viewer {
                     Err(error) => self.tell(error.to_string()),
                 },
                 Answer::Export(path) => self.export(ctx, path),
+                Answer::OpenRecipe(path) => match crate::cli::recipes::load(&path.to_string_lossy()) {
+                    Ok(recipe) => self.bench.load(&recipe),
+                    Err(error) => self.tell(error.to_string()),
+                },
+                Answer::SaveRecipe(path) => {
+                    let saved =
+                        self.bench.recipe().and_then(|r| atomic::write(&path, r.to_toml().as_bytes()));
+                    self.tell(saved.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())));
+                }
+                Answer::SaveTable(path) => {
+                    let table = self.bench.tables.get(self.table.chosen());
+                    let saved = table.map_or(Ok(()), |(_, table)| table.write(&path));
+                    self.tell(saved.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())));
+                }
                 Answer::Say(message) => self.tell(message),
                 Answer::Restored(result) => {
                     self.opening = self.opening.saturating_sub(1);
@@ -478,6 +520,83 @@ impl Viewer {
         });
     }
 
+    /// Asks which recipe to open.
+    pub fn ask_for_recipe(&mut self, ctx: &Context) {
+        self.ask(ctx, |d| d.add_filter("Recipe", &["toml"]).pick_file().map(Answer::OpenRecipe));
+    }
+
+    /// Asks where the recipe goes.
+    pub fn ask_where_to_save_recipe(&mut self, ctx: &Context) {
+        let file =
+            |d: rfd::FileDialog| d.add_filter("Recipe", &["toml"]).set_file_name("recipe.toml").save_file();
+        self.ask(ctx, move |d| file(d).map(Answer::SaveRecipe));
+    }
+
+    /// Asks where the table that is shown goes.
+    pub fn ask_where_to_save_table(&mut self, ctx: &Context) {
+        self.ask(ctx, |d| {
+            let dialog = d.add_filter("Table", &["csv", "parquet"]).set_file_name("objects.csv");
+            dialog.save_file().map(Answer::SaveTable)
+        });
+    }
+
+    /// Calls for a frame, from any thread.
+    pub fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.wake.clone()
+    }
+
+    /// The layer that recipes run on: the one that is chosen, if it comes from a file or a run.
+    pub fn layer_to_work_on(&self) -> Option<&Layer> {
+        let scene = self.document.scenes.get(self.chosen.0)?;
+        let chosen = scene.layers.get(self.chosen.1).filter(|l| l.content == Content::Grey);
+        chosen.or_else(|| scene.layers.iter().find(|l| l.content == Content::Grey))
+    }
+
+    /// What is visible of it, for previews.
+    pub fn visible(&self) -> Option<Region> {
+        let scene = self.document.scenes.get(self.chosen.0)?;
+        let axis = match self.active.map(|t| t.pane) {
+            Some(Pane::Plane(axis)) => axis,
+            _ => 0,
+        };
+        Some(recipe::around(self.layer_to_work_on()?, scene.voxel(), axis))
+    }
+
+    /// Shows what a recipe made over the image that is chosen; the number of its layer.
+    pub fn add_result(&mut self, image: Arc<MadeImage>, name: &str, preview: bool) -> Option<u64> {
+        let mut layer = open::layers_of(image, name, None, self.opener.cache()).pop()?;
+        let below = self.layer_to_work_on()?.display.clone();
+        if layer.content == Content::Grey {
+            layer.display = below;
+            if !preview {
+                self.opener.survey(&layer);
+                layer.display.window = None;
+            }
+        }
+        let id = layer.id;
+        self.document.scenes.get_mut(self.chosen.0)?.layers.push(layer);
+        Some(id)
+    }
+
+    /// Takes a layer away by its number.
+    pub fn remove_layer(&mut self, id: u64) {
+        for scene in &mut self.document.scenes {
+            if scene.layers.len() > 1 {
+                scene.layers.retain(|l| l.id != id);
+            }
+        }
+        let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
+        self.painter.keep(|id| there.contains(&id));
+    }
+
+    /// Puts the crosshair on a voxel `[z, y, x]`.
+    pub fn jump(&mut self, [z, y, x]: [f64; 3]) {
+        if let Some(scene) = self.document.scenes.get_mut(self.chosen.0) {
+            scene.view.at = scene.snapped(scene.part(glam::DVec3::new(x, y, z)));
+            scene.view.middle = scene.view.at;
+        }
+    }
+
     fn ask(&self, ctx: &Context, ask: impl FnOnce(rfd::FileDialog) -> Option<Answer> + Send + 'static) {
         let (send, ctx) = (self.answers.0.clone(), ctx.clone());
         std::thread::spawn(move || {
@@ -601,6 +720,7 @@ impl Viewer {
             },
             linked: self.linked,
             crosshair: self.crosshair,
+            preview: self.bench.is_previewing(),
             active: &mut self.active,
             maximised: &mut self.maximised,
             hover: &mut self.hover,
@@ -651,6 +771,7 @@ impl eframe::App for Viewer {
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.receive(&ctx);
+        recipe::receive(self);
         if self.painter.begin() {
             ctx.request_repaint();
         }
@@ -664,14 +785,23 @@ impl eframe::App for Viewer {
         Panel::bottom("status").show(ui, |ui| self.status_bar(ui));
         let open = !self.document.scenes.is_empty();
         if open && self.panels {
+            table::show(self, ui);
             Panel::left("layers")
                 .default_size(200.0)
                 .size_range(140.0..=420.0)
                 .show(ui, |ui| panels::layers(self, ui));
-            Panel::right("inspector")
-                .default_size(270.0)
-                .size_range(240.0..=480.0)
-                .show(ui, |ui| panels::inspector(self, ui));
+            Panel::right("inspector").default_size(270.0).size_range(240.0..=480.0).show(ui, |ui| {
+                ui.add_space(4.0);
+                ui.horizontal(|ui| {
+                    ui.selectable_value(&mut self.side, Side::Display, "Display");
+                    ui.selectable_value(&mut self.side, Side::Recipe, "Recipe");
+                });
+                ui.separator();
+                match self.side {
+                    Side::Display => panels::inspector(self, ui),
+                    Side::Recipe => recipe::panel(self, ui),
+                }
+            });
         }
         egui::CentralPanel::default()
             .frame(egui::Frame::NONE)
@@ -712,7 +842,7 @@ fn hint(active: Option<Tile>, ui: &Ui) -> &'static str {
 }
 
 /// Bytes, short.
-fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     let n = n as f64;
     if n >= 1e9 { format!("{:.1} GB", n / 1e9) } else { format!("{:.0} MB", n / 1e6) }
 }

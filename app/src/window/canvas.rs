@@ -1,18 +1,17 @@
 //! Pictures of panes, drawn beside the window and shown in it: what hasn't changed is not drawn again.
 
+use crate::view::pace::Pace;
 use crate::view::painter::Shot;
 use crate::view::shot::Quality;
 use crate::view::{Painter, Pane, Scene};
 use crossbeam_channel::{Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use voxelry_shaders::Draw;
 use voxelry_shaders::picture::FORMAT;
 
-/// How long drawing may take between two frames of the window.
-const BUDGET: Duration = Duration::from_millis(18);
 /// How long nothing may have moved before the picture is made sharp.
 const REST: Duration = Duration::from_millis(120);
 
@@ -55,24 +54,6 @@ impl Target {
 
     fn free(self, state: &RenderState) {
         state.renderer.write().free_texture(&self.id);
-    }
-}
-
-/// Nanoseconds that the device took for a thousand pixels at the last draw; 0 before the first one.
-#[derive(Clone, Default)]
-struct Pace(Arc<AtomicU64>);
-
-impl Pace {
-    fn pixels(&self, within: Duration) -> f64 {
-        match self.0.load(Ordering::Relaxed) {
-            // Nothing is known: a picture of a thumbnail's size.
-            0 => 20_000.0,
-            took => within.as_nanos() as f64 / took as f64 * 1000.0,
-        }
-    }
-
-    fn learn(&self, took: Duration, pixels: u64) {
-        self.0.store((took.as_nanos() as u64 * 1000 / pixels.max(1)).max(1), Ordering::Relaxed);
     }
 }
 
@@ -128,7 +109,7 @@ impl Strips {
         let height = self.size[1];
         let mut row = 0;
         while row < height && !self.progress.cancelled.load(Ordering::Relaxed) {
-            let rows = (self.pace.pixels(BUDGET) / f64::from(self.size[0])) as u32;
+            let rows = (self.pace.pixels() / f64::from(self.size[0])) as u32;
             // Whole blocks of the rasteriser, at most twice what is expected to fit.
             let end = (row + rows.max(1).next_multiple_of(4)).min(height);
             let begun = Instant::now();
@@ -270,7 +251,7 @@ impl Canvas {
             self.moved = Some(Instant::now());
         }
         // Slices are drawn as they are; rays begin with a sketch where they take long.
-        let quick = pane != Pane::Volume || self.paces[1].pixels(BUDGET) >= wide * high;
+        let quick = pane != Pane::Volume || self.paces[1].pixels() >= wide * high;
         let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
         if self.drawing.is_none() && quick {
             self.drawing = Some((studio.at_once(sharp, &self.drawn, &self.paces[1]), true));
@@ -287,10 +268,7 @@ impl Canvas {
         let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
         let begun = self.drawing.is_some();
         if self.sketched != sketch && idle {
-            // Sizes in steps, so that targets are not made anew all the time.
-            let part = (self.paces[0].pixels(BUDGET) / (wide * high)).sqrt();
-            let part = [1.0, 0.75, 0.5, 0.35, 0.25, 0.18].into_iter().find(|p| *p <= part).unwrap_or(0.125);
-            let small = size.map(|n| ((f64::from(n) * part) as u32).max(1));
+            let small = self.paces[0].sketch(size);
             Target::fit(&mut self.quick, studio.state, small);
             let target = self.quick.as_ref().expect("made above");
             self.sketching = Some(studio.at_once(target, &sketch, &self.paces[0]));

@@ -1,6 +1,6 @@
 //! Everything that can be done: one table, from which menus, shortcuts, the palette and the help follow.
 
-use super::app::{Layout, Viewer};
+use super::app::{Layout, Side, Viewer};
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 /// Something that can be done.
@@ -133,6 +133,32 @@ pub static COMMANDS: &[Command] = &[
         keys: key(NONE, Key::Tab),
         ready: always,
         run: |v, _| v.panels = !v.panels,
+    },
+    Command {
+        title: "Recipe",
+        menu: Menu::View,
+        keys: key(COMMAND, Key::R),
+        ready: open,
+        run: |v, _| {
+            v.panels = true;
+            v.side = if v.side == Side::Recipe { Side::Display } else { Side::Recipe };
+        },
+    },
+    Command {
+        title: "Measurements",
+        menu: Menu::View,
+        keys: key(COMMAND, Key::T),
+        ready: |v| !v.bench.tables.is_empty(),
+        run: |v, _| v.tables = !v.tables,
+    },
+    Command {
+        title: "Stop the running recipe",
+        menu: Menu::Go,
+        keys: key(NONE, Key::Escape),
+        ready: always,
+        run: |v, _| {
+            v.bench.stop();
+        },
     },
     Command {
         title: "Dark or light",

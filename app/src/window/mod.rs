@@ -9,7 +9,9 @@ mod histogram;
 mod overlay;
 mod panels;
 mod panes;
+mod recipe;
 mod session;
+mod table;
 mod theme;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};

@@ -25,21 +25,27 @@ pub fn text(painter: &Painter, at: Pos2, align: Align2, text: &str, size: f32, c
 
 /// What a pane is called and where it is.
 pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) {
-    let at = rect.min + vec2(MARGIN, MARGIN);
-    let name = text(painter, at, Align2::LEFT_TOP, name, 13.0, OVER);
-    text(
-        painter,
-        pos2(name.right() + 8.0, at.y + 1.0),
-        Align2::LEFT_TOP,
-        place,
-        12.0,
-        OVER.gamma_multiply(0.8),
+    let name = painter.layout_no_wrap(name.to_owned(), FontId::proportional(13.0), OVER);
+    let place = painter.layout_no_wrap(
+        place.to_owned(),
+        FontId::proportional(12.0),
+        Color32::from_rgb(190, 198, 208),
     );
+    let size = vec2(name.size().x + place.size().x + 20.0, name.size().y + 4.0);
+    let plate = Rect::from_min_size(rect.min + vec2(4.0, 6.0), size);
+    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(150));
+    let at = plate.min + vec2(6.0, 2.0);
+    let beside = at + vec2(name.size().x + 8.0, (name.size().y - place.size().y) / 2.0);
+    painter.galley(at, name, OVER);
+    painter.galley(beside, place, OVER);
 }
 
 /// Which level is on the screen, where it isn't the finest.
-pub fn badge(painter: &Painter, rect: Rect, level: u32, loading: bool) {
+pub fn badge(painter: &Painter, rect: Rect, level: u32, loading: bool, preview: bool) {
     let mut words = Vec::new();
+    if preview {
+        words.push("preview".to_owned());
+    }
     if level > 0 {
         words.push(format!("1:{}", 1u64 << level.min(40)));
     }
@@ -81,6 +87,8 @@ pub fn scale_bar(painter: &Painter, rect: Rect, point: f64, unit: Unit) {
     let wide = (round / point) as f32;
     let y = rect.bottom() - MARGIN - 2.0;
     let (left, right) = (rect.left() + MARGIN, rect.left() + MARGIN + wide);
+    let plate = Rect::from_min_max(pos2(left - 5.0, y - 23.0), pos2(right + 5.0, y + 4.0));
+    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(120));
     for (thick, colour) in [(4.0, Color32::from_black_alpha(180)), (2.0, OVER)] {
         let more = if thick > 3.0 { 1.0 } else { 0.0 };
         painter.line_segment([pos2(left - more, y), pos2(right + more, y)], Stroke::new(thick, colour));

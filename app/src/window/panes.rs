@@ -47,6 +47,8 @@ pub struct Panes<'a> {
     pub linked: bool,
     /// Whether crosshairs are shown.
     pub crosshair: bool,
+    /// Whether what a recipe would make is shown.
+    pub preview: bool,
     /// The pane that has the keys.
     pub active: &'a mut Option<Tile>,
     /// The pane that fills the window.
@@ -127,7 +129,8 @@ impl Panes<'_> {
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
         painter.image(seen.texture, rect, whole, Color32::WHITE);
         self.cover(&painter, rect, tile, size, per_point);
-        overlay::badge(&painter, rect, seen.level, seen.unfinished && self.studio.painter.is_busy());
+        let loading = seen.unfinished && self.studio.painter.is_busy();
+        overlay::badge(&painter, rect, seen.level, loading, self.preview);
         let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
         overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);
     }

@@ -77,6 +77,33 @@ impl Table {
         schema.field_with_name(column).ok().and_then(|f| f.metadata().get("unit")).map_or("", String::as_str)
     }
 
+    /// Names of the columns in order.
+    pub fn columns(&self) -> Vec<String> {
+        self.batch.schema_ref().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// What a column means, from its metadata; empty if it says nothing.
+    pub fn description(&self, column: &str) -> &str {
+        let schema = self.batch.schema_ref();
+        let field = schema.field_with_name(column).ok();
+        field.and_then(|f| f.metadata().get("description")).map_or("", String::as_str)
+    }
+
+    /// A cell for people: numbers with six digits that matter.
+    pub fn text(&self, column: usize, row: usize) -> String {
+        let any = self.batch.column(column).as_any();
+        if let Some(a) = any.downcast_ref::<Float64Array>() {
+            return number(a.value(row));
+        }
+        if let Some(a) = any.downcast_ref::<Int64Array>() {
+            return a.value(row).to_string();
+        }
+        if let Some(a) = any.downcast_ref::<BooleanArray>() {
+            return if a.value(row) { "yes" } else { "no" }.to_owned();
+        }
+        any.downcast_ref::<StringArray>().map_or(String::new(), |a| a.value(row).to_owned())
+    }
+
     /// The values of a numeric column as `f64`; flags are 0 and 1. None if there is no such column
     /// or it holds words.
     pub fn numbers(&self, column: &str) -> Option<Vec<f64>> {
@@ -91,6 +118,19 @@ impl Table {
         let a = any.downcast_ref::<BooleanArray>()?;
         Some(a.values().iter().map(|v| f64::from(u8::from(v))).collect())
     }
+}
+
+/// Six digits that matter, without needless zeros.
+fn number(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return if v.is_nan() { String::new() } else { v.to_string() };
+    }
+    let digits = 5 - v.abs().log10().floor() as i32;
+    if !(0..=12).contains(&digits) {
+        return if digits < 0 { format!("{v:.0}") } else { format!("{v:.4e}") };
+    }
+    let text = format!("{v:.*}", digits as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// One table over several samples, with the sample's name in a first column `sample`. Columns that

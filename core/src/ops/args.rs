@@ -56,6 +56,21 @@ impl std::fmt::Display for Length {
     }
 }
 
+/// As it is written on a command line; [`Value::parse`] reads it again.
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool(v) => v.fmt(f),
+            Self::Int(v) => v.fmt(f),
+            Self::Float(v) => v.fmt(f),
+            Self::Length(v) => v.fmt(f),
+            Self::Text(v) => f.write_str(v),
+            Self::Numbers(v) => f.write_str(&v.iter().map(f64::to_string).collect::<Vec<_>>().join(",")),
+            Self::Words(v) => f.write_str(&v.join(",")),
+        }
+    }
+}
+
 /// A checked parameter value.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]

@@ -1,0 +1,217 @@
+//! Recipes that run while the window goes on.
+
+use super::document::{Content, Layer};
+use crossbeam_channel::{Receiver, bounded};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tempfile::TempDir;
+use voxelry_core::blocks::{Engine, Field, FileField, MemoryField, block_for, physical_memory};
+use voxelry_core::io::{Frame, ImageInfo, ImageSource};
+use voxelry_core::jobs::Event;
+use voxelry_core::measure::Table;
+use voxelry_core::ops::{Grid, Kind};
+use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::{Error, Job, Region, Result, Volume};
+
+/// An image that is not in a file: what a recipe made.
+pub struct MadeImage {
+    field: Arc<dyn Field>,
+    info: ImageInfo,
+    /// Where its blocks lie, if they do not lie in memory.
+    _scratch: Option<Arc<TempDir>>,
+}
+
+impl MadeImage {
+    fn new(field: Arc<dyn Field>, scratch: Option<Arc<TempDir>>) -> Self {
+        let grid = field.grid();
+        let mut info = ImageInfo::simple("result", grid.shape, [64; 3], grid.voxel, grid.geometry);
+        info.labels = grid.kind != Kind::Grey;
+        Self { field, info, _scratch: scratch }
+    }
+}
+
+impl ImageSource for MadeImage {
+    fn info(&self) -> &ImageInfo {
+        &self.info
+    }
+
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+        if frame != Frame::default() {
+            return Err(Error::Usage("a result has one frame".into()));
+        }
+        Ok(self.field.read(region, &Job::silent())?.as_ref().clone())
+    }
+}
+
+/// What a recipe made.
+pub struct Made {
+    /// The last image, if the recipe makes one.
+    pub image: Option<Arc<MadeImage>>,
+    /// Tables with the titles of their steps.
+    pub tables: Vec<(String, Table)>,
+    /// Values that were found on the way, such as thresholds.
+    pub facts: Vec<(String, f64)>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// How far a recipe is.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What is being done.
+    pub stage: String,
+    /// Voxels done and to do in this stage.
+    pub done: u64,
+    /// See `done`.
+    pub total: u64,
+    /// When the stage began.
+    pub stage_begun: Instant,
+    facts: Vec<(String, f64)>,
+    warnings: Vec<String>,
+}
+
+/// A recipe that is running.
+pub struct Running {
+    job: Job,
+    status: Arc<Mutex<Status>>,
+    result: Receiver<Result<Made>>,
+}
+
+impl Running {
+    /// How far it is.
+    pub fn status(&self) -> Status {
+        lock(&self.status).clone()
+    }
+
+    /// Stops it as soon as can be.
+    pub fn cancel(&self) {
+        self.job.cancel();
+    }
+
+    /// What it made, when it has ended.
+    pub fn ended(&self) -> Option<Result<Made>> {
+        self.result.try_recv().ok()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.job.cancel();
+    }
+}
+
+fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Resolves a recipe against a layer.
+///
+/// # Errors
+/// What is wrong with the recipe.
+pub fn plan(recipe: &Recipe, layer: &Layer) -> Result<Plan> {
+    Plan::new(recipe, &[(IMAGE.to_owned(), grid(layer))])
+}
+
+fn kind(layer: &Layer) -> Kind {
+    match layer.content {
+        Content::Grey => Kind::Grey,
+        Content::Labels => Kind::Labels,
+    }
+}
+
+fn grid(layer: &Layer) -> Grid {
+    let info = layer.source.info();
+    Grid { shape: info.shape(), voxel: info.voxel, kind: kind(layer), geometry: info.geometry() }
+}
+
+/// Runs a recipe on a layer, or on a region of it as a preview. `wake` is called as it goes on.
+///
+/// # Errors
+/// What is wrong with the recipe.
+pub fn run(
+    recipe: &Recipe,
+    layer: &Layer,
+    region: Option<Region>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Result<Running> {
+    let mut grid = grid(layer);
+    if let Some(region) = region {
+        grid.shape = region.shape;
+        grid.geometry = grid.geometry.cropped(region.start.map(|n| n as f64));
+    }
+    let plan = Plan::new(recipe, &[(IMAGE.to_owned(), grid)])?;
+    let status = Status {
+        stage: "waiting".to_owned(),
+        done: 0,
+        total: 0,
+        stage_begun: Instant::now(),
+        facts: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let status = Arc::new(Mutex::new(status));
+    let (heard, waker) = (status.clone(), wake.clone());
+    let job = Job::new(move |event| {
+        let mut status = lock(&heard);
+        match event {
+            Event::Stage { name, total } => {
+                (status.stage, status.done, status.total) = (name, 0, total);
+                status.stage_begun = Instant::now();
+            }
+            Event::Progress { done, total } => (status.done, status.total) = (done, total),
+            Event::Warning(text) => status.warnings.push(text),
+            Event::Fact { name, value } => status.facts.push((name, value)),
+            Event::Note(_) => {}
+        }
+        waker();
+    });
+    let (send, result) = bounded(1);
+    let running = Running { job: job.clone(), status: status.clone(), result };
+    let (source, frame, kind) = (layer.source.clone(), Frame::new(layer.channel, layer.time), kind(layer));
+    std::thread::spawn(move || {
+        let made = work(&plan, source, frame, kind, grid, region, &job).map(|mut made| {
+            let status = lock(&status);
+            (made.facts, made.warnings) = (status.facts.clone(), status.warnings.clone());
+            made
+        });
+        // Nobody listens when the window has closed or another preview has begun.
+        let _ = send.send(made);
+        wake();
+    });
+    Ok(running)
+}
+
+fn work(
+    plan: &Plan,
+    source: Arc<voxelry_core::io::browse::Browsed>,
+    frame: Frame,
+    kind: Kind,
+    grid: Grid,
+    region: Option<Region>,
+    job: &Job,
+) -> Result<Made> {
+    let field: Arc<dyn Field> = match region {
+        // What is looked at is in memory already.
+        Some(region) => {
+            let mut voxels = source.read(frame, region)?;
+            if kind == Kind::Labels {
+                voxels = voxels.cast(grid.voxel);
+            }
+            Arc::new(MemoryField::new(Arc::new(voxels), grid))
+        }
+        None => Arc::new(FileField::new(source.source().clone(), frame, kind)),
+    };
+    let last = plan.last_image();
+    let keep: &[usize] = if last < plan.sources { &[] } else { &[last] };
+    let budget = physical_memory() / 2;
+    let (how, scratch) = if plan.memory(keep) <= budget {
+        (How::Memory, None)
+    } else {
+        let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
+        let path: PathBuf = folder.path().to_owned();
+        (How::Blocks(Engine { block: block_for(budget), scratch: path }), Some(Arc::new(folder)))
+    };
+    let results = recipe::run(plan, &[field], keep, &how, job)?;
+    let image = results.images.into_iter().next().map(|field| Arc::new(MadeImage::new(field, scratch)));
+    Ok(Made { image, tables: results.tables, facts: Vec::new(), warnings: Vec::new() })
+}

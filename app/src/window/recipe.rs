@@ -1,0 +1,449 @@
+//! The panel in which a recipe is built: forms follow from the operators' declarations.
+
+use super::app::Viewer;
+use super::theme::ACCENT;
+use crate::cli::recipes::BUILT_IN;
+use crate::view::work::{self, Running};
+use crate::view::{Content, Layer};
+use egui::{Color32, RichText, ScrollArea, Ui};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use voxelry_core::io::ImageSource;
+use voxelry_core::measure::Table;
+use voxelry_core::ops::{Default as Given, Group, OPERATORS, Operator, Param, ParamType, Value};
+use voxelry_core::recipe::{Recipe, Step};
+use voxelry_core::{Error, Region, Result};
+
+/// A recipe that is being built, and what becomes of it.
+#[derive(Default)]
+pub struct Bench {
+    title: Option<String>,
+    steps: Vec<Draft>,
+    /// Whether it is shown on what is visible as it is built.
+    preview: bool,
+    previewing: Option<(String, Running)>,
+    /// What the last preview was of.
+    previewed: String,
+    /// The layer that shows the preview.
+    shown: Option<u64>,
+    running: Option<Running>,
+    /// What runs found.
+    pub tables: Vec<(String, Table)>,
+    facts: Vec<(String, f64)>,
+}
+
+/// A step as it is typed.
+#[derive(Clone)]
+struct Draft {
+    op: &'static dyn Operator,
+    values: BTreeMap<&'static str, String>,
+    /// Inputs and names, as a recipe that was opened gives them.
+    step: Step,
+}
+
+impl Draft {
+    fn new(op: &'static dyn Operator) -> Self {
+        Self { op, values: BTreeMap::new(), step: Step::new(op, BTreeMap::new()) }
+    }
+
+    fn of(step: &Step) -> Self {
+        let values = step.given.iter().map(|(name, value)| (*name, value.to_string())).collect();
+        Self { op: step.op, values, step: step.clone() }
+    }
+
+    fn step(&self) -> Result<Step> {
+        let mut given = BTreeMap::new();
+        for param in self.op.spec().params {
+            let Some(text) = self.values.get(param.name).filter(|t| !t.trim().is_empty()) else { continue };
+            let value = Value::parse(&param.ty, text);
+            let value = value
+                .map_err(|e| Error::recipe(None, format!("{}, {}: {e}", self.op.spec().id, param.name)))?;
+            given.insert(param.name, value);
+        }
+        Ok(Step { given, line: None, lines: BTreeMap::new(), ..self.step.clone() })
+    }
+}
+
+impl Bench {
+    /// The recipe as it is.
+    ///
+    /// # Errors
+    /// If a value can't be read.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let steps: Result<Vec<Step>> = self.steps.iter().map(Draft::step).collect();
+        Ok(Recipe { title: self.title.clone(), steps: steps? })
+    }
+
+    /// Takes a recipe over.
+    pub fn load(&mut self, recipe: &Recipe) {
+        self.title.clone_from(&recipe.title);
+        self.steps = recipe.steps.iter().map(Draft::of).collect();
+    }
+
+    /// Whether a preview is shown.
+    pub fn is_previewing(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Whether a job runs that Esc would stop; if so it is stopped.
+    pub fn stop(&mut self) -> bool {
+        self.running.as_ref().inspect(|r| r.cancel()).is_some()
+    }
+}
+
+/// The panel.
+pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        ui.menu_button("Open", |ui| {
+            ui.set_min_width(200.0);
+            for (name, text) in BUILT_IN {
+                let recipe = Recipe::parse(text).expect("built-in recipes are tested");
+                let hint = recipe.title.clone().unwrap_or_default();
+                if ui.button(*name).on_hover_text(hint).clicked() {
+                    viewer.bench.load(&recipe);
+                    ui.close();
+                }
+            }
+            ui.separator();
+            if ui.button("From a file…").clicked() {
+                viewer.ask_for_recipe(&ui.ctx().clone());
+                ui.close();
+            }
+        });
+        let some = !viewer.bench.steps.is_empty();
+        if ui.add_enabled(some, egui::Button::new("Save…")).on_hover_text("Save the recipe as TOML").clicked()
+        {
+            viewer.ask_where_to_save_recipe(&ui.ctx().clone());
+        }
+        let hint = "Copy the command line that does the same";
+        if ui.add_enabled(some, egui::Button::new("Copy as command")).on_hover_text(hint).clicked() {
+            copy_command(viewer, ui);
+        }
+    });
+    ui.separator();
+    let layer = viewer.layer_to_work_on().map(|l| l.id);
+    let planned = viewer.layer_to_work_on().map(|layer| {
+        viewer
+            .bench
+            .recipe()
+            .and_then(|recipe| work::plan(&recipe, layer).map(|plan| (recipe, plan.memory(&[]))))
+    });
+    let bottom = 118.0;
+    ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
+        ui,
+        |ui| {
+            steps(&mut viewer.bench, ui);
+            add_menu(&mut viewer.bench, ui);
+        },
+    );
+    ui.separator();
+    let ok = planned.as_ref().is_some_and(|p| p.is_ok()) && !viewer.bench.steps.is_empty();
+    match &planned {
+        None => {
+            ui.weak("Open an image to run a recipe on");
+        }
+        Some(Err(error)) if !viewer.bench.steps.is_empty() => {
+            ui.label(RichText::new(plain(error)).color(Color32::from_rgb(240, 110, 100)).small());
+        }
+        Some(Ok((_, memory))) if !viewer.bench.steps.is_empty() => {
+            ui.label(
+                RichText::new(format!("needs about {} in memory", super::app::bytes(*memory))).weak().small(),
+            );
+        }
+        _ => {
+            ui.weak("Add steps, or open a recipe");
+        }
+    }
+    ui.horizontal(|ui| {
+        let idle = viewer.bench.running.is_none();
+        if ui.add_enabled(ok && idle, egui::Button::new("Run on the whole image")).clicked() {
+            start(viewer);
+        }
+        let hint = "Show the result on what is visible, as the recipe is built";
+        ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
+    });
+    progress(viewer, ui);
+    preview(viewer, layer, ok);
+}
+
+/// The message of an error without the place in a file that a recipe being built has not.
+fn plain(error: &Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("recipe: ").map_or(text.clone(), str::to_owned)
+}
+
+fn steps(bench: &mut Bench, ui: &mut Ui) {
+    enum Change {
+        Up(usize),
+        Down(usize),
+        Remove(usize),
+    }
+    let mut change = None;
+    let count = bench.steps.len();
+    for (i, draft) in bench.steps.iter_mut().enumerate() {
+        let spec = draft.op.spec();
+        egui::Frame::group(ui.style()).inner_margin(6).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(format!("{}", i + 1)).weak());
+                ui.label(RichText::new(spec.id).strong())
+                    .on_hover_text(format!("{}\n\n{}", spec.summary, spec.details));
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if ui.small_button("×").on_hover_text("Remove").clicked() {
+                        change = Some(Change::Remove(i));
+                    }
+                    if arrow(ui, false, i + 1 < count).on_hover_text("Later").clicked() {
+                        change = Some(Change::Down(i));
+                    }
+                    if arrow(ui, true, i > 0).on_hover_text("Earlier").clicked() {
+                        change = Some(Change::Up(i));
+                    }
+                });
+            });
+            egui::Grid::new(("step", i)).num_columns(2).min_col_width(90.0).spacing([8.0, 4.0]).show(
+                ui,
+                |ui| {
+                    for param in spec.params {
+                        ui.label(param.name.replace('_', " ")).on_hover_text(param.help);
+                        field(ui, param, draft.values.entry(param.name).or_default(), (i, param.name));
+                        ui.end_row();
+                    }
+                },
+            );
+        });
+    }
+    match change {
+        Some(Change::Up(i)) => bench.steps.swap(i, i - 1),
+        Some(Change::Down(i)) => bench.steps.swap(i, i + 1),
+        Some(Change::Remove(i)) => {
+            bench.steps.remove(i);
+        }
+        None => {}
+    }
+}
+
+/// A small button with an arrow on it.
+fn arrow(ui: &mut Ui, up: bool, enabled: bool) -> egui::Response {
+    let response = ui.add_enabled(enabled, egui::Button::new("  ").small());
+    let (c, colour) = (response.rect.center(), ui.style().interact(&response).fg_stroke.color);
+    let way = if up { -3.0 } else { 3.0 };
+    let tip =
+        [egui::vec2(-4.0, -way / 2.0), egui::vec2(4.0, -way / 2.0), egui::vec2(0.0, way)].map(|v| c + v);
+    let colour = if enabled { colour } else { colour.gamma_multiply(0.35) };
+    ui.painter().add(egui::Shape::convex_polygon(tip.to_vec(), colour, egui::Stroke::NONE));
+    response
+}
+
+/// The field of a parameter; empty means its default.
+fn field(ui: &mut Ui, param: &Param, text: &mut String, salt: (usize, &str)) {
+    let default = match param.default {
+        Given::Required => "needed",
+        Given::Absent => "",
+        Given::Value(value) => value,
+    };
+    match param.ty {
+        ParamType::Bool => {
+            let mut on = if text.is_empty() { default == "true" } else { text == "true" };
+            if ui.checkbox(&mut on, "").on_hover_text(param.help).changed() {
+                *text = on.to_string();
+            }
+        }
+        ParamType::Choice(words) => {
+            let shown = if text.is_empty() { default } else { text.as_str() }.to_owned();
+            egui::ComboBox::from_id_salt(salt).selected_text(shown).show_ui(ui, |ui| {
+                for word in words {
+                    ui.selectable_value(text, (*word).to_owned(), *word);
+                }
+            });
+        }
+        _ => {
+            let wrong = !text.trim().is_empty() && Value::parse(&param.ty, text).is_err();
+            let mut edit = egui::TextEdit::singleline(text).hint_text(default).desired_width(120.0);
+            if wrong {
+                edit = edit.text_color(Color32::from_rgb(240, 110, 100));
+            }
+            ui.add(edit).on_hover_text(format!("{}\n{}", param.help, param.ty.describe()));
+        }
+    }
+}
+
+fn add_menu(bench: &mut Bench, ui: &mut Ui) {
+    ui.add_space(4.0);
+    ui.menu_button("Add step", |ui| {
+        for group in Group::ALL {
+            ui.menu_button(group.title(), |ui| {
+                ui.set_min_width(180.0);
+                for op in OPERATORS.iter().filter(|op| op.spec().group == group) {
+                    if ui.button(op.spec().id).on_hover_text(op.spec().summary).clicked() {
+                        bench.steps.push(Draft::new(*op));
+                        ui.close();
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn start(viewer: &mut Viewer) {
+    let wake = viewer.waker();
+    let Some(layer) = viewer.layer_to_work_on() else { return };
+    let result = viewer.bench.recipe().and_then(|recipe| work::run(&recipe, layer, None, wake));
+    match result {
+        Ok(running) => viewer.bench.running = Some(running),
+        Err(error) => viewer.tell(error.to_string()),
+    }
+}
+
+fn progress(viewer: &mut Viewer, ui: &mut Ui) {
+    let Some(running) = &viewer.bench.running else { return };
+    let status = running.status();
+    let part = if status.total > 0 { status.done as f32 / status.total as f32 } else { 0.0 };
+    let took = status.stage_begun.elapsed();
+    let mut text = format!("{} {:.0} %", status.stage, part * 100.0);
+    if part > 0.02 && part < 1.0 && took > Duration::from_secs(2) {
+        text += &format!(", {:.0} s left in this step", took.as_secs_f32() * (1.0 - part) / part);
+    }
+    ui.horizontal(|ui| {
+        let wide = ui.available_width() - 64.0;
+        ui.add(egui::ProgressBar::new(part).desired_width(wide).text(text).fill(ACCENT.gamma_multiply(0.7)));
+        if ui.button("Cancel").clicked() {
+            running.cancel();
+        }
+    });
+    ui.ctx().request_repaint_after(Duration::from_millis(100));
+}
+
+/// Keeps the preview up with the recipe and with what is visible.
+fn preview(viewer: &mut Viewer, layer: Option<u64>, ok: bool) {
+    if !viewer.bench.preview || !ok {
+        if !viewer.bench.preview && viewer.bench.shown.is_some() {
+            drop_preview(viewer);
+        }
+        return;
+    }
+    let (Some(region), Some(layer)) = (viewer.visible(), layer) else { return };
+    let Ok(recipe) = viewer.bench.recipe() else { return };
+    let wanted = format!("{layer} {region:?}\n{}", recipe.to_toml());
+    let current = viewer.bench.previewing.as_ref().map_or(&viewer.bench.previewed, |p| &p.0);
+    if *current == wanted {
+        return;
+    }
+    let wake = viewer.waker();
+    let Some(layer) = viewer.layer_to_work_on() else { return };
+    match work::run(&recipe, layer, Some(region), wake) {
+        Ok(running) => viewer.bench.previewing = Some((wanted, running)),
+        Err(_) => viewer.bench.previewed = wanted,
+    }
+}
+
+fn drop_preview(viewer: &mut Viewer) {
+    viewer.bench.previewing = None;
+    viewer.bench.previewed.clear();
+    if let Some(id) = viewer.bench.shown.take() {
+        viewer.remove_layer(id);
+    }
+}
+
+/// Takes in what has ended, once a frame.
+pub fn receive(viewer: &mut Viewer) {
+    if let Some((wanted, result)) =
+        viewer.bench.previewing.as_ref().and_then(|(w, r)| Some((w.clone(), r.ended()?)))
+    {
+        viewer.bench.previewing = None;
+        viewer.bench.previewed = wanted;
+        if let Some(id) = viewer.bench.shown.take() {
+            viewer.remove_layer(id);
+        }
+        match result {
+            Ok(made) => {
+                if let Some(image) = made.image {
+                    viewer.bench.shown = viewer.add_result(image, "preview", true);
+                }
+            }
+            Err(Error::Cancelled) => {}
+            Err(error) => viewer.tell(format!("Preview: {error}")),
+        }
+    }
+    let Some(result) = viewer.bench.running.as_ref().and_then(Running::ended) else { return };
+    viewer.bench.running = None;
+    match result {
+        Ok(made) => {
+            viewer.bench.preview = false;
+            drop_preview(viewer);
+            let name = viewer
+                .bench
+                .title
+                .clone()
+                .or_else(|| viewer.bench.steps.last().map(|s| s.op.spec().id.to_owned()));
+            if let Some(image) = made.image {
+                viewer.add_result(image, name.as_deref().unwrap_or("result"), false);
+            }
+            made.warnings.into_iter().for_each(|w| viewer.tell(w));
+            viewer.bench.facts = made.facts;
+            viewer.bench.tables = made.tables;
+            viewer.table = super::table::Sheet::default();
+            viewer.tables = !viewer.bench.tables.is_empty();
+        }
+        Err(Error::Cancelled) => {}
+        Err(error) => viewer.tell(error.to_string()),
+    }
+}
+
+/// The part of a layer that a preview is of: around the crosshair, as large as a screen.
+pub fn around(layer: &Layer, voxel: [usize; 3], axis: usize) -> Region {
+    let shape = layer.source.info().shape();
+    let size: [usize; 3] = std::array::from_fn(|a| if a == axis { 17 } else { 320 }.min(shape[a]));
+    // In steps, so that a preview serves for slices and places nearby.
+    let step: [usize; 3] = std::array::from_fn(|a| if a == axis { 1 } else { 64 });
+    let start = std::array::from_fn(|a| {
+        let middle = voxel[a] / step[a] * step[a] + step[a] / 2;
+        middle.saturating_sub(size[a] / 2).min(shape[a] - size[a])
+    });
+    Region::new(start, size)
+}
+
+fn copy_command(viewer: &mut Viewer, ui: &Ui) {
+    let Some(layer) = viewer.layer_to_work_on() else { return };
+    let path = layer.path.as_ref().map_or("IMAGE".to_owned(), |p| quoted(&p.display().to_string()));
+    let mut command = format!("voxelry run --recipe recipe.toml {path} --out results");
+    if layer.channel > 0 {
+        command += &format!(" --channel {}", layer.channel + 1);
+    }
+    if layer.time > 0 {
+        command += &format!(" --time {}", layer.time + 1);
+    }
+    if layer.content == Content::Grey {
+        if let Ok(recipe) = viewer.bench.recipe() {
+            command = format!("cat > recipe.toml <<'END'\n{}END\n{command}", recipe.to_toml());
+        }
+        ui.ctx().copy_text(command);
+        viewer.tell("Copied".to_owned());
+    }
+}
+
+/// Text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:@%".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_goes_through_the_forms_unchanged() {
+        for (name, text) in BUILT_IN {
+            let recipe = Recipe::parse(text).unwrap();
+            let mut bench = Bench::default();
+            bench.load(&recipe);
+            assert_eq!(bench.recipe().unwrap().to_toml(), recipe.to_toml(), "{name}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_for_shells() {
+        assert_eq!(quoted("/a/b-c.tif"), "/a/b-c.tif");
+        assert_eq!(quoted("it's here"), r"'it'\''s here'");
+    }
+}
