@@ -40,7 +40,9 @@ impl Gpu {
     /// # Errors
     /// If there is no adapter or it refuses.
     pub fn headless() -> Result<Self> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends = BACKENDS;
+        let instance = wgpu::Instance::new(descriptor);
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::from_env()
                 .unwrap_or(wgpu::PowerPreference::HighPerformance),
@@ -58,6 +60,9 @@ impl Gpu {
         self.device.features().contains(feature)
     }
 }
+
+/// What is drawn with: those that keep the promises of WebGPU.
+pub const BACKENDS: wgpu::Backends = wgpu::Backends::PRIMARY;
 
 /// What to say where there is no adapter.
 pub const NO_ADAPTER: &str = "there is no graphics adapter for Vulkan, Metal or DirectX 12; a software one comes with \

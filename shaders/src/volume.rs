@@ -24,6 +24,8 @@ pub enum Mode {
     Minimum,
     /// The first place where the intensity reaches a level.
     Isosurface(f32),
+    /// Nothing but the planes that stand in it.
+    Slices,
 }
 
 /// How the image is looked at.
@@ -49,6 +51,8 @@ pub struct View {
     pub occlusion: f32,
     /// How much of what lies behind is covered.
     pub opacity: f32,
+    /// Where planes across x, y and z stand in the volume, as indices.
+    pub slices: Option<Vec3>,
     /// Voxels of the level between samples.
     pub step: f32,
     /// Opacities are those of a path of this many voxels of the finest level.
@@ -78,6 +82,7 @@ struct ViewUniform {
     occlusion: f32,
     opacity: f32,
     pad: [f32; 2],
+    slices: [f32; 4],
 }
 
 /// Fields of the uniform and where they lie, for the test that holds the shaders to them.
@@ -103,6 +108,7 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("occlusion", std::mem::offset_of!(ViewUniform, occlusion)),
     ("opacity", std::mem::offset_of!(ViewUniform, opacity)),
     ("pad", std::mem::offset_of!(ViewUniform, pad)),
+    ("slices", std::mem::offset_of!(ViewUniform, slices)),
 ];
 /// Bytes of the uniform.
 #[doc(hidden)]
@@ -123,6 +129,7 @@ impl View {
             shading: 1.0,
             occlusion: 0.0,
             opacity: 1.0,
+            slices: None,
             step: 1.0,
             path: 1.0,
         }
@@ -182,6 +189,7 @@ impl View {
             Mode::Mean => (2, 0.0),
             Mode::Minimum => (3, 0.0),
             Mode::Isosurface(value) => (4, value),
+            Mode::Slices => (5, 0.0),
         };
         let mut planes = [[0.0; 4]; 3];
         for (to, (normal, distance)) in planes.iter_mut().zip(&self.planes) {
@@ -213,6 +221,7 @@ impl View {
             occlusion: self.occlusion,
             opacity: self.opacity,
             pad: [0.0; 2],
+            slices: self.slices.map_or([0.0; 4], |s| s.extend(1.0).to_array()),
         }
     }
 }

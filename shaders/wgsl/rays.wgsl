@@ -5,6 +5,7 @@ const MAXIMUM: u32 = 1u;
 const MEAN: u32 = 2u;
 const MINIMUM: u32 = 3u;
 const ISOSURFACE: u32 = 4u;
+const SLICES: u32 = 5u;
 
 struct View {
     // Indices from clip coordinates (x and y from −1 to 1, z from 0 at the near plane to 1).
@@ -36,6 +37,8 @@ struct View {
     // How much hollows are darkened, from 0 to 1.
     occlusion: f32,
     opacity: f32,
+    // Planes across x, y and z that stand in the volume, if w is not 0.
+    slices: vec4<f32>,
 }
 
 @group(1) @binding(0) var<uniform> view: View;
@@ -92,6 +95,22 @@ struct Stretch {
     origin: vec3<f32>,
     way: vec3<f32>,
     end: f32,
+}
+
+// Where the ray meets the nearest of the slices; beyond its end if it meets none.
+fn slice_on(ray: Ray) -> f32 {
+    var first = ray.far + 1.0;
+    if view.slices.w == 0.0 {
+        return first;
+    }
+    let divisor = select(ray.direction, vec3(1e-12), abs(ray.direction) < vec3(1e-12));
+    let places = (view.slices.xyz - ray.origin) / divisor;
+    for (var a = 0; a < 3; a++) {
+        if places[a] >= ray.near && places[a] <= ray.far {
+            first = min(first, places[a]);
+        }
+    }
+    return first;
 }
 
 // What samples, numbered from the ray's origin at a distance of `pace`, lie in the brick of sample `k`.

@@ -53,7 +53,7 @@ fn lit(found: Found, q: vec3<f32>, p: vec3<f32>) -> vec2<f32> {
     return vec2(mix(1.0, light.x, surface) * open, light.y * surface * open);
 }
 
-fn trace(ray: Ray, noise: f32) -> Seen {
+fn trace_volume(ray: Ray, noise: f32) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var best = 0.0;
@@ -135,4 +135,27 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     }
     let value = select(best, total / count, view.mode == MEAN);
     return Seen(vec4(colour_of(value).rgb, 1.0), place);
+}
+
+// The volume, and behind what is seen of it the nearest slice.
+fn trace(ray: Ray, noise: f32) -> Seen {
+    let far = slice_on(ray);
+    if far > ray.far {
+        if view.mode == SLICES {
+            return Seen(vec4(0.0), vec4(0.0));
+        }
+        return trace_volume(ray, noise);
+    }
+    var seen = Seen(vec4(0.0), vec4(0.0));
+    if view.mode != SLICES {
+        seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far), noise);
+    }
+    let at = ray.origin + ray.direction * far;
+    let found = find(at, view.level);
+    if found.level == image.count {
+        return seen;
+    }
+    let colour = colour_of(value_in(found, in_level(at, found.level)));
+    let place = select(vec4(at, 1.0), seen.place, seen.place.w > 0.0);
+    return Seen(vec4(seen.colour.rgb + (1.0 - seen.colour.a) * colour.rgb, 1.0), place);
 }

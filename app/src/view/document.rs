@@ -123,16 +123,19 @@ pub enum Show {
     Mean,
     /// The least intensity.
     Minimum,
+    /// Only the planes of the crosshair.
+    Planes,
 }
 
 impl Show {
     /// All of them with their names.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Composite, "Composite"),
         (Self::Surface, "Surface"),
         (Self::Maximum, "Maximum"),
         (Self::Mean, "Mean"),
         (Self::Minimum, "Minimum"),
+        (Self::Planes, "Planes"),
     ];
 }
 

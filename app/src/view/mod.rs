@@ -9,6 +9,7 @@ pub mod open;
 pub mod pace;
 pub mod painter;
 pub mod plane;
+pub mod profile;
 pub mod shot;
 pub mod stats;
 pub mod work;

@@ -278,11 +278,18 @@ fn rays(scene: &Scene, layer: &Layer, size: [u32; 2], quality: Quality, window: 
         Show::Maximum => Mode::Maximum,
         Show::Mean => Mode::Mean,
         Show::Minimum => Mode::Minimum,
+        Show::Planes => Mode::Slices,
     };
     let flat = matches!(style.show, Show::Maximum | Show::Mean | Show::Minimum);
     (rays.shading, rays.opacity) = (if flat { 0.0 } else { style.shading }, layer.display.opacity);
     rays.occlusion = if quality.occlusion && !flat { style.occlusion } else { 0.0 };
     rays.step = quality.step;
+    let alone = style.show == Show::Planes && layer.content == Content::Grey;
+    if scene.view.slices || alone {
+        let own =
+            layer.source.info().geometry().world_from_index.inverse() * scene.geometry().world_from_index;
+        rays.slices = Some(own.transform_point3(scene.index(scene.view.at).round()).as_vec3());
+    }
     // An image looks as dense however many voxels it has.
     rays.path = (extent.max_element() / 128.0).max(1.0) as f32;
     rays.visible = visible(&style.opacity, window);

@@ -8,6 +8,7 @@ use super::session::{self, Restored, Session};
 use super::table::{self, Sheet};
 use super::{panels, theme};
 use crate::view::open::{self, Done, Opener};
+use crate::view::profile::Profile;
 use crate::view::work::MadeImage;
 use crate::view::{Content, Document, Layer, Painter, Pane, Scene};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -98,6 +99,7 @@ pub struct Viewer {
     hover: Option<Hover>,
     picked: Picked,
     wheel: f32,
+    profile: Option<Profile>,
     opening: usize,
     messages: Vec<String>,
     answers: (Sender<Answer>, Receiver<Answer>),
@@ -139,6 +141,7 @@ impl Viewer {
             hover: None,
             picked: Picked::default(),
             wheel: 0.0,
+            profile: None,
             opening: 0,
             messages: Vec::new(),
             answers: unbounded(),
@@ -721,6 +724,8 @@ impl Viewer {
             linked: self.linked,
             crosshair: self.crosshair,
             preview: self.bench.is_previewing(),
+            profile: &mut self.profile,
+            wake: self.wake.clone(),
             active: &mut self.active,
             maximised: &mut self.maximised,
             hover: &mut self.hover,

@@ -11,6 +11,7 @@ mod panels;
 mod panes;
 mod recipe;
 mod session;
+mod strip;
 mod table;
 mod theme;
 
@@ -18,7 +19,7 @@ use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::io::OpenOptions;
-use voxelry_shaders::gpu::Gpu;
+use voxelry_shaders::gpu::{BACKENDS, Gpu};
 
 /// Opens a window on images and runs until it is closed.
 ///
@@ -27,6 +28,7 @@ use voxelry_shaders::gpu::Gpu;
 pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.device_descriptor = Arc::new(Gpu::wanted);
+    setup.instance_descriptor.backends = BACKENDS;
     let viewport = egui::ViewportBuilder::default()
         .with_title("Voxelry")
         .with_app_id("voxelry")
@@ -56,10 +58,10 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
 /// What to do about a window that could not be opened.
 fn explain(error: &eframe::Error) -> String {
     match error {
-        eframe::Error::WinitEventLoop(e) => {
-            format!(
-                "there is no display to open a window on ({e}); the other commands need none: voxelry --help"
-            )
+        eframe::Error::WinitEventLoop(_) => {
+            "there is no display to open a window on; the other commands need none: \
+                                             voxelry --help"
+                .to_owned()
         }
         eframe::Error::Wgpu(e) => format!("{} ({e})", voxelry_shaders::gpu::NO_ADAPTER),
         other => other.to_string(),

@@ -347,6 +347,9 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
                 .on_hover_text("Darkens hollows, when the picture is sharp");
             ui.end_row();
         }
+        ui.label("Planes");
+        ui.checkbox(&mut view.slices, "Stand in the volume");
+        ui.end_row();
         ui.label("Look from");
         ui.horizontal(|ui| {
             for (axis, name) in [(0, "z"), (1, "y"), (2, "x")] {

@@ -2,8 +2,10 @@
 
 use super::canvas::{Canvas, Studio};
 use super::overlay;
+use super::strip;
 use super::theme::{GROUND, OVER};
 use crate::view::plane::{length, short};
+use crate::view::profile::Profile;
 use crate::view::shot::{Plane, Tiles, clip_from_world};
 use crate::view::{Content, Document, Pane, Scene};
 use egui::{Align2, Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui, vec2};
@@ -47,6 +49,10 @@ pub struct Panes<'a> {
     pub linked: bool,
     /// Whether crosshairs are shown.
     pub crosshair: bool,
+    /// The intensities of the slices of the montage.
+    pub profile: &'a mut Option<Profile>,
+    /// Calls for a frame.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Whether what a recipe would make is shown.
     pub preview: bool,
     /// The pane that has the keys.
@@ -97,7 +103,17 @@ impl Behavior<Tile> for Panes<'_> {
 impl Panes<'_> {
     /// Shows a pane in all of the space there is.
     pub fn show(&mut self, ui: &mut Ui, id: TileId, tile: Tile) {
-        let rect = ui.available_rect_before_wrap();
+        let mut rect = ui.available_rect_before_wrap();
+        if tile.pane == Pane::Montage
+            && rect.height() > 3.0 * strip::HEIGHT
+            && tile.scene < self.document.scenes.len()
+        {
+            let below = rect.split_top_bottom_at_y(rect.bottom() - strip::HEIGHT);
+            rect = below.0;
+            let before = self.document.scenes[tile.scene].view;
+            strip::show(ui, below.1, &mut self.document.scenes[tile.scene], self.profile, &self.wake);
+            self.share(tile.scene, &before);
+        }
         let response = ui.allocate_rect(rect, Sense::click_and_drag());
         let painter = ui.painter().with_clip_rect(rect);
         painter.rect_filled(rect, 0.0, Color32::from_rgb(GROUND[0], GROUND[1], GROUND[2]));
