@@ -20,6 +20,8 @@ use voxelry_shaders::{Blend, Draw};
 
 /// Bricks that are taken in between two frames.
 const UPLOADS: usize = 128;
+/// Time frames of a layer that stay on the GPU.
+const TIMES: usize = 32;
 /// The share of the atlas that one layer of one pane may want.
 const SHARE: usize = 3;
 
@@ -27,7 +29,9 @@ const SHARE: usize = 3;
 pub struct Painter {
     store: Store,
     loader: Loader,
-    residents: HashMap<u64, Resident>,
+    /// By layer and time frame.
+    residents: HashMap<(u64, usize), Resident>,
+    frame: u64,
     sheets: HashMap<(Texels, Blend), SheetRenderer>,
     volumes: HashMap<(Texels, Blend), VolumeRenderer>,
     palettes: Vec<(Palette, wgpu::TextureView)>,
@@ -40,8 +44,8 @@ pub struct Painter {
 /// A layer that is on the GPU.
 struct Resident {
     image: u64,
-    channel: usize,
-    time: usize,
+    /// The frame of the window that showed it last.
+    shown: u64,
     source: Arc<Browsed>,
     layout: Arc<Layout>,
     texels: Texels,
@@ -51,6 +55,13 @@ struct Resident {
 enum Palette {
     Labels,
     Texels(Vec<[u8; 4]>),
+}
+
+impl Shot {
+    /// The image that it is of, which is another one at another time.
+    pub fn image(&self) -> u64 {
+        self.image
+    }
 }
 
 /// What a pane shows of a layer; equal shots make equal pictures.
@@ -76,6 +87,7 @@ impl Painter {
             store: Store::new(gpu, budget),
             loader: Loader::new(wake),
             residents: HashMap::new(),
+            frame: 0,
             sheets: HashMap::new(),
             volumes: HashMap::new(),
             palettes: Vec::new(),
@@ -109,6 +121,7 @@ impl Painter {
     /// A frame begins: takes in what was read. Whether there may be more at once.
     pub fn begin(&mut self) -> bool {
         self.store.begin();
+        self.frame += 1;
         let loaded = self.loader.loaded(UPLOADS);
         let more = loaded.len() == UPLOADS;
         if !loaded.is_empty() {
@@ -144,21 +157,20 @@ impl Painter {
 
     /// Lets layers go that are no longer there.
     pub fn keep(&mut self, there: impl Fn(u64) -> bool) {
-        let gone: Vec<u64> = self.residents.keys().copied().filter(|id| !there(*id)).collect();
-        for id in gone {
-            if let Some(resident) = self.residents.remove(&id) {
-                self.store.remove(resident.image);
-                self.failed.retain(|(image, _)| *image != resident.image);
-            }
+        let gone: Vec<(u64, usize)> = self.residents.keys().copied().filter(|(id, _)| !there(*id)).collect();
+        gone.into_iter().for_each(|key| self.let_go(key));
+    }
+
+    fn let_go(&mut self, key: (u64, usize)) {
+        if let Some(resident) = self.residents.remove(&key) {
+            self.store.remove(resident.image);
+            self.failed.retain(|(image, _)| *image != resident.image);
         }
     }
 
     fn resident(&mut self, layer: &Layer) -> Option<&Resident> {
-        let current = self.residents.get(&layer.id);
-        if current.is_none_or(|r| (r.channel, r.time) != (layer.channel, layer.time)) {
-            if let Some(old) = self.residents.remove(&layer.id) {
-                self.store.remove(old.image);
-            }
+        let key = (layer.id, layer.time);
+        if !self.residents.contains_key(&key) {
             let labels = layer.content == Content::Labels;
             let texels = Texels::of(layer.source.info().voxel, labels, self.gpu().device.features());
             let image = match self.store.add(layer.layout.clone(), texels) {
@@ -168,17 +180,20 @@ impl Painter {
                     return None;
                 }
             };
-            let resident = Resident {
-                image,
-                channel: layer.channel,
-                time: layer.time,
-                source: layer.source.clone(),
-                layout: Arc::new(layer.layout.clone()),
-                texels,
-            };
-            self.residents.insert(layer.id, resident);
+            let (source, layout) = (layer.source.clone(), Arc::new(layer.layout.clone()));
+            self.residents.insert(key, Resident { image, shown: 0, source, layout, texels });
+            // Some time frames of a layer stay, so that they can be played again.
+            let mut times: Vec<(u64, (u64, usize))> =
+                self.residents.iter().filter(|(k, _)| k.0 == layer.id).map(|(k, r)| (r.shown, *k)).collect();
+            times.retain(|(_, k)| *k != key);
+            times.sort_unstable();
+            for (_, old) in times.iter().take((times.len() + 1).saturating_sub(TIMES)) {
+                self.let_go(*old);
+            }
         }
-        self.residents.get(&layer.id)
+        let resident = self.residents.get_mut(&key)?;
+        resident.shown = self.frame;
+        Some(resident)
     }
 
     /// What a pane of so many pixels shows, the lowest layer first, and whether all of it is there.

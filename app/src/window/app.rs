@@ -5,6 +5,7 @@ use super::commands::{self, Menu, Palette};
 use super::panes::{Hover, Panes, Picked, Tile, readout};
 use super::recipe::{self, Bench};
 use super::session::{self, Restored, Session};
+use super::settings::{Keeper, Settings};
 use super::table::{self, Sheet};
 use super::{panels, theme};
 use crate::view::open::{self, Done, Opener};
@@ -18,8 +19,8 @@ use egui_tiles::{TileId, Tiles, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 use voxelry_core::Region;
-use voxelry_core::blocks::physical_memory;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{ImageSource, OpenOptions, atomic};
 use voxelry_shaders::gpu::Gpu;
@@ -74,6 +75,12 @@ pub struct Viewer {
     pub linked: bool,
     /// Whether the side panels are shown.
     pub panels: bool,
+    /// What is remembered.
+    pub settings: Settings,
+    /// Whether the settings are shown.
+    pub settings_shown: bool,
+    /// Whether time goes on by itself.
+    pub playing: bool,
     /// Whether mouse and keys are explained.
     pub help: bool,
     /// Whether histograms show logarithms.
@@ -103,7 +110,11 @@ pub struct Viewer {
     opening: usize,
     messages: Vec<String>,
     answers: (Sender<Answer>, Receiver<Answer>),
-    fullest: u64,
+    keeper: Option<Keeper>,
+    /// Sessions that crashes left.
+    left: Vec<PathBuf>,
+    /// When time went on last.
+    stepped: Instant,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -115,7 +126,11 @@ impl Viewer {
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || waker.request_repaint());
         let info = state.adapter.get_info();
         let gpu = Gpu { device: state.device.clone(), queue: state.queue.clone(), info };
-        let memory = physical_memory();
+        let settings = Settings::load();
+        ctx.set_theme(if settings.light { egui::Theme::Light } else { egui::Theme::Dark });
+        ctx.set_zoom_factor(settings.scale);
+        let keeper = Keeper::new();
+        let left = keeper.as_ref().map(Keeper::left).unwrap_or_default();
         let mut viewer = Self {
             document: Document::default(),
             chosen: (0, 0),
@@ -123,6 +138,8 @@ impl Viewer {
             crosshair: true,
             linked: true,
             panels: true,
+            settings_shown: false,
+            playing: false,
             help: false,
             log: true,
             palette: Palette::default(),
@@ -131,8 +148,8 @@ impl Viewer {
             tables: false,
             table: Sheet::default(),
             drawer: Drawer::new(wake.clone()),
-            painter: Painter::new(gpu, (memory / 16).clamp(128 << 20, 1 << 30), wake.clone()),
-            opener: Opener::new(Cache::new(crate::cli::common::bytes_of_cache()), wake.clone()),
+            painter: Painter::new(gpu, settings.device << 20, wake.clone()),
+            opener: Opener::new(Cache::new(settings.memory << 20), wake.clone()),
             state,
             canvases: HashMap::new(),
             tree: Tree::empty(egui::Id::unique("panes")),
@@ -145,7 +162,10 @@ impl Viewer {
             opening: 0,
             messages: Vec::new(),
             answers: unbounded(),
-            fullest: crate::cli::common::bytes_of_cache(),
+            keeper,
+            left,
+            stepped: Instant::now(),
+            settings,
             wake,
         };
         for path in paths {
@@ -157,6 +177,7 @@ impl Viewer {
     /// Opens an image or a session; it appears when it is there.
     pub fn open(&mut self, path: PathBuf, options: OpenOptions) {
         self.opening += 1;
+        self.settings.opened(&path);
         if path.extension().is_some_and(|e| e == session::ENDING) {
             let (send, cache) = (self.answers.0.clone(), self.opener.cache().clone());
             let wake = self.wake.clone();
@@ -494,8 +515,154 @@ impl Viewer {
 
     /// From dark to light or back.
     pub fn switch_theme(&mut self, ctx: &Context) {
-        let dark = ctx.theme() == egui::Theme::Dark;
-        ctx.set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
+        self.settings.light = !self.settings.light;
+        self.apply_settings(ctx);
+    }
+
+    fn apply_settings(&mut self, ctx: &Context) {
+        ctx.set_theme(if self.settings.light { egui::Theme::Light } else { egui::Theme::Dark });
+        ctx.set_zoom_factor(self.settings.scale);
+        self.opener.cache().set_budget(self.settings.memory << 20);
+        self.settings.save();
+    }
+
+    fn settings_window(&mut self, ctx: &Context) {
+        if !self.settings_shown {
+            return;
+        }
+        let (mut shown, before) = (true, self.settings.clone());
+        let settings = &mut self.settings;
+        egui::Window::new("Settings").open(&mut shown).collapsible(false).resizable(false).show(ctx, |ui| {
+            egui::Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
+                ui.label("Theme");
+                ui.horizontal(|ui| {
+                    ui.selectable_value(&mut settings.light, false, "Dark");
+                    ui.selectable_value(&mut settings.light, true, "Light");
+                });
+                ui.end_row();
+                ui.label("Size of text and buttons");
+                egui::ComboBox::from_id_salt("scale")
+                    .selected_text(format!("{:.0} %", settings.scale * 100.0))
+                    .show_ui(ui, |ui| {
+                        for percent in [75, 90, 100, 110, 125, 150, 175, 200] {
+                            let scale = f32::from(percent as i16) / 100.0;
+                            ui.selectable_value(&mut settings.scale, scale, format!("{percent} %"));
+                        }
+                    });
+                ui.end_row();
+                ui.label("Images in memory, at most");
+                ui.add(
+                    egui::DragValue::new(&mut settings.memory).range(64..=4_000_000).speed(16).suffix(" MB"),
+                );
+                ui.end_row();
+                ui.label("On the graphics device, at most");
+                ui.add(egui::DragValue::new(&mut settings.device).range(16..=65_536).speed(16).suffix(" MB"))
+                    .on_hover_text("For each kind of voxel; from the next start on");
+                ui.end_row();
+            });
+        });
+        self.settings_shown = shown;
+        if self.settings != before {
+            self.apply_settings(ctx);
+        }
+    }
+
+    /// Offers what a crash left.
+    fn offer(&mut self, ctx: &Context) {
+        let Some(path) = self.left.first().cloned() else { return };
+        let mut answer = None;
+        egui::Window::new("The last session did not end properly")
+            .collapsible(false)
+            .resizable(false)
+            .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+            .show(ctx, |ui| {
+                ui.label("What was open then can be opened again.");
+                ui.add_space(6.0);
+                ui.horizontal(|ui| {
+                    if ui.button("Open it again").clicked() {
+                        answer = Some(true);
+                    }
+                    if ui.button("Forget it").clicked() {
+                        answer = Some(false);
+                    }
+                });
+            });
+        let Some(again) = answer else { return };
+        self.left.remove(0);
+        if !again {
+            Keeper::forget(&path);
+            return;
+        }
+        self.opening += 1;
+        let (send, cache, wake) = (self.answers.0.clone(), self.opener.cache().clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let restored = session::restore(&path, &cache);
+            if restored.is_ok() {
+                Keeper::forget(&path);
+            }
+            // Nobody listens when the window has closed.
+            let _ = send.send(Answer::Restored(restored));
+            wake();
+        });
+    }
+
+    /// Keeps what is open for the case of a crash.
+    fn keep(&mut self, ctx: &Context) {
+        ctx.request_repaint_after(Duration::from_secs(10));
+        let Some(mut keeper) = self.keeper.take() else { return };
+        if keeper.is_due() && !self.document.scenes.is_empty() {
+            if let Ok(text) = Session::of(self, keeper.path()).text() {
+                keeper.keep(text);
+            }
+        }
+        self.keeper = Some(keeper);
+    }
+
+    /// Lets time go on, if it is to.
+    fn play(&mut self, ctx: &Context) {
+        if !self.playing || !self.has_times() {
+            return;
+        }
+        const EACH: Duration = Duration::from_millis(125);
+        let late = self.stepped.elapsed() >= 8 * EACH;
+        if self.stepped.elapsed() >= EACH && (late || !self.painter.is_busy()) {
+            self.stepped = Instant::now();
+            for layer in self.document.scenes.iter_mut().flat_map(|s| &mut s.layers) {
+                layer.time = (layer.time + 1) % layer.source.info().times;
+            }
+        }
+        ctx.request_repaint_after(EACH);
+    }
+
+    /// Time, where there is any.
+    fn time_bar(&mut self, ui: &mut Ui) {
+        let layers = || self.document.scenes.iter().flat_map(|s| &s.layers);
+        let Some(longest) =
+            layers().max_by_key(|l| l.source.info().times).filter(|l| l.source.info().times > 1)
+        else {
+            return;
+        };
+        let (times, each) = (longest.source.info().times, longest.source.info().time_step);
+        let mut time = longest.time + 1;
+        Panel::bottom("time").show(ui, |ui| {
+            ui.horizontal(|ui| {
+                let name = if self.playing { "Pause" } else { "Play" };
+                if ui.button(name).clicked() {
+                    self.playing = !self.playing;
+                }
+                ui.label("Time frame");
+                ui.spacing_mut().slider_width = (ui.available_width() - 190.0).max(80.0);
+                let moved = ui.add(egui::Slider::new(&mut time, 1..=times)).changed();
+                let seconds =
+                    each.map(|e| format!(" · {} s", crate::view::plane::short((time - 1) as f64 * e)));
+                ui.label(RichText::new(format!("of {times}{}", seconds.unwrap_or_default())).weak());
+                if moved {
+                    for layer in self.document.scenes.iter_mut().flat_map(|s| &mut s.layers) {
+                        layer.time = (time - 1).min(layer.source.info().times - 1);
+                    }
+                }
+            });
+        });
     }
 
     /// Asks which images to open.
@@ -616,6 +783,9 @@ impl Viewer {
             for (menu, title) in Menu::ALL {
                 ui.menu_button(title, |ui| {
                     ui.set_min_width(230.0);
+                    if menu == Menu::File {
+                        self.recent(ui);
+                    }
                     commands::menu(self, ui, menu);
                 });
             }
@@ -643,6 +813,22 @@ impl Viewer {
         });
     }
 
+    fn recent(&mut self, ui: &mut Ui) {
+        let there: Vec<PathBuf> = self.settings.recent.clone();
+        ui.add_enabled_ui(!there.is_empty(), |ui| {
+            ui.menu_button("Open recent", |ui| {
+                for path in there {
+                    let name =
+                        path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                    if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
+                        self.open(path, OpenOptions::default());
+                        ui.close();
+                    }
+                }
+            });
+        });
+    }
+
     fn status_bar(&mut self, ui: &mut Ui) {
         ui.horizontal(|ui| {
             let text = self.hover.and_then(|hover| readout(&self.document, hover));
@@ -656,7 +842,7 @@ impl Viewer {
                 let text = format!(
                     "RAM {} / {}   GPU {} / {}",
                     bytes(ram),
-                    bytes(self.fullest),
+                    bytes(self.opener.cache().budget()),
                     bytes(gpu),
                     bytes(most)
                 );
@@ -788,6 +974,8 @@ impl eframe::App for Viewer {
         commands::by_keys(self, &ctx);
         Panel::top("menu").show(ui, |ui| self.menu_bar(ui));
         Panel::bottom("status").show(ui, |ui| self.status_bar(ui));
+        self.play(&ctx);
+        self.time_bar(ui);
         let open = !self.document.scenes.is_empty();
         if open && self.panels {
             table::show(self, ui);
@@ -812,6 +1000,9 @@ impl eframe::App for Viewer {
             .frame(egui::Frame::NONE)
             .show(ui, |ui| if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) });
         self.painter.end();
+        self.settings_window(&ctx);
+        self.offer(&ctx);
+        self.keep(&ctx);
         commands::palette(self, &ctx);
         super::help::show(&mut self.help, &ctx);
         self.messages(&ctx);

@@ -15,6 +15,9 @@ use voxelry_shaders::picture::FORMAT;
 /// How long nothing may have moved before the picture is made sharp.
 const REST: Duration = Duration::from_millis(120);
 
+/// How long the picture of another time frame is waited for.
+const PATIENCE: Duration = Duration::from_millis(400);
+
 /// A picture that the window can show.
 struct Target {
     size: [u32; 2],
@@ -216,6 +219,7 @@ pub struct Canvas {
     sketched: Vec<Shot>,
     sketching: Option<Arc<Progress>>,
     moved: Option<Instant>,
+    awaited: Option<Instant>,
     paces: [Pace; 2],
 }
 
@@ -240,6 +244,19 @@ impl Canvas {
         let (shots, complete) = studio.painter.shots(scene, pane, size, Quality::SHARP);
         let level = shots.iter().map(|s| s.level).min().unwrap_or(0);
         let fresh = self.sharp.as_ref().is_none_or(|t| t.size != size);
+        if !fresh
+            && !complete
+            && !self.drawn.is_empty()
+            && !self.drawn.iter().map(Shot::image).eq(shots.iter().map(Shot::image))
+        {
+            // Another time frame: the one before stays for the moment that it takes to come.
+            let since = *self.awaited.get_or_insert_with(Instant::now);
+            if since.elapsed() < PATIENCE {
+                let texture = self.sharp.as_ref().map(|t| t.id)?;
+                return Some(Seen { texture, level, unfinished: true, again: Some(PATIENCE / 8) });
+            }
+        }
+        self.awaited = None;
         Target::fit(&mut self.sharp, studio.state, size);
         let sharp = self.sharp.as_ref().expect("made above");
         let [wide, high] = sharp.size.map(f64::from);

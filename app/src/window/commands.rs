@@ -161,6 +161,20 @@ pub static COMMANDS: &[Command] = &[
         },
     },
     Command {
+        title: "Settings…",
+        menu: Menu::View,
+        keys: key(COMMAND, Key::Comma),
+        ready: always,
+        run: |v, _| v.settings_shown = !v.settings_shown,
+    },
+    Command {
+        title: "Play or pause time",
+        menu: Menu::Go,
+        keys: key(NONE, Key::Space),
+        ready: Viewer::has_times,
+        run: |v, _| v.playing = !v.playing,
+    },
+    Command {
         title: "Dark or light",
         menu: Menu::View,
         keys: None,

@@ -11,6 +11,7 @@ mod panels;
 mod panes;
 mod recipe;
 mod session;
+mod settings;
 mod strip;
 mod table;
 mod theme;

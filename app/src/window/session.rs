@@ -103,8 +103,16 @@ impl Session {
     /// # Errors
     /// If it can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(|e| Error::file(path, e.to_string()))?;
+        let text = self.text().map_err(|e| Error::file(path, e))?;
         atomic::write(path, text.as_bytes())
+    }
+
+    /// It as text.
+    ///
+    /// # Errors
+    /// Why it can't be written as such.
+    pub fn text(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|e| e.to_string())
     }
 }
 

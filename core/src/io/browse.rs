@@ -20,7 +20,7 @@ type Key = (u64, Frame, [usize; 3]);
 /// Blocks in memory, shared by all images that are open.
 #[derive(Debug)]
 pub struct Cache {
-    budget: u64,
+    budget: AtomicU64,
     state: Mutex<State>,
     made: Condvar,
 }
@@ -43,12 +43,17 @@ enum Slot {
 impl Cache {
     /// An empty cache of at most `budget` bytes; a block that is larger is kept alone.
     pub fn new(budget: u64) -> Arc<Self> {
-        Arc::new(Self { budget, state: Mutex::default(), made: Condvar::new() })
+        Arc::new(Self { budget: AtomicU64::new(budget), state: Mutex::default(), made: Condvar::new() })
     }
 
     /// Bytes that it may hold.
     pub fn budget(&self) -> u64 {
-        self.budget
+        self.budget.load(Ordering::Relaxed)
+    }
+
+    /// Changes what it may hold; a lower budget is reached with the next block.
+    pub fn set_budget(&self, budget: u64) {
+        self.budget.store(budget, Ordering::Relaxed);
     }
 
     /// Bytes that it holds.
@@ -89,7 +94,7 @@ impl Cache {
         state.bytes += volume.byte_len() as u64;
         state.blocks.insert(key, Slot::Made(volume.clone(), 0));
         state.touch(key);
-        while state.bytes > self.budget && state.order.len() > 1 {
+        while state.bytes > self.budget() && state.order.len() > 1 {
             let (_, oldest) = state.order.pop_first().expect("there are several");
             state.drop_block(&oldest);
         }

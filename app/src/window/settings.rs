@@ -1,0 +1,167 @@
+//! What is remembered from one start to the next, and what a crash leaves behind.
+
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use voxelry_core::blocks::physical_memory;
+use voxelry_core::io::atomic;
+
+/// Images and sessions that are remembered.
+const RECENT: usize = 12;
+/// How often what is open is kept for the case of a crash.
+const OFTEN: Duration = Duration::from_secs(10);
+
+/// What is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Whether the window is light.
+    pub light: bool,
+    /// How large everything is.
+    pub scale: f32,
+    /// Megabytes of images in memory.
+    pub memory: u64,
+    /// Megabytes on the graphics device, for each kind of voxel.
+    pub device: u64,
+    /// What was opened last, the latest first.
+    pub recent: Vec<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let memory = physical_memory() >> 20;
+        let device = (memory / 16).clamp(128, 1024);
+        Self { light: false, scale: 1.0, memory: (memory / 4).max(256), device, recent: Vec::new() }
+    }
+}
+
+/// A folder of this program, where the system keeps such things.
+fn folder(which: impl Fn(&directories::ProjectDirs) -> PathBuf) -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "voxelry").map(|dirs| which(&dirs))
+}
+
+fn file() -> Option<PathBuf> {
+    Some(folder(|dirs| dirs.config_dir().to_owned())?.join("settings.toml"))
+}
+
+impl Settings {
+    /// What was remembered; what is usual where nothing was or it can't be read.
+    pub fn load() -> Self {
+        let text = file().and_then(|path| std::fs::read_to_string(path).ok());
+        let mut settings: Self = text.and_then(|t| toml::from_str(&t).ok()).unwrap_or_default();
+        settings.scale = settings.scale.clamp(0.5, 3.0);
+        settings.memory = settings.memory.max(64);
+        settings.device = settings.device.clamp(16, 65_536);
+        settings
+    }
+
+    /// Remembers; a system that doesn't let it is no reason to stop.
+    pub fn save(&self) {
+        let Some(path) = file() else { return };
+        if let (Some(parent), Ok(text)) = (path.parent(), toml::to_string(self)) {
+            let _ = std::fs::create_dir_all(parent);
+            let _ = atomic::write(&path, text.as_bytes());
+        }
+    }
+
+    /// Remembers that something was opened.
+    pub fn opened(&mut self, path: &Path) {
+        let Ok(path) = std::path::absolute(path) else { return };
+        self.recent.retain(|p| *p != path);
+        self.recent.insert(0, path);
+        self.recent.truncate(RECENT);
+        self.save();
+    }
+}
+
+/// Keeps what is open while the program runs. A file that nobody holds any more is what a crash left.
+pub struct Keeper {
+    path: PathBuf,
+    /// Locked as long as the program runs.
+    _lock: File,
+    kept: String,
+    when: Instant,
+}
+
+impl Keeper {
+    /// Begins; nothing where the system has no place for it.
+    pub fn new() -> Option<Self> {
+        Self::in_folder(&folder(|dirs| dirs.data_local_dir().join("open"))?)
+    }
+
+    fn in_folder(folder: &Path) -> Option<Self> {
+        std::fs::create_dir_all(folder).ok()?;
+        let path = folder.join(format!("{}.voxelry", std::process::id()));
+        let lock = File::create(path.with_extension("lock")).ok()?;
+        lock.try_lock().ok()?;
+        Some(Self { path, _lock: lock, kept: String::new(), when: Instant::now() })
+    }
+
+    /// Where it is kept.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is time to keep what is open.
+    pub fn is_due(&self) -> bool {
+        self.when.elapsed() >= OFTEN
+    }
+
+    /// Keeps a session.
+    pub fn keep(&mut self, text: String) {
+        self.when = Instant::now();
+        if text != self.kept && atomic::write(&self.path, text.as_bytes()).is_ok() {
+            self.kept = text;
+        }
+    }
+
+    /// Sessions that crashes left, without those of programs that still run.
+    pub fn left(&self) -> Vec<PathBuf> {
+        let entries = self.path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+        let paths = entries.into_iter().flatten().flatten().map(|e| e.path());
+        let sessions = paths.filter(|p| p.extension().is_some_and(|e| e == "voxelry") && *p != self.path);
+        sessions.filter(|p| !is_held(&p.with_extension("lock"))).collect()
+    }
+
+    /// Forgets a session that a crash left.
+    pub fn forget(path: &Path) {
+        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(path.with_extension("lock"));
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        Self::forget(&self.path);
+    }
+}
+
+fn is_held(lock: &Path) -> bool {
+    File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_leaves_its_session_and_a_program_that_runs_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::in_folder(folder.path()).unwrap();
+        keeper.keep("mine".to_owned());
+        let crashed = folder.path().join("0.voxelry");
+        std::fs::write(&crashed, "left").unwrap();
+        File::create(crashed.with_extension("lock")).unwrap();
+        let running = folder.path().join("1.voxelry");
+        std::fs::write(&running, "in use").unwrap();
+        let lock = File::create(running.with_extension("lock")).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(keeper.left(), [crashed.clone()]);
+        Keeper::forget(&crashed);
+        assert!(keeper.left().is_empty());
+        let path = keeper.path().to_owned();
+        drop(keeper);
+        assert!(!path.exists());
+    }
+}
