@@ -27,7 +27,8 @@ impl Atlas {
     /// An empty atlas of at most `bytes`, within the limits of the device; at least one slot.
     pub fn new(gpu: &Gpu, format: TextureFormat, bytes: u64) -> Self {
         let texel = u64::from(format.block_copy_size(None).expect("a format of one aspect"));
-        let most = gpu.device.limits().max_texture_dimension_3d / EDGE as u32;
+        // Page tables have ten bits for a place along an axis.
+        let most = (gpu.device.limits().max_texture_dimension_3d / EDGE as u32).min(1023);
         let wanted = bytes.div_ceil(texel * (EDGE * EDGE * EDGE) as u64).max(1);
         let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
         let x = side(wanted, 1.0 / 3.0);
@@ -68,6 +69,18 @@ impl Atlas {
         self.slots
     }
 
+    /// Where a slot lies along x, y and z.
+    pub fn place(&self, slot: u32) -> [u32; 3] {
+        let [sx, sy, _] = self.slots;
+        [slot % sx, slot / sx % sy, slot / (sx * sy)]
+    }
+
+    /// The slot at a place.
+    pub fn slot(&self, [x, y, z]: [u32; 3]) -> u32 {
+        let [sx, sy, _] = self.slots;
+        (z * sy + y) * sx + x
+    }
+
     /// How many bricks fit.
     pub fn capacity(&self) -> usize {
         self.owners.len()
@@ -97,8 +110,7 @@ impl Atlas {
         }
         self.places.insert(owner, slot);
         self.touch(slot, now);
-        let [sx, sy, _] = self.slots;
-        let at = [slot % sx, slot / sx % sy, slot / (sx * sy)].map(|i| i * EDGE as u32);
+        let at = self.place(slot).map(|i| i * EDGE as u32);
         let (edge, texel) = (EDGE as u32, texels.len() as u32 / (EDGE * EDGE * EDGE) as u32);
         gpu.queue.write_texture(
             wgpu::TexelCopyTextureInfo {

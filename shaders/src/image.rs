@@ -1,7 +1,7 @@
 //! An image on the GPU: its page table, the range of each brick, and what is known of its levels.
 
 use crate::atlas::{Atlas, Owner};
-use crate::bricks::{Brick, Key, Layout, Texels};
+use crate::bricks::{Brick, EDGE, Key, Layout, Texels};
 use crate::gpu::Gpu;
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -13,8 +13,8 @@ pub const LEVELS: usize = 16;
 const ABSENT: u32 = 0;
 /// All voxels of the brick are equal to the least of its range.
 const FLAT: u32 = 1;
-/// The brick lies in the slot that is this much less than the entry.
-const FIRST: u32 = 2;
+/// The brick lies in a slot, of which the entry has ten bits along x, y and z.
+const THERE: u32 = 1 << 31;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -33,7 +33,7 @@ struct LevelUniform {
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 struct ImageUniform {
     levels: [LevelUniform; LEVELS],
-    slots: [u32; 3],
+    texel: [f32; 3],
     count: u32,
     value_scale: f32,
     value_offset: f32,
@@ -44,7 +44,7 @@ struct ImageUniform {
 #[doc(hidden)]
 pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("levels", std::mem::offset_of!(ImageUniform, levels)),
-    ("slots", std::mem::offset_of!(ImageUniform, slots)),
+    ("texel", std::mem::offset_of!(ImageUniform, texel)),
     ("count", std::mem::offset_of!(ImageUniform, count)),
     ("value_scale", std::mem::offset_of!(ImageUniform, value_scale)),
     ("value_offset", std::mem::offset_of!(ImageUniform, value_offset)),
@@ -101,7 +101,7 @@ impl GpuImage {
     /// An image of which no brick is there yet. `id` tells images in one atlas apart.
     pub fn new(gpu: &Gpu, id: u64, layout: Layout, texels: Texels, atlas: &Atlas) -> Self {
         let mut uniform = ImageUniform::zeroed();
-        uniform.slots = atlas.slots();
+        uniform.texel = atlas.slots().map(|n| 1.0 / (n as f32 * EDGE as f32));
         uniform.count = layout.levels().len().min(LEVELS) as u32;
         uniform.value_scale = f32::from(texels.scale);
         uniform.value_offset = f32::from(texels.offset);
@@ -181,8 +181,8 @@ impl GpuImage {
     /// Whether a brick is there; if so it counts as used at `now`.
     pub fn has(&self, key: Key, atlas: &mut Atlas, now: u64) -> bool {
         let entry = self.table[self.layout.entry(key)];
-        if entry >= FIRST {
-            atlas.touch(entry - FIRST, now);
+        if entry >= THERE {
+            atlas.touch(atlas.slot([entry & 1023, entry >> 10 & 1023, entry >> 20 & 1023]), now);
         }
         entry != ABSENT
     }
@@ -200,7 +200,10 @@ impl GpuImage {
         let (entry, evicted) = match &brick.texels {
             None => (FLAT, None),
             Some(texels) => match atlas.put(gpu, (self.id, key), texels, now) {
-                Some((slot, evicted)) => (slot + FIRST, evicted),
+                Some((slot, evicted)) => {
+                    let [x, y, z] = atlas.place(slot);
+                    (THERE | x | y << 10 | z << 20, evicted)
+                }
                 None => return (None, false),
             },
         };

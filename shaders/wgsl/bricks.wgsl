@@ -4,7 +4,6 @@ const CORE: f32 = 32.0;
 const EDGE: f32 = 34.0;
 const ABSENT: u32 = 0u;
 const FLAT: u32 = 1u;
-const FIRST: u32 = 2u;
 
 struct Level {
     scale: vec3<f32>,
@@ -16,7 +15,8 @@ struct Level {
 
 struct Image {
     levels: array<Level, 16>,
-    slots: vec3<u32>,
+    // One over the atlas's texels along x, y and z.
+    texel: vec3<f32>,
     count: u32,
     value_scale: f32,
     value_offset: f32,
@@ -32,19 +32,19 @@ fn inside(p: vec3<f32>) -> bool {
     return all(p >= vec3(-0.5)) && all(p < vec3<f32>(image.levels[0].shape) - 0.5);
 }
 
-// Where the texels of a brick begin in the atlas.
-fn slot_origin(slot: u32) -> vec3<u32> {
-    let s = image.slots;
-    return vec3(slot % s.x, (slot / s.x) % s.y, slot / (s.x * s.y)) * u32(EDGE);
+// Where the texels of a brick begin in the atlas: the slot along x, y and z, ten bits each.
+fn slot_origin(entry: u32) -> vec3<f32> {
+    return vec3<f32>(vec3(entry, entry >> 10u, entry >> 20u) & vec3(1023u)) * EDGE;
 }
 
 // A brick that is there, at a place; the level is image.count if there is none.
 struct Found {
     level: u32,
-    entry: u32,
+    // Whether all of its voxels are equal.
+    flat_: bool,
     range: vec2<u32>,
-    // Where its voxels of its level begin.
-    first: vec3<f32>,
+    // From indices of its level to texels of the atlas; texel 0 is the voxel before the brick's first.
+    shift: vec3<f32>,
 }
 
 // The indices of a level, within it, at indices of level 0.
@@ -60,8 +60,9 @@ fn find(p: vec3<f32>, level: u32) -> Found {
         let brick = min(vec3<u32>((in_level(p, l) + 0.5) / CORE), bricks - 1u);
         let at = image.levels[l].first + (brick.z * bricks.y + brick.y) * bricks.x + brick.x;
         if table[at] != ABSENT {
-            return Found(l, table[at], ranges[at], vec3<f32>(brick) * CORE);
+            let entry = table[at];
+            return Found(l, entry == FLAT, ranges[at], slot_origin(entry) - vec3<f32>(brick) * CORE + 1.5);
         }
     }
-    return Found(image.count, ABSENT, vec2(0u), vec3(0.0));
+    return Found(image.count, true, vec2(0u), vec3(0.0));
 }

@@ -4,9 +4,8 @@
 
 // The label in a brick at indices of its level, at most one voxel outside it.
 fn label_in(found: Found, q: vec3<f32>) -> u32 {
-    if found.entry == FLAT {
+    if found.flat_ {
         return found.range.x;
     }
-    let texel = vec3<i32>(floor(clamp(q - found.first, vec3(-1.0), vec3(CORE)) + 1.5));
-    return textureLoad(atlas, vec3<i32>(slot_origin(found.entry - FIRST)) + texel, 0).r;
+    return textureLoad(atlas, vec3<i32>(floor(q + found.shift)), 0).r;
 }

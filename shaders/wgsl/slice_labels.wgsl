@@ -10,7 +10,7 @@ fn label_at(pixel: vec2<f32>) -> u32 {
     if found.level == image.count {
         return 0u;
     }
-    return label_in(found, floor(in_level(place.at, found.level) + 0.5));
+    return label_in(found, in_level(place.at, found.level));
 }
 
 @fragment

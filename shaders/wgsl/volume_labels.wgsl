@@ -9,7 +9,7 @@ fn label_at(p: vec3<f32>) -> u32 {
     if found.level == image.count {
         return 0u;
     }
-    return label_in(found, floor(in_level(p, found.level) + 0.5));
+    return label_in(found, in_level(p, found.level));
 }
 
 // Away from the voxels of a label around a place.
@@ -37,14 +37,14 @@ fn trace(ray: Ray, noise: f32) -> Seen {
         let found = find(ray.origin + ray.direction * (k * pace), view.level);
         let part = stretch(ray, found, k, pace, last);
         // What is all one label shows no surface but where it begins.
-        let flat = found.level == image.count || (found.entry == FLAT && found.range.x == before);
+        let flat = found.level == image.count || (found.flat_ && found.range.x == before);
         if flat {
             before = select(before, 0u, found.level == image.count);
             k = part.end + 1.0;
             continue;
         }
         for (; k <= part.end; k += 1.0) {
-            let label = label_in(found, floor(part.origin + part.way * (k * pace) + 0.5));
+            let label = label_in(found, part.origin + part.way * (k * pace));
             if label == before {
                 continue;
             }
