@@ -104,7 +104,7 @@ pub(crate) fn pipeline(
     gpu: &Gpu,
     label: &str,
     source: &str,
-    fragment: &str,
+    (fragment, constants): (&str, &[(&str, f64)]),
     groups: &[Option<&wgpu::BindGroupLayout>],
     target: wgpu::ColorTargetState,
 ) -> wgpu::RenderPipeline {
@@ -132,7 +132,10 @@ pub(crate) fn pipeline(
         fragment: Some(wgpu::FragmentState {
             module: &module,
             entry_point: Some(fragment),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                ..wgpu::PipelineCompilationOptions::default()
+            },
             targets: &[Some(target)],
         }),
         multiview_mask: None,

@@ -253,7 +253,7 @@ impl SheetRenderer {
             gpu,
             "slice",
             source,
-            "fragment",
+            ("fragment", &[]),
             &[Some(&GpuImage::bindings(gpu, texels)), Some(&bindings)],
             blend.target(target),
         );

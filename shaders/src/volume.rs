@@ -9,6 +9,7 @@ use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
 use glam::{DAffine3, DMat4, DVec3, Vec3, Vec3Swizzles};
+use std::collections::HashMap;
 use wgpu::util::DeviceExt;
 
 /// What is shown of the intensities along a ray.
@@ -67,7 +68,7 @@ struct ViewUniform {
     low: [f32; 3],
     level: u32,
     high: [f32; 3],
-    mode: u32,
+    pad_high: u32,
     planes: [[f32; 4]; 3],
     light: [f32; 3],
     step: f32,
@@ -82,7 +83,8 @@ struct ViewUniform {
     occlusion: f32,
     opacity: f32,
     pad: [f32; 2],
-    slices: [f32; 4],
+    slices: [f32; 3],
+    pad_slices: u32,
 }
 
 /// Fields of the uniform and where they lie, for the test that holds the shaders to them.
@@ -93,7 +95,7 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("low", std::mem::offset_of!(ViewUniform, low)),
     ("level", std::mem::offset_of!(ViewUniform, level)),
     ("high", std::mem::offset_of!(ViewUniform, high)),
-    ("mode", std::mem::offset_of!(ViewUniform, mode)),
+    ("pad_high", std::mem::offset_of!(ViewUniform, pad_high)),
     ("planes", std::mem::offset_of!(ViewUniform, planes)),
     ("light", std::mem::offset_of!(ViewUniform, light)),
     ("step", std::mem::offset_of!(ViewUniform, step)),
@@ -109,12 +111,34 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("opacity", std::mem::offset_of!(ViewUniform, opacity)),
     ("pad", std::mem::offset_of!(ViewUniform, pad)),
     ("slices", std::mem::offset_of!(ViewUniform, slices)),
+    ("pad_slices", std::mem::offset_of!(ViewUniform, pad_slices)),
 ];
 /// Bytes of the uniform.
 #[doc(hidden)]
 pub const UNIFORM_SIZE: usize = size_of::<ViewUniform>();
 
+/// What a pipeline is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Variant {
+    mode: u32,
+    occlusion: bool,
+    sliced: bool,
+}
+
 impl View {
+    fn variant(&self) -> Variant {
+        let mode = match self.mode {
+            Mode::Composite => 0,
+            Mode::Maximum => 1,
+            Mode::Mean => 2,
+            Mode::Minimum => 3,
+            Mode::Isosurface(_) => 4,
+            Mode::Slices => 5,
+        };
+        let occlusion = self.occlusion > 0.0 && (mode == 0 || mode == 4);
+        Variant { mode, occlusion, sliced: self.slices.is_some() }
+    }
+
     /// All of an image.
     pub fn whole(layout: &Layout, clip_from_world: DMat4) -> Self {
         let shape = Vec3::from(layout.levels()[0].shape.map(|n| n as f32)).zyx();
@@ -183,14 +207,7 @@ impl View {
         let index_from_clip = (self.clip_from_world * DMat4::from(world_from_index)).inverse();
         // Gradients are covectors.
         let gradient = world_from_index.matrix3.inverse().transpose();
-        let (mode, value) = match self.mode {
-            Mode::Composite => (0, 0.0),
-            Mode::Maximum => (1, 0.0),
-            Mode::Mean => (2, 0.0),
-            Mode::Minimum => (3, 0.0),
-            Mode::Isosurface(value) => (4, value),
-            Mode::Slices => (5, 0.0),
-        };
+        let level_value = if let Mode::Isosurface(value) = self.mode { value } else { 0.0 };
         let mut planes = [[0.0; 4]; 3];
         for (to, (normal, distance)) in planes.iter_mut().zip(&self.planes) {
             let n = world_from_index.matrix3.transpose() * *normal;
@@ -206,14 +223,14 @@ impl View {
             low: self.low.to_array(),
             level,
             high: self.high.to_array(),
-            mode,
+            pad_high: 0,
             planes,
             light: (near - far).normalize_or_zero().as_vec3().to_array(),
             step: self.step,
             window: self.window,
             visible: self.visible,
             size: size.map(|n| n as f32),
-            level_value: value,
+            level_value,
             shading: self.shading,
             path: self.path,
             plane_count: self.planes.len().min(3) as u32,
@@ -221,7 +238,8 @@ impl View {
             occlusion: self.occlusion,
             opacity: self.opacity,
             pad: [0.0; 2],
-            slices: self.slices.map_or([0.0; 4], |s| s.extend(1.0).to_array()),
+            slices: self.slices.unwrap_or_default().to_array(),
+            pad_slices: 0,
         }
     }
 }
@@ -244,8 +262,9 @@ pub const LABELS: &str = concat!(
 /// Draws views of images with one kind of texels into targets of one format; colours are multiplied by
 /// their opacity.
 pub struct VolumeRenderer {
-    pipeline: wgpu::RenderPipeline,
-    pick: wgpu::RenderPipeline,
+    texels: Texels,
+    target: wgpu::ColorTargetState,
+    pipelines: HashMap<(Variant, bool), wgpu::RenderPipeline>,
     bindings: wgpu::BindGroupLayout,
     sampler: wgpu::Sampler,
 }
@@ -253,18 +272,37 @@ pub struct VolumeRenderer {
 impl VolumeRenderer {
     /// A renderer.
     pub fn new(gpu: &Gpu, texels: Texels, target: wgpu::TextureFormat, blend: Blend) -> Self {
-        let source = if texels.labels() { LABELS } else { GREY };
-        let bindings = crate::draw::bindings(gpu);
-        let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(&bindings)];
-        let pipeline =
-            crate::draw::pipeline(gpu, "volume", source, "fragment", &groups, blend.target(target));
-        let pick = crate::draw::pipeline(gpu, "pick", source, "pick", &groups, PLACE.into());
-        Self { pipeline, pick, bindings, sampler: crate::draw::sampler(gpu) }
+        Self {
+            texels,
+            target: blend.target(target),
+            pipelines: HashMap::new(),
+            bindings: crate::draw::bindings(gpu),
+            sampler: crate::draw::sampler(gpu),
+        }
+    }
+
+    /// The pipeline that draws a variant, or finds the place that it shows.
+    fn pipeline(&mut self, gpu: &Gpu, variant: Variant, pick: bool) -> wgpu::RenderPipeline {
+        let (texels, bindings, target) = (self.texels, &self.bindings, &self.target);
+        let made = self.pipelines.entry((variant, pick)).or_insert_with(|| {
+            let source = if texels.labels() { LABELS } else { GREY };
+            let constants = [
+                ("MODE", f64::from(variant.mode)),
+                ("OCCLUSION", f64::from(u8::from(variant.occlusion))),
+                ("SLICED", f64::from(u8::from(variant.sliced))),
+            ];
+            // Labels have one way of being drawn.
+            let constants = if texels.labels() { &constants[2..] } else { &constants[..] };
+            let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(bindings)];
+            let (entry, target) = if pick { ("pick", PLACE.into()) } else { ("fragment", target.clone()) };
+            crate::draw::pipeline(gpu, "volume", source, (entry, constants), &groups, target)
+        });
+        made.clone()
     }
 
     /// Readies a view of `size` pixels; `colours` is a texture one texel high.
     pub fn prepare(
-        &self,
+        &mut self,
         gpu: &Gpu,
         image: &GpuImage,
         view: &View,
@@ -274,13 +312,14 @@ impl VolumeRenderer {
         colours: &wgpu::TextureView,
     ) -> Draw {
         let uniform = view.uniform(level, size, [0; 2], world_from_index);
-        self.ready(gpu, &self.pipeline, image, uniform, colours)
+        let pipeline = self.pipeline(gpu, view.variant(), false);
+        self.ready(gpu, pipeline, image, uniform, colours)
     }
 
     fn ready(
         &self,
         gpu: &Gpu,
-        pipeline: &wgpu::RenderPipeline,
+        pipeline: wgpu::RenderPipeline,
         image: &GpuImage,
         uniform: ViewUniform,
         colours: &wgpu::TextureView,
@@ -291,13 +330,13 @@ impl VolumeRenderer {
             usage: wgpu::BufferUsages::UNIFORM,
         });
         let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
-        Draw { pipeline: pipeline.clone(), image: image.group().clone(), view }
+        Draw { pipeline, image: image.group().clone(), view }
     }
 
     /// Finds what a pixel of a view of `size` pixels shows: indices `(x, y, z)` of the finest level,
     /// given to `found` when the device has them.
     pub fn pick(
-        &self,
+        &mut self,
         gpu: &Gpu,
         image: &GpuImage,
         view: &View,
@@ -308,7 +347,8 @@ impl VolumeRenderer {
         found: impl FnOnce(Option<Vec3>) + Send + 'static,
     ) {
         let uniform = view.uniform(level, size, pixel, world_from_index);
-        let draw = self.ready(gpu, &self.pick, image, uniform, colours);
+        let pipeline = self.pipeline(gpu, view.variant(), true);
+        let draw = self.ready(gpu, pipeline, image, uniform, colours);
         let record = |pass: &mut wgpu::RenderPass| draw.record(pass);
         crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, record, |bytes| {
             let place = bytes.map(|b| bytemuck::pod_read_unaligned::<[f32; 4]>(&b[..16]));

@@ -24,7 +24,7 @@ fn along_z([nz, ny, nx]: [usize; 3]) -> (DMat4, [u32; 2]) {
 fn cast(scene: &mut Scene, view: &View, level: u32, size: [u32; 2]) -> Vec<[u8; 4]> {
     let keys: Vec<Key> = view.wanted(scene.image.layout(), level, DAffine3::IDENTITY);
     scene.load(&keys, 1);
-    let renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
+    let mut renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
     let draw = renderer.prepare(&scene.gpu, &scene.image, view, level, size, DAffine3::IDENTITY, &scene.grey);
     let pixels = picture(&scene.gpu, size, wgpu::Color::TRANSPARENT, |pass| draw.record(pass)).unwrap();
     pixels.chunks_exact(4).map(|p| [p[0], p[1], p[2], p[3]]).collect()
@@ -96,7 +96,7 @@ fn a_surface_lies_where_the_intensity_reaches_the_level() {
     let mut view = View::whole(scene.image.layout(), clip);
     (view.mode, view.window) = (Mode::Isosurface(30_000.0), [0.0, 65535.0]);
     cast(&mut scene, &view, 0, size);
-    let renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
+    let mut renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
     let hits: Arc<Mutex<Vec<([u32; 2], Option<Vec3>)>>> = Arc::default();
     let pixels = [[34, 34], [20, 34], [34, 50], [45, 25], [2, 2]];
     for pixel in pixels {

@@ -7,6 +7,11 @@ const MINIMUM: u32 = 3u;
 const ISOSURFACE: u32 = 4u;
 const SLICES: u32 = 5u;
 
+// What is known when a pipeline is made, so that nothing else is run: see View::variant.
+override MODE: u32 = 0u;
+override OCCLUSION: bool = false;
+override SLICED: bool = false;
+
 struct View {
     // Indices from clip coordinates (x and y from −1 to 1, z from 0 at the near plane to 1).
     index_from_clip: mat4x4<f32>,
@@ -16,7 +21,6 @@ struct View {
     low: vec3<f32>,
     level: u32,
     high: vec3<f32>,
-    mode: u32,
     // Planes; what has a negative distance is cut away.
     planes: array<vec4<f32>, 3>,
     // Towards the light, in the world.
@@ -37,8 +41,8 @@ struct View {
     // How much hollows are darkened, from 0 to 1.
     occlusion: f32,
     opacity: f32,
-    // Planes across x, y and z that stand in the volume, if w is not 0.
-    slices: vec4<f32>,
+    // Planes across x, y and z that stand in the volume.
+    slices: vec3<f32>,
 }
 
 @group(1) @binding(0) var<uniform> view: View;
@@ -100,11 +104,8 @@ struct Stretch {
 // Where the ray meets the nearest of the slices; beyond its end if it meets none.
 fn slice_on(ray: Ray) -> f32 {
     var first = ray.far + 1.0;
-    if view.slices.w == 0.0 {
-        return first;
-    }
     let divisor = select(ray.direction, vec3(1e-12), abs(ray.direction) < vec3(1e-12));
-    let places = (view.slices.xyz - ray.origin) / divisor;
+    let places = (view.slices - ray.origin) / divisor;
     for (var a = 0; a < 3; a++) {
         if places[a] >= ray.near && places[a] <= ray.far {
             first = min(first, places[a]);

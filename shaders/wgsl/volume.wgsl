@@ -17,9 +17,6 @@ fn colour_of(value: f32) -> vec4<f32> {
 
 // How open a place is: the less there is around it on its bright side, at coarser levels, the more.
 fn openness(p: vec3<f32>, normal: vec3<f32>) -> f32 {
-    if view.occlusion <= 0.0 {
-        return 1.0;
-    }
     var shut = 0.0;
     var reach = 3.0;
     for (var i = 1u; i <= 3u; i++) {
@@ -27,7 +24,7 @@ fn openness(p: vec3<f32>, normal: vec3<f32>) -> f32 {
         let found = find(at, min(view.level + i, image.count - 1u));
         if inside(at) && found.level != image.count {
             let value = value_in(found, in_level(at, found.level));
-            if view.mode == ISOSURFACE {
+            if MODE == ISOSURFACE {
                 shut += select(0.0, 1.0, value >= view.level_value);
             } else {
                 shut += colour_of(value).a;
@@ -49,105 +46,173 @@ fn lit(found: Found, q: vec3<f32>, p: vec3<f32>) -> vec2<f32> {
     }
     let surface = smoothstep(0.0, 0.05, steep) * view.shading;
     let light = light_on(normal / size);
-    let open = openness(p, -gradient / length(gradient));
+    var open = 1.0;
+    if OCCLUSION {
+        open = openness(p, -gradient / length(gradient));
+    }
     return vec2(mix(1.0, light.x, surface) * open, light.y * surface * open);
 }
 
-fn trace_volume(ray: Ray, noise: f32) -> Seen {
+// Whether a brick can be passed at once.
+fn is_empty(found: Found) -> bool {
+    let range = bitcast<vec2<f32>>(found.range);
+    return found.level == image.count || range.x > range.y;
+}
+
+// A ray meets no more bricks than this.
+const BRICKS: u32 = 4096u;
+// What is less opaque is not lit for itself.
+const FAINT: f32 = 0.015;
+
+// Colours and opacities from front to back. Programs that run many rays in step take both ways of every
+// branch, but go round a loop only while a ray needs it: so loops look for what is worth its light.
+fn composite(ray: Ray, pace: f32, noise: f32) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
-    var best = 0.0;
-    var total = 0.0;
-    var count = 0.0;
-    var before = vec2(0.0);
-    // Samples lie at whole numbers of steps, wherever bricks begin.
-    let pace = view.step / length(ray.direction * image.levels[view.level].scale);
-    // Clouds have no surface to find: rays begin at different places, so that steps do not show as rings.
-    var k = ceil(ray.near / pace) + select(0.0, noise, view.mode == COMPOSITE);
-    let last = floor(ray.far / pace);
-    // A ray meets no more bricks than this.
-    for (var guard = 0u; guard < 4096u && k <= last; guard++) {
-        let p = ray.origin + ray.direction * (k * pace);
-        let found = find(p, view.level);
+    var light = vec2(0.7, 0.0);
+    let density = pace / view.path;
+    var k = ceil(ray.near / pace) + noise;
+    let last = ray.far / pace;
+    for (var guard = 0u; guard < BRICKS && k <= last; guard++) {
+        let found = find(ray.origin + ray.direction * (k * pace), view.level);
         let part = stretch(ray, found, k, pace, last);
-        let end = part.end;
         let range = bitcast<vec2<f32>>(found.range);
-        var skip = found.level == image.count || range.x > range.y;
-        if view.mode == COMPOSITE {
-            skip = skip || range.y < view.visible.x || range.x > view.visible.y;
-        } else if view.mode == MAXIMUM {
-            skip = skip || (count > 0.0 && range.y <= best);
-        } else if view.mode == MINIMUM {
-            skip = skip || (count > 0.0 && range.x >= best);
-        } else if view.mode == ISOSURFACE {
-            skip = skip || range.y < view.level_value || (range.x >= view.level_value && before.y > 0.0);
-        }
-        if skip {
-            if view.mode == ISOSURFACE && found.level != image.count {
-                before = vec2(range.x - view.level_value, 1.0);
-            }
-            k = end + 1.0;
+        if is_empty(found) || range.y < view.visible.x || range.x > view.visible.y {
+            k = part.end + 1.0;
             continue;
         }
-        for (; k <= end; k += 1.0) {
-            let at = ray.origin + ray.direction * (k * pace);
-            let inside_at = part.origin + part.way * (k * pace);
-            let value = value_in(found, inside_at);
-            if view.mode == COMPOSITE {
-                let colour = colour_of(value);
-                if colour.a > 0.0 {
-                    let alpha = 1.0 - pow(1.0 - min(colour.a, 0.9999), pace / view.path);
-                    let light = lit(found, inside_at, at);
-                    let shaded = colour.rgb * light.x + light.y;
-                    let add = (1.0 - sum.a) * alpha;
-                    if sum.a < 0.5 && sum.a + add >= 0.5 {
-                        place = vec4(at, 1.0);
-                    }
-                    sum += vec4(shaded * add, add);
-                    if sum.a > 0.99 {
-                        return Seen(vec4(sum.rgb / sum.a, 1.0), place);
-                    }
+        while k <= part.end {
+            var colour = vec4(0.0);
+            var alpha = 0.0;
+            for (; k <= part.end; k += 1.0) {
+                colour = colour_of(value_in(found, part.origin + part.way * (k * pace)));
+                alpha = 1.0 - pow(1.0 - min(colour.a, 0.9999), density);
+                if alpha > FAINT {
+                    break;
                 }
-            } else if view.mode == ISOSURFACE {
-                let above = value - view.level_value;
-                if above >= 0.0 {
-                    // Between this sample and the one before, by their intensities.
-                    let back = select(0.0, above / (above - before.x), before.y > 0.0 && before.x < 0.0);
-                    let hit = at - ray.direction * (pace * back);
-                    let light = lit(found, part.origin + part.way * (k - back) * pace, hit);
-                    let colour = colour_of(view.level_value);
-                    return Seen(vec4(colour.rgb * light.x + light.y, 1.0), vec4(hit, 1.0));
-                }
-                before = vec2(above, 1.0);
-            } else {
-                if view.mode == MEAN {
-                    total += value;
-                } else if count == 0.0 || (view.mode == MAXIMUM && value > best) || (view.mode == MINIMUM && value < best) {
-                    best = value;
-                    place = vec4(at, 1.0);
-                }
-                count += 1.0;
+                let add = (1.0 - sum.a) * alpha;
+                sum += vec4((colour.rgb * light.x + light.y) * add, add);
             }
+            if k > part.end {
+                break;
+            }
+            let at = ray.origin + ray.direction * (k * pace);
+            light = lit(found, part.origin + part.way * (k * pace), at);
+            let add = (1.0 - sum.a) * alpha;
+            if sum.a < 0.5 && sum.a + add >= 0.5 {
+                place = vec4(at, 1.0);
+            }
+            sum += vec4((colour.rgb * light.x + light.y) * add, add);
+            if sum.a > 0.98 {
+                return Seen(vec4(sum.rgb / sum.a, 1.0), place);
+            }
+            k += 1.0;
         }
     }
-    if view.mode == COMPOSITE || view.mode == ISOSURFACE || count == 0.0 {
-        return Seen(sum, place);
+    return Seen(sum, place);
+}
+
+// The first place where the intensity reaches the level.
+fn surface(ray: Ray, pace: f32) -> Seen {
+    // The intensity above the level at the sample before; y is 0 before the first one.
+    var before = vec2(0.0);
+    var hit = -1.0;
+    // Samples lie at whole numbers of steps, wherever bricks begin.
+    var k = ceil(ray.near / pace);
+    let last = floor(ray.far / pace);
+    for (var guard = 0u; guard < BRICKS && k <= last && hit < 0.0; guard++) {
+        let found = find(ray.origin + ray.direction * (k * pace), view.level);
+        let part = stretch(ray, found, k, pace, last);
+        let range = bitcast<vec2<f32>>(found.range);
+        if is_empty(found) || range.y < view.level_value || (range.x >= view.level_value && before.y > 0.0) {
+            if found.level != image.count {
+                before = vec2(range.x - view.level_value, 1.0);
+            }
+            k = part.end + 1.0;
+            continue;
+        }
+        for (; k <= part.end; k += 1.0) {
+            let above = value_in(found, part.origin + part.way * (k * pace)) - view.level_value;
+            if above >= 0.0 {
+                // Between this sample and the one before, by their intensities.
+                hit = k - select(0.0, above / (above - before.x), before.y > 0.0 && before.x < 0.0);
+                break;
+            }
+            before = vec2(above, 1.0);
+        }
     }
-    let value = select(best, total / count, view.mode == MEAN);
-    return Seen(vec4(colour_of(value).rgb, 1.0), place);
+    if hit < 0.0 {
+        return Seen(vec4(0.0), vec4(0.0));
+    }
+    let at = ray.origin + ray.direction * (hit * pace);
+    let found = find(at, view.level);
+    let light = lit(found, in_level(at, found.level), at);
+    return Seen(vec4(colour_of(view.level_value).rgb * light.x + light.y, 1.0), vec4(at, 1.0));
+}
+
+// The greatest, mean or least intensity.
+fn projection(ray: Ray, pace: f32) -> Seen {
+    var best = select(-3.4e38, 3.4e38, MODE == MINIMUM);
+    var best_at = 0.0;
+    var total = 0.0;
+    var count = 0.0;
+    var k = ceil(ray.near / pace);
+    let last = floor(ray.far / pace);
+    for (var guard = 0u; guard < BRICKS && k <= last; guard++) {
+        let found = find(ray.origin + ray.direction * (k * pace), view.level);
+        let part = stretch(ray, found, k, pace, last);
+        let range = bitcast<vec2<f32>>(found.range);
+        let better = (MODE == MAXIMUM && range.y > best) || (MODE == MINIMUM && range.x < best) || MODE == MEAN;
+        if is_empty(found) || !better {
+            k = part.end + 1.0;
+            continue;
+        }
+        for (; k <= part.end; k += 1.0) {
+            let value = value_in(found, part.origin + part.way * (k * pace));
+            if MODE == MEAN {
+                total += value;
+            } else {
+                let more = select(value > best, value < best, MODE == MINIMUM);
+                best = select(best, value, more);
+                best_at = select(best_at, k, more);
+            }
+            count += 1.0;
+        }
+    }
+    if count == 0.0 {
+        return Seen(vec4(0.0), vec4(0.0));
+    }
+    let value = select(best, total / count, MODE == MEAN);
+    let at = ray.origin + ray.direction * (best_at * pace);
+    return Seen(vec4(colour_of(value).rgb, 1.0), vec4(at, select(1.0, 0.0, MODE == MEAN)));
+}
+
+fn trace_volume(ray: Ray, noise: f32) -> Seen {
+    let pace = view.step / length(ray.direction * image.levels[view.level].scale);
+    if MODE == COMPOSITE {
+        // Rays begin at different places, so that steps do not show as rings.
+        return composite(ray, pace, noise);
+    }
+    if MODE == ISOSURFACE {
+        return surface(ray, pace);
+    }
+    return projection(ray, pace);
 }
 
 // The volume, and behind what is seen of it the nearest slice.
 fn trace(ray: Ray, noise: f32) -> Seen {
-    let far = slice_on(ray);
+    var far = ray.far + 1.0;
+    if SLICED {
+        far = slice_on(ray);
+    }
     if far > ray.far {
-        if view.mode == SLICES {
+        if MODE == SLICES {
             return Seen(vec4(0.0), vec4(0.0));
         }
         return trace_volume(ray, noise);
     }
     var seen = Seen(vec4(0.0), vec4(0.0));
-    if view.mode != SLICES {
+    if MODE != SLICES {
         seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far), noise);
     }
     let at = ray.origin + ray.direction * far;

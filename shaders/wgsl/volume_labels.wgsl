@@ -31,8 +31,12 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     var before = 0u;
     let pace = view.step / length(ray.direction * image.levels[view.level].scale);
     var k = ceil(ray.near / pace);
-    // What lies behind a slice is hidden by it.
-    let last = floor(min(ray.far, slice_on(ray)) / pace);
+    var far = ray.far;
+    if SLICED {
+        // What lies behind a slice is hidden by it.
+        far = min(far, slice_on(ray));
+    }
+    let last = floor(far / pace);
     for (var guard = 0u; guard < 4096u && k <= last; guard++) {
         let found = find(ray.origin + ray.direction * (k * pace), view.level);
         let part = stretch(ray, found, k, pace, last);

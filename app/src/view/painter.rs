@@ -321,7 +321,7 @@ impl Painter {
             let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else {
                 continue;
             };
-            let Some(renderer) = self.volumes.get(&(image.texels(), shot.blend)) else { continue };
+            let Some(renderer) = self.volumes.get_mut(&(image.texels(), shot.blend)) else { continue };
             let (found, layer) = (found.clone(), shot.layer);
             let world = shot.world_from_index;
             renderer.pick(&gpu, image, rays, shot.level, (size, pixel), world, &colours, move |place| {
