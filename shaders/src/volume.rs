@@ -289,10 +289,11 @@ impl VolumeRenderer {
             let constants = [
                 ("MODE", f64::from(variant.mode)),
                 ("OCCLUSION", f64::from(u8::from(variant.occlusion))),
+                ("PICK", f64::from(u8::from(pick))),
                 ("SLICED", f64::from(u8::from(variant.sliced))),
             ];
             // Labels have one way of being drawn.
-            let constants = if texels.labels() { &constants[2..] } else { &constants[..] };
+            let constants = if texels.labels() { &constants[3..] } else { &constants[..] };
             let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(bindings)];
             let (entry, target) = if pick { ("pick", PLACE.into()) } else { ("fragment", target.clone()) };
             crate::draw::pipeline(gpu, "volume", source, (entry, constants), &groups, target)

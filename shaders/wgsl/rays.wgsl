@@ -11,6 +11,7 @@ const SLICES: u32 = 5u;
 override MODE: u32 = 0u;
 override OCCLUSION: bool = false;
 override SLICED: bool = false;
+override PICK: bool = false;
 
 struct View {
     // Indices from clip coordinates (x and y from −1 to 1, z from 0 at the near plane to 1).

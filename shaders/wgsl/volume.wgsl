@@ -167,16 +167,46 @@ fn projection(ray: Ray, pace: f32) -> Seen {
             k = part.end + 1.0;
             continue;
         }
+        if found.flat_ {
+            let samples = part.end - k + 1.0;
+            total += range.x * samples;
+            count += samples;
+            best_at = select(best_at, k, range.x != best);
+            best = select(max(best, range.x), min(best, range.x), MODE == MINIMUM);
+            k = part.end + 1.0;
+            continue;
+        }
+        // Texels as they are stored, at places in the atlas: intensities follow once for all.
+        let start = (part.origin + found.shift) * image.texel;
+        let way = part.way * pace * image.texel;
+        let stored = (best - image.value_offset) / image.value_scale;
+        var here = stored;
+        var sum = 0.0;
+        let first = k;
         for (; k <= part.end; k += 1.0) {
-            let value = value_in(found, part.origin + part.way * (k * pace));
+            let texel = textureSampleLevel(atlas, linear, start + way * k, 0.0).r;
             if MODE == MEAN {
-                total += value;
+                sum += texel;
+            } else if MODE == MAXIMUM {
+                if PICK {
+                    best_at = select(best_at, k, texel > here);
+                }
+                here = max(here, texel);
             } else {
-                let more = select(value > best, value < best, MODE == MINIMUM);
-                best = select(best, value, more);
-                best_at = select(best_at, k, more);
+                if PICK {
+                    best_at = select(best_at, k, texel < here);
+                }
+                here = min(here, texel);
             }
-            count += 1.0;
+        }
+        count += k - first;
+        total += sum * image.value_scale + image.value_offset * (k - first);
+        best = select(best, here * image.value_scale + image.value_offset, here != stored);
+        // What lies beyond the window all looks alike.
+        let least = min(view.window.x, view.window.y);
+        let most = max(view.window.x, view.window.y);
+        if !PICK && ((MODE == MAXIMUM && best >= most) || (MODE == MINIMUM && best <= least)) {
+            break;
         }
     }
     if count == 0.0 {
