@@ -314,7 +314,7 @@ impl VolumeRenderer {
     ) -> Draw {
         let uniform = view.uniform(level, size, [0; 2], world_from_index);
         let pipeline = self.pipeline(gpu, view.variant(), false);
-        self.ready(gpu, pipeline, image, uniform, colours)
+        self.ready(gpu, pipeline, image, &uniform, colours)
     }
 
     fn ready(
@@ -322,12 +322,12 @@ impl VolumeRenderer {
         gpu: &Gpu,
         pipeline: wgpu::RenderPipeline,
         image: &GpuImage,
-        uniform: ViewUniform,
+        uniform: &ViewUniform,
         colours: &wgpu::TextureView,
     ) -> Draw {
         let uniform = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("view"),
-            contents: bytemuck::bytes_of(&uniform),
+            contents: bytemuck::bytes_of(uniform),
             usage: wgpu::BufferUsages::UNIFORM,
         });
         let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
@@ -349,7 +349,7 @@ impl VolumeRenderer {
     ) {
         let uniform = view.uniform(level, size, pixel, world_from_index);
         let pipeline = self.pipeline(gpu, view.variant(), true);
-        let draw = self.ready(gpu, pipeline, image, uniform, colours);
+        let draw = self.ready(gpu, pipeline, image, &uniform, colours);
         let record = |pass: &mut wgpu::RenderPass| draw.record(pass);
         crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, record, |bytes| {
             let place = bytes.map(|b| bytemuck::pod_read_unaligned::<[f32; 4]>(&b[..16]));

@@ -31,6 +31,39 @@ fn the_engine_knows_no_gpu_no_window_and_no_async_runtime() {
 }
 
 #[test]
+fn the_shaders_know_the_engine_and_no_window() {
+    let crates = tree("voxelry-shaders");
+    assert!(crates.iter().any(|c| c == "wgpu"), "the list is of the wrong crate");
+    for unwanted in ["egui", "eframe", "winit", "tokio"] {
+        assert!(!crates.iter().any(|c| c == unwanted), "voxelry-shaders depends on {unwanted}");
+    }
+    assert_eq!(
+        crates.iter().filter(|c| c.starts_with("voxelry")).collect::<std::collections::BTreeSet<_>>().len(),
+        2
+    );
+}
+
+#[test]
+fn only_the_window_knows_egui() {
+    fn walk(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("the sources are there").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if std::fs::read_to_string(&path).is_ok_and(|text| text.contains("egui")) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../app/src")), &mut found);
+    assert!(!found.is_empty(), "the folder is the wrong one");
+    let outside: Vec<_> =
+        found.iter().filter(|p| !p.components().any(|c| c.as_os_str() == "window")).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+}
+
+#[test]
 fn the_program_carries_no_distributed_engine() {
     let crates = tree("voxelry");
     for unwanted in ["datafusion", "ballista", "voxelry-pool"] {

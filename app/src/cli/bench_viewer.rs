@@ -130,7 +130,7 @@ impl Stage {
             let begun = Instant::now();
             let draws = self.painter.prepare(&shots, size);
             picture::picture(&self.gpu, size, wgpu::Color::BLACK, |pass| {
-                draws.iter().for_each(|d| d.record(pass))
+                draws.iter().for_each(|d| d.record(pass));
             })?;
             let this = begun.elapsed();
             pace.learn(this, u64::from(size[0]) * u64::from(size[1]));

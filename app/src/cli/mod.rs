@@ -125,7 +125,7 @@ pub fn main() -> Result<()> {
 /// Opens the window on the images that were named.
 fn open_window(matches: &ArgMatches) -> Result<()> {
     let images: Vec<PathBuf> = matches.get_many("images").map(|i| i.cloned().collect()).unwrap_or_default();
-    for image in images.iter().filter(|i| !i.exists()) {
+    if let Some(image) = images.iter().find(|i| !i.exists()) {
         let commands = COMMANDS.iter().map(|c| (c.command)());
         let names: Vec<String> = commands.map(|c| c.get_name().to_owned()).collect();
         let word = image.to_string_lossy();

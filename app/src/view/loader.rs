@@ -129,8 +129,8 @@ impl Loader {
     /// Whether something is being read or waits for it.
     pub fn is_busy(&self) -> bool {
         let queue = self.shared.lock();
-        !(queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty())
-            || !self.loaded.is_empty()
+        let idle = queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty();
+        !(idle && self.loaded.is_empty())
     }
 }
 

@@ -230,7 +230,7 @@ impl Painter {
             complete &= missing.iter().all(|key| self.failed.contains(&(image, *key)));
             if level < last && !missing.is_empty() {
                 let mut coarse = Vec::new();
-                for stand_in in (level + 1..=last).rev().filter(|l| (last - l) % 2 == 0) {
+                for stand_in in (level + 1..=last).rev().filter(|l| (last - l).is_multiple_of(2)) {
                     coarse.extend(self.store.missing(image, &wanted(stand_in)));
                 }
                 coarse.append(&mut missing);

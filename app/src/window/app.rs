@@ -57,7 +57,7 @@ enum Answer {
     OpenRecipe(PathBuf),
     SaveRecipe(PathBuf),
     SaveTable(PathBuf),
-    Restored(voxelry_core::Result<Restored>),
+    Restored(Box<voxelry_core::Result<Restored>>),
     Say(String),
 }
 
@@ -120,16 +120,21 @@ pub struct Viewer {
 
 impl Viewer {
     /// A window on images that are opened at once.
-    pub fn new(ctx: &Context, state: RenderState, paths: Vec<PathBuf>, options: &OpenOptions) -> Self {
+    pub fn new(
+        ctx: &Context,
+        state: RenderState,
+        settings: Settings,
+        keeper: Option<Keeper>,
+        paths: Vec<PathBuf>,
+        options: &OpenOptions,
+    ) -> Self {
         theme::apply(ctx);
         let waker = ctx.clone();
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || waker.request_repaint());
         let info = state.adapter.get_info();
         let gpu = Gpu { device: state.device.clone(), queue: state.queue.clone(), info };
-        let settings = Settings::load();
         ctx.set_theme(if settings.light { egui::Theme::Light } else { egui::Theme::Dark });
         ctx.set_zoom_factor(settings.scale);
-        let keeper = Keeper::new();
         let left = keeper.as_ref().map(Keeper::left).unwrap_or_default();
         let mut viewer = Self {
             document: Document::default(),
@@ -183,7 +188,7 @@ impl Viewer {
             let wake = self.wake.clone();
             std::thread::spawn(move || {
                 // Nobody listens when the window has closed.
-                let _ = send.send(Answer::Restored(session::restore(&path, &cache)));
+                let _ = send.send(Answer::Restored(Box::new(session::restore(&path, &cache))));
                 wake();
             });
         } else {
@@ -239,6 +244,12 @@ impl Viewer {
         if !self.messages.contains(&message) {
             self.messages.push(message);
         }
+    }
+
+    /// What the user was told and has not closed.
+    #[cfg(test)]
+    pub fn messages(&self) -> &[String] {
+        &self.messages
     }
 
     /// Takes in what came of what was asked for.
@@ -308,7 +319,7 @@ impl Viewer {
                 Answer::Say(message) => self.tell(message),
                 Answer::Restored(result) => {
                     self.opening = self.opening.saturating_sub(1);
-                    match result {
+                    match *result {
                         Ok(restored) => self.restored(restored),
                         Err(error) => self.tell(error.to_string()),
                     }
@@ -601,7 +612,7 @@ impl Viewer {
                 Keeper::forget(&path);
             }
             // Nobody listens when the window has closed.
-            let _ = send.send(Answer::Restored(restored));
+            let _ = send.send(Answer::Restored(Box::new(restored)));
             wake();
         });
     }
@@ -610,10 +621,11 @@ impl Viewer {
     fn keep(&mut self, ctx: &Context) {
         ctx.request_repaint_after(Duration::from_secs(10));
         let Some(mut keeper) = self.keeper.take() else { return };
-        if keeper.is_due() && !self.document.scenes.is_empty() {
-            if let Ok(text) = Session::of(self, keeper.path()).text() {
-                keeper.keep(text);
-            }
+        if keeper.is_due()
+            && !self.document.scenes.is_empty()
+            && let Ok(text) = Session::of(self, keeper.path()).text()
+        {
+            keeper.keep(text);
         }
         self.keeper = Some(keeper);
     }
@@ -931,7 +943,7 @@ impl Viewer {
         }
     }
 
-    fn messages(&mut self, ctx: &Context) {
+    fn show_messages(&mut self, ctx: &Context) {
         if self.messages.is_empty() {
             return;
         }
@@ -1005,7 +1017,7 @@ impl eframe::App for Viewer {
         self.keep(&ctx);
         commands::palette(self, &ctx);
         super::help::show(&mut self.help, &ctx);
-        self.messages(&ctx);
+        self.show_messages(&ctx);
         if !ctx.input(|i| i.raw.hovered_files.is_empty()) {
             let rect = ctx.content_rect();
             let painter =

@@ -105,10 +105,10 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
             let next = display.style.opacity.iter().position(|p| p[0] > place);
             display.style.opacity.insert(next.unwrap_or(display.style.opacity.len()), [place, alpha]);
         }
-    } else if let (true, Some(i)) = (curve && response.secondary_clicked(), near.filter(|i| *i >= 2)) {
-        if display.style.opacity.len() > 2 {
-            display.style.opacity.remove(i - 2);
-        }
+    } else if let (true, Some(i)) = (curve && response.secondary_clicked(), near.filter(|i| *i >= 2))
+        && display.style.opacity.len() > 2
+    {
+        display.style.opacity.remove(i - 2);
     }
     if response.drag_stopped() {
         dragged = None;

@@ -14,9 +14,12 @@ mod session;
 mod settings;
 mod strip;
 mod table;
+#[cfg(test)]
+mod tests;
 mod theme;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
+use settings::{Keeper, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::io::OpenOptions;
@@ -50,7 +53,8 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
         native,
         Box::new(move |context| {
             let state = context.wgpu_render_state.clone().ok_or("there is no graphics device")?;
-            Ok(Box::new(app::Viewer::new(&context.egui_ctx, state, paths, &options)))
+            let (settings, keeper) = (Settings::load(), Keeper::new());
+            Ok(Box::new(app::Viewer::new(&context.egui_ctx, state, settings, keeper, paths, &options)))
         }),
     );
     result.map_err(|error| anyhow::anyhow!("{}", explain(&error)))

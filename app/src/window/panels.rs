@@ -446,8 +446,8 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
             let size = [x as f64 * dx, y as f64 * dy, z as f64 * dz].map(|l| length(l, geometry.unit));
             row(ui, "Extent", size.join(" × "));
         }
-        if let Some(letters) = geometry.orientation() {
-            row(ui, "Axes towards", format!("x {}, y {}, z {}", letters[2], letters[1], letters[0]));
+        if let Some([z, y, x]) = geometry.orientation() {
+            row(ui, "Axes towards", format!("x {x}, y {y}, z {z}"));
         }
         row(ui, "Levels", format!("{} in the file, {} in all", layer.source.given(), info.levels.len()));
         if info.channels.len() > 1 {

@@ -436,7 +436,7 @@ fn turn_window(scene: &mut Scene, by: egui::Vec2) {
     let (Some([low, high]), Some(stats)) = (layer.display.window, &layer.stats) else { return };
     let range = (stats.window[1] - stats.window[0]).abs().max(f64::MIN_POSITIVE);
     let width = ((high - low) + f64::from(by.x) * range / 300.0).max(range * 1e-3);
-    let level = f64::midpoint(low, high) - f64::from(by.y) * range / 300.0 * -1.0;
+    let level = f64::midpoint(low, high) - -(f64::from(by.y) * range / 300.0);
     layer.display.window = Some([level - width / 2.0, level + width / 2.0]);
 }
 

@@ -147,7 +147,7 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
                         layers.push(layer);
                     }
                     None => {
-                        problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1))
+                        problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1));
                     }
                 },
                 Err(error) => problems.push(error.to_string()),

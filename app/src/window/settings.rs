@@ -26,13 +26,23 @@ pub struct Settings {
     pub device: u64,
     /// What was opened last, the latest first.
     pub recent: Vec<PathBuf>,
+    /// Where it is remembered; nowhere in tests.
+    #[serde(skip)]
+    path: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let memory = physical_memory() >> 20;
         let device = (memory / 16).clamp(128, 1024);
-        Self { light: false, scale: 1.0, memory: (memory / 4).max(256), device, recent: Vec::new() }
+        Self {
+            light: false,
+            scale: 1.0,
+            memory: (memory / 4).max(256),
+            device,
+            recent: Vec::new(),
+            path: None,
+        }
     }
 }
 
@@ -53,15 +63,16 @@ impl Settings {
         settings.scale = settings.scale.clamp(0.5, 3.0);
         settings.memory = settings.memory.max(64);
         settings.device = settings.device.clamp(16, 65_536);
+        settings.path = file();
         settings
     }
 
     /// Remembers; a system that doesn't let it is no reason to stop.
     pub fn save(&self) {
-        let Some(path) = file() else { return };
+        let Some(path) = &self.path else { return };
         if let (Some(parent), Ok(text)) = (path.parent(), toml::to_string(self)) {
             let _ = std::fs::create_dir_all(parent);
-            let _ = atomic::write(&path, text.as_bytes());
+            let _ = atomic::write(path, text.as_bytes());
         }
     }
 
@@ -157,7 +168,7 @@ mod tests {
         std::fs::write(&running, "in use").unwrap();
         let lock = File::create(running.with_extension("lock")).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(keeper.left(), [crashed.clone()]);
+        assert_eq!(keeper.left(), vec![crashed.clone()]);
         Keeper::forget(&crashed);
         assert!(keeper.left().is_empty());
         let path = keeper.path().to_owned();

@@ -1,0 +1,183 @@
+//! The window, driven without one, on whatever adapter there is.
+
+use super::app::{Layout, Viewer};
+use super::settings::Settings;
+use crate::view::{Content, Pane};
+use egui::{Key, Modifiers, Vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use voxelry_core::io::{OpenOptions, WriteOptions};
+use voxelry_core::{Geometry, Unit, Volume};
+
+/// An image of bright balls on a dark ground.
+fn balls(folder: &Path, name: &str) -> PathBuf {
+    let volume = Volume::from(ndarray::Array3::from_shape_fn((40, 48, 56), |(z, y, x)| {
+        let near = |c: [usize; 3]| {
+            let d = |a: usize, b: usize| (a as f64 - b as f64).powi(2);
+            (d(z, c[0]) + d(y, c[1]) + d(x, c[2])).sqrt()
+        };
+        let away = [[12, 12, 14], [26, 30, 40], [20, 36, 12]].map(near).into_iter().fold(f64::MAX, f64::min);
+        if away <= 8.0 { 200u8 } else { 20 }
+    }));
+    let path = folder.join(name);
+    let geometry = Geometry::from_spacing([2.0, 1.0, 1.0], Unit::Micrometre);
+    voxelry_core::io::write_volume(&path, &volume, geometry, false, &WriteOptions::default()).unwrap();
+    path
+}
+
+/// A window on images, or a printed reason why the test is skipped.
+fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
+    if let Err(error) = voxelry_shaders::gpu::Gpu::headless() {
+        println!("skipped: {error}");
+        return None;
+    }
+    let mut setup = eframe::egui_wgpu::WgpuSetupCreateNew::without_display_handle();
+    setup.device_descriptor = std::sync::Arc::new(voxelry_shaders::gpu::Gpu::wanted);
+    setup.instance_descriptor.backends = voxelry_shaders::gpu::BACKENDS;
+    let builder = Harness::builder()
+        .with_size(Vec2::new(1280.0, 800.0))
+        .with_max_steps(8)
+        .with_accessibility_check(false);
+    let builder = builder.wgpu_setup(eframe::egui_wgpu::WgpuSetup::CreateNew(setup));
+    Some(builder.build_eframe(move |context| {
+        let state = context.wgpu_render_state.clone().expect("the harness draws");
+        Viewer::new(&context.egui_ctx, state, Settings::default(), None, paths, &OpenOptions::default())
+    }))
+}
+
+/// Goes on until something holds.
+fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Viewer) -> bool) {
+    let begun = Instant::now();
+    while !holds(harness.state()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} does not come");
+        harness.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    harness.step();
+    harness.step();
+}
+
+fn is_shown(viewer: &Viewer, count: usize) -> bool {
+    let layers = || viewer.document.scenes.iter().flat_map(|s| &s.layers);
+    layers().count() == count && layers().all(|l| l.content == Content::Labels || l.display.window.is_some())
+}
+
+fn press(harness: &mut Harness<'static, Viewer>, modifiers: Modifiers, key: Key) {
+    harness.key_press_modifiers(modifiers, key);
+    harness.step();
+    harness.step();
+}
+
+fn panes(viewer: &Viewer) -> Vec<Pane> {
+    let tiles = viewer.tree().tiles.iter();
+    tiles.filter_map(|(_, t)| if let egui_tiles::Tile::Pane(p) = t { Some(p.pane) } else { None }).collect()
+}
+
+#[test]
+fn an_empty_window_says_what_to_do() {
+    let Some(mut harness) = window(vec![]) else { return };
+    harness.step();
+    harness.get_by_label("Drop images here");
+    harness.get_by_label("Open images…");
+}
+
+#[test]
+fn keys_change_layout_slices_and_what_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    assert_eq!(panes(harness.state()).len(), 4);
+    assert!(harness.query_all_by_label("balls.nii.gz").count() >= 1);
+    let slice = |h: &Harness<'static, Viewer>| h.state().document.scenes[0].voxel()[0];
+    assert_eq!(slice(&harness), 20);
+    press(&mut harness, Modifiers::NONE, Key::Period);
+    assert_eq!(slice(&harness), 21);
+    press(&mut harness, Modifiers::NONE, Key::PageUp);
+    assert_eq!(slice(&harness), 11);
+    press(&mut harness, Modifiers::NONE, Key::Num1);
+    assert_eq!(panes(harness.state()), [Pane::Montage]);
+    press(&mut harness, Modifiers::NONE, Key::Num3);
+    assert_eq!(panes(harness.state()), [Pane::Volume]);
+    press(&mut harness, Modifiers::NONE, Key::Num2);
+    assert_eq!(panes(harness.state()).len(), 4);
+    harness.state_mut().document.scenes[0].layers[0].display.window = Some([0.0, 1.0]);
+    press(&mut harness, Modifiers::NONE, Key::R);
+    assert_ne!(harness.state().document.scenes[0].layers[0].display.window, Some([0.0, 1.0]));
+    press(&mut harness, Modifiers::COMMAND, Key::W);
+    harness.get_by_label("Drop images here");
+}
+
+#[test]
+fn a_recipe_runs_and_leaves_labels_and_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    press(&mut harness, Modifiers::COMMAND, Key::R);
+    let recipe = voxelry_core::recipe::Recipe::parse(
+        "[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n[[step]]\nop = \"measure\"\ncolumns = [\"volume\"]\n",
+    );
+    harness.state_mut().bench.load(&recipe.unwrap());
+    harness.step();
+    harness.get_by_label("Run on the whole image").click();
+    harness.step();
+    until(&mut harness, "the result", |v| is_shown(v, 2));
+    let viewer = harness.state();
+    assert_eq!(viewer.document.scenes[0].layers[1].content, Content::Labels);
+    let objects = viewer.bench.tables.iter().find(|(_, t)| t.name == "objects").expect("there are objects");
+    assert_eq!(objects.1.rows(), 3);
+    harness.get_by_label("Measurements");
+    press(&mut harness, Modifiers::NONE, Key::V);
+    assert!(!harness.state().document.scenes[0].layers[1].display.visible);
+}
+
+#[test]
+fn several_images_are_compared_and_move_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.nii.gz", "b.nii.gz", "c.nii.gz"].map(|name| balls(folder.path(), name));
+    let Some(mut harness) = window(paths.to_vec()) else { return };
+    until(&mut harness, "the images", |v| is_shown(v, 3));
+    assert_eq!(panes(harness.state()), [Pane::Plane(0); 3]);
+    press(&mut harness, Modifiers::NONE, Key::Period);
+    let slices: Vec<usize> = harness.state().document.scenes.iter().map(|s| s.voxel()[0]).collect();
+    assert_eq!(slices, [21; 3]);
+    harness.state_mut().lay_out(Layout::CompareVolumes);
+    harness.step();
+    assert_eq!(panes(harness.state()), [Pane::Volume; 3]);
+}
+
+#[test]
+fn a_session_comes_back_and_a_missing_image_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.nii.gz", "b.nii.gz"].map(|name| balls(folder.path(), name));
+    let session = folder.path().join("mine.voxelry");
+    {
+        let Some(mut harness) = window(paths.to_vec()) else { return };
+        until(&mut harness, "the images", |v| is_shown(v, 2));
+        press(&mut harness, Modifiers::NONE, Key::Period);
+        let layer = &mut harness.state_mut().document.scenes[1].layers[0];
+        layer.display.opacity = 0.25;
+        layer.display.window = Some([1.0, 150.0]);
+        super::session::Session::of(harness.state(), &session).write(&session).unwrap();
+    }
+    let Some(mut harness) = window(vec![session.clone()]) else { return };
+    until(&mut harness, "the session", |v| is_shown(v, 2));
+    let viewer = harness.state();
+    assert_eq!(panes(viewer).len(), 2);
+    let names: Vec<&str> = viewer.document.scenes.iter().map(|s| s.name()).collect();
+    let changed =
+        viewer.document.scenes.iter().find(|s| s.layers[0].display.opacity == 0.25).expect("it is kept");
+    assert_eq!(changed.layers[0].display.window, Some([1.0, 150.0]));
+    assert_eq!(changed.voxel()[0], 21);
+    assert!(names.contains(&"a.nii.gz") && names.contains(&"b.nii.gz"), "{names:?}");
+    drop(harness);
+    std::fs::remove_file(&paths[0]).unwrap();
+    let Some(mut harness) = window(vec![session]) else { return };
+    until(&mut harness, "what is left of the session", |v| is_shown(v, 1));
+    assert!(
+        harness.state().messages().iter().any(|m| m.contains("a.nii.gz")),
+        "{:?}",
+        harness.state().messages()
+    );
+}
