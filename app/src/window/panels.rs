@@ -130,7 +130,8 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
     let Some(scene) = viewer.document.scenes.get_mut(s) else { return };
     let l = l.min(scene.layers.len() - 1);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        ui.add_space(4.0);
+        // The scroll bar has a place of its own.
+        ui.set_max_width(ui.available_width() - 10.0);
         ui.add(egui::Label::new(RichText::new(&scene.layers[l].name).heading()).truncate());
         ui.separator();
         let layer = &mut scene.layers[l];
@@ -152,7 +153,7 @@ fn section(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui))
 
 /// Rows of a name and what belongs to it, aligned.
 fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
-    egui::Grid::new(id).num_columns(2).min_col_width(78.0).spacing([8.0, 6.0]).show(ui, contents);
+    egui::Grid::new(id).num_columns(2).min_col_width(76.0).spacing([8.0, 6.0]).show(ui, contents);
 }
 
 fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {

@@ -21,7 +21,7 @@ pub fn apply(ctx: &Context) {
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);
         style.spacing.button_padding = egui::vec2(8.0, 4.0);
         style.spacing.menu_margin = egui::Margin::same(6);
-        style.spacing.slider_width = 120.0;
+        style.spacing.slider_width = 108.0;
         style.spacing.combo_width = 120.0;
         style.interaction.tooltip_delay = 0.4;
         style.text_styles = [
