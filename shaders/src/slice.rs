@@ -55,6 +55,9 @@ pub struct Sheet {
     pub opacity: f32,
     /// Of labels: how thick their outlines are, in pixels of the view; 0 fills them.
     pub outline: f32,
+    /// The edge, in pixels of the view, of the squares of a checkerboard of which every other one shows
+    /// nothing; 0 shows all.
+    pub checker: f32,
 }
 
 #[repr(C)]
@@ -78,6 +81,8 @@ struct SheetUniform {
     window: [f32; 2],
     opacity: f32,
     outline: f32,
+    checker: f32,
+    pad: [u32; 3],
 }
 
 /// Fields of the uniform and where they lie, for the test that holds the shaders to them.
@@ -101,6 +106,8 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("window", std::mem::offset_of!(SheetUniform, window)),
     ("opacity", std::mem::offset_of!(SheetUniform, opacity)),
     ("outline", std::mem::offset_of!(SheetUniform, outline)),
+    ("checker", std::mem::offset_of!(SheetUniform, checker)),
+    ("pad", std::mem::offset_of!(SheetUniform, pad)),
 ];
 /// Bytes of the uniform.
 #[doc(hidden)]
@@ -126,6 +133,7 @@ impl Sheet {
             interpolate: true,
             opacity: 1.0,
             outline: 0.0,
+            checker: 0.0,
         }
     }
 
@@ -217,6 +225,8 @@ impl Sheet {
             window: self.window,
             opacity: self.opacity,
             outline: self.outline,
+            checker: self.checker,
+            pad: [0; 3],
         }
     }
 }

@@ -144,3 +144,17 @@ fn an_atlas_gives_away_what_was_longest_unused() {
     atlas.release(1);
     assert!(atlas.put(&gpu, key(3), &texels, 3).is_some());
 }
+
+#[test]
+fn a_checkerboard_shows_every_other_square() {
+    let Some(gpu) = gpu() else { return };
+    let shape = [2, 24, 32];
+    let mut scene = Scene::new(gpu, Volume::from(Array3::from_elem(shape, 65535u16)));
+    let (mut sheet, view) = axial(shape, 1);
+    sheet.checker = 8.0;
+    let seen = draw(&mut scene, &sheet, 0, view, 1);
+    for (i, seen) in seen.iter().enumerate() {
+        let square = (i % 32) / 8 + (i / 32) / 8;
+        assert_eq!(*seen, if square % 2 == 0 { 255 } else { 0 }, "{i}");
+    }
+}

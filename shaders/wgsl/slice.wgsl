@@ -26,6 +26,11 @@ struct Sheet {
     opacity: f32,
     // Of labels: how thick their outlines are in pixels of the view; 0 fills them.
     outline: f32,
+    // The edge of the squares of a checkerboard of which every other one shows nothing; 0 shows all.
+    checker: f32,
+    pad_a: u32,
+    pad_b: u32,
+    pad_c: u32,
 }
 
 @group(1) @binding(0) var<uniform> sheet: Sheet;
@@ -50,6 +55,8 @@ fn place_of(pixel: vec2<f32>) -> Place {
     let tile = floor(at / sheet.pitch);
     let inner = at - tile * sheet.pitch;
     let number = i32(tile.y) * i32(sheet.columns) + i32(tile.x);
-    let there = all(at >= vec2(0.0)) && tile.x < f32(sheet.columns) && number < i32(sheet.tiles) && all(inner < sheet.size);
+    let square = floor(pixel / max(sheet.checker, 1.0));
+    let hidden = sheet.checker > 0.0 && (i32(square.x + square.y) & 1) == 1;
+    let there = !hidden && all(at >= vec2(0.0)) && tile.x < f32(sheet.columns) && number < i32(sheet.tiles) && all(inner < sheet.size);
     return Place(sheet.origin + sheet.right * inner.x + sheet.down * inner.y + sheet.next * f32(number), there);
 }

@@ -265,7 +265,12 @@ fn arguments_that_cannot_work_are_refused_before_the_work() {
         assert!(said.contains(expected), "{arguments}: {said}");
         assert_eq!(before, names(sample()), "{arguments}");
     };
-    check("rum", 2, "'run'");
+    check("rum", 2, "rum is neither a file nor a command; did you mean \"run\"?");
+    check("render granules.nii.gz -o x.jpg", 1, "is written as .png");
+    check("render granules.nii.gz --pane z --slice 999 -o x.png", 2, "--slice 999: the last one is");
+    check("render granules.nii.gz --window 3 3 -o x.png", 2, "--window");
+    check("render granules.nii.gz --channel 2 -o x.png", 2, "--channel 2: the last one is 1");
+    check("render granules.nii.gz --labels granules.truth.csv -o x.png", 1, "granules.truth.csv");
     check("op gausian granules.nii.gz x.nii", 2, "'gaussian'");
     check("op gaussian --sigma 2parsec granules.nii.gz x.nii", 2, "unknown unit \"parsec\"");
     check("op gaussian granules.nii.gz x.doc", 1, "x.doc: no format is known");

@@ -4,7 +4,8 @@ use crate::{root, sh, target};
 use anyhow::{Context, Result};
 use std::fs;
 
-/// Builds release, makes a foam sample, runs the main job on it and shows what came out.
+/// Builds release, makes a foam sample, runs the main job on it and shows what came out, in a window where there is a
+/// display.
 pub fn run() -> Result<()> {
     sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
@@ -33,7 +34,20 @@ pub fn run() -> Result<()> {
     println!("Summary:   {}", folder.join("foam/summary.json").display());
     println!("Labels:    {}", folder.join("foam/labels.ome.zarr").display());
     println!("Truth:     {}", folder.join("foam.truth.csv").display());
+    let labels = folder.join("foam/labels.ome.zarr").to_string_lossy().into_owned();
+    if has_display() {
+        // The window stays open; closing it ends the demo.
+        sh(&program, &[&sample, &labels])?;
+    } else {
+        println!("\nThere is no display. Where there is one:\n{program} {sample} {labels}");
+    }
     Ok(())
+}
+
+/// Whether a window can be opened.
+fn has_display() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
 }
 
 fn rounded(cell: &str) -> String {

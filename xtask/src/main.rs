@@ -17,7 +17,7 @@ fn main() -> Result<()> {
         ["bench", "peers", ref more @ ..] => bench::peers(more),
         _ => {
             eprintln!(
-                "cargo xtask demo    build, make a sample, run the main job on it\n\
+                "cargo xtask demo    build, make a sample, run the main job on it, open it\n\
                  cargo xtask test    everything that must pass\n\
                  cargo xtask bench peers [--only REGEX] [--threads N]\n\
                                      time operators beside their peers"

@@ -79,6 +79,8 @@ pub struct Display {
     pub opacity: f32,
     /// Whether its light is added to what lies below.
     pub add: bool,
+    /// Whether every other square of planes shows what lies below, to compare with it.
+    pub checker: bool,
     /// Whether voxels are interpolated in planes.
     pub interpolate: bool,
     /// Whether labels are outlined in planes; otherwise they are filled.
@@ -95,6 +97,7 @@ impl Default for Display {
             map: Map::Grey,
             opacity: 1.0,
             add: false,
+            checker: false,
             interpolate: true,
             outline: true,
             style: Style::default(),

@@ -194,6 +194,9 @@ impl Quality {
     pub const QUICK: Self = Self { step: 1.5, coarser: 1, occlusion: false };
 }
 
+/// The edge of the squares of a checkerboard, in pixels.
+const CHECKER: f32 = 48.0;
+
 /// How a pane of so many pixels shows a layer; none if it doesn't.
 pub fn look(scene: &Scene, layer: &Layer, pane: Pane, size: [u32; 2], quality: Quality) -> Option<Look> {
     if !layer.display.visible {
@@ -212,6 +215,7 @@ pub fn look(scene: &Scene, layer: &Layer, pane: Pane, size: [u32; 2], quality: Q
             window,
             interpolate: layer.display.interpolate,
             opacity: layer.display.opacity,
+            checker: if layer.display.checker { CHECKER } else { 0.0 },
             outline: if layer.content == Content::Labels && layer.display.outline { 1.5 } else { 0.0 },
             ..sheet
         })

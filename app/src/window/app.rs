@@ -115,6 +115,9 @@ pub struct Viewer {
     left: Vec<PathBuf>,
     /// When time went on last.
     stepped: Instant,
+    /// Whether the uppermost layer blinks, and is hidden now.
+    blinking: Option<bool>,
+    blinked: Instant,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -170,6 +173,8 @@ impl Viewer {
             keeper,
             left,
             stepped: Instant::now(),
+            blinking: None,
+            blinked: Instant::now(),
             settings,
             wake,
         };
@@ -425,6 +430,48 @@ impl Viewer {
             self.document.scenes.remove(scene);
         }
         self.after_closing();
+    }
+
+    /// Lays the layers of a scene over those of another, where they lie in the world.
+    pub fn lay_over(&mut self, scene: usize, other: usize) {
+        let layers = std::mem::take(&mut self.document.scenes[scene].layers);
+        let top = self.document.scenes[other].layers.len();
+        self.document.scenes[other].layers.extend(layers);
+        self.document.scenes.remove(scene);
+        self.after_closing();
+        self.chosen = (if scene < other { other - 1 } else { other }, top);
+    }
+
+    /// Shows and hides the uppermost layer in turns.
+    fn blink(&mut self, ctx: &Context) {
+        let Some(hidden) = &mut self.blinking else { return };
+        const EACH: Duration = Duration::from_millis(600);
+        if self.blinked.elapsed() >= EACH {
+            self.blinked = Instant::now();
+            *hidden = !*hidden;
+        }
+        let hidden = *hidden;
+        for scene in self.document.scenes.iter_mut().filter(|s| s.layers.len() > 1) {
+            if let Some(layer) = scene.layers.last_mut() {
+                layer.display.visible = !hidden;
+            }
+        }
+        ctx.request_repaint_after(EACH);
+    }
+
+    /// Begins or ends blinking; in the end everything is shown.
+    pub fn toggle_blinking(&mut self) {
+        self.blinking = if self.blinking.is_some() { None } else { Some(false) };
+        for scene in self.document.scenes.iter_mut().filter(|s| s.layers.len() > 1) {
+            if let Some(layer) = scene.layers.last_mut() {
+                layer.display.visible = true;
+            }
+        }
+    }
+
+    /// Whether images lie over each other.
+    pub fn has_layers(&self) -> bool {
+        self.document.scenes.iter().any(|s| s.layers.len() > 1)
     }
 
     fn after_closing(&mut self) {
@@ -987,6 +1034,7 @@ impl eframe::App for Viewer {
         Panel::top("menu").show(ui, |ui| self.menu_bar(ui));
         Panel::bottom("status").show(ui, |ui| self.status_bar(ui));
         self.play(&ctx);
+        self.blink(&ctx);
         self.time_bar(ui);
         let open = !self.document.scenes.is_empty();
         if open && self.panels {

@@ -161,6 +161,13 @@ pub static COMMANDS: &[Command] = &[
         },
     },
     Command {
+        title: "Blink the uppermost layer",
+        menu: Menu::View,
+        keys: key(NONE, Key::B),
+        ready: Viewer::has_layers,
+        run: |v, _| v.toggle_blinking(),
+    },
+    Command {
         title: "Settings…",
         menu: Menu::View,
         keys: key(COMMAND, Key::Comma),

@@ -22,7 +22,8 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
         });
     });
     ui.separator();
-    let (mut chosen, mut closed) = (viewer.chosen, None);
+    let (mut chosen, mut closed, mut over) = (viewer.chosen, None, None);
+    let names: Vec<String> = viewer.document.scenes.iter().map(|s| s.name().to_owned()).collect();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         for (s, scene) in viewer.document.scenes.iter_mut().enumerate() {
             let several = scene.layers.len();
@@ -51,6 +52,12 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                     chosen = (s, l);
                 }
                 row.context_menu(|ui| {
+                    for (other, name) in names.iter().enumerate().filter(|(other, _)| *other != s) {
+                        if ui.button(format!("Lay over {name}")).clicked() {
+                            over = Some((s, other));
+                            ui.close();
+                        }
+                    }
                     if ui.button(if several > 1 { "Close layer" } else { "Close image" }).clicked() {
                         closed = Some((s, l));
                         ui.close();
@@ -66,6 +73,9 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
     }
     if let Some((s, l)) = closed {
         viewer.close_layer(s, l);
+    }
+    if let Some((s, other)) = over {
+        viewer.lay_over(s, other);
     }
 }
 
@@ -215,7 +225,11 @@ fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
         ui.add(Slider::new(&mut layer.display.opacity, 0.0..=1.0).fixed_decimals(2));
         ui.end_row();
         ui.label("Blend");
-        ui.checkbox(&mut layer.display.add, "Add to what lies below");
+        ui.horizontal(|ui| {
+            ui.checkbox(&mut layer.display.add, "Add").on_hover_text("Add its light to what lies below");
+            ui.checkbox(&mut layer.display.checker, "Checkers")
+                .on_hover_text("In planes, every other square shows what lies below");
+        });
         ui.end_row();
     });
     if stats.missing > 0 {

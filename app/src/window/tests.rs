@@ -30,7 +30,7 @@ fn balls(folder: &Path, name: &str) -> PathBuf {
 /// A window on images, or a printed reason why the test is skipped.
 fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
     if let Err(error) = voxelry_shaders::gpu::Gpu::headless() {
-        println!("skipped: {error}");
+        eprintln!("skipped: {error}");
         return None;
     }
     let mut setup = eframe::egui_wgpu::WgpuSetupCreateNew::without_display_handle();
@@ -51,7 +51,7 @@ fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
 fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Viewer) -> bool) {
     let begun = Instant::now();
     while !holds(harness.state()) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} does not come");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what} does not come");
         harness.step();
         std::thread::sleep(Duration::from_millis(5));
     }
