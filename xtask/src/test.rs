@@ -7,8 +7,9 @@ use anyhow::Result;
 pub fn run() -> Result<()> {
     sh("cargo", &["fmt", "--all", "--check"])?;
     sh("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    // The command line's tests run the program itself.
-    sh("cargo", &["build", "--workspace", "--bins"])?;
+    // The command line's tests run the program itself. All targets at once, so that libraries are built once: tests
+    // ask for more features of them than programs do.
+    sh("cargo", &["build", "--workspace", "--all-targets"])?;
     sh("cargo", &["test", "--workspace", "--lib", "--bins", "--tests"])?;
     for (tool, arguments) in [("cargo-deny", ["deny", "check"]), ("typos", ["", ""])] {
         if !have(tool) {
