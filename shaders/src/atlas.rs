@@ -21,6 +21,8 @@ pub struct Atlas {
     /// Slots by that, the longest unused first.
     order: BTreeSet<(u64, u32)>,
     places: HashMap<Owner, u32>,
+    /// Bytes that it was to take at most.
+    asked: u64,
 }
 
 impl Atlas {
@@ -29,11 +31,11 @@ impl Atlas {
         let texel = u64::from(format.block_copy_size(None).expect("a format of one aspect"));
         // Page tables have ten bits for a place along an axis.
         let most = (gpu.device.limits().max_texture_dimension_3d / EDGE as u32).min(1023);
-        let wanted = bytes.div_ceil(texel * (EDGE * EDGE * EDGE) as u64).max(1);
+        let wanted = (bytes / (texel * (EDGE * EDGE * EDGE) as u64)).max(1);
         let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
         let x = side(wanted, 1.0 / 3.0);
         let y = side(wanted / x, 0.5);
-        let z = wanted.div_ceil(x * y).clamp(1, u64::from(most));
+        let z = (wanted / (x * y)).clamp(1, u64::from(most));
         let slots = [x as u32, y as u32, z as u32];
         let size = slots.map(|s| s * EDGE as u32);
         let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
@@ -56,6 +58,7 @@ impl Atlas {
             used: vec![0; count as usize],
             order: (0..count).map(|slot| (0, slot)).collect(),
             places: HashMap::new(),
+            asked: bytes,
         }
     }
 
@@ -79,6 +82,11 @@ impl Atlas {
     pub fn slot(&self, [x, y, z]: [u32; 3]) -> u32 {
         let [sx, sy, _] = self.slots;
         (z * sy + y) * sx + x
+    }
+
+    /// Bytes that it was to take at most; it takes somewhat less.
+    pub fn asked(&self) -> u64 {
+        self.asked
     }
 
     /// How many bricks fit.

@@ -54,8 +54,9 @@ impl Store {
         let brick = (texels.size() * EDGE * EDGE * EDGE) as u64;
         let others = self.images.values().filter(|i| i.texels().format == texels.format);
         let bricks: usize = others.map(|i| i.layout().len()).sum::<usize>() + layout.len();
-        let wanted = (bricks as u64 * brick).min(self.budget);
-        if self.atlases.get(&texels.format).is_none_or(|a| a.bytes() + brick * 64 < wanted) {
+        // A quarter more, as slots come in whole rows.
+        let wanted = (bricks as u64 * brick * 5 / 4).min(self.budget);
+        if self.atlases.get(&texels.format).is_none_or(|a| a.asked() < wanted) {
             // A new atlas is empty: its images are told, and ask for their bricks again.
             let room = wanted.next_power_of_two().min(self.budget);
             let atlas = Atlas::new(&self.gpu, texels.format, room);

@@ -12,6 +12,8 @@ pub mod plane;
 pub mod profile;
 pub mod shot;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 pub mod work;
 
 pub use document::{Content, Display, Document, Layer, Pane, Scene, Show, Style, View};
