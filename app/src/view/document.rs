@@ -28,6 +28,8 @@ pub struct Scene {
     pub layers: Vec<Layer>,
     /// Where one looks.
     pub view: View,
+    /// When it was asked for: scenes stand in this order, whichever is there first.
+    pub order: u64,
 }
 
 /// What the voxels of a layer mean.
@@ -300,7 +302,7 @@ pub enum Pane {
 impl Scene {
     /// A scene of layers, of which there must be one.
     pub fn new(layers: Vec<Layer>) -> Self {
-        let mut scene = Self { layers, view: View::default() };
+        let mut scene = Self { layers, view: View::default(), order: 0 };
         let geometry = scene.geometry();
         scene.view.camera.turn = upright(&geometry);
         scene.view.at = scene.snapped(scene.view.at);

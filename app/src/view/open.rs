@@ -96,8 +96,8 @@ pub fn survey(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
 
 /// What came of something that was asked for.
 pub enum Done {
-    /// Layers of an image.
-    Opened(Result<Vec<Layer>>),
+    /// Layers of an image, and which opening it was.
+    Opened(u64, Result<Vec<Layer>>),
     /// Stats of a layer, by its number.
     Stats(u64, Arc<Stats>),
     /// A message for the user.
@@ -124,13 +124,13 @@ impl Opener {
         &self.cache
     }
 
-    /// Opens an image.
-    pub fn open(&self, path: PathBuf, options: OpenOptions) {
+    /// Opens an image; `order` says which opening it is.
+    pub fn open(&self, order: u64, path: PathBuf, options: OpenOptions) {
         let (cache, send, wake) = (self.cache.clone(), self.send.clone(), self.wake.clone());
         std::thread::spawn(move || {
             let layers = layers(&path, &options, &cache);
             // Nobody listens when the window has closed.
-            let _ = send.send(Done::Opened(layers));
+            let _ = send.send(Done::Opened(order, layers));
             wake();
         });
     }

@@ -108,6 +108,8 @@ pub struct Viewer {
     wheel: f32,
     profile: Option<Profile>,
     opening: usize,
+    /// How many images were asked for.
+    opened: u64,
     messages: Vec<String>,
     answers: (Sender<Answer>, Receiver<Answer>),
     keeper: Option<Keeper>,
@@ -168,6 +170,7 @@ impl Viewer {
             wheel: 0.0,
             profile: None,
             opening: 0,
+            opened: 0,
             messages: Vec::new(),
             answers: unbounded(),
             keeper,
@@ -197,7 +200,8 @@ impl Viewer {
                 wake();
             });
         } else {
-            self.opener.open(path, options);
+            self.opened += 1;
+            self.opener.open(self.opened, path, options);
         }
     }
 
@@ -262,11 +266,11 @@ impl Viewer {
         let done: Vec<Done> = self.opener.done().collect();
         for done in done {
             match done {
-                Done::Opened(Ok(layers)) => {
+                Done::Opened(order, Ok(layers)) => {
                     self.opening = self.opening.saturating_sub(1);
-                    self.add(layers);
+                    self.add(order, layers);
                 }
-                Done::Opened(Err(error)) => {
+                Done::Opened(_, Err(error)) => {
                     self.opening = self.opening.saturating_sub(1);
                     self.tell(error.to_string());
                 }
@@ -336,25 +340,35 @@ impl Viewer {
         }
     }
 
-    /// Shows the layers of an image: labels over the last image of their shape, others by themselves.
-    fn add(&mut self, layers: Vec<Layer>) {
+    /// Shows the layers of an image: labels over the last image of their shape, others by themselves, in
+    /// the order in which they were asked for.
+    fn add(&mut self, order: u64, mut layers: Vec<Layer>) {
         for layer in &layers {
             if layer.content == Content::Grey {
                 self.opener.survey(layer);
             }
         }
-        let labels = layers.iter().all(|l| l.content == Content::Labels);
+        let are_labels = |layers: &[Layer]| layers.iter().all(|l| l.content == Content::Labels);
+        let labels = are_labels(&layers);
         let shape = layers[0].source.info().shape();
-        let below = self.document.scenes.iter().rposition(|s| s.shape() == shape).filter(|_| labels);
-        match below {
-            Some(at) => self.document.scenes[at].layers.extend(layers),
-            None => {
-                self.document.scenes.push(Scene::new(layers));
-                self.chosen = (self.document.scenes.len() - 1, 0);
-                let several = self.document.scenes.len() > 1;
-                self.lay_out(if several { Layout::Compare } else { self.layout });
-            }
+        let scenes = &mut self.document.scenes;
+        if let Some(below) =
+            scenes.iter().rposition(|s| s.shape() == shape && !are_labels(&s.layers)).filter(|_| labels)
+        {
+            scenes[below].layers.extend(layers);
+            return;
         }
+        // Labels that were there before their image.
+        if let Some(early) =
+            scenes.iter().position(|s| s.shape() == shape && are_labels(&s.layers)).filter(|_| !labels)
+        {
+            layers.extend(scenes.remove(early).layers);
+        }
+        let at = scenes.partition_point(|s| s.order <= order);
+        scenes.insert(at, Scene { order, ..Scene::new(layers) });
+        self.chosen = (if scenes.len() > 1 { self.chosen.0.min(scenes.len() - 1) } else { at }, 0);
+        let several = self.document.scenes.len() > 1;
+        self.lay_out(if several { Layout::Compare } else { self.layout });
     }
 
     /// Arranges the panes.

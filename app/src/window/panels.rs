@@ -314,7 +314,7 @@ fn presets() -> [(&'static str, Style, Map); 5] {
 fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
     let sides: [Camera; 3] = std::array::from_fn(|axis| facing(scene, axis));
     let names: [&str; 3] = std::array::from_fn(|axis| scene.facing(axis).name);
-    let Scene { layers, view } = scene;
+    let Scene { layers, view, .. } = scene;
     let layer = &mut layers[l];
     let style = &mut layer.display.style;
     rows(ui, "volume", |ui| {

@@ -154,7 +154,7 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
             }
         }
         if !layers.is_empty() {
-            scenes.push(Scene { layers, view: saved.view });
+            scenes.push(Scene { layers, view: saved.view, order: 0 });
         }
     }
     // Panes name scenes by their place, so they fit only if all are there.
