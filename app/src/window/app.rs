@@ -190,8 +190,8 @@ impl Viewer {
     /// Opens an image or a session; it appears when it is there.
     pub fn open(&mut self, path: PathBuf, options: OpenOptions) {
         self.opening += 1;
-        self.settings.opened(&path);
         if path.extension().is_some_and(|e| e == session::ENDING) {
+            self.settings.opened(&path);
             let (send, cache) = (self.answers.0.clone(), self.opener.cache().clone());
             let wake = self.wake.clone();
             std::thread::spawn(move || {
@@ -347,6 +347,9 @@ impl Viewer {
             if layer.content == Content::Grey {
                 self.opener.survey(layer);
             }
+        }
+        if let Some(path) = &layers[0].path {
+            self.settings.opened(path);
         }
         let are_labels = |layers: &[Layer]| layers.iter().all(|l| l.content == Content::Labels);
         let labels = are_labels(&layers);
@@ -903,31 +906,27 @@ impl Viewer {
     }
 
     fn status_bar(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
-            let text = self.hover.and_then(|hover| readout(&self.document, hover));
-            match text {
-                Some(text) => ui.label(RichText::new(text).monospace()),
-                None => ui.label(RichText::new(hint(self.active, ui)).weak()),
-            };
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let [gpu, most] = self.painter.memory();
-                let ram = self.opener.cache().bytes();
-                let text = format!(
-                    "RAM {} / {}   GPU {} / {}",
-                    bytes(ram),
-                    bytes(self.opener.cache().budget()),
-                    bytes(gpu),
-                    bytes(most)
-                );
-                let adapter = &self.painter.gpu().info;
-                let hint = format!(
-                    "Blocks of images in memory, and bricks on the graphics device\n{} ({:?})",
-                    adapter.name, adapter.backend
-                );
-                ui.label(RichText::new(text).small().weak()).on_hover_text(hint);
-                if self.opening > 0 || self.painter.is_busy() {
-                    ui.spinner();
-                }
+        let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(size, egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let [gpu, most] = self.painter.memory();
+            let (ram, full) = (self.opener.cache().bytes(), self.opener.cache().budget());
+            let text = format!("RAM {} / {}   GPU {} / {}", bytes(ram), bytes(full), bytes(gpu), bytes(most));
+            let adapter = &self.painter.gpu().info;
+            let (name, backend) = (&adapter.name, adapter.backend);
+            let hint = format!(
+                "Blocks of images in memory, and bricks on the graphics device\n{name} ({backend:?})"
+            );
+            ui.label(RichText::new(text).small().weak()).on_hover_text(hint);
+            if self.opening > 0 || self.painter.is_busy() {
+                ui.spinner();
+            }
+            // What is left of the bar is for what the pointer is over, or for what the buttons do.
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                let text = match self.hover.and_then(|hover| readout(&self.document, hover)) {
+                    Some(text) => RichText::new(text).monospace(),
+                    None => RichText::new(hint_for(self.active, ui)).weak(),
+                };
+                ui.add(egui::Label::new(text).truncate());
             });
         });
     }
@@ -1092,7 +1091,7 @@ impl eframe::App for Viewer {
 }
 
 /// What the buttons do now.
-fn hint(active: Option<Tile>, ui: &Ui) -> &'static str {
+fn hint_for(active: Option<Tile>, ui: &Ui) -> &'static str {
     let held = ui.input(|i| i.modifiers);
     match active.map(|t| t.pane) {
         None => "",

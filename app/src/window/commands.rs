@@ -290,7 +290,7 @@ pub static COMMANDS: &[Command] = &[
 
 /// Does what keys ask for, unless a field is being typed into.
 pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
-    let typing = ctx.egui_wants_keyboard_input();
+    let typing = ctx.egui_wants_keyboard_input() || viewer.palette.shown;
     for command in COMMANDS {
         let Some(keys) = command.keys else { continue };
         if typing && keys.modifiers.is_none() {
@@ -341,10 +341,12 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
     let fits = |c: &&Command| words.iter().all(|w| c.title.to_lowercase().contains(w));
     let found: Vec<&'static Command> = COMMANDS.iter().filter(fits).filter(|c| (c.ready)(viewer)).collect();
     let (mut run, mut shut) = (None, ctx.input(|i| i.key_pressed(Key::Escape)));
+    let mut moved = false;
     ctx.input_mut(|i| {
         let by = i.count_and_consume_key(NONE, Key::ArrowDown) as i64
             - i.count_and_consume_key(NONE, Key::ArrowUp) as i64;
         let last = found.len().saturating_sub(1) as i64;
+        moved = by != 0;
         viewer.palette.chosen = (viewer.palette.chosen as i64 + by).clamp(0, last) as usize;
         if i.consume_key(NONE, Key::Enter) {
             run = found.get(viewer.palette.chosen).copied();
@@ -367,16 +369,22 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
             if found.is_empty() {
                 ui.weak("Nothing is called that");
             }
-            for (i, command) in found.iter().enumerate() {
-                let mut button = egui::Button::selectable(i == viewer.palette.chosen, command.title);
-                if let Some(keys) = command.keys {
-                    button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+            egui::ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
+                for (i, command) in found.iter().enumerate() {
+                    let mut button = egui::Button::selectable(i == viewer.palette.chosen, command.title);
+                    if let Some(keys) = command.keys {
+                        button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+                    }
+                    let shown = ui.add_sized([ui.available_width(), 22.0], button);
+                    if i == viewer.palette.chosen && moved {
+                        shown.scroll_to_me(None);
+                    }
+                    if shown.clicked() {
+                        run = Some(*command);
+                        shut = true;
+                    }
                 }
-                if ui.add_sized([ui.available_width(), 22.0], button).clicked() {
-                    run = Some(*command);
-                    shut = true;
-                }
-            }
+            });
         });
     if shut {
         viewer.palette.shown = false;

@@ -133,6 +133,23 @@ fn a_recipe_runs_and_leaves_labels_and_a_table() {
 }
 
 #[test]
+fn the_palette_finds_commands_by_their_names_and_escape_shuts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    press(&mut harness, Modifiers::COMMAND, Key::P);
+    harness.event(egui::Event::Text("mont".to_owned()));
+    harness.step();
+    harness.step();
+    press(&mut harness, Modifiers::NONE, Key::Enter);
+    assert_eq!(panes(harness.state()), [Pane::Montage]);
+    press(&mut harness, Modifiers::COMMAND, Key::P);
+    assert!(harness.query_all_by_label_contains("Quit").count() > 0);
+    press(&mut harness, Modifiers::NONE, Key::Escape);
+    assert_eq!(harness.query_all_by_label_contains("Quit").count(), 0);
+}
+
+#[test]
 fn several_images_are_compared_and_move_together() {
     let folder = tempfile::tempdir().unwrap();
     let paths = ["a.nii.gz", "b.nii.gz", "c.nii.gz"].map(|name| balls(folder.path(), name));
