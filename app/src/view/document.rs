@@ -354,6 +354,20 @@ impl Scene {
         self.view.at = self.snapped(at);
     }
 
+    /// Where a slice across an axis lies along it: in the world where the file gives an orientation,
+    /// otherwise from the first slice on.
+    pub fn position(&self, axis: usize, slice: usize) -> f64 {
+        let geometry = self.geometry();
+        if !geometry.oriented {
+            return slice as f64 * geometry.spacing()[axis];
+        }
+        let mut index = self.index(self.view.at);
+        index[2 - axis] = slice as f64;
+        let way = geometry.world_from_index.matrix3.col(2 - axis);
+        let main = (0..3).max_by(|a, b| way[*a].abs().total_cmp(&way[*b].abs())).unwrap_or(0);
+        geometry.world_from_index.transform_point3(index)[main]
+    }
+
     /// How the plane across an axis is turned on the screen.
     pub fn facing(&self, axis: usize) -> Facing {
         Facing::of(&self.geometry(), axis)

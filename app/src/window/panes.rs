@@ -352,10 +352,9 @@ impl Panes<'_> {
                 }
                 overlay::scale_bar(painter, rect, plane.pixel * f64::from(per_point), geometry.unit);
                 let [count, here] = [scene.shape()[axis], scene.voxel()[axis]];
-                let spacing = geometry.spacing()[axis];
                 let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
                 if geometry.unit.metres().is_some() {
-                    place += &format!(" · {}", length(here as f64 * spacing, geometry.unit));
+                    place += &format!(" · {}", length(scene.position(axis, here), geometry.unit));
                 }
                 if several {
                     place = format!("{} {place}", plane.facing.name);
@@ -411,7 +410,7 @@ impl Panes<'_> {
                 if wide.x >= 34.0 {
                     let mut name = slice.to_string();
                     if wide.x > 120.0 && geometry.unit.metres().is_some() {
-                        let at = slice as f64 * geometry.spacing()[tiles.facing.axis];
+                        let at = scene.position(tiles.facing.axis, slice);
                         name += &format!(" · {}", length(at, geometry.unit));
                     }
                     let colour = OVER.gamma_multiply(0.9);
