@@ -8,7 +8,7 @@ use crate::draw::{Blend, Draw};
 use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
-use glam::{DAffine3, DMat4, DVec3, Vec3, Vec3Swizzles};
+use glam::{DAffine3, DMat4, DVec3, Vec3, Vec3Swizzles, Vec4};
 use std::collections::HashMap;
 use wgpu::util::DeviceExt;
 
@@ -52,8 +52,9 @@ pub struct View {
     pub occlusion: f32,
     /// How much of what lies behind is covered.
     pub opacity: f32,
-    /// Where planes across x, y and z stand in the volume, as indices.
-    pub slices: Option<Vec3>,
+    /// Planes that stand in the volume: `(normal, distance)` of places `p`, as indices, with
+    /// `normal · p + distance = 0`.
+    pub slices: Option<[Vec4; 3]>,
     /// Voxels of the level between samples.
     pub step: f32,
     /// Opacities are those of a path of this many voxels of the finest level.
@@ -83,8 +84,7 @@ struct ViewUniform {
     occlusion: f32,
     opacity: f32,
     pad: [f32; 2],
-    slices: [f32; 3],
-    pad_slices: u32,
+    slices: [[f32; 4]; 3],
 }
 
 /// Fields of the uniform and where they lie, for the test that holds the shaders to them.
@@ -111,7 +111,6 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("opacity", std::mem::offset_of!(ViewUniform, opacity)),
     ("pad", std::mem::offset_of!(ViewUniform, pad)),
     ("slices", std::mem::offset_of!(ViewUniform, slices)),
-    ("pad_slices", std::mem::offset_of!(ViewUniform, pad_slices)),
 ];
 /// Bytes of the uniform.
 #[doc(hidden)]
@@ -238,8 +237,7 @@ impl View {
             occlusion: self.occlusion,
             opacity: self.opacity,
             pad: [0.0; 2],
-            slices: self.slices.unwrap_or_default().to_array(),
-            pad_slices: 0,
+            slices: self.slices.unwrap_or_default().map(|plane| plane.to_array()),
         }
     }
 }

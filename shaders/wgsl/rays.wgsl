@@ -42,8 +42,8 @@ struct View {
     // How much hollows are darkened, from 0 to 1.
     occlusion: f32,
     opacity: f32,
-    // Planes across x, y and z that stand in the volume.
-    slices: vec3<f32>,
+    // Planes that stand in the volume, where their distance is 0.
+    slices: array<vec4<f32>, 3>,
 }
 
 @group(1) @binding(0) var<uniform> view: View;
@@ -105,11 +105,12 @@ struct Stretch {
 // Where the ray meets the nearest of the slices; beyond its end if it meets none.
 fn slice_on(ray: Ray) -> f32 {
     var first = ray.far + 1.0;
-    let divisor = select(ray.direction, vec3(1e-12), abs(ray.direction) < vec3(1e-12));
-    let places = (view.slices - ray.origin) / divisor;
     for (var a = 0; a < 3; a++) {
-        if places[a] >= ray.near && places[a] <= ray.far {
-            first = min(first, places[a]);
+        let plane = view.slices[a];
+        let change = dot(plane.xyz, ray.direction);
+        let place = -(dot(plane.xyz, ray.origin) + plane.w) / select(change, 1e-12, abs(change) < 1e-12);
+        if place >= ray.near && place <= ray.far {
+            first = min(first, place);
         }
     }
     return first;

@@ -24,13 +24,15 @@ pub enum Map {
     Turbo,
     /// Dark red to ivory, as bone and wood look.
     Bone,
+    /// Blue to red with white amid them, for differences.
+    Balance,
     /// Black to a colour, for channels.
     Tint([u8; 3]),
 }
 
 impl Map {
     /// Those that have a name.
-    pub const NAMED: [(Self, &'static str); 8] = [
+    pub const NAMED: [(Self, &'static str); 9] = [
         (Self::Grey, "Grey"),
         (Self::Inverse, "Inverse"),
         (Self::Bone, "Bone"),
@@ -39,6 +41,7 @@ impl Map {
         (Self::Inferno, "Inferno"),
         (Self::Cividis, "Cividis"),
         (Self::Turbo, "Turbo"),
+        (Self::Balance, "Balance"),
     ];
 
     /// What it is called.
@@ -59,6 +62,7 @@ impl Map {
             Self::Inferno => of(colorous::INFERNO),
             Self::Cividis => of(colorous::CIVIDIS),
             Self::Turbo => of(colorous::TURBO),
+            Self::Balance => colorous::RED_BLUE.eval_continuous(f64::from(1.0 - place)).into_array(),
             Self::Bone => {
                 const STOPS: [(f32, [f32; 3]); 5] = [
                     (0.0, [40.0, 10.0, 8.0]),

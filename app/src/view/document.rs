@@ -1,15 +1,15 @@
 //! Images, how they are shown, and where one looks.
 
 use super::colours::Map;
-use super::plane::Facing;
+use super::plane::{self, Facing};
 use super::stats::Stats;
-use glam::{DQuat, DVec3};
+use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::Geometry;
 use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::Browsed;
+use voxelry_core::{Geometry, Region};
 use voxelry_shaders::Blend;
 use voxelry_shaders::bricks::Layout;
 use voxelry_shaders::slice::Slab;
@@ -30,6 +30,8 @@ pub struct Scene {
     pub view: View,
     /// When it was asked for: scenes stand in this order, whichever is there first.
     pub order: u64,
+    /// The group whose views move together; 0 is none.
+    pub group: usize,
 }
 
 /// What the voxels of a layer mean.
@@ -57,6 +59,9 @@ pub struct Layer {
     pub layout: Layout,
     /// Which channel.
     pub channel: usize,
+    /// For a difference: the file and the channel that are subtracted from this layer's file, and which
+    /// channel of that they are subtracted from.
+    pub minus: Option<Minus>,
     /// Which time frame.
     pub time: usize,
     /// What its voxels mean.
@@ -65,6 +70,29 @@ pub struct Layer {
     pub display: Display,
     /// What is known of its intensities.
     pub stats: Option<Arc<Stats>>,
+}
+
+impl Layer {
+    /// The window that shows such intensities well: for differences, zero is in the middle.
+    pub fn window_of(&self, stats: &Stats) -> [f64; 2] {
+        let [low, high] = stats.window;
+        if self.display.map != Map::Balance {
+            return [low, high];
+        }
+        let far = low.abs().max(high.abs());
+        if far > 0.0 { [-far, far] } else { [-1.0, 1.0] }
+    }
+}
+
+/// What a difference is of, so that it can be made again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Minus {
+    /// The channel of the layer's file from which is subtracted.
+    pub channel: usize,
+    /// The file that is subtracted.
+    pub path: PathBuf,
+    /// Its channel.
+    pub other: usize,
 }
 
 /// How a layer is shown.
@@ -209,7 +237,9 @@ pub struct View {
     pub middle: DVec3,
     /// How much larger planes are than when they fit.
     pub zoom: f64,
-    /// Thickness of planes in parts of the image across, and what is shown of it.
+    /// How the planes across z, y and x are turned in the world, about the crosshair.
+    pub turns: [DQuat; 3],
+    /// Thickness of planes, as a part of the image's longest side, and what is shown of it.
     pub slab: f64,
     /// See `slab`.
     pub across: Across,
@@ -221,6 +251,21 @@ pub struct View {
     pub slices: bool,
     /// The corners of what is shown in three dimensions.
     pub crop: [DVec3; 2],
+    /// Whether the box of what is shown can be dragged.
+    pub boxed: bool,
+    /// What is cut away in three dimensions.
+    pub cuts: [Cut; 3],
+}
+
+/// A plane that cuts away what lies on one side of it, in three dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Whether it does.
+    pub on: bool,
+    /// Unit vector in the world, away from what is cut away.
+    pub normal: DVec3,
+    /// How far along its normal it is from the image's middle, as a part of the box's diagonal.
+    pub at: f64,
 }
 
 /// What a thick plane shows.
@@ -277,12 +322,15 @@ impl Default for View {
             at: middle,
             middle,
             zoom: 1.0,
+            turns: [DQuat::IDENTITY; 3],
             slab: 0.0,
             across: Across::Maximum,
             camera: Camera { turn: DQuat::IDENTITY, target: middle, distance: 1.9 },
             montage: Montage::default(),
             slices: false,
             crop: [DVec3::ZERO, DVec3::ONE],
+            boxed: false,
+            cuts: [Cut { on: false, normal: DVec3::Z, at: 0.0 }; 3],
         }
     }
 }
@@ -302,7 +350,7 @@ pub enum Pane {
 impl Scene {
     /// A scene of layers, of which there must be one.
     pub fn new(layers: Vec<Layer>) -> Self {
-        let mut scene = Self { layers, view: View::default(), order: 0 };
+        let mut scene = Self { layers, view: View::default(), order: 0, group: 1 };
         let geometry = scene.geometry();
         scene.view.camera.turn = upright(&geometry);
         scene.view.at = scene.snapped(scene.view.at);
@@ -347,11 +395,84 @@ impl Scene {
         [index.z as usize, index.y as usize, index.x as usize]
     }
 
-    /// Moves the crosshair along an axis (0, 1, 2 for z, y, x) by slices.
+    /// Moves the crosshair across a plane (0, 1, 2 for z, y, x) by slices.
     pub fn step(&mut self, axis: usize, by: i64) {
+        if self.is_turned() {
+            let far = self.geometry().spacing()[axis] * by as f64;
+            let moved = self.index(self.view.at) + self.index_way(self.ways(axis)[2] * far);
+            self.look_at(self.part(moved));
+            return;
+        }
         let mut at = self.view.at;
         at[2 - axis] += by as f64 / self.extent()[2 - axis];
         self.view.at = self.snapped(at);
+    }
+
+    /// Puts the crosshair on a part of the image: on the middle of a voxel, unless planes are turned and
+    /// lie between voxels anyway.
+    pub fn look_at(&mut self, part: DVec3) {
+        self.view.at =
+            if self.is_turned() { part.clamp(DVec3::ZERO, DVec3::ONE) } else { self.snapped(part) };
+    }
+
+    /// Whether any of the planes is turned.
+    pub fn is_turned(&self) -> bool {
+        self.view.turns != [DQuat::IDENTITY; 3]
+    }
+
+    /// To the right, down and across in the plane across an axis as it is turned: unit vectors in the world.
+    pub fn ways(&self, axis: usize) -> [DVec3; 3] {
+        let (geometry, facing) = (self.geometry(), self.facing(axis));
+        let world =
+            |way: DVec3| geometry.world_from_index.transform_vector3(way).try_normalize().unwrap_or(way);
+        let right = world(facing.right());
+        // A sheared grid is straightened.
+        let down = world(facing.down()).reject_from_normalized(right).normalize_or(world(facing.down()));
+        let mut across = right.cross(down);
+        if across.dot(world(facing.across())) < 0.0 {
+            across = -across;
+        }
+        [right, down, across].map(|way| self.view.turns[axis] * way)
+    }
+
+    /// Indices of a way in the world.
+    pub fn index_way(&self, world: DVec3) -> DVec3 {
+        self.geometry().world_from_index.matrix3.inverse() * world
+    }
+
+    /// Turns the planes that are seen from their edge in the plane across an axis, clockwise on the screen.
+    pub fn turn(&mut self, axis: usize, angle: f64) {
+        let [right, down, _] = self.ways(axis);
+        let turn = DQuat::from_axis_angle(right.cross(down), angle);
+        for other in (0..3).filter(|other| *other != axis) {
+            self.view.turns[other] = (turn * self.view.turns[other]).normalize();
+        }
+    }
+
+    /// The other planes as lines in the plane across an axis: unit vectors to the right and down.
+    pub fn cuts(&self, axis: usize) -> [(usize, DVec2); 2] {
+        let [right, down, across] = self.ways(axis);
+        let facing = self.facing(axis);
+        [facing.right.0, facing.down.0].map(|other| {
+            let line = across.cross(self.ways(other)[2]);
+            (other, DVec2::new(line.dot(right), line.dot(down)).normalize_or(DVec2::X))
+        })
+    }
+
+    /// The letters at the left, right, upper and lower edge of the plane across an axis as it is turned.
+    pub fn letters(&self, axis: usize) -> Option<[char; 4]> {
+        let letters = self.facing(axis).letters?;
+        if self.view.turns[axis] == DQuat::IDENTITY {
+            return Some(letters);
+        }
+        let [right, down, _] = self.ways(axis);
+        Some([-right, right, -down, down].map(plane::letter))
+    }
+
+    /// Thickness of planes in the world.
+    pub fn thickness(&self) -> f64 {
+        let spacing = self.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
+        self.view.slab * self.extent().max_element() * spacing
     }
 
     /// Where a slice across an axis lies along it: in the world where the file gives an orientation,
@@ -386,6 +507,41 @@ impl Scene {
             let index = DVec3::new(pick(0), pick(1), pick(2)) * extent - 0.5;
             geometry.world_from_index.transform_point3(index)
         })
+    }
+
+    /// Whether only a part is shown in three dimensions.
+    pub fn is_cropped(&self) -> bool {
+        self.view.crop != [DVec3::ZERO, DVec3::ONE]
+    }
+
+    /// The part of the image in the crop box.
+    pub fn boxed(&self) -> Region {
+        let [low, high] = self.view.crop.map(|part| (part * self.extent()).round());
+        let start = low.clamp(DVec3::ZERO, self.extent() - 1.0);
+        let size = (high - start).max(DVec3::ONE);
+        let zyx = |v: DVec3| [v.z as usize, v.y as usize, v.x as usize];
+        Region::new(zyx(start), zyx(size))
+    }
+
+    /// The place on a cut that is nearest to the image's middle, in the world.
+    pub fn cut_middle(&self, i: usize) -> DVec3 {
+        let cut = self.view.cuts[i];
+        let middle = self.geometry().world_from_index.transform_point3(self.index(DVec3::splat(0.5)));
+        middle + cut.normal * cut.at * self.diagonal()
+    }
+
+    /// Shows all of the volume again.
+    pub fn uncut(&mut self) {
+        let fresh = View::default();
+        (self.view.crop, self.view.cuts) = (fresh.crop, fresh.cuts);
+    }
+
+    /// Cuts away the half that is nearer to the eye, if there is a cut left.
+    pub fn cut_open(&mut self) {
+        let normal = self.view.camera.turn * DVec3::NEG_Z;
+        if let Some(cut) = self.view.cuts.iter_mut().find(|cut| !cut.on) {
+            *cut = Cut { on: true, normal, at: 0.0 };
+        }
     }
 
     /// The length of the box's diagonal in the world.

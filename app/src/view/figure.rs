@@ -29,7 +29,7 @@ pub fn survey(scene: &mut Scene) -> Result<()> {
     for layer in &mut scene.layers {
         if layer.content == Content::Grey && layer.stats.is_none() {
             let stats = open::survey(&layer.source, layer.channel, layer.time)?;
-            layer.display.window = layer.display.window.or(Some(stats.window));
+            layer.display.window = layer.display.window.or(Some(layer.window_of(&stats)));
             layer.stats = Some(Arc::new(stats));
         }
     }

@@ -2,6 +2,7 @@
 //! The window and the commands that make pictures stand on this alike.
 
 pub mod colours;
+pub mod difference;
 pub mod document;
 pub mod figure;
 pub mod loader;
@@ -10,6 +11,7 @@ pub mod pace;
 pub mod painter;
 pub mod plane;
 pub mod profile;
+pub mod roi;
 pub mod shot;
 pub mod stats;
 #[cfg(test)]

@@ -61,6 +61,7 @@ pub fn layers_of(
                 source: source.clone(),
                 layout: layout.clone(),
                 channel: i,
+                minus: None,
                 time: 0,
                 content,
                 display,
@@ -92,6 +93,27 @@ pub fn survey(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
     let small = |l: &voxelry_core::io::Level| l.shape.iter().product::<usize>() <= ENOUGH;
     let level = levels.iter().position(small).unwrap_or(levels.len() - 1);
     Ok(Stats::of(&source.read_all(Frame { level, channel, time })?, level))
+}
+
+/// The intensities of a part of the finest level, from the finest level at which it isn't too large.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn survey_part(source: &Browsed, channel: usize, time: usize, part: Region) -> Result<Stats> {
+    let levels = &source.info().levels;
+    let at = |level: usize| {
+        let scale: [f64; 3] =
+            std::array::from_fn(|a| levels[level].shape[a] as f64 / levels[0].shape[a] as f64);
+        let start: [usize; 3] = std::array::from_fn(|a| {
+            ((part.start[a] as f64 * scale[a]).round() as usize).min(levels[level].shape[a] - 1)
+        });
+        let end: [usize; 3] = std::array::from_fn(|a| {
+            ((part.end()[a] as f64 * scale[a]).round() as usize).clamp(start[a] + 1, levels[level].shape[a])
+        });
+        Region { start, shape: std::array::from_fn(|a| end[a] - start[a]) }
+    };
+    let level = (0..levels.len()).find(|l| at(*l).len() <= 4 * ENOUGH).unwrap_or(levels.len() - 1);
+    Ok(Stats::of(&source.read(Frame { level, channel, time }, at(level))?, level))
 }
 
 /// What came of something that was asked for.

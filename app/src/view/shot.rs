@@ -2,7 +2,7 @@
 
 use super::document::{Content, Layer, Pane, Scene, Show};
 use super::plane::Facing;
-use glam::{DMat4, DVec2, DVec3};
+use glam::{DMat3, DMat4, DQuat, DVec2, DVec3, Vec3, Vec4};
 use voxelry_core::io::ImageSource;
 use voxelry_shaders::bricks::Layout;
 use voxelry_shaders::slice::Sheet;
@@ -19,6 +19,8 @@ pub struct Plane {
     pub right: DVec3,
     /// Indices from a pixel to the next one below.
     pub down: DVec3,
+    /// Indices of a length of one across it.
+    pub across: DVec3,
     /// Length of a pixel in the world.
     pub pixel: f64,
 }
@@ -41,12 +43,21 @@ impl Plane {
             (long(facing.right()) / size[0].max(1.0)).max(long(facing.down()) / size[1].max(1.0))
         };
         let pixel = fit(0).max(fit(1)).max(fit(2)) * 1.04 / scene.view.zoom;
-        let (right, down) = (facing.right() * pixel / across, facing.down() * pixel / along);
         // In the plane the pane's middle decides, across it the crosshair.
         let (middle, at) = (scene.index(scene.view.middle), scene.index(scene.view.at));
-        let mut origin = middle - right * size[0] / 2.0 - down * size[1] / 2.0;
-        origin[2 - axis] = at[2 - axis];
-        Self { facing, origin, right, down, pixel }
+        if scene.view.turns[axis] == DQuat::IDENTITY {
+            let (right, down) = (facing.right() * pixel / across, facing.down() * pixel / along);
+            let mut origin = middle - right * size[0] / 2.0 - down * size[1] / 2.0;
+            origin[2 - axis] = at[2 - axis];
+            let across = facing.across() / length(facing.across());
+            return Self { facing, origin, right, down, across, pixel };
+        }
+        let ways = scene.ways(axis);
+        let [right, down, across] = ways.map(|way| scene.index_way(way));
+        let aside = geometry.world_from_index.transform_vector3(middle - at).dot(ways[2]);
+        let (right, down) = (right * pixel, down * pixel);
+        let origin = middle - across * aside - right * size[0] / 2.0 - down * size[1] / 2.0;
+        Self { facing, origin, right, down, across, pixel }
     }
 
     /// Indices at a pixel.
@@ -56,9 +67,8 @@ impl Plane {
 
     /// The pixel of indices, across the plane.
     pub fn pixel_of(&self, index: DVec3) -> DVec2 {
-        let from = index - self.origin;
-        let along = |way: DVec3| from.dot(way) / way.length_squared();
-        DVec2::new(along(self.right), along(self.down))
+        let ways = DMat3::from_cols(self.right, self.down, self.across);
+        (ways.inverse() * (index - self.origin)).truncate()
     }
 }
 
@@ -226,7 +236,7 @@ pub fn look(scene: &Scene, layer: &Layer, pane: Pane, size: [u32; 2], quality: Q
             let plane = Plane::new(scene, axis, pixels);
             let mut sheet = Sheet::plane(place(plane.origin), way(plane.right), way(plane.down), size);
             if scene.view.slab > 0.0 {
-                let half = plane.facing.across() * scene.view.slab / 2.0 * scene.extent();
+                let half = plane.across * scene.thickness() / 2.0;
                 sheet.slab = Some((scene.view.across.slab(), way(half)));
             }
             dressed(sheet)
@@ -269,10 +279,15 @@ fn rays(scene: &Scene, layer: &Layer, size: [u32; 2], quality: Quality, window: 
     let clip_from_world = clip_from_world(scene, size);
     let style = &layer.display.style;
     let mut rays = Rays::whole(&layer.layout, clip_from_world);
-    let [low, high] = scene.view.crop;
+    if scene.is_cropped() {
+        let [low, high] = cropped(scene, layer);
+        (rays.low, rays.high) = (rays.low.max(low), rays.high.min(high));
+    }
     let shape = layer.source.info().shape().map(|n| n as f64);
     let extent = DVec3::new(shape[2], shape[1], shape[0]);
-    (rays.low, rays.high) = ((low * extent - 0.5).as_vec3(), (high * extent - 0.5).as_vec3());
+    for (i, cut) in scene.view.cuts.iter().enumerate().filter(|(_, cut)| cut.on) {
+        rays.planes.push((cut.normal, -cut.normal.dot(scene.cut_middle(i))));
+    }
     rays.window = window;
     let level = window[0] + style.level * (window[1] - window[0]);
     rays.mode = match style.show {
@@ -290,14 +305,47 @@ fn rays(scene: &Scene, layer: &Layer, size: [u32; 2], quality: Quality, window: 
     rays.step = quality.step;
     let alone = style.show == Show::Planes && layer.content == Content::Grey;
     if scene.view.slices || alone {
-        let own =
-            layer.source.info().geometry().world_from_index.inverse() * scene.geometry().world_from_index;
-        rays.slices = Some(own.transform_point3(scene.index(scene.view.at).round()).as_vec3());
+        rays.slices = Some(slices(scene, layer));
     }
     // An image looks as dense however many voxels it has.
     rays.path = (extent.max_element() / 128.0).max(1.0) as f32;
     rays.visible = visible(&style.opacity, window);
     rays
+}
+
+/// The crop box of a scene in the indices of a layer; where that lies aslant, the box around it.
+fn cropped(scene: &Scene, layer: &Layer) -> [Vec3; 2] {
+    let own = layer.source.info().geometry().world_from_index.inverse() * scene.geometry().world_from_index;
+    let [low, high] = scene.view.crop.map(|part| scene.index(part));
+    let corners = (0..8).map(|i| {
+        let pick = |bit: usize| if i >> bit & 1 == 0 { low[bit] } else { high[bit] };
+        own.transform_point3(DVec3::new(pick(0), pick(1), pick(2))).as_vec3()
+    });
+    corners.fold([Vec3::INFINITY, Vec3::NEG_INFINITY], |[a, b], p| [a.min(p), b.max(p)])
+}
+
+/// The three planes of a scene in the indices of a layer.
+fn slices(scene: &Scene, layer: &Layer) -> [Vec4; 3] {
+    let world_from_index = layer.source.info().geometry().world_from_index;
+    let at = scene.index(scene.view.at);
+    let place = world_from_index.inverse().transform_point3(
+        scene.geometry().world_from_index.transform_point3(if scene.is_turned() { at } else { at.round() }),
+    );
+    std::array::from_fn(|axis| {
+        // Normals are covectors.
+        let normal = (world_from_index.matrix3.transpose() * normal(scene, axis)).normalize_or(DVec3::Z);
+        normal.extend(-normal.dot(place)).as_vec4()
+    })
+}
+
+/// Across the plane across an axis, in the world.
+fn normal(scene: &Scene, axis: usize) -> DVec3 {
+    if scene.view.turns[axis] == DQuat::IDENTITY {
+        let facing = scene.facing(axis);
+        let world = |way| scene.geometry().world_from_index.transform_vector3(way);
+        return world(facing.right()).cross(world(facing.down())).normalize_or(DVec3::Z);
+    }
+    scene.ways(axis)[2]
 }
 
 /// Intensities outside of these are wholly transparent.

@@ -16,6 +16,8 @@ pub struct Stats {
     pub width: f64,
     /// The 0.5 and 99.5 percentiles, or the range where these are equal.
     pub window: [f64; 2],
+    /// Mean and standard deviation.
+    pub moments: [f64; 2],
     /// Voxels that are no numbers.
     pub missing: u64,
     /// The level that was looked at; 0 is all of the image.
@@ -35,6 +37,7 @@ impl Stats {
                 counts: vec![0; BINS],
                 width: 1.0 / BINS as f64,
                 window: [0.0, 1.0],
+                moments: [f64::NAN; 2],
                 missing,
                 level,
             };
@@ -54,6 +57,10 @@ impl Stats {
             let bin = ((f64::from(*v) - range[0]) / width) as usize;
             counts[bin.min(bins - 1)] += 1;
         }
+        let count = values.len() as f64;
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+        let square = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
+        let moments = [mean, square.sqrt()];
         let mut percentile = |part: f64| {
             let at = ((values.len() - 1) as f64 * part).round() as usize;
             f64::from(*values.select_nth_unstable_by(at, f32::total_cmp).1)
@@ -65,7 +72,7 @@ impl Stats {
         if window[0] >= window[1] {
             window[1] = window[0] + 1.0;
         }
-        Self { range, counts, width, window, missing, level }
+        Self { range, counts, width, window, moments, missing, level }
     }
 }
 
@@ -83,6 +90,8 @@ mod tests {
         assert_eq!((stats.range, stats.missing), ([-1e6, 999.0], 1));
         assert_eq!(stats.window, [6.0, 994.0]);
         assert_eq!(stats.counts.iter().sum::<u64>(), 999);
+        let even = Stats::of(&Volume::from(Array3::from_shape_fn((1, 1, 4), |(_, _, x)| 2 * x as u8)), 0);
+        assert_eq!(even.moments, [3.0, 5f64.sqrt()]);
         let flat = Stats::of(&Volume::from(Array3::from_elem((2, 2, 2), 7u8)), 0);
         assert_eq!(flat.window, [7.0, 8.0]);
         let none = Stats::of(&Volume::from(Array3::from_elem((1, 1, 2), f64::NAN)), 0);

@@ -1,6 +1,8 @@
 //! Everything that can be done: one table, from which menus, shortcuts, the palette and the help follow.
 
-use super::app::{Layout, Side, Viewer};
+use super::app::{Side, Viewer};
+use super::layout::Layout;
+use crate::view::{Pane, Scene};
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 /// Something that can be done.
@@ -22,6 +24,7 @@ pub struct Command {
 #[allow(missing_docs)]
 pub enum Menu {
     File,
+    Edit,
     View,
     Layout,
     Go,
@@ -30,8 +33,9 @@ pub enum Menu {
 
 impl Menu {
     /// All menus with their titles.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::File, "File"),
+        (Self::Edit, "Edit"),
         (Self::View, "View"),
         (Self::Layout, "Layout"),
         (Self::Go, "Go"),
@@ -98,7 +102,28 @@ pub static COMMANDS: &[Command] = &[
         ready: always,
         run: |_, ctx| ctx.send_viewport_cmd(egui::ViewportCommand::Close),
     },
+    Command {
+        title: "Undo",
+        menu: Menu::Edit,
+        keys: key(COMMAND, Key::Z),
+        ready: |v| v.bench.can_undo(),
+        run: |v, _| v.bench.undo(),
+    },
+    Command {
+        title: "Redo",
+        menu: Menu::Edit,
+        keys: key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z),
+        ready: |v| v.bench.can_redo(),
+        run: |v, _| v.bench.redo(),
+    },
     Command { title: "Fit", menu: Menu::View, keys: key(NONE, Key::F), ready: open, run: |v, _| v.fit() },
+    Command {
+        title: "Straighten planes",
+        menu: Menu::View,
+        keys: key(NONE, Key::Num0),
+        ready: |v| v.document.scenes.iter().any(Scene::is_turned),
+        run: |v, _| v.straighten(),
+    },
     Command {
         title: "Reset window",
         menu: Menu::View,
@@ -121,11 +146,32 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.crosshair = !v.crosshair,
     },
     Command {
-        title: "Link views of all images",
+        title: "Move all images together, or each by itself",
         menu: Menu::View,
         keys: key(NONE, Key::L),
+        ready: |v| v.document.scenes.len() > 1,
+        run: |v, _| v.link_all(),
+    },
+    Command {
+        title: "Crop box",
+        menu: Menu::View,
+        keys: key(NONE, Key::K),
         ready: open,
-        run: |v, _| v.linked = !v.linked,
+        run: |v, _| v.in_chosen_scene(|scene| scene.view.boxed = !scene.view.boxed),
+    },
+    Command {
+        title: "Cut the volume open",
+        menu: Menu::View,
+        keys: key(NONE, Key::O),
+        ready: open,
+        run: |v, _| v.in_chosen_scene(Scene::cut_open),
+    },
+    Command {
+        title: "Show all of the volume",
+        menu: Menu::View,
+        keys: key(Modifiers::SHIFT, Key::K),
+        ready: |v| v.document.scenes.iter().any(|s| s.is_cropped() || s.view.cuts.iter().any(|c| c.on)),
+        run: |v, _| v.in_chosen_scene(Scene::uncut),
     },
     Command {
         title: "Show or hide side panels",
@@ -214,14 +260,21 @@ pub static COMMANDS: &[Command] = &[
         menu: Menu::Layout,
         keys: key(NONE, Key::Num4),
         ready: open,
-        run: |v, _| v.lay_out(Layout::Compare),
+        run: |v, _| v.lay_out(Layout::Compare(Pane::Plane(0))),
     },
     Command {
         title: "Compare all images in 3D",
         menu: Menu::Layout,
         keys: key(NONE, Key::Num5),
         ready: open,
-        run: |v, _| v.lay_out(Layout::CompareVolumes),
+        run: |v, _| v.lay_out(Layout::Compare(Pane::Volume)),
+    },
+    Command {
+        title: "Compare all images as montages",
+        menu: Menu::Layout,
+        keys: key(NONE, Key::Num6),
+        ready: open,
+        run: |v, _| v.lay_out(Layout::Compare(Pane::Montage)),
     },
     Command {
         title: "Maximise or restore pane",
@@ -247,14 +300,14 @@ pub static COMMANDS: &[Command] = &[
     Command {
         title: "Ten slices back",
         menu: Menu::Go,
-        keys: key(NONE, Key::PageUp),
+        keys: key(Modifiers::SHIFT, Key::PageUp),
         ready: open,
         run: |v, _| v.step(-10),
     },
     Command {
         title: "Ten slices on",
         menu: Menu::Go,
-        keys: key(NONE, Key::PageDown),
+        keys: key(Modifiers::SHIFT, Key::PageDown),
         ready: open,
         run: |v, _| v.step(10),
     },
@@ -288,12 +341,28 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
+/// Second keys of commands, by their titles.
+static ALSO: &[(&str, KeyboardShortcut)] = &[
+    ("Previous slice", KeyboardShortcut::new(NONE, Key::PageUp)),
+    ("Next slice", KeyboardShortcut::new(NONE, Key::PageDown)),
+    ("Redo", KeyboardShortcut::new(COMMAND, Key::Y)),
+];
+
 /// Does what keys ask for, unless a field is being typed into.
 pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
     let typing = ctx.egui_wants_keyboard_input() || viewer.palette.shown;
-    for command in COMMANDS {
-        let Some(keys) = command.keys else { continue };
-        if typing && keys.modifiers.is_none() {
+    // Shortcuts with more modifiers come first: with Shift held, a shortcut without it fits, too.
+    let mut all: Vec<(&Command, KeyboardShortcut)> = COMMANDS
+        .iter()
+        .flat_map(|c| {
+            let also = ALSO.iter().filter(|(title, _)| *title == c.title).map(|(_, keys)| *keys);
+            c.keys.into_iter().chain(also).map(move |keys| (c, keys))
+        })
+        .collect();
+    all.sort_by_key(|(_, keys)| !keys.modifiers.shift);
+    for (command, keys) in all {
+        // Fields that are typed into undo for themselves.
+        if typing && (keys.modifiers.is_none() || keys.logical_key == Key::Z || keys.logical_key == Key::Y) {
             continue;
         }
         if (command.ready)(viewer) && ctx.input_mut(|i| i.consume_shortcut(&keys)) {

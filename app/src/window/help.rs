@@ -3,7 +3,7 @@
 use super::commands::COMMANDS;
 use egui::{Context, RichText};
 
-const MOUSE: [(&str, &str); 12] = [
+const MOUSE: [(&str, &str); 16] = [
     ("Wheel", "slices; in the montage, scroll; in 3D, zoom"),
     ("Shift+wheel", "ten slices"),
     ("Ctrl+wheel", "zoom at the pointer"),
@@ -12,7 +12,11 @@ const MOUSE: [(&str, &str); 12] = [
     ("Middle drag, Space+drag", "move"),
     ("Right drag", "window: right is wider, up is brighter"),
     ("Double click", "maximise or restore a pane"),
+    ("Right click", "what a pane shows, splitting, export"),
+    ("Drag a pane's title", "puts the pane elsewhere"),
+    ("Rings on the crosshair", "drag to turn the other planes"),
     ("3D: drag", "turn"),
+    ("3D: handles", "drag faces of the crop box (K), move and tilt cuts (O)"),
     ("3D: Shift+drag", "move"),
     ("3D: click", "crosshair to what is seen"),
     ("Histogram", "drag handles; double click adds a point of opacity, right click removes it"),

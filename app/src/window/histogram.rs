@@ -10,8 +10,9 @@ const HEIGHT: f32 = 110.0;
 const RAMP: f32 = 10.0;
 const REACH: f32 = 8.0;
 
-/// Shows a histogram; window and opacities follow what is dragged.
-pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve: bool) {
+/// Shows the histogram of `part` on the scale of the image's `stats`; window and opacities follow what is
+/// dragged.
+pub fn show(ui: &mut Ui, stats: &Stats, part: &Stats, display: &mut Display, log: bool, curve: bool) {
     let (rect, response) =
         ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT + RAMP + 18.0), Sense::click_and_drag());
     let plot = Rect::from_min_size(rect.min, vec2(rect.width(), HEIGHT));
@@ -32,14 +33,14 @@ pub fn show(ui: &mut Ui, stats: &Stats, display: &mut Display, log: bool, curve:
 
     let columns = plot.width() as usize;
     let mut heights = vec![0f64; columns.max(1)];
-    let bin = |v: f64| (v - stats.range[0]) / stats.width;
+    let bin = |v: f64| (v - part.range[0]) / part.width;
     for (i, height) in heights.iter_mut().enumerate() {
         let left = plot.left() + i as f32;
         let (from, to) = (bin(value(left)).floor(), bin(value(left + 1.0)).ceil());
-        if to > 0.0 && from < stats.counts.len() as f64 {
+        if to > 0.0 && from < part.counts.len() as f64 {
             let bins =
-                from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, stats.counts.len());
-            let count = stats.counts[bins].iter().copied().max().unwrap_or(0) as f64;
+                from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, part.counts.len());
+            let count = part.counts[bins].iter().copied().max().unwrap_or(0) as f64;
             *height = if log { count.ln_1p() } else { count };
         }
     }

@@ -1,15 +1,22 @@
 //! The desktop window.
 
 mod app;
+mod bars;
 mod canvas;
 mod commands;
+mod dialogs;
 mod export;
+mod grips;
 mod help;
 mod histogram;
+mod layout;
+mod links;
+mod looking;
 mod overlay;
 mod panels;
 mod panes;
 mod recipe;
+mod recovery;
 mod session;
 mod settings;
 mod strip;

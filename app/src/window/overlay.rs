@@ -23,8 +23,8 @@ pub fn text(painter: &Painter, at: Pos2, align: Align2, text: &str, size: f32, c
     rect
 }
 
-/// What a pane is called and where it is.
-pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) {
+/// What a pane is called and where it is; where that stands.
+pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) -> Rect {
     let name = painter.layout_no_wrap(name.to_owned(), FontId::proportional(13.0), OVER);
     let place = painter.layout_no_wrap(
         place.to_owned(),
@@ -38,6 +38,7 @@ pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) {
     let beside = at + vec2(name.size().x + 8.0, (name.size().y - place.size().y) / 2.0);
     painter.galley(at, name, OVER);
     painter.galley(beside, place, OVER);
+    plate
 }
 
 /// Which level is on the screen, where it isn't the finest.
@@ -99,20 +100,25 @@ pub fn scale_bar(painter: &Painter, rect: Rect, point: f64, unit: Unit) {
     text(painter, pos2(left, y - 6.0), Align2::LEFT_BOTTOM, &length(round, unit), 12.0, OVER);
 }
 
+/// Where the crosshair is on the screen.
+pub fn on_screen(rect: Rect, plane: &Plane, scene: &Scene, per_point: f32) -> Pos2 {
+    let pixel = plane.pixel_of(scene.index(scene.view.at));
+    rect.min + Vec2::new(pixel.x as f32, pixel.y as f32) / per_point
+}
+
 /// The lines in which the other planes cut this one, with a gap where they meet.
 pub fn crosshair(painter: &Painter, rect: Rect, plane: &Plane, scene: &Scene, per_point: f32) {
-    let pixel = plane.pixel_of(scene.index(scene.view.at));
-    let at = rect.min + Vec2::new(pixel.x as f32, pixel.y as f32) / per_point;
-    let (vertical, horizontal) = (AXES[plane.facing.right.0], AXES[plane.facing.down.0]);
+    let at = on_screen(rect, plane, scene, per_point);
     let gap = 9.0;
+    let far = rect.width() + rect.height() + at.distance(rect.center());
     let painter = painter.with_clip_rect(rect);
-    let line = |a: Pos2, b: Pos2, colour: Color32| {
-        painter.line_segment([a, b], Stroke::new(1.0, colour.gamma_multiply(0.75)));
-    };
-    line(pos2(at.x, rect.top()), pos2(at.x, at.y - gap), vertical);
-    line(pos2(at.x, at.y + gap), pos2(at.x, rect.bottom()), vertical);
-    line(pos2(rect.left(), at.y), pos2(at.x - gap, at.y), horizontal);
-    line(pos2(at.x + gap, at.y), pos2(rect.right(), at.y), horizontal);
+    for (other, way) in scene.cuts(plane.facing.axis) {
+        let way = Vec2::new(way.x as f32, way.y as f32);
+        for way in [way, -way] {
+            let stroke = Stroke::new(1.0, AXES[other].gamma_multiply(0.75));
+            painter.line_segment([at + way * gap, at + way * far], stroke);
+        }
+    }
 }
 
 /// A frame in the colour of the axis that a plane is across, or that shows which pane has the keys.

@@ -2,12 +2,15 @@
 
 use super::app::Viewer;
 use super::histogram;
+use super::links::GROUPS;
 use super::theme::ACCENT;
 use crate::view::colours::Map;
 use crate::view::document::{Across, Camera};
 use crate::view::plane::{length, short};
-use crate::view::{Content, Layer, Pane, Scene, Show, Style};
+use crate::view::roi::Part;
+use crate::view::{Content, Layer, Pane, Scene, Show, Style, View};
 use egui::{CollapsingHeader, RichText, ScrollArea, Slider, Ui};
+use voxelry_core::Region;
 use voxelry_core::io::ImageSource;
 
 /// The layers of every scene.
@@ -22,8 +25,12 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
         });
     });
     ui.separator();
-    let (mut chosen, mut closed, mut over) = (viewer.chosen, None, None);
+    let (mut chosen, mut closed, mut over, mut minus) = (viewer.chosen, None, None, None);
+    let grids = Grid::all(viewer);
     let names: Vec<String> = viewer.document.scenes.iter().map(|s| s.name().to_owned()).collect();
+    if names.len() > 1 {
+        linking(ui, viewer);
+    }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         for (s, scene) in viewer.document.scenes.iter_mut().enumerate() {
             let several = scene.layers.len();
@@ -41,6 +48,9 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                             layer.display.visible = !layer.display.visible;
                         }
                         swatch(ui, layer);
+                        if names.len() > 1 && l == 0 {
+                            chip(ui, &mut scene.group);
+                        }
                         let name = egui::Label::new(RichText::new(&layer.name).strong()).truncate();
                         ui.add(name.sense(egui::Sense::click()))
                     })
@@ -55,6 +65,13 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                     for (other, name) in names.iter().enumerate().filter(|(other, _)| *other != s) {
                         if ui.button(format!("Lay over {name}")).clicked() {
                             over = Some((s, other));
+                            ui.close();
+                        }
+                    }
+                    let like = grids.iter().filter(|g| g.shape == layer.source.info().shape());
+                    for other in like.filter(|g| layer.content == Content::Grey && g.at != (s, l)) {
+                        if ui.button(format!("Subtract {}", other.name)).clicked() {
+                            minus = Some(((s, l), other.at));
                             ui.close();
                         }
                     }
@@ -77,6 +94,68 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
     if let Some((s, other)) = over {
         viewer.lay_over(s, other);
     }
+    if let Some((from, other)) = minus {
+        viewer.subtract(from, other);
+    }
+}
+
+/// A layer of intensities that others can be compared with.
+struct Grid {
+    at: (usize, usize),
+    shape: [usize; 3],
+    name: String,
+}
+
+impl Grid {
+    fn all(viewer: &Viewer) -> Vec<Self> {
+        let scenes = viewer.document.scenes.iter().enumerate();
+        let layers = scenes
+            .flat_map(|(s, scene)| scene.layers.iter().enumerate().map(move |(l, layer)| ((s, l), layer)));
+        layers
+            .filter(|(_, layer)| layer.content == Content::Grey)
+            .map(|(at, layer)| Self { at, shape: layer.source.info().shape(), name: layer.name.clone() })
+            .collect()
+    }
+}
+
+/// What images that move together share.
+fn linking(ui: &mut Ui, viewer: &mut Viewer) {
+    ui.horizontal(|ui| {
+        ui.menu_button("Together…", |ui| {
+            ui.set_min_width(210.0);
+            ui.label(RichText::new("Images of one group share").weak());
+            ui.checkbox(&mut viewer.links.place, "Crosshair, planes, montage");
+            ui.checkbox(&mut viewer.links.camera, "Camera, crop box, cuts");
+            ui.checkbox(&mut viewer.links.window, "Window of intensities");
+            ui.separator();
+            for (group, text) in [(1, "All in group A"), (0, "Each by itself")] {
+                if ui.button(text).clicked() {
+                    viewer.document.scenes.iter_mut().for_each(|s| s.group = group);
+                    ui.close();
+                }
+            }
+        })
+        .response
+        .on_hover_text("Which images move together, and in what (L)");
+    });
+}
+
+/// The group of an image, to be chosen from.
+fn chip(ui: &mut Ui, group: &mut usize) {
+    let name = GROUPS.get(*group).copied().unwrap_or("free");
+    let short = if *group == 0 { "–" } else { name };
+    let text = RichText::new(short).small().strong();
+    ui.menu_button(text, |ui| {
+        for (i, name) in GROUPS.iter().enumerate() {
+            let text = if i == 0 { "By itself".to_owned() } else { format!("Group {name}") };
+            if ui.selectable_label(*group == i, text).clicked() {
+                *group = i;
+                ui.close();
+            }
+        }
+    })
+    .response
+    .on_hover_text("The group that it moves together with");
 }
 
 /// An eye, open where something is shown.
@@ -136,9 +215,11 @@ fn describe(layer: &Layer) -> String {
 pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
     let (s, l) = viewer.chosen;
     let active = viewer.active.map(|t| t.pane);
-    let log = &mut viewer.log;
+    let (log, of, roi) = (&mut viewer.log, &mut viewer.of, &mut viewer.roi);
     let Some(scene) = viewer.document.scenes.get_mut(s) else { return };
     let l = l.min(scene.layers.len() - 1);
+    let axis = if let Some(Pane::Plane(axis)) = active { axis } else { scene.view.montage.axis };
+    let part = of.part(scene, &scene.layers[l], axis);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // The scroll bar has a place of its own.
         ui.set_max_width(ui.available_width() - 10.0);
@@ -146,7 +227,7 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
         ui.separator();
         let layer = &mut scene.layers[l];
         match layer.content {
-            Content::Grey => intensities(ui, layer, log),
+            Content::Grey => intensities(ui, layer, log, (of, part), roi),
             Content::Labels => labels(ui, layer),
         }
         section(ui, "Planes", true, |ui| planes(ui, scene, l));
@@ -156,17 +237,71 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
     });
 }
 
+/// What a histogram is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// All of the image.
+    Whole,
+    /// What is in the crop box.
+    Box,
+    /// The slice that is shown.
+    Slice,
+}
+
+impl Of {
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Whole, "Whole", "Intensities of all of the image"),
+        (Self::Box, "Box", "Intensities in the crop box, which can be dragged (K)"),
+        (Self::Slice, "Slice", "Intensities of the slice in the plane that was clicked last"),
+    ];
+
+    /// The part of a layer, if it isn't all of it.
+    fn part(self, scene: &Scene, layer: &Layer, axis: usize) -> Option<Region> {
+        let part = match self {
+            Self::Whole => return None,
+            Self::Box => scene.boxed(),
+            Self::Slice => {
+                let (mut start, mut shape) = ([0; 3], scene.shape());
+                (start[axis], shape[axis]) = (scene.voxel()[axis], 1);
+                Region { start, shape }
+            }
+        };
+        // Layers on another grid have a box of their own.
+        let own =
+            layer.source.info().geometry().world_from_index.inverse() * scene.geometry().world_from_index;
+        let zyx = |v: [usize; 3]| glam::DVec3::new(v[2] as f64, v[1] as f64, v[0] as f64);
+        let (a, b) = (zyx(part.start) - 0.5, zyx(part.end()) - 0.5);
+        let corners = (0..8).map(|i| {
+            let pick = |bit: usize| if i >> bit & 1 == 0 { a[bit] } else { b[bit] };
+            own.transform_point3(glam::DVec3::new(pick(0), pick(1), pick(2))) + 0.5
+        });
+        let none = [glam::DVec3::INFINITY, glam::DVec3::NEG_INFINITY];
+        let [low, high] = corners.fold(none, |[low, high], p| [low.min(p), high.max(p)]);
+        let shape = layer.source.info().shape();
+        let inside = |v: glam::DVec3, a: usize| (v[2 - a].round().max(0.0) as usize).min(shape[a]);
+        let start: [usize; 3] = std::array::from_fn(|a| inside(low, a).min(shape[a] - 1));
+        let end: [usize; 3] = std::array::from_fn(|a| inside(high, a).max(start[a] + 1));
+        Some(Region { start, shape: std::array::from_fn(|a| end[a] - start[a]) })
+    }
+}
+
 fn section(ui: &mut Ui, title: &str, open: bool, contents: impl FnOnce(&mut Ui)) {
     ui.add_space(2.0);
     CollapsingHeader::new(RichText::new(title).strong()).default_open(open).show_unindented(ui, contents);
 }
 
 /// Rows of a name and what belongs to it, aligned.
-fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
-    egui::Grid::new(id).num_columns(2).min_col_width(76.0).spacing([8.0, 6.0]).show(ui, contents);
+fn rows<R>(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    egui::Grid::new(id).num_columns(2).min_col_width(76.0).spacing([8.0, 6.0]).show(ui, contents).inner
 }
 
-fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
+fn intensities(
+    ui: &mut Ui,
+    layer: &mut Layer,
+    log: &mut bool,
+    (of, part): (&mut Of, Option<Region>),
+    roi: &mut Part,
+) {
     let Some(stats) = layer.stats.clone() else {
         ui.horizontal(|ui| {
             ui.spinner();
@@ -174,23 +309,45 @@ fn intensities(ui: &mut Ui, layer: &mut Layer, log: &mut bool) {
         });
         return;
     };
+    let found = part.and_then(|part| roi.of(layer, part));
+    let (shown, current) = match (part, found) {
+        (None, _) => (Some(stats.clone()), true),
+        (_, Some((Ok(part), own))) => (Some(part), own),
+        (_, Some((Err(error), _))) => {
+            ui.label(RichText::new(error).weak());
+            (None, true)
+        }
+        (_, None) => (None, false),
+    };
+    let auto = shown.clone().unwrap_or_else(|| stats.clone());
     ui.horizontal(|ui| {
         ui.label(RichText::new("Histogram").strong());
-        let exact = if stats.level == 0 { "exact" } else { "preview" };
-        ui.label(RichText::new(exact).small().weak()).on_hover_text(if stats.level == 0 {
+        let exact = if auto.level == 0 { "exact" } else { "preview" };
+        ui.label(RichText::new(exact).small().weak()).on_hover_text(if auto.level == 0 {
             "Of every voxel"
         } else {
             "Of a part or a coarser level of the image"
         });
+        if !current {
+            ui.spinner();
+        }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.toggle_value(log, "log").on_hover_text("Show counts by their logarithm");
             if ui.button("Auto").on_hover_text("Window from the 0.5 to the 99.5 percentile (R)").clicked() {
-                layer.display.window = Some(stats.window);
+                layer.display.window = Some(layer.window_of(&auto));
             }
         });
     });
+    ui.horizontal(|ui| {
+        for (value, name, hint) in Of::ALL {
+            ui.selectable_value(of, value, name).on_hover_text(hint);
+        }
+    });
     let curve = layer.display.style.show == Show::Composite;
-    histogram::show(ui, &stats, &mut layer.display, *log, curve);
+    histogram::show(ui, &stats, &auto, &mut layer.display, *log, curve);
+    let count = auto.counts.iter().sum::<u64>();
+    let text = format!("mean {}   sd {}   of {count} voxels", short(auto.moments[0]), short(auto.moments[1]));
+    ui.add(egui::Label::new(RichText::new(text).small().weak()).truncate());
     let mut window = layer.display.window.unwrap_or(stats.window);
     let whole = !layer.source.info().voxel.is_float();
     let speed = (stats.window[1] - stats.window[0]).abs() / 300.0;
@@ -317,7 +474,7 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
     let Scene { layers, view, .. } = scene;
     let layer = &mut layers[l];
     let style = &mut layer.display.style;
-    rows(ui, "volume", |ui| {
+    let open = rows(ui, "volume", |ui| {
         if layer.content == Content::Grey {
             ui.label("Show");
             let name = Show::ALL.iter().find(|s| s.0 == style.show).map_or("", |s| s.1);
@@ -374,13 +531,50 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
             }
         });
         ui.end_row();
+        ui.label("Crop box");
+        ui.horizontal(|ui| {
+            ui.toggle_value(&mut view.boxed, "Drag")
+                .on_hover_text("Shows the box with handles in all panes (K)");
+            let whole = View::default().crop;
+            let reset = ui.add_enabled(view.crop != whole, egui::Button::new("Whole"));
+            if reset.on_hover_text("Shows all of the volume again").clicked() {
+                view.crop = whole;
+            }
+        });
+        ui.end_row();
         for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
             ui.label(format!("Crop {name}"));
             let [low, high] = &mut view.crop;
             crop(ui, &mut low[axis], &mut high[axis]);
             ui.end_row();
         }
+        ui.label("Cuts");
+        let left = view.cuts.iter().any(|cut| !cut.on);
+        let add = ui.add_enabled(left, egui::Button::new("Cut open"));
+        let add = add.on_hover_text(
+            "Cuts away the half that is nearer to you (O); drag its handles to move and tilt it",
+        );
+        let open = add.clicked();
+        ui.end_row();
+        for (i, cut) in view.cuts.iter_mut().enumerate().filter(|(_, cut)| cut.on) {
+            ui.label(format!("Cut {}", i + 1));
+            ui.horizontal(|ui| {
+                ui.spacing_mut().slider_width = 72.0;
+                ui.add(Slider::new(&mut cut.at, -0.5..=0.5).show_value(false)).on_hover_text("Where it cuts");
+                if ui.small_button("Flip").on_hover_text("Shows the other half").clicked() {
+                    (cut.normal, cut.at) = (-cut.normal, -cut.at);
+                }
+                if ui.small_button("×").on_hover_text("Close this cut").clicked() {
+                    cut.on = false;
+                }
+            });
+            ui.end_row();
+        }
+        open
     });
+    if open {
+        scene.cut_open();
+    }
 }
 
 /// A camera that looks at the plane across an axis as the plane's pane shows it.
@@ -389,7 +583,7 @@ fn facing(scene: &Scene, axis: usize) -> Camera {
     let world = |v| scene.geometry().world_from_index.transform_vector3(v).normalize_or(glam::DVec3::X);
     let (right, up) = (world(facing.right()), -world(facing.down()));
     let turn = glam::DQuat::from_mat3(&glam::DMat3::from_cols(right, up, right.cross(up)));
-    Camera { turn, ..crate::view::View::default().camera }
+    Camera { turn, ..View::default().camera }
 }
 
 /// Two handles on one line.

@@ -1,6 +1,7 @@
 //! Panes: what mouse and keys do in them, and what they show.
 
 use super::canvas::{Canvas, Studio};
+use super::grips::{self, Place};
 use super::overlay;
 use super::strip;
 use super::theme::{GROUND, OVER};
@@ -25,6 +26,33 @@ pub struct Tile {
     pub pane: Pane,
 }
 
+fn name_of(scene: &Scene, pane: Pane) -> &'static str {
+    match pane {
+        Pane::Plane(axis) => scene.facing(axis).name,
+        Pane::Montage => "Montage",
+        Pane::Volume => "3D",
+    }
+}
+
+/// What is to become of a pane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ask {
+    /// It shows something else.
+    Show(Tile),
+    /// There is a second one beside it.
+    Beside,
+    /// There is a second one below it.
+    Below,
+    /// It fills the window, or no longer does.
+    Maximise,
+    /// All of the image is seen.
+    Fit,
+    /// Its picture is exported.
+    Export,
+    /// It is closed.
+    Close,
+}
+
 /// Places that were clicked in three dimensions, found by the device.
 pub type Picked = Arc<Mutex<Vec<(u64, glam::Vec3)>>>;
 
@@ -45,8 +73,6 @@ pub struct Panes<'a> {
     pub canvases: &'a mut HashMap<TileId, Canvas>,
     /// What draws.
     pub studio: Studio<'a>,
-    /// Whether views of different scenes move together.
-    pub linked: bool,
     /// Whether crosshairs are shown.
     pub crosshair: bool,
     /// The intensities of the slices of the montage.
@@ -65,21 +91,18 @@ pub struct Panes<'a> {
     pub picked: &'a Picked,
     /// Wheel movement that is not yet a whole slice.
     pub wheel: &'a mut f32,
+    /// What is to become of panes, when all have been shown.
+    pub asked: Vec<(TileId, Tile, Ask)>,
 }
 
 impl Behavior<Tile> for Panes<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, id: TileId, tile: &mut Tile) -> UiResponse {
-        self.show(ui, id, *tile);
-        UiResponse::None
+        if self.show(ui, id, *tile) { UiResponse::DragStarted } else { UiResponse::None }
     }
 
     fn tab_title_for_pane(&mut self, tile: &Tile) -> egui::WidgetText {
         let Some(scene) = self.document.scenes.get(tile.scene) else { return "closed".into() };
-        let what = match tile.pane {
-            Pane::Plane(axis) => scene.facing(axis).name,
-            Pane::Montage => "Montage",
-            Pane::Volume => "3D",
-        };
+        let what = name_of(scene, tile.pane);
         if self.document.scenes.len() > 1 {
             format!("{what} · {}", scene.name()).into()
         } else {
@@ -101,8 +124,8 @@ impl Behavior<Tile> for Panes<'_> {
 }
 
 impl Panes<'_> {
-    /// Shows a pane in all of the space there is.
-    pub fn show(&mut self, ui: &mut Ui, id: TileId, tile: Tile) {
+    /// Shows a pane in all of the space there is; whether it is being dragged to another place.
+    pub fn show(&mut self, ui: &mut Ui, id: TileId, tile: Tile) -> bool {
         let mut rect = ui.available_rect_before_wrap();
         if tile.pane == Pane::Montage
             && rect.height() > 3.0 * strip::HEIGHT
@@ -110,58 +133,92 @@ impl Panes<'_> {
         {
             let below = rect.split_top_bottom_at_y(rect.bottom() - strip::HEIGHT);
             rect = below.0;
-            let before = self.document.scenes[tile.scene].view;
             strip::show(ui, below.1, &mut self.document.scenes[tile.scene], self.profile, &self.wake);
-            self.share(tile.scene, &before);
         }
         let response = ui.allocate_rect(rect, Sense::click_and_drag());
         let painter = ui.painter().with_clip_rect(rect);
         painter.rect_filled(rect, 0.0, Color32::from_rgb(GROUND[0], GROUND[1], GROUND[2]));
         if tile.scene >= self.document.scenes.len() || rect.width() < 4.0 || rect.height() < 4.0 {
-            return;
+            return false;
         }
         let per_point = ui.ctx().pixels_per_point();
         let size = [rect.width(), rect.height()].map(|n| (n * per_point).round() as u32);
         if response.clicked() || response.drag_started() || response.secondary_clicked() {
             *self.active = Some(tile);
         }
-        let before = self.document.scenes[tile.scene].view;
+        let place = Place { pane: tile.pane, rect, size, per_point, crosshair: self.crosshair };
+        let held = grips::drag(ui, &response, &mut self.document.scenes[tile.scene], &place);
         match tile.pane {
+            _ if held => {}
             Pane::Plane(axis) => self.use_plane(ui, &response, tile.scene, axis, size, per_point),
             Pane::Montage => self.use_montage(ui, &response, tile.scene, size, per_point),
             Pane::Volume => self.use_volume(ui, &response, id, tile.scene, size, per_point),
         }
+        self.menu(&response, id, tile);
         if response.double_clicked() {
             *self.maximised = if self.maximised.is_some() { None } else { Some(id) };
         }
-        self.share(tile.scene, &before);
 
         let scene = &self.document.scenes[tile.scene];
         let canvas = self.canvases.entry(id).or_default();
-        let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return };
+        let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return false };
         if let Some(rest) = seen.again {
             ui.ctx().request_repaint_after(rest);
         }
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
         painter.image(seen.texture, rect, whole, Color32::WHITE);
-        self.cover(&painter, rect, tile, size, per_point);
+        let title = self.cover(&painter, rect, tile, size, per_point);
+        grips::paint(&painter, &self.document.scenes[tile.scene], &place);
         let loading = seen.unfinished && self.studio.painter.is_busy();
         overlay::badge(&painter, rect, seen.level, loading, self.preview);
         let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
         overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);
+        let Some(title) = title.filter(|_| self.maximised.is_none()) else { return false };
+        let title = ui.interact(title, response.id.with("title"), Sense::drag());
+        title.on_hover_cursor(egui::CursorIcon::Grab).drag_started()
     }
 
-    /// Gives a view that changed to the other scenes, if they move together.
-    fn share(&mut self, from: usize, before: &crate::view::View) {
-        let view = self.document.scenes[from].view;
-        if !self.linked || view == *before {
-            return;
-        }
-        for (i, scene) in self.document.scenes.iter_mut().enumerate() {
-            if i != from {
-                scene.view = view;
-                scene.view.at = scene.snapped(view.at);
+    /// What a right click offers.
+    fn menu(&mut self, response: &Response, id: TileId, tile: Tile) {
+        let document = &*self.document;
+        let Some(scene) = document.scenes.get(tile.scene) else { return };
+        let (mut asked, maximised) = (None, self.maximised.is_some());
+        response.context_menu(|ui| {
+            ui.set_min_width(150.0);
+            let panes = [Pane::Plane(0), Pane::Plane(1), Pane::Plane(2), Pane::Montage, Pane::Volume];
+            for pane in panes {
+                if ui.selectable_label(tile.pane == pane, name_of(scene, pane)).clicked() {
+                    asked = Some(Ask::Show(Tile { pane, ..tile }));
+                }
             }
+            if document.scenes.len() > 1 {
+                ui.menu_button("Image", |ui| {
+                    for (i, other) in document.scenes.iter().enumerate() {
+                        if ui.selectable_label(tile.scene == i, other.name()).clicked() {
+                            asked = Some(Ask::Show(Tile { scene: i, ..tile }));
+                        }
+                    }
+                });
+            }
+            ui.separator();
+            for (ask, name) in [
+                (Ask::Beside, "Split to the right"),
+                (Ask::Below, "Split below"),
+                (Ask::Maximise, if maximised { "Restore" } else { "Maximise" }),
+                (Ask::Fit, "Fit"),
+                (Ask::Export, "Export as PNG…"),
+                (Ask::Close, "Close pane"),
+            ] {
+                if ui.button(name).clicked() {
+                    asked = Some(ask);
+                }
+            }
+            if asked.is_some() {
+                ui.close();
+            }
+        });
+        if let Some(ask) = asked {
+            self.asked.push((id, tile, ask));
         }
     }
 
@@ -219,7 +276,9 @@ impl Panes<'_> {
                     let middle = scene.index(scene.view.middle);
                     let moved = under + (middle - under) * (scene.view.zoom / zoom);
                     let mut part = scene.part(moved);
-                    part[2 - axis] = scene.view.middle[2 - axis];
+                    if !scene.is_turned() {
+                        part[2 - axis] = scene.view.middle[2 - axis];
+                    }
                     scene.view.middle = part;
                 }
                 scene.view.zoom = zoom;
@@ -242,8 +301,10 @@ impl Panes<'_> {
             let pos = response.interact_pointer_pos().or(response.hover_pos());
             if let Some(pos) = pos.filter(|_| pressed || (follow && lines == 0.0)) {
                 let mut part = scene.part(plane.index(pixel(pos)));
-                part[2 - axis] = scene.view.at[2 - axis];
-                scene.view.at = scene.snapped(part);
+                if !scene.is_turned() {
+                    part[2 - axis] = scene.view.at[2 - axis];
+                }
+                scene.look_at(part);
             }
         }
     }
@@ -335,8 +396,15 @@ impl Panes<'_> {
         }
     }
 
-    /// Draws what lies over a picture.
-    fn cover(&self, painter: &egui::Painter, rect: Rect, tile: Tile, size: [u32; 2], per_point: f32) {
+    /// Draws what lies over a picture; where its title is.
+    fn cover(
+        &self,
+        painter: &egui::Painter,
+        rect: Rect,
+        tile: Tile,
+        size: [u32; 2],
+        per_point: f32,
+    ) -> Option<Rect> {
         let scene = &self.document.scenes[tile.scene];
         let geometry = scene.geometry();
         let several = self.document.scenes.len() > 1;
@@ -347,19 +415,23 @@ impl Panes<'_> {
                 if self.crosshair {
                     overlay::crosshair(painter, rect, &plane, scene, per_point);
                 }
-                if let Some(letters) = plane.facing.letters {
+                if let Some(letters) = scene.letters(axis) {
                     overlay::letters(painter, rect, letters);
                 }
                 overlay::scale_bar(painter, rect, plane.pixel * f64::from(per_point), geometry.unit);
                 let [count, here] = [scene.shape()[axis], scene.voxel()[axis]];
+                let turned = scene.view.turns[axis] != DQuat::IDENTITY;
                 let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
-                if geometry.unit.metres().is_some() {
+                if turned {
+                    let angle = scene.view.turns[axis].angle_between(DQuat::IDENTITY).to_degrees();
+                    place = format!("turned by {angle:.0}°");
+                } else if geometry.unit.metres().is_some() {
                     place += &format!(" · {}", length(scene.position(axis, here), geometry.unit));
                 }
                 if several {
                     place = format!("{} {place}", plane.facing.name);
                 }
-                overlay::title(painter, rect, &name(plane.facing.name), &place);
+                Some(overlay::title(painter, rect, &name(plane.facing.name), &place))
             }
             Pane::Montage => self.number_tiles(painter, rect, scene, size, per_point),
             Pane::Volume => {
@@ -369,7 +441,7 @@ impl Panes<'_> {
                 let shown = style.map_or("labels", |l| {
                     crate::view::Show::ALL.iter().find(|s| s.0 == l.display.style.show).map_or("", |s| s.1)
                 });
-                overlay::title(painter, rect, &name("3D"), &shown.to_lowercase());
+                Some(overlay::title(painter, rect, &name("3D"), &shown.to_lowercase()))
             }
         }
     }
@@ -381,7 +453,7 @@ impl Panes<'_> {
         scene: &Scene,
         size: [u32; 2],
         per_point: f32,
-    ) {
+    ) -> Option<Rect> {
         let tiles = Tiles::new(scene, size.map(f64::from));
         let points = |v: DVec2| vec2(v.x as f32, v.y as f32) / per_point;
         let wide = points(tiles.size / tiles.zoom);
@@ -420,9 +492,7 @@ impl Panes<'_> {
         }
         let pixel = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min) * tiles.zoom;
         overlay::scale_bar(painter, rect, pixel * f64::from(per_point), geometry.unit);
-        if self.document.scenes.len() > 1 {
-            overlay::title(painter, rect, scene.name(), "montage");
-        }
+        (self.document.scenes.len() > 1).then(|| overlay::title(painter, rect, scene.name(), "montage"))
     }
 }
 

@@ -3,8 +3,10 @@
 use super::app::Viewer;
 use super::theme::ACCENT;
 use crate::cli::recipes::BUILT_IN;
+use crate::view::plane::short;
 use crate::view::work::{self, Running};
 use crate::view::{Content, Layer};
+use egui::util::undoer::Undoer;
 use egui::{Color32, RichText, ScrollArea, Ui};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use voxelry_core::{Error, Region, Result};
 pub struct Bench {
     title: Option<String>,
     steps: Vec<Draft>,
+    undoer: Undoer<Vec<Draft>>,
     /// Whether it is shown on what is visible as it is built.
     preview: bool,
     previewing: Option<(String, Running)>,
@@ -64,7 +67,54 @@ impl Draft {
     }
 }
 
+/// Drafts are the same if they say the same.
+impl PartialEq for Draft {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |d: &Self| -> Vec<(&'static str, String)> {
+            d.values.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (*k, v.clone())).collect()
+        };
+        self.op.spec().id == other.op.spec().id
+            && said(self) == said(other)
+            && self.step.inputs == other.step.inputs
+            && self.step.name == other.step.name
+    }
+}
+
 impl Bench {
+    /// Whether there is a change of the steps to take back.
+    pub fn can_undo(&self) -> bool {
+        self.undoer.has_undo(&self.steps)
+    }
+
+    /// Whether there is a change to make again.
+    pub fn can_redo(&self) -> bool {
+        self.undoer.has_redo(&self.steps)
+    }
+
+    /// Takes the last change of the steps back.
+    pub fn undo(&mut self) {
+        if let Some(steps) = self.undoer.undo(&self.steps) {
+            self.steps.clone_from(steps);
+        }
+    }
+
+    /// Makes the change again that was taken back last.
+    pub fn redo(&mut self) {
+        if let Some(steps) = self.undoer.redo(&self.steps) {
+            self.steps.clone_from(steps);
+        }
+    }
+
+    /// Remembers the steps as they are now, once they rest.
+    pub fn remember(&mut self, now: f64) {
+        self.undoer.feed_state(now, &self.steps);
+    }
+
+    /// How far the recipe is that runs.
+    pub fn running(&self) -> Option<&Running> {
+        self.running.as_ref()
+    }
+
     /// The recipe as it is.
     ///
     /// # Errors
@@ -148,7 +198,9 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
         Some(Ok((_, memory))) if !viewer.bench.steps.is_empty() => {
             ui.label(
-                RichText::new(format!("needs about {} in memory", super::app::bytes(*memory))).weak().small(),
+                RichText::new(format!("needs about {} in memory", super::bars::bytes(*memory)))
+                    .weak()
+                    .small(),
             );
         }
         _ => {
@@ -163,7 +215,10 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         let hint = "Show the result on what is visible, as the recipe is built";
         ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
     });
-    progress(viewer, ui);
+    if let Some(running) = &viewer.bench.running {
+        progress(running, ui, ui.available_width());
+    }
+    facts(&viewer.bench, ui);
     preview(viewer, layer, ok);
 }
 
@@ -294,8 +349,18 @@ fn start(viewer: &mut Viewer) {
     }
 }
 
-fn progress(viewer: &mut Viewer, ui: &mut Ui) {
-    let Some(running) = &viewer.bench.running else { return };
+/// What the last run found on the way, such as thresholds.
+fn facts(bench: &Bench, ui: &mut Ui) {
+    if bench.running.is_none() && !bench.facts.is_empty() {
+        let facts: Vec<String> =
+            bench.facts.iter().map(|(name, v)| format!("{name} {}", short(*v))).collect();
+        let text = facts.join(" · ");
+        ui.add(egui::Label::new(RichText::new(&text).small().weak()).truncate()).on_hover_text(text);
+    }
+}
+
+/// How far a run is, with a button that stops it.
+pub fn progress(running: &Running, ui: &mut Ui, wide: f32) {
     let status = running.status();
     let part = if status.total > 0 { status.done as f32 / status.total as f32 } else { 0.0 };
     let took = status.stage_begun.elapsed();
@@ -304,8 +369,12 @@ fn progress(viewer: &mut Viewer, ui: &mut Ui) {
         text += &format!(", {:.0} s left in this step", took.as_secs_f32() * (1.0 - part) / part);
     }
     ui.horizontal(|ui| {
-        let wide = ui.available_width() - 64.0;
-        ui.add(egui::ProgressBar::new(part).desired_width(wide).text(text).fill(ACCENT.gamma_multiply(0.7)));
+        ui.add(
+            egui::ProgressBar::new(part)
+                .desired_width(wide - 64.0)
+                .text(text)
+                .fill(ACCENT.gamma_multiply(0.7)),
+        );
         if ui.button("Cancel").clicked() {
             running.cancel();
         }

@@ -1,7 +1,10 @@
 //! Sessions: what is open and how it is shown, as a text file that can be read and moved with its images.
 
 use super::app::Viewer;
+use super::links::Links;
 use super::panes::Tile;
+use crate::view::difference::difference;
+use crate::view::document::Minus;
 use crate::view::open;
 use crate::view::{Content, Display, Layer, Scene, View};
 use egui_tiles::Tree;
@@ -20,8 +23,9 @@ pub const ENDING: &str = "voxelry";
 pub struct Session {
     /// Version of the format.
     version: u32,
-    /// Whether views move together.
-    linked: bool,
+    /// What images that move together share.
+    #[serde(default)]
+    links: Links,
     /// The panes, as the library that lays them out writes them.
     #[serde(default)]
     panes: String,
@@ -31,6 +35,8 @@ pub struct Session {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct SavedScene {
+    #[serde(default)]
+    group: usize,
     view: View,
     layer: Vec<SavedLayer>,
 }
@@ -44,9 +50,27 @@ struct SavedLayer {
     time: usize,
     content: Content,
     display: Display,
+    /// What is subtracted from it.
+    #[serde(default)]
+    minus: Option<Minus>,
+}
+
+/// A channel of a file.
+fn channel(path: &Path, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
+    let layers = open::layers(path, &OpenOptions::default(), cache)?;
+    let found = layers.into_iter().find(|l| l.channel == channel);
+    found.ok_or_else(|| Error::file(path, format!("has no channel {}", channel + 1)))
 }
 
 impl SavedLayer {
+    fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<Layer> {
+        let path = folder.join(&self.path);
+        let Some(minus) = &self.minus else { return channel(&path, self.channel, cache) };
+        let from = channel(&path, minus.channel, cache)?;
+        let other = channel(&folder.join(&minus.path), minus.other, cache)?;
+        difference(&from, &other, cache)
+    }
+
     /// Shows a layer as it was.
     fn dress(&self, layer: &mut Layer) {
         layer.time = self.time.min(layer.source.info().times - 1);
@@ -67,15 +91,17 @@ impl Session {
                 time: layer.time,
                 content: layer.content,
                 display: layer.display.clone(),
+                minus: layer.minus.as_ref().map(|m| Minus { path: relative(&m.path, folder), ..m.clone() }),
             })
         };
         let scenes = viewer.document.scenes.iter().map(|scene| SavedScene {
+            group: scene.group,
             view: scene.view,
             layer: scene.layers.iter().filter_map(saved).collect(),
         });
         Self {
             version: 1,
-            linked: viewer.linked,
+            links: viewer.links,
             panes: serde_json::to_string(viewer.tree()).unwrap_or_default(),
             scene: scenes.collect(),
         }
@@ -122,8 +148,8 @@ pub struct Restored {
     pub scenes: Vec<Scene>,
     /// The panes; none if they are to be laid out anew.
     pub panes: Option<Tree<Tile>>,
-    /// Whether views move together.
-    pub linked: bool,
+    /// What images that move together share.
+    pub links: Links,
     /// What could not be opened, and why.
     pub problems: Vec<String>,
 }
@@ -139,28 +165,22 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
     for saved in &session.scene {
         let mut layers: Vec<Layer> = Vec::new();
         for wanted in &saved.layer {
-            let path = folder.join(&wanted.path);
-            match open::layers(&path, &OpenOptions::default(), cache) {
-                Ok(found) => match found.into_iter().find(|l| l.channel == wanted.channel) {
-                    Some(mut layer) => {
-                        wanted.dress(&mut layer);
-                        layers.push(layer);
-                    }
-                    None => {
-                        problems.push(format!("{}: has no channel {}", path.display(), wanted.channel + 1));
-                    }
-                },
+            match wanted.open(folder, cache) {
+                Ok(mut layer) => {
+                    wanted.dress(&mut layer);
+                    layers.push(layer);
+                }
                 Err(error) => problems.push(error.to_string()),
             }
         }
         if !layers.is_empty() {
-            scenes.push(Scene { layers, view: saved.view, order: 0 });
+            scenes.push(Scene { layers, view: saved.view, order: 0, group: saved.group });
         }
     }
     // Panes name scenes by their place, so they fit only if all are there.
     let whole = scenes.len() == session.scene.len();
     let panes = serde_json::from_str(&session.panes).ok().filter(|_| whole);
-    Ok(Restored { scenes, panes, linked: session.linked, problems })
+    Ok(Restored { scenes, panes, links: session.links, problems })
 }
 
 /// A path as seen from a folder, where both have a common beginning.

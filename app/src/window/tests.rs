@@ -1,6 +1,7 @@
 //! The window, driven without one, on whatever adapter there is.
 
-use super::app::{Layout, Viewer};
+use super::app::Viewer;
+use super::layout::Layout;
 use super::settings::Settings;
 use crate::view::{Content, Pane};
 use egui::{Key, Modifiers, Vec2};
@@ -159,7 +160,7 @@ fn several_images_are_compared_and_move_together() {
     press(&mut harness, Modifiers::NONE, Key::Period);
     let slices: Vec<usize> = harness.state().document.scenes.iter().map(|s| s.voxel()[0]).collect();
     assert_eq!(slices, [21; 3]);
-    harness.state_mut().lay_out(Layout::CompareVolumes);
+    harness.state_mut().lay_out(Layout::Compare(Pane::Volume));
     harness.step();
     assert_eq!(panes(harness.state()), [Pane::Volume; 3]);
 }

@@ -1,0 +1,191 @@
+//! How panes are arranged, and what happens to them when images come and go.
+
+use super::app::Viewer;
+use super::panes::{Ask, Tile};
+use crate::view::Pane;
+use crate::view::difference::difference;
+use egui::Context;
+use egui_tiles::{TileId, Tiles, Tree};
+
+/// How panes are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The montage of one image.
+    Montage,
+    /// Three planes and 3D of one image.
+    Planes,
+    /// 3D of one image.
+    Volume,
+    /// A pane of every image.
+    Compare(Pane),
+}
+
+impl Viewer {
+    /// Arranges the panes.
+    pub fn lay_out(&mut self, layout: Layout) {
+        self.layout = layout;
+        self.maximised = None;
+        let scene = self.chosen.0.min(self.document.scenes.len().saturating_sub(1));
+        let mut tiles = Tiles::default();
+        let mut pane = |scene: usize, pane: Pane| tiles.insert_pane(Tile { scene, pane });
+        let panes: Vec<TileId> = match layout {
+            Layout::Montage => vec![pane(scene, Pane::Montage)],
+            Layout::Planes => {
+                vec![
+                    pane(scene, Pane::Plane(0)),
+                    pane(scene, Pane::Plane(2)),
+                    pane(scene, Pane::Plane(1)),
+                    pane(scene, Pane::Volume),
+                ]
+            }
+            Layout::Volume => vec![pane(scene, Pane::Volume)],
+            Layout::Compare(each) => (0..self.document.scenes.len()).map(|s| pane(s, each)).collect(),
+        };
+        let root = if let [one] = panes[..] { one } else { tiles.insert_grid_tile(panes) };
+        for canvas in self.canvases.values_mut() {
+            canvas.free(&self.state);
+        }
+        self.canvases.clear();
+        self.tree = Tree::new(egui::Id::unique("panes"), root, tiles);
+        let first = match layout {
+            Layout::Montage => Pane::Montage,
+            Layout::Volume => Pane::Volume,
+            Layout::Compare(each) => each,
+            Layout::Planes => Pane::Plane(0),
+        };
+        self.active = Some(Tile { scene, pane: first });
+    }
+
+    /// Does what a pane was asked for.
+    pub(super) fn rearrange(&mut self, ctx: &Context, id: TileId, tile: Tile, ask: Ask) {
+        match ask {
+            Ask::Show(shown) => {
+                if let Some(egui_tiles::Tile::Pane(pane)) = self.tree.tiles.get_mut(id) {
+                    *pane = shown;
+                }
+                self.active = Some(shown);
+            }
+            Ask::Beside | Ask::Below => {
+                let tiles = &mut self.tree.tiles;
+                let (parent, twin) = (tiles.parent_of(id), tiles.insert_pane(tile));
+                let both = vec![id, twin];
+                let split = if ask == Ask::Beside {
+                    tiles.insert_horizontal_tile(both)
+                } else {
+                    tiles.insert_vertical_tile(both)
+                };
+                match parent.and_then(|parent| tiles.get_mut(parent)) {
+                    Some(egui_tiles::Tile::Container(container)) => {
+                        let _ = container.replace_child(id, split);
+                    }
+                    _ => self.tree.root = Some(split),
+                }
+                self.maximised = None;
+            }
+            Ask::Maximise => self.maximised = if self.maximised.is_some() { None } else { Some(id) },
+            Ask::Fit => self.fit(),
+            Ask::Export => self.ask_where_to_export(ctx),
+            Ask::Close => {
+                let last = self.tree.tiles.tiles().filter(|t| t.is_pane()).count() < 2;
+                if !last {
+                    self.tree.remove_recursively(id);
+                    if let Some(mut canvas) = self.canvases.remove(&id) {
+                        canvas.free(&self.state);
+                    }
+                    self.maximised = None;
+                }
+            }
+        }
+    }
+
+    /// A scene was chosen: panes of one image show it.
+    pub fn active_scene(&mut self, scene: usize) {
+        let compares = matches!(self.layout, Layout::Compare(_));
+        if compares || self.active.is_some_and(|t| t.scene == scene) {
+            if let Some(active) = &mut self.active {
+                active.scene = scene;
+            }
+            return;
+        }
+        for tile in self.tree.tiles.tiles_mut() {
+            if let egui_tiles::Tile::Pane(tile) = tile {
+                tile.scene = scene;
+            }
+        }
+        if let Some(active) = &mut self.active {
+            active.scene = scene;
+        }
+    }
+
+    /// Closes the scene that is chosen.
+    pub fn close_scene(&mut self) {
+        let scene = self.chosen.0;
+        if scene < self.document.scenes.len() {
+            self.document.scenes.remove(scene);
+            self.after_closing();
+        }
+    }
+
+    /// Closes a layer, and its scene if it was the last one.
+    pub fn close_layer(&mut self, scene: usize, layer: usize) {
+        let Some(of) = self.document.scenes.get_mut(scene) else { return };
+        of.layers.remove(layer);
+        if of.layers.is_empty() {
+            self.document.scenes.remove(scene);
+        }
+        self.after_closing();
+    }
+
+    /// Lays the layers of a scene over those of another, where they lie in the world.
+    pub fn lay_over(&mut self, scene: usize, other: usize) {
+        let layers = std::mem::take(&mut self.document.scenes[scene].layers);
+        let top = self.document.scenes[other].layers.len();
+        self.document.scenes[other].layers.extend(layers);
+        self.document.scenes.remove(scene);
+        self.after_closing();
+        self.chosen = (if scene < other { other - 1 } else { other }, top);
+    }
+
+    /// Shows one layer minus another, which are scene and layer each, over the first.
+    pub fn subtract(&mut self, from: (usize, usize), minus: (usize, usize)) {
+        let layer = |at: (usize, usize)| self.document.scenes.get(at.0).and_then(|s| s.layers.get(at.1));
+        let (Some(a), Some(b)) = (layer(from), layer(minus)) else { return };
+        match difference(a, b, self.opener.cache()) {
+            Ok(layer) => {
+                self.opener.survey(&layer);
+                let layers = &mut self.document.scenes[from.0].layers;
+                layers.push(layer);
+                self.chosen = (from.0, layers.len() - 1);
+            }
+            Err(error) => self.tell(error.to_string()),
+        }
+    }
+
+    pub(super) fn after_closing(&mut self) {
+        let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
+        self.painter.keep(|id| there.contains(&id));
+        self.chosen = (0, 0);
+        self.hover = None;
+        let alone = self.document.scenes.len() <= 1;
+        let compares = matches!(self.layout, Layout::Compare(_));
+        let layout = if alone && compares { Layout::Planes } else { self.layout };
+        if self.document.scenes.is_empty() {
+            self.tree = Tree::empty(egui::Id::unique("panes"));
+            self.active = None;
+            self.layout = layout;
+        } else {
+            self.lay_out(layout);
+        }
+    }
+
+    /// Fills the window with the pane that has the keys, or goes back.
+    pub fn toggle_maximised(&mut self) {
+        self.maximised = match (self.maximised, self.active) {
+            (None, Some(active)) => {
+                let mut tiles = self.tree.tiles.iter();
+                tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if *p == active)).map(|(id, _)| *id)
+            }
+            _ => None,
+        };
+    }
+}
