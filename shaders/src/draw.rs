@@ -1,6 +1,11 @@
-//! What the renderers share: a triangle over the whole target, a uniform, and colours.
+//! What the renderers share: a triangle over the whole target, a uniform, colours, and pipelines that are made
+//! beside the window.
 
 use crate::gpu::Gpu;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How an image covers what was drawn before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,15 +38,196 @@ pub struct Draw {
     pub(crate) pipeline: wgpu::RenderPipeline,
     pub(crate) image: wgpu::BindGroup,
     pub(crate) view: wgpu::BindGroup,
+    /// Where solid things begin, for what is before and behind them.
+    pub(crate) depth: Option<wgpu::BindGroup>,
 }
 
 impl Draw {
     /// Draws over what the pass already holds.
-    pub fn record(&self, pass: &mut wgpu::RenderPass) {
+    pub(crate) fn record(&self, pass: &mut wgpu::RenderPass) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.image, &[]);
         pass.set_bind_group(1, &self.view, &[]);
+        if let Some(depth) = &self.depth {
+            pass.set_bind_group(2, depth, &[]);
+        }
         pass.draw(0..3, 0..1);
+    }
+}
+
+/// All draws of a picture, the lowest first.
+#[derive(Clone, Default)]
+pub struct Drawing {
+    /// Draws.
+    pub draws: Vec<Draw>,
+    /// Draws that find out where solid things begin, before all others.
+    pub solids: Option<(Depth, Vec<Draw>)>,
+}
+
+impl Drawing {
+    /// Records rows of a picture `width` pixels wide; with the first row all of the target becomes the
+    /// background.
+    pub fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        target: &wgpu::TextureView,
+        background: wgpu::Color,
+        (width, rows): (u32, Range<u32>),
+    ) {
+        if let Some((depth, solids)) = &self.solids {
+            let load = if rows.start == 0 { wgpu::LoadOp::Clear(1.0) } else { wgpu::LoadOp::Load };
+            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+                label: Some("solids"),
+                depth_stencil_attachment: Some(wgpu::RenderPassDepthStencilAttachment {
+                    view: &depth.view,
+                    depth_ops: Some(wgpu::Operations { load, store: wgpu::StoreOp::Store }),
+                    stencil_ops: None,
+                }),
+                ..wgpu::RenderPassDescriptor::default()
+            });
+            pass.set_scissor_rect(0, rows.start, width, rows.end - rows.start);
+            solids.iter().for_each(|draw| draw.record(&mut pass));
+        }
+        let load = if rows.start == 0 { wgpu::LoadOp::Clear(background) } else { wgpu::LoadOp::Load };
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            label: Some("picture"),
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: target,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
+            })],
+            ..wgpu::RenderPassDescriptor::default()
+        });
+        pass.set_scissor_rect(0, rows.start, width, rows.end - rows.start);
+        self.draws.iter().for_each(|draw| draw.record(&mut pass));
+    }
+}
+
+impl From<Draw> for Drawing {
+    fn from(draw: Draw) -> Self {
+        Self { draws: vec![draw], solids: None }
+    }
+}
+
+/// Where solid things begin along the rays of a picture: 0 at the near plane, 1 at the far one.
+#[derive(Clone)]
+pub struct Depth {
+    view: wgpu::TextureView,
+    group: wgpu::BindGroup,
+}
+
+/// Format of depths.
+pub(crate) const DEPTH: wgpu::TextureFormat = wgpu::TextureFormat::Depth32Float;
+
+impl Depth {
+    /// Room for the depths of a picture of so many pixels.
+    pub fn new(gpu: &Gpu, size: [u32; 2]) -> Self {
+        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some("depth"),
+            size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: DEPTH,
+            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING,
+            view_formats: &[],
+        });
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("depth"),
+            layout: &Self::bindings(gpu),
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::TextureView(&view),
+            }],
+        });
+        Self { view, group }
+    }
+
+    pub(crate) fn group(&self) -> &wgpu::BindGroup {
+        &self.group
+    }
+
+    pub(crate) fn bindings(gpu: &Gpu) -> wgpu::BindGroupLayout {
+        gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("depth"),
+            entries: &[wgpu::BindGroupLayoutEntry {
+                binding: 0,
+                visibility: wgpu::ShaderStages::FRAGMENT,
+                ty: wgpu::BindingType::Texture {
+                    sample_type: wgpu::TextureSampleType::Depth,
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                    multisampled: false,
+                },
+                count: None,
+            }],
+        })
+    }
+}
+
+/// Pipelines by what they are made for. Making one can take longer than a frame, so threads do it.
+#[derive(Clone)]
+pub(crate) struct Pipelines<K> {
+    shared: Arc<Shared<K>>,
+}
+
+struct Shared<K> {
+    /// None while one is being made.
+    made: Mutex<HashMap<K, Option<wgpu::RenderPipeline>>>,
+    changed: Condvar,
+}
+
+impl<K> Shared<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Option<wgpu::RenderPipeline>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash + Send + 'static> Pipelines<K> {
+    pub(crate) fn new() -> Self {
+        Self { shared: Arc::new(Shared { made: Mutex::default(), changed: Condvar::new() }) }
+    }
+
+    /// Whether a pipeline is there; if nobody makes it yet, a thread begins and calls `then` in the end.
+    pub(crate) fn begin(
+        &self,
+        key: K,
+        make: impl FnOnce() -> wgpu::RenderPipeline + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) -> bool {
+        let mut made = self.shared.lock();
+        if let Some(found) = made.get(&key) {
+            return found.is_some();
+        }
+        made.insert(key, None);
+        drop(made);
+        let shared = self.shared.clone();
+        std::thread::spawn(move || {
+            let pipeline = make();
+            shared.lock().insert(key, Some(pipeline));
+            shared.changed.notify_all();
+            then();
+        });
+        false
+    }
+
+    /// The pipeline, made here or waited for if it isn't there.
+    pub(crate) fn get(&self, key: K, make: impl FnOnce() -> wgpu::RenderPipeline) -> wgpu::RenderPipeline {
+        let mut made = self.shared.lock();
+        loop {
+            match made.get(&key) {
+                Some(Some(pipeline)) => return pipeline.clone(),
+                Some(None) => made = self.shared.changed.wait(made).unwrap_or_else(PoisonError::into_inner),
+                None => break,
+            }
+        }
+        made.insert(key, None);
+        drop(made);
+        let pipeline = make();
+        self.shared.lock().insert(key, Some(pipeline.clone()));
+        self.shared.changed.notify_all();
+        pipeline
     }
 }
 
@@ -99,14 +285,14 @@ pub(crate) fn sampler(gpu: &Gpu) -> wgpu::Sampler {
     })
 }
 
-/// A pipeline of the entry points `vertex` and the one named.
+/// A pipeline of the entry points `vertex` and the one named; without a target it finds depths.
 pub(crate) fn pipeline(
     gpu: &Gpu,
     label: &str,
     source: &str,
     (fragment, constants): (&str, &[(&str, f64)]),
     groups: &[Option<&wgpu::BindGroupLayout>],
-    target: wgpu::ColorTargetState,
+    target: Option<wgpu::ColorTargetState>,
 ) -> wgpu::RenderPipeline {
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(label),
@@ -117,6 +303,14 @@ pub(crate) fn pipeline(
         bind_group_layouts: groups,
         immediate_size: 0,
     });
+    let depth_stencil = target.is_none().then(|| wgpu::DepthStencilState {
+        format: DEPTH,
+        depth_write_enabled: Some(true),
+        depth_compare: Some(wgpu::CompareFunction::Less),
+        stencil: wgpu::StencilState::default(),
+        bias: wgpu::DepthBiasState::default(),
+    });
+    let targets = [target.clone()];
     gpu.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
         label: Some(label),
         layout: Some(&layout),
@@ -127,7 +321,7 @@ pub(crate) fn pipeline(
             buffers: &[],
         },
         primitive: wgpu::PrimitiveState::default(),
-        depth_stencil: None,
+        depth_stencil,
         multisample: wgpu::MultisampleState::default(),
         fragment: Some(wgpu::FragmentState {
             module: &module,
@@ -136,7 +330,7 @@ pub(crate) fn pipeline(
                 constants,
                 ..wgpu::PipelineCompilationOptions::default()
             },
-            targets: &[Some(target)],
+            targets: if target.is_some() { &targets } else { &[] },
         }),
         multiview_mask: None,
         cache: None,

@@ -15,7 +15,7 @@ pub mod slice;
 pub mod store;
 pub mod volume;
 
-pub use draw::{Blend, Draw};
+pub use draw::{Blend, Depth, Draw, Drawing};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]

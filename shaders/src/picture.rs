@@ -1,5 +1,6 @@
 //! Pictures without a window.
 
+use crate::draw::Drawing;
 use crate::gpu::Gpu;
 use crate::{Error, Result};
 use std::sync::mpsc;
@@ -8,16 +9,11 @@ use wgpu::util::DeviceExt;
 /// Format of the pictures.
 pub const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 
-/// Draws into a picture of `size` pixels and reads it back: red, green, blue and alpha, row by row.
+/// Draws a picture of `size` pixels and reads it back: red, green, blue and alpha, row by row.
 ///
 /// # Errors
 /// If the device is lost or has too little memory.
-pub fn picture(
-    gpu: &Gpu,
-    size: [u32; 2],
-    background: wgpu::Color,
-    draw: impl FnOnce(&mut wgpu::RenderPass),
-) -> Result<Vec<u8>> {
+pub fn picture(gpu: &Gpu, size: [u32; 2], background: wgpu::Color, drawing: &Drawing) -> Result<Vec<u8>> {
     let most = gpu.device.limits().max_texture_dimension_2d;
     if size.iter().any(|n| *n == 0 || *n > most) {
         return Err(Error::Device(format!(
@@ -25,26 +21,17 @@ pub fn picture(
             size[0], size[1]
         )));
     }
-    let (send, receive) = mpsc::channel();
-    read(gpu, size, FORMAT, background, draw, move |bytes| {
-        // Nobody waits for it if polling failed.
-        let _ = send.send(bytes);
-    });
-    gpu.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| Error::Device(e.to_string()))?;
-    let bytes = receive.try_recv().ok().flatten();
-    bytes.ok_or_else(|| Error::Device("a picture could not be read back".to_owned()))
+    read(gpu, size, FORMAT, background, drawing)
 }
 
-/// Draws into a target of `size` pixels and gives its bytes to `then` when the device has them; nothing
-/// if it doesn't come to that. Waits for nothing.
+/// Draws into a target of `size` pixels and waits for its bytes.
 pub(crate) fn read(
     gpu: &Gpu,
     size: [u32; 2],
     format: wgpu::TextureFormat,
     background: wgpu::Color,
-    draw: impl FnOnce(&mut wgpu::RenderPass),
-    then: impl FnOnce(Option<Vec<u8>>) + Send + 'static,
-) {
+    drawing: &Drawing,
+) -> Result<Vec<u8>> {
     let extent = wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 };
     let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: Some("picture"),
@@ -65,20 +52,8 @@ pub(crate) fn read(
         mapped_at_creation: false,
     });
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    {
-        let view = target.create_view(&wgpu::TextureViewDescriptor::default());
-        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-            label: Some("picture"),
-            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                view: &view,
-                depth_slice: None,
-                resolve_target: None,
-                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(background), store: wgpu::StoreOp::Store },
-            })],
-            ..wgpu::RenderPassDescriptor::default()
-        });
-        draw(&mut pass);
-    }
+    let view = target.create_view(&wgpu::TextureViewDescriptor::default());
+    drawing.record(&mut encoder, &view, background, (size[0], 0..size[1]));
     encoder.copy_texture_to_buffer(
         target.as_image_copy(),
         wgpu::TexelCopyBufferInfo {
@@ -87,15 +62,22 @@ pub(crate) fn read(
         },
         extent,
     );
-    gpu.queue.submit([encoder.finish()]);
+    let submitted = gpu.queue.submit([encoder.finish()]);
+    let (send, receive) = mpsc::channel();
     let mapped = buffer.clone();
     buffer.map_async(wgpu::MapMode::Read, .., move |result| {
         let bytes = result.ok().and_then(|()| mapped.get_mapped_range(..).ok()).map(|bytes| {
             let rows = bytes.chunks_exact(row as usize);
             rows.flat_map(|r| r[..(size[0] * texel) as usize].iter().copied()).collect()
         });
-        then(bytes);
+        // Nobody waits for it if polling failed.
+        let _ = send.send(bytes);
     });
+    let wait = wgpu::PollType::Wait { submission_index: Some(submitted), timeout: None };
+    gpu.device.poll(wait).map_err(|e| Error::Device(e.to_string()))?;
+    // Another thread that polls may be the one that calls back.
+    let bytes = receive.recv().ok().flatten();
+    bytes.ok_or_else(|| Error::Device("a picture could not be read back".to_owned()))
 }
 
 /// A texture of colours, one texel high.

@@ -1,7 +1,7 @@
 //! Planes of an image: one, at any angle and thickness, or a sheet of many beside each other.
 
 use crate::bricks::{CORE, Key, Layout, Texels};
-use crate::draw::{Blend, Draw};
+use crate::draw::{Blend, Draw, Pipelines};
 use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
@@ -249,7 +249,9 @@ pub const LABELS: &str = concat!(
 /// Draws sheets of images with one kind of texels into targets of one format; colours are multiplied by
 /// their opacity.
 pub struct SheetRenderer {
-    pipeline: wgpu::RenderPipeline,
+    texels: Texels,
+    target: wgpu::ColorTargetState,
+    pipelines: Pipelines<()>,
     bindings: wgpu::BindGroupLayout,
     sampler: wgpu::Sampler,
 }
@@ -257,18 +259,29 @@ pub struct SheetRenderer {
 impl SheetRenderer {
     /// A renderer.
     pub fn new(gpu: &Gpu, texels: Texels, target: wgpu::TextureFormat, blend: Blend) -> Self {
-        let source = if texels.labels() { LABELS } else { GREY };
-        let bindings = crate::draw::bindings(gpu);
-        let pipeline = crate::draw::pipeline(
-            gpu,
-            "slice",
-            source,
-            ("fragment", &[]),
-            &[Some(&GpuImage::bindings(gpu, texels)), Some(&bindings)],
-            blend.target(target),
-        );
-        let sampler = crate::draw::sampler(gpu);
-        Self { pipeline, bindings, sampler }
+        Self {
+            texels,
+            target: blend.target(target),
+            pipelines: Pipelines::new(),
+            bindings: crate::draw::bindings(gpu),
+            sampler: crate::draw::sampler(gpu),
+        }
+    }
+
+    fn maker(&self, gpu: &Gpu) -> impl FnOnce() -> wgpu::RenderPipeline + Send + use<> {
+        let (gpu, texels, bindings) = (gpu.clone(), self.texels, self.bindings.clone());
+        let target = Some(self.target.clone());
+        move || {
+            let source = if texels.labels() { LABELS } else { GREY };
+            let groups = [Some(&GpuImage::bindings(&gpu, texels)), Some(&bindings)];
+            crate::draw::pipeline(&gpu, "slice", source, ("fragment", &[]), &groups, target)
+        }
+    }
+
+    /// Whether sheets can be readied without waiting; if not, that begins, and `then` is called when they
+    /// can.
+    pub fn is_ready(&self, gpu: &Gpu, then: impl FnOnce() + Send + 'static) -> bool {
+        self.pipelines.begin((), self.maker(gpu), then)
     }
 
     /// Readies a sheet; `colours` is a texture one texel high.
@@ -286,6 +299,7 @@ impl SheetRenderer {
             usage: wgpu::BufferUsages::UNIFORM,
         });
         let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
-        Draw { pipeline: self.pipeline.clone(), image: image.group().clone(), view }
+        let pipeline = self.pipelines.get((), self.maker(gpu));
+        Draw { pipeline, image: image.group().clone(), view, depth: None }
     }
 }

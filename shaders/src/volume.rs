@@ -4,12 +4,11 @@
 //! whole numbers of steps along the ray wherever bricks begin, so that bricks do not show.
 
 use crate::bricks::{CORE, Key, Layout, Texels};
-use crate::draw::{Blend, Draw};
+use crate::draw::{Blend, Depth, Draw, Pipelines};
 use crate::gpu::Gpu;
 use crate::image::GpuImage;
 use bytemuck::{Pod, Zeroable};
 use glam::{DAffine3, DMat4, DVec3, Vec3, Vec3Swizzles, Vec4};
-use std::collections::HashMap;
 use wgpu::util::DeviceExt;
 
 /// What is shown of the intensities along a ray.
@@ -122,10 +121,26 @@ struct Variant {
     mode: u32,
     occlusion: bool,
     sliced: bool,
+    part: Part,
+}
+
+/// What of an image is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What is in front of solid things.
+    Before,
+    /// What is behind solid things, where there are any.
+    Behind,
+    /// Where it begins, as a solid thing.
+    Depth,
+    /// Which place of it is seen.
+    Pick,
 }
 
 impl View {
-    fn variant(&self) -> Variant {
+    fn variant(&self, part: Part) -> Variant {
         let mode = match self.mode {
             Mode::Composite => 0,
             Mode::Maximum => 1,
@@ -135,7 +150,12 @@ impl View {
             Mode::Slices => 5,
         };
         let occlusion = self.occlusion > 0.0 && (mode == 0 || mode == 4);
-        Variant { mode, occlusion, sliced: self.slices.is_some() }
+        Variant { mode, occlusion, sliced: self.slices.is_some(), part }
+    }
+
+    /// Whether what is shown has a depth, so that other things can be in front of it and behind it.
+    pub fn is_deep(&self) -> bool {
+        matches!(self.mode, Mode::Composite | Mode::Isosurface(_) | Mode::Slices)
     }
 
     /// All of an image.
@@ -259,12 +279,15 @@ pub const LABELS: &str = concat!(
 
 /// Draws views of images with one kind of texels into targets of one format; colours are multiplied by
 /// their opacity.
+#[derive(Clone)]
 pub struct VolumeRenderer {
     texels: Texels,
     target: wgpu::ColorTargetState,
-    pipelines: HashMap<(Variant, bool), wgpu::RenderPipeline>,
+    pipelines: Pipelines<Variant>,
     bindings: wgpu::BindGroupLayout,
     sampler: wgpu::Sampler,
+    /// For parts that nothing bounds.
+    unbounded: Depth,
 }
 
 impl VolumeRenderer {
@@ -273,54 +296,73 @@ impl VolumeRenderer {
         Self {
             texels,
             target: blend.target(target),
-            pipelines: HashMap::new(),
+            pipelines: Pipelines::new(),
             bindings: crate::draw::bindings(gpu),
             sampler: crate::draw::sampler(gpu),
+            unbounded: Depth::new(gpu, [1, 1]),
         }
     }
 
-    /// The pipeline that draws a variant, or finds the place that it shows.
-    fn pipeline(&mut self, gpu: &Gpu, variant: Variant, pick: bool) -> wgpu::RenderPipeline {
-        let (texels, bindings, target) = (self.texels, &self.bindings, &self.target);
-        let made = self.pipelines.entry((variant, pick)).or_insert_with(|| {
+    /// Makes the pipeline of a variant.
+    fn maker(&self, gpu: &Gpu, variant: Variant) -> impl FnOnce() -> wgpu::RenderPipeline + Send + use<> {
+        let (gpu, texels, bindings) = (gpu.clone(), self.texels, self.bindings.clone());
+        let target = self.target.clone();
+        move || {
             let source = if texels.labels() { LABELS } else { GREY };
+            let number = |on: bool| f64::from(u8::from(on));
             let constants = [
                 ("MODE", f64::from(variant.mode)),
-                ("OCCLUSION", f64::from(u8::from(variant.occlusion))),
-                ("PICK", f64::from(u8::from(pick))),
-                ("SLICED", f64::from(u8::from(variant.sliced))),
+                ("OCCLUSION", number(variant.occlusion)),
+                ("PICK", number(variant.part == Part::Pick)),
+                ("BEFORE", number(variant.part == Part::Before)),
+                ("BEHIND", number(variant.part == Part::Behind)),
+                ("SLICED", number(variant.sliced)),
             ];
             // Labels have one way of being drawn.
-            let constants = if texels.labels() { &constants[3..] } else { &constants[..] };
-            let groups = [Some(&GpuImage::bindings(gpu, texels)), Some(bindings)];
-            let (entry, target) = if pick { ("pick", PLACE.into()) } else { ("fragment", target.clone()) };
-            crate::draw::pipeline(gpu, "volume", source, (entry, constants), &groups, target)
-        });
-        made.clone()
+            let constants = if texels.labels() { &constants[5..] } else { &constants[..] };
+            let (image, depth) = (GpuImage::bindings(&gpu, texels), Depth::bindings(&gpu));
+            let groups = [Some(&image), Some(&bindings), Some(&depth)];
+            let groups = if texels.labels() { &groups[..2] } else { &groups[..] };
+            let (entry, target) = match variant.part {
+                Part::Pick => ("pick", Some(PLACE.into())),
+                Part::Depth => ("depth", None),
+                _ => ("fragment", Some(target)),
+            };
+            crate::draw::pipeline(&gpu, "volume", source, (entry, constants), groups, target)
+        }
     }
 
-    /// Readies a view of `size` pixels; `colours` is a texture one texel high.
+    /// Whether a part of a view can be readied without waiting; if not, that begins, and `then` is called
+    /// when it can.
+    pub fn is_ready(&self, gpu: &Gpu, view: &View, part: Part, then: impl FnOnce() + Send + 'static) -> bool {
+        let variant = view.variant(part);
+        self.pipelines.begin(variant, self.maker(gpu, variant), then)
+    }
+
+    /// Readies a part of a view of `size` pixels; `colours` is a texture one texel high. What is before or
+    /// behind solid things needs their `depth`.
     pub fn prepare(
-        &mut self,
+        &self,
         gpu: &Gpu,
         image: &GpuImage,
         view: &View,
+        (part, depth): (Part, Option<&Depth>),
         level: u32,
         size: [u32; 2],
         world_from_index: DAffine3,
         colours: &wgpu::TextureView,
     ) -> Draw {
         let uniform = view.uniform(level, size, [0; 2], world_from_index);
-        let pipeline = self.pipeline(gpu, view.variant(), false);
-        self.ready(gpu, pipeline, image, &uniform, colours)
+        self.ready(gpu, view.variant(part), image.group(), &uniform, depth, colours)
     }
 
     fn ready(
         &self,
         gpu: &Gpu,
-        pipeline: wgpu::RenderPipeline,
-        image: &GpuImage,
+        variant: Variant,
+        image: &wgpu::BindGroup,
         uniform: &ViewUniform,
+        depth: Option<&Depth>,
         colours: &wgpu::TextureView,
     ) -> Draw {
         let uniform = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
@@ -329,30 +371,29 @@ impl VolumeRenderer {
             usage: wgpu::BufferUsages::UNIFORM,
         });
         let view = crate::draw::group(gpu, &self.bindings, &uniform, colours, &self.sampler);
-        Draw { pipeline, image: image.group().clone(), view }
+        let pipeline = self.pipelines.get(variant, self.maker(gpu, variant));
+        let depth = depth.unwrap_or(&self.unbounded).group().clone();
+        let depth = (!self.texels.labels()).then_some(depth);
+        Draw { pipeline, image: image.clone(), view, depth }
     }
 
-    /// Finds what a pixel of a view of `size` pixels shows: indices `(x, y, z)` of the finest level,
-    /// given to `found` when the device has them.
+    /// Finds what a pixel of a view of `size` pixels shows: indices `(x, y, z)` of the finest level, and how
+    /// far it is between the near plane and the far one, from 0 to 1. Waits for the device.
     pub fn pick(
-        &mut self,
+        &self,
         gpu: &Gpu,
-        image: &GpuImage,
+        image: &wgpu::BindGroup,
         view: &View,
         level: u32,
         (size, pixel): ([u32; 2], [u32; 2]),
         world_from_index: DAffine3,
         colours: &wgpu::TextureView,
-        found: impl FnOnce(Option<Vec3>) + Send + 'static,
-    ) {
+    ) -> Option<(Vec3, f32)> {
         let uniform = view.uniform(level, size, pixel, world_from_index);
-        let pipeline = self.pipeline(gpu, view.variant(), true);
-        let draw = self.ready(gpu, pipeline, image, &uniform, colours);
-        let record = |pass: &mut wgpu::RenderPass| draw.record(pass);
-        crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, record, |bytes| {
-            let place = bytes.map(|b| bytemuck::pod_read_unaligned::<[f32; 4]>(&b[..16]));
-            found(place.filter(|p| p[3] > 0.0).map(|[x, y, z, _]| Vec3::new(x, y, z)));
-        });
+        let draw = self.ready(gpu, view.variant(Part::Pick), image, &uniform, None, colours);
+        let bytes = crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, &draw.into()).ok()?;
+        let [x, y, z, far] = bytemuck::pod_read_unaligned::<[f32; 4]>(&bytes[..16]);
+        (far > 0.0).then(|| (Vec3::new(x, y, z), far))
     }
 }
 

@@ -24,7 +24,11 @@ fn every_shader_is_valid_within_the_webgpu_baseline() {
     for (name, source) in SOURCES {
         let module = parse(name, source);
         for entry in &module.entry_points {
-            assert!(["vertex", "fragment", "pick"].contains(&entry.name.as_str()), "{name}: {}", entry.name);
+            assert!(
+                ["vertex", "fragment", "pick", "depth"].contains(&entry.name.as_str()),
+                "{name}: {}",
+                entry.name
+            );
         }
     }
 }

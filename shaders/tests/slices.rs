@@ -23,7 +23,7 @@ fn draw(scene: &mut Scene, sheet: &Sheet, level: u32, view: [u32; 2], now: u64) 
 fn show(scene: &Scene, sheet: &Sheet, level: u32, view: [u32; 2]) -> Vec<u8> {
     let renderer = SheetRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
     let draw = renderer.prepare(&scene.gpu, &scene.image, sheet, level, &scene.grey);
-    let pixels = picture(&scene.gpu, view, wgpu::Color::BLACK, |pass| draw.record(pass));
+    let pixels = picture(&scene.gpu, view, wgpu::Color::BLACK, &draw.into());
     pixels.unwrap().chunks_exact(4).map(|p| p[0]).collect()
 }
 

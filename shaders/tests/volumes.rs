@@ -5,12 +5,11 @@ mod scene;
 use glam::{DAffine3, DMat4, DQuat, DVec3, Vec3};
 use ndarray::Array3;
 use scene::{Scene, gpu, noise};
-use std::sync::{Arc, Mutex};
 use voxelry_core::Volume;
-use voxelry_shaders::Blend;
 use voxelry_shaders::bricks::Key;
 use voxelry_shaders::picture::{FORMAT, picture};
-use voxelry_shaders::volume::{Mode, View, VolumeRenderer};
+use voxelry_shaders::volume::{Mode, Part, View, VolumeRenderer};
+use voxelry_shaders::{Blend, Depth, Drawing};
 
 /// Looks along z, a pixel a voxel; x is to the right, y down, and z 0 the nearest.
 fn along_z([nz, ny, nx]: [usize; 3]) -> (DMat4, [u32; 2]) {
@@ -20,13 +19,24 @@ fn along_z([nz, ny, nx]: [usize; 3]) -> (DMat4, [u32; 2]) {
     (clip, [nx as u32, ny as u32])
 }
 
+fn draw(
+    scene: &Scene,
+    view: &View,
+    part: (Part, Option<&Depth>),
+    level: u32,
+    size: [u32; 2],
+) -> voxelry_shaders::Draw {
+    let renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
+    let world = DAffine3::IDENTITY;
+    renderer.prepare(&scene.gpu, &scene.image, view, part, level, size, world, &scene.grey)
+}
+
 /// Colour and opacity of every pixel, with all bricks of a level there.
 fn cast(scene: &mut Scene, view: &View, level: u32, size: [u32; 2]) -> Vec<[u8; 4]> {
     let keys: Vec<Key> = view.wanted(scene.image.layout(), level, DAffine3::IDENTITY);
     scene.load(&keys, 1);
-    let mut renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
-    let draw = renderer.prepare(&scene.gpu, &scene.image, view, level, size, DAffine3::IDENTITY, &scene.grey);
-    let pixels = picture(&scene.gpu, size, wgpu::Color::TRANSPARENT, |pass| draw.record(pass)).unwrap();
+    let drawing = draw(scene, view, (Part::Whole, None), level, size).into();
+    let pixels = picture(&scene.gpu, size, wgpu::Color::TRANSPARENT, &drawing).unwrap();
     pixels.chunks_exact(4).map(|p| [p[0], p[1], p[2], p[3]]).collect()
 }
 
@@ -96,30 +106,59 @@ fn a_surface_lies_where_the_intensity_reaches_the_level() {
     let mut view = View::whole(scene.image.layout(), clip);
     (view.mode, view.window) = (Mode::Isosurface(30_000.0), [0.0, 65535.0]);
     cast(&mut scene, &view, 0, size);
-    let mut renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
-    let hits: Arc<Mutex<Vec<([u32; 2], Option<Vec3>)>>> = Arc::default();
-    let pixels = [[34, 34], [20, 34], [34, 50], [45, 25], [2, 2]];
-    for pixel in pixels {
-        let hits = hits.clone();
-        let found = move |place| hits.lock().unwrap().push((pixel, place));
-        let place = (size, pixel);
-        renderer.pick(&scene.gpu, &scene.image, &view, 0, place, DAffine3::IDENTITY, &scene.grey, found);
-    }
-    scene.gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-    let hits = hits.lock().unwrap();
-    assert_eq!(hits.len(), pixels.len());
-    for (pixel, place) in &*hits {
+    let renderer = VolumeRenderer::new(&scene.gpu, scene.image.texels(), FORMAT, Blend::Over);
+    for pixel in [[34, 34], [20, 34], [34, 50], [45, 25], [2, 2]] {
+        let (image, at) = (scene.image.group(), (size, pixel));
+        let place = renderer.pick(&scene.gpu, image, &view, 0, at, DAffine3::IDENTITY, &scene.grey);
         let (dx, dy) = (f64::from(pixel[0]) - 34.0, f64::from(pixel[1]) - 34.0);
         let inside = radius * radius - dx * dx - dy * dy;
         match place {
             None => assert!(inside < 0.0, "{pixel:?}"),
-            Some(place) => {
+            Some((place, far)) => {
                 let expected = 34.0 - inside.sqrt();
+                // The near plane lies half a voxel before the first voxel, the far one behind the last.
+                assert!((f64::from(far) - (expected + 0.5) / 70.0).abs() < 0.1 / 70.0, "{pixel:?}: {far}");
                 assert!((f64::from(place.z) - expected).abs() < 0.1, "{pixel:?}: {} {expected}", place.z);
                 assert!((f64::from(place.x) - 34.0 - dx).abs() < 1e-3);
                 assert!((f64::from(place.y) - 34.0 - dy).abs() < 1e-3);
             }
         }
+    }
+}
+
+#[test]
+fn intensities_are_drawn_before_and_behind_labels() {
+    let Some(gpu) = gpu() else { return };
+    let shape = [48; 3];
+    // A mist that is the same everywhere, and a plate of label 200 across z.
+    let mut mist = Scene::new(gpu.clone(), Volume::from(Array3::from_elem(shape, 30_000u16)));
+    let plate = Array3::from_shape_fn(shape, |(z, _, x)| if z >= 20 && x >= 24 { 200u32 } else { 0 });
+    let mut labels = Scene::labels(gpu.clone(), Volume::from(plate));
+    let (clip, size) = along_z(shape);
+    let mut view = View::whole(mist.image.layout(), clip);
+    (view.window, view.shading, view.path) = ([0.0, 65535.0], 0.0, 48.0);
+    let half: Vec<[u8; 4]> = (0..=255).map(|i| [i, i, i, 128]).collect();
+    mist.grey = voxelry_shaders::picture::colours(&gpu, &half);
+    for scene in [&mut mist, &mut labels] {
+        let keys = view.wanted(scene.image.layout(), 0, DAffine3::IDENTITY);
+        scene.load(&keys, 1);
+    }
+    let depth = Depth::new(&gpu, size);
+    let solid = draw(&labels, &view, (Part::Depth, None), 0, size);
+    let seen = |part: Part| -> Vec<u8> {
+        let draws = vec![draw(&mist, &view, (part, Some(&depth)), 0, size)];
+        let drawing = Drawing { draws, solids: Some((depth.clone(), vec![solid.clone()])) };
+        let pixels = picture(&gpu, size, wgpu::Color::TRANSPARENT, &drawing).unwrap();
+        pixels.chunks_exact(4).map(|p| p[3]).collect()
+    };
+    let opacity = |voxels: f64| 255.0 * (1.0 - (1.0 - 128.0 / 255.0f64).powf(voxels / 48.0));
+    let (before, behind) = (seen(Part::Before), seen(Part::Behind));
+    for (i, (before, behind)) in before.iter().zip(&behind).enumerate() {
+        let plated = i % 48 >= 24;
+        // The plate begins half a voxel before its first one.
+        let expected = if plated { [opacity(20.0), opacity(28.0)] } else { [opacity(48.0), 0.0] };
+        assert!((f64::from(*before) - expected[0]).abs() < 6.0, "before, {i}: {before} {expected:?}");
+        assert!((f64::from(*behind) - expected[1]).abs() < 6.0, "behind, {i}: {behind} {expected:?}");
     }
 }
 

@@ -12,6 +12,9 @@ override MODE: u32 = 0u;
 override OCCLUSION: bool = false;
 override SLICED: bool = false;
 override PICK: bool = false;
+// What is drawn is before or behind solid things.
+override BEFORE: bool = false;
+override BEHIND: bool = false;
 
 struct View {
     // Indices from clip coordinates (x and y from −1 to 1, z from 0 at the near plane to 1).
@@ -61,6 +64,8 @@ struct Ray {
     // Between these the ray lies in what is drawn.
     near: f32,
     far: f32,
+    // From the near plane, where it begins, to the far one.
+    reach: f32,
 }
 
 fn ray_at(position: vec2<f32>) -> Ray {
@@ -92,7 +97,7 @@ fn ray_at(position: vec2<f32>) -> Ray {
             far = min(far, -here / change);
         }
     }
-    return Ray(origin, direction, near, far);
+    return Ray(origin, direction, near, far, reach);
 }
 
 // The ray in a brick: where its level's indices begin and how they go on, and the last sample in it.
@@ -149,19 +154,39 @@ fn noise_at(position: vec2<f32>) -> f32 {
 
 @fragment
 fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
-    let ray = ray_at(position.xy);
+    let ray = bounded(ray_at(position.xy), position.xy);
     if ray.far <= ray.near {
         discard;
     }
     return trace(ray, noise_at(position.xy)).colour * view.opacity;
 }
 
-// The place that is seen.
+// How far along the ray a place is, from 0 at the near plane to 1 at the far one.
+fn depth_of(ray: Ray, place: vec3<f32>) -> f32 {
+    return clamp(dot(place - ray.origin, ray.direction) / ray.reach, 1e-7, 1.0);
+}
+
+// The place that is seen, and how far it is.
 @fragment
 fn pick(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let ray = ray_at(position.xy);
     if ray.far <= ray.near {
         return vec4(0.0);
     }
-    return trace(ray, noise_at(position.xy)).place;
+    let place = trace(ray, noise_at(position.xy)).place;
+    return select(vec4(0.0), vec4(place.xyz, depth_of(ray, place.xyz)), place.w > 0.0);
+}
+
+// How far what is seen is.
+@fragment
+fn depth(@builtin(position) position: vec4<f32>) -> @builtin(frag_depth) f32 {
+    let ray = ray_at(position.xy);
+    if ray.far <= ray.near {
+        discard;
+    }
+    let place = trace(ray, noise_at(position.xy)).place;
+    if place.w == 0.0 {
+        discard;
+    }
+    return depth_of(ray, place.xyz);
 }

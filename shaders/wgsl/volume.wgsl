@@ -243,7 +243,7 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     }
     var seen = Seen(vec4(0.0), vec4(0.0));
     if MODE != SLICES {
-        seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far), noise);
+        seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far, ray.reach), noise);
     }
     let at = ray.origin + ray.direction * far;
     let found = find(at, view.level);
@@ -253,4 +253,22 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     let colour = colour_of(value_in(found, in_level(at, found.level)));
     let place = select(vec4(at, 1.0), seen.place, seen.place.w > 0.0);
     return Seen(vec4(seen.colour.rgb + (1.0 - seen.colour.a) * colour.rgb, 1.0), place);
+}
+
+@group(2) @binding(0) var solids: texture_depth_2d;
+
+// The part of the ray that is before or behind what is solid.
+fn bounded(ray: Ray, position: vec2<f32>) -> Ray {
+    var part = ray;
+    if BEFORE || BEHIND {
+        let depth = textureLoad(solids, vec2<i32>(floor(position)), 0);
+        if BEFORE {
+            part.far = min(part.far, depth * ray.reach);
+        } else if depth < 1.0 {
+            part.near = max(part.near, depth * ray.reach);
+        } else {
+            part.far = part.near;
+        }
+    }
+    return part;
 }

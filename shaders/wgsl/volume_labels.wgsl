@@ -90,3 +90,8 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     }
     return Seen(sum, place);
 }
+
+// Labels are what is solid.
+fn bounded(ray: Ray, position: vec2<f32>) -> Ray {
+    return ray;
+}

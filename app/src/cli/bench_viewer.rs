@@ -128,10 +128,8 @@ impl Stage {
             let shots = load(&mut self.painter, scene, pane, self.size, quality, &Job::silent())?;
             let size = if moving { pace.sketch(self.size) } else { self.size };
             let begun = Instant::now();
-            let draws = self.painter.prepare(&shots, size);
-            picture::picture(&self.gpu, size, wgpu::Color::BLACK, |pass| {
-                draws.iter().for_each(|d| d.record(pass));
-            })?;
+            let drawing = self.painter.prepare(&shots, size);
+            picture::picture(&self.gpu, size, wgpu::Color::BLACK, &drawing)?;
             let this = begun.elapsed();
             pace.learn(this, u64::from(size[0]) * u64::from(size[1]));
             // The first one makes pipelines and, where it adapts, finds its size.

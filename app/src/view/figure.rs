@@ -78,11 +78,9 @@ pub fn figure(
 ) -> Result<Canvas> {
     let mut painter = Painter::new(gpu.clone(), BUDGET, Arc::new(|| ()));
     let shots = load(&mut painter, scene, pane, size, Quality::SHARP, job)?;
-    let prepared = painter.prepare(&shots, size);
+    let drawing = painter.prepare(&shots, size);
     let [r, g, b] = GROUND.map(|c| f64::from(c) / 255.0);
-    let pixels = picture::picture(&gpu, size, wgpu::Color { r, g, b, a: 1.0 }, |pass| {
-        prepared.iter().for_each(|draw| draw.record(pass));
-    })?;
+    let pixels = picture::picture(&gpu, size, wgpu::Color { r, g, b, a: 1.0 }, &drawing)?;
     let mut canvas = Canvas::new(size[0] as usize, size[1] as usize, GROUND);
     for (i, pixel) in pixels.chunks_exact(4).enumerate() {
         canvas.set(i % canvas.width, i / canvas.width, [pixel[0], pixel[1], pixel[2]]);

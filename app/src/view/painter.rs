@@ -15,8 +15,8 @@ use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::{self, FORMAT};
 use voxelry_shaders::slice::SheetRenderer;
 use voxelry_shaders::store::Store;
-use voxelry_shaders::volume::VolumeRenderer;
-use voxelry_shaders::{Blend, Draw};
+use voxelry_shaders::volume::{Part, VolumeRenderer};
+use voxelry_shaders::{Blend, Depth, Drawing};
 
 /// Bricks that are taken in between two frames.
 const UPLOADS: usize = 128;
@@ -39,6 +39,7 @@ pub struct Painter {
     asked: Vec<(u64, Key)>,
     failed: HashSet<(u64, Key)>,
     errors: Vec<String>,
+    wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// A layer that is on the GPU.
@@ -85,7 +86,7 @@ impl Painter {
     pub fn new(gpu: Gpu, budget: u64, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self {
             store: Store::new(gpu, budget),
-            loader: Loader::new(wake),
+            loader: Loader::new(wake.clone()),
             residents: HashMap::new(),
             frame: 0,
             sheets: HashMap::new(),
@@ -95,6 +96,7 @@ impl Painter {
             asked: Vec::new(),
             failed: HashSet::new(),
             errors: Vec::new(),
+            wake,
         }
     }
 
@@ -282,53 +284,110 @@ impl Painter {
         view
     }
 
-    /// Readies shots for a target of so many pixels, the lowest first.
-    pub fn prepare(&mut self, shots: &[Shot], size: [u32; 2]) -> Vec<Draw> {
-        let mut ready = Vec::new();
-        for shot in shots {
-            let colours = self.palette(&shot.palette);
+    /// Whether shots can be readied without waiting. What they need is begun otherwise, and there is a call
+    /// when it is done.
+    pub fn is_ready(&mut self, shots: &[Shot]) -> bool {
+        let mut ready = true;
+        for (shot, part) in parts(shots) {
             let gpu = self.store.gpu();
             let Some(image) = self.store.image(shot.image) else { continue };
-            let kind = (image.texels(), shot.blend);
-            ready.push(match &shot.look {
-                Look::Sheet(sheet) => {
+            let (kind, wake) = ((image.texels(), shot.blend), self.wake.clone());
+            ready &= match &shot.look {
+                Look::Sheet(_) => {
                     let new = || SheetRenderer::new(gpu, kind.0, FORMAT, kind.1);
-                    let renderer = self.sheets.entry(kind).or_insert_with(new);
-                    renderer.prepare(gpu, image, sheet, shot.level, &colours)
+                    self.sheets.entry(kind).or_insert_with(new).is_ready(gpu, move || wake())
                 }
                 Look::Rays(rays) => {
                     let new = || VolumeRenderer::new(gpu, kind.0, FORMAT, kind.1);
                     let renderer = self.volumes.entry(kind).or_insert_with(new);
-                    renderer.prepare(gpu, image, rays, shot.level, size, shot.world_from_index, &colours)
+                    renderer.is_ready(gpu, rays, part, move || wake())
                 }
-            });
+            };
         }
         ready
     }
 
-    /// Finds what a pixel of a pane in three dimensions shows; `found` gets the layer and indices
-    /// `(x, y, z)` of its finest level for every layer that is seen there.
+    /// Readies shots for a target of so many pixels, the lowest first; waits where they aren't ready.
+    /// Labels are solid: what has a depth is drawn before and behind them.
+    pub fn prepare(&mut self, shots: &[Shot], size: [u32; 2]) -> Drawing {
+        let (mut drawing, mut solids) = (Drawing::default(), Vec::new());
+        let parts = parts(shots);
+        let bounded = parts.iter().any(|(_, part)| *part == Part::Depth);
+        let depth = bounded.then(|| Depth::new(self.store.gpu(), size));
+        for (shot, part) in parts {
+            let colours = self.palette(&shot.palette);
+            let gpu = self.store.gpu();
+            let Some(image) = self.store.image(shot.image) else { continue };
+            let kind = (image.texels(), shot.blend);
+            match &shot.look {
+                Look::Sheet(sheet) => {
+                    let new = || SheetRenderer::new(gpu, kind.0, FORMAT, kind.1);
+                    let renderer = self.sheets.entry(kind).or_insert_with(new);
+                    drawing.draws.push(renderer.prepare(gpu, image, sheet, shot.level, &colours));
+                }
+                Look::Rays(rays) => {
+                    let new = || VolumeRenderer::new(gpu, kind.0, FORMAT, kind.1);
+                    let renderer = self.volumes.entry(kind).or_insert_with(new);
+                    let (level, world) = (shot.level, shot.world_from_index);
+                    let what = (part, depth.as_ref());
+                    let draw = renderer.prepare(gpu, image, rays, what, level, size, world, &colours);
+                    if part == Part::Depth { &mut solids } else { &mut drawing.draws }.push(draw);
+                }
+            }
+        }
+        drawing.solids = depth.map(|depth| (depth, solids));
+        drawing
+    }
+
+    /// Finds what a pixel of a pane in three dimensions shows, on a thread; `found` gets the layer and indices
+    /// `(x, y, z)` of its finest level.
     pub fn pick(
         &mut self,
         shots: &[Shot],
         size: [u32; 2],
         pixel: [u32; 2],
-        found: impl Fn(u64, Vec3) + Clone + Send + 'static,
+        found: impl FnOnce(u64, Vec3) + Send + 'static,
     ) {
+        let mut looks = Vec::new();
         for shot in shots {
             let colours = self.palette(&shot.palette);
-            let gpu = self.store.gpu().clone();
             let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else {
                 continue;
             };
-            let Some(renderer) = self.volumes.get_mut(&(image.texels(), shot.blend)) else { continue };
-            let (found, layer) = (found.clone(), shot.layer);
-            let world = shot.world_from_index;
-            renderer.pick(&gpu, image, rays, shot.level, (size, pixel), world, &colours, move |place| {
-                if let Some(place) = place {
-                    found(layer, place);
-                }
-            });
+            let Some(renderer) = self.volumes.get(&(image.texels(), shot.blend)) else { continue };
+            looks.push((shot.clone(), rays.clone(), renderer.clone(), image.group().clone(), colours));
         }
+        let gpu = self.store.gpu().clone();
+        std::thread::spawn(move || {
+            let places = looks.iter().filter_map(|(shot, rays, renderer, image, colours)| {
+                let (level, world) = (shot.level, shot.world_from_index);
+                let (place, far) = renderer.pick(&gpu, image, rays, level, (size, pixel), world, colours)?;
+                Some((shot.layer, place, far))
+            });
+            // The nearest to the eye is the one that is seen.
+            if let Some((layer, place, _)) = places.min_by(|a, b| a.2.total_cmp(&b.2)) {
+                found(layer, place);
+            }
+        });
     }
+}
+
+/// What is drawn of shots, in order.
+fn parts(shots: &[Shot]) -> Vec<(&Shot, Part)> {
+    let deep = |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if rays.is_deep());
+    let labels = |shot: &Shot| shot.palette == Palette::Labels && matches!(shot.look, Look::Rays(_));
+    let mist: Vec<&Shot> = shots.iter().filter(|s| deep(s) && !labels(s)).collect();
+    let solid: Vec<&Shot> = shots.iter().filter(|s| labels(s)).collect();
+    if mist.is_empty() || solid.is_empty() {
+        return shots.iter().map(|shot| (shot, Part::Whole)).collect();
+    }
+    let opacity = |shot: &Shot| if let Look::Rays(rays) = &shot.look { rays.opacity } else { 1.0 };
+    let clear = solid.iter().any(|shot| opacity(shot) < 1.0);
+    let mut parts: Vec<(&Shot, Part)> = solid.iter().map(|shot| (*shot, Part::Depth)).collect();
+    if clear {
+        parts.extend(mist.iter().map(|shot| (*shot, Part::Behind)));
+    }
+    parts.extend(shots.iter().filter(|s| !deep(s) || labels(s)).map(|shot| (shot, Part::Whole)));
+    parts.extend(mist.iter().map(|shot| (*shot, Part::Before)));
+    parts
 }

@@ -9,7 +9,7 @@ use eframe::egui_wgpu::RenderState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use voxelry_shaders::Draw;
+use voxelry_shaders::Drawing;
 use voxelry_shaders::picture::FORMAT;
 
 /// How long nothing may have moved before the picture is made sharp.
@@ -66,7 +66,7 @@ struct Strips {
     queue: wgpu::Queue,
     view: wgpu::TextureView,
     size: [u32; 2],
-    draws: Vec<Draw>,
+    drawing: Drawing,
     background: wgpu::Color,
     pace: Pace,
     progress: Arc<Progress>,
@@ -82,24 +82,7 @@ impl Strips {
     /// Draws rows and says when they are done.
     fn draw(&self, rows: std::ops::Range<u32>) -> wgpu::SubmissionIndex {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let load = match rows.start {
-                0 => wgpu::LoadOp::Clear(self.background),
-                _ => wgpu::LoadOp::Load,
-            };
-            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-                label: Some("pane"),
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &self.view,
-                    depth_slice: None,
-                    resolve_target: None,
-                    ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
-                })],
-                ..wgpu::RenderPassDescriptor::default()
-            });
-            pass.set_scissor_rect(0, rows.start, self.size[0], rows.end - rows.start);
-            self.draws.iter().for_each(|draw| draw.record(&mut pass));
-        }
+        self.drawing.record(&mut encoder, &self.view, self.background, (self.size[0], rows));
         self.queue.submit([encoder.finish()])
     }
 
@@ -178,7 +161,7 @@ impl Studio<'_> {
             queue: self.state.queue.clone(),
             view: target.view.clone(),
             size: target.size,
-            draws: self.painter.prepare(shots, target.size),
+            drawing: self.painter.prepare(shots, target.size),
             background: wgpu::Color { r, g, b, a: 1.0 },
             pace: pace.clone(),
             progress: Arc::default(),
@@ -267,6 +250,10 @@ impl Canvas {
             self.drawn = shots;
             self.moved = Some(Instant::now());
         }
+        if self.drawing.is_none() && !studio.painter.is_ready(&self.drawn) {
+            // Something that was never drawn before; there is a call when it can be.
+            return Some(Seen { texture: sharp.id, level, unfinished: true, again: None });
+        }
         // Slices are drawn as they are; rays begin with a sketch where they take long.
         let quick = pane != Pane::Volume || self.paces[1].pixels() >= wide * high;
         let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
@@ -284,7 +271,7 @@ impl Canvas {
         let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
         let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
         let begun = self.drawing.is_some();
-        if self.sketched != sketch && idle {
+        if self.sketched != sketch && idle && studio.painter.is_ready(&sketch) {
             let small = self.paces[0].sketch(size);
             Target::fit(&mut self.quick, studio.state, small);
             let target = self.quick.as_ref().expect("made above");
