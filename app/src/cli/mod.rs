@@ -64,6 +64,7 @@ fn program() -> Command {
                 .help("Images, folders of slices or sessions to open in a window"),
         )
         .args(common::open_args())
+        .arg(Arg::new("after-device-loss").long("after-device-loss").hide(true).action(ArgAction::SetTrue))
         .arg(
             Arg::new("threads")
                 .long("threads")
@@ -132,7 +133,8 @@ fn open_window(matches: &ArgMatches) -> Result<()> {
         let hint = voxelry_core::error::suggestion(&word, names.iter().map(String::as_str));
         return Err(Error::Usage(format!("{word} is neither a file nor a command{hint}")).into());
     }
-    crate::window::run(images, common::open_options(matches)?)
+    let after_loss = matches.get_flag("after-device-loss");
+    crate::window::run(images, common::open_options(matches)?, after_loss)
 }
 
 #[cfg(test)]

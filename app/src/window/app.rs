@@ -8,7 +8,7 @@ use super::links::{Before, Links};
 use super::panels::Of;
 use super::panes::{Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
-use super::session::{self, Restored, Session};
+use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Sheet};
 use super::{panels, theme};
@@ -23,11 +23,12 @@ use egui::{Align2, Color32, Context, Panel, Ui};
 use egui_tiles::{TileId, Tree};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-use voxelry_core::Region;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{ImageSource, OpenOptions, atomic};
+use voxelry_core::{Job, Region};
 use voxelry_shaders::gpu::Gpu;
 
 /// The panels on the right.
@@ -90,6 +91,8 @@ pub struct Viewer {
     pub(super) wheel: f32,
     pub(super) profile: Option<Profile>,
     pub(super) opening: usize,
+    /// The session that is being saved.
+    pub(super) saving: Option<Job>,
     /// How many images were asked for.
     pub(super) opened: u64,
     pub(super) messages: Vec<String>,
@@ -97,6 +100,10 @@ pub struct Viewer {
     pub(super) keeper: Option<Keeper>,
     /// Sessions that crashes left.
     pub(super) left: Vec<PathBuf>,
+    /// Folders of results that are there until the program ends.
+    pub(super) borrowed: Vec<PathBuf>,
+    /// Whether the device is lost.
+    pub(super) lost: Arc<AtomicBool>,
     /// When time went on last.
     pub(super) stepped: Instant,
     /// Whether the uppermost layer blinks, and is hidden now.
@@ -144,7 +151,6 @@ impl Viewer {
             drawer: Drawer::new(wake.clone()),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
             opener: Opener::new(Cache::new(settings.memory << 20), wake.clone()),
-            state,
             canvases: HashMap::new(),
             tree: Tree::empty(egui::Id::unique("panes")),
             layout: Layout::Planes,
@@ -154,14 +160,18 @@ impl Viewer {
             wheel: 0.0,
             profile: None,
             opening: 0,
+            saving: None,
             opened: 0,
             messages: Vec::new(),
             answers: unbounded(),
             keeper,
             left,
+            borrowed: Vec::new(),
+            lost: Self::watch_device(&state.device, wake.clone()),
             stepped: Instant::now(),
             blinking: None,
             blinked: Instant::now(),
+            state,
             settings,
             wake,
         };
@@ -219,6 +229,14 @@ impl Viewer {
         self.document.scenes = restored.scenes;
         self.after_closing();
         self.links = restored.links;
+        if let Some(recipe) = &restored.recipe {
+            self.bench.load(recipe);
+        }
+        if !restored.tables.is_empty() {
+            self.bench.tables = restored.tables;
+            self.table = Sheet::default();
+            self.tables = true;
+        }
         for layer in self.document.scenes.iter().flat_map(|s| &s.layers) {
             if layer.content == Content::Grey {
                 self.opener.survey(layer);
@@ -292,10 +310,8 @@ impl Viewer {
                 Answer::Open(paths) => {
                     paths.into_iter().for_each(|path| self.open(path, OpenOptions::default()));
                 }
-                Answer::Save(path) => match Session::of(self, &path).write(&path) {
-                    Ok(()) => self.tell(format!("Saved {}", path.display())),
-                    Err(error) => self.tell(error.to_string()),
-                },
+                Answer::Save(path) => self.save(path),
+                Answer::Saved(path, saved) => self.saved(&path, saved),
                 Answer::Export(path) => self.export(ctx, path),
                 Answer::OpenRecipe(path) => match crate::cli::recipes::load(&path.to_string_lossy()) {
                     Ok(recipe) => self.bench.load(&recipe),
@@ -456,6 +472,7 @@ impl Viewer {
 impl eframe::App for Viewer {
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
+        self.hand_over_if_lost();
         let before = Before::of(&self.document);
         self.receive(&ctx);
         recipe::receive(self);

@@ -80,6 +80,13 @@ impl Viewer {
             if self.opening > 0 || self.painter.is_busy() {
                 ui.spinner();
             }
+            if let Some(saving) = &self.saving {
+                if ui.button("Cancel").clicked() {
+                    saving.cancel();
+                }
+                ui.label("Saving the session and its results");
+                ui.spinner();
+            }
             if let Some(running) = self.bench.running().filter(|_| self.side != Side::Recipe || !self.panels)
             {
                 super::recipe::progress(running, ui, 320.0);

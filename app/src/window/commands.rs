@@ -332,6 +332,14 @@ pub static COMMANDS: &[Command] = &[
         ready: always,
         run: |v, _| v.palette.open(),
     },
+    #[cfg(debug_assertions)]
+    Command {
+        title: "Lose the graphics device, to try what happens",
+        menu: Menu::Help,
+        keys: None,
+        ready: always,
+        run: |v, _| v.gpu().device.destroy(),
+    },
     Command {
         title: "Mouse and keys",
         menu: Menu::Help,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 pub enum Answer {
     Open(Vec<PathBuf>),
     Save(PathBuf),
+    Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
     Export(PathBuf),
     OpenRecipe(PathBuf),
     SaveRecipe(PathBuf),

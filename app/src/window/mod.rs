@@ -17,6 +17,7 @@ mod panels;
 mod panes;
 mod recipe;
 mod recovery;
+mod saving;
 mod session;
 mod settings;
 mod strip;
@@ -32,11 +33,12 @@ use std::sync::Arc;
 use voxelry_core::io::OpenOptions;
 use voxelry_shaders::gpu::{BACKENDS, Gpu};
 
-/// Opens a window on images and runs until it is closed.
+/// Opens a window on images and runs until it is closed; `after_loss`, on the session of a window whose
+/// device was lost.
 ///
 /// # Errors
 /// If there is no display or no graphics adapter.
-pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
+pub fn run(paths: Vec<PathBuf>, options: OpenOptions, after_loss: bool) -> anyhow::Result<()> {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.device_descriptor = Arc::new(Gpu::wanted);
     setup.instance_descriptor.backends = BACKENDS;
@@ -61,7 +63,13 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions) -> anyhow::Result<()> {
         Box::new(move |context| {
             let state = context.wgpu_render_state.clone().ok_or("there is no graphics device")?;
             let (settings, keeper) = (Settings::load(), Keeper::new());
-            Ok(Box::new(app::Viewer::new(&context.egui_ctx, state, settings, keeper, paths, &options)))
+            let given = if after_loss { Vec::new() } else { paths.clone() };
+            let mut viewer = app::Viewer::new(&context.egui_ctx, state, settings, keeper, given, &options);
+            if after_loss {
+                paths.into_iter().for_each(|path| viewer.reopen(path));
+                viewer.tell("The graphics device was lost; what was open is open again.".to_owned());
+            }
+            Ok(Box::new(viewer))
         }),
     );
     result.map_err(|error| anyhow::anyhow!("{}", explain(&error)))

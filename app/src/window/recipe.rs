@@ -110,6 +110,11 @@ impl Bench {
         self.undoer.feed_state(now, &self.steps);
     }
 
+    /// The layer that shows the preview.
+    pub fn shown(&self) -> Option<u64> {
+        self.shown
+    }
+
     /// How far the recipe is that runs.
     pub fn running(&self) -> Option<&Running> {
         self.running.as_ref()

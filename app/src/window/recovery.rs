@@ -2,10 +2,16 @@
 
 use super::app::Viewer;
 use super::dialogs::Answer;
+use super::saving::{self, Papers};
 use super::session::{self, Session};
 use super::settings::Keeper;
 use egui::{Align2, Context};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use voxelry_core::Job;
 
 impl Viewer {
     pub(super) fn settings_window(&mut self, ctx: &Context) {
@@ -88,7 +94,15 @@ impl Viewer {
             Keeper::forget(&path);
             return;
         }
+        self.reopen(path);
+    }
+
+    /// Opens a session that was left behind, and forgets it when it is open.
+    pub(super) fn reopen(&mut self, path: PathBuf) {
         self.opening += 1;
+        self.left.retain(|left| *left != path);
+        // Results that it brings stay where they are until the program ends.
+        self.borrowed.push(saving::folder(&path));
         let (send, cache, wake) = (self.answers.0.clone(), self.opener.cache().clone(), self.wake.clone());
         std::thread::spawn(move || {
             let restored = session::restore(&path, &cache);
@@ -101,16 +115,73 @@ impl Viewer {
         });
     }
 
+    /// Whether a file is only there until the program ends.
+    pub(super) fn is_borrowed(&self, path: &Path) -> bool {
+        self.borrowed.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Notices when the device is lost.
+    pub(super) fn watch_device(device: &wgpu::Device, wake: Arc<dyn Fn() + Send + Sync>) -> Arc<AtomicBool> {
+        let lost = Arc::<AtomicBool>::default();
+        let flag = lost.clone();
+        device.set_device_lost_callback(move |_, _| {
+            flag.store(true, Ordering::Relaxed);
+            wake();
+        });
+        lost
+    }
+
+    /// When the device is lost, nothing can be drawn by this process any more: another one takes over, with all
+    /// that is open, results too.
+    pub(super) fn hand_over_if_lost(&mut self) {
+        if !self.lost.load(Ordering::Relaxed) {
+            return;
+        }
+        let kept = self.keep_everything();
+        let successor = kept.and_then(|session| {
+            let program = std::env::current_exe().map_err(|e| e.to_string())?;
+            let mut command = Command::new(program);
+            command.arg("--after-device-loss").arg(session);
+            command.spawn().map_err(|e| e.to_string())
+        });
+        let mut code = 0;
+        if let Err(error) = successor {
+            crate::progress::tell(&format!("voxelry: the graphics device was lost, and {error}"));
+            code = 1;
+        }
+        // Nothing is tidied up: what was kept is the successor's.
+        std::process::exit(code);
+    }
+
+    /// Keeps what is open together with results that are in no file.
+    ///
+    /// # Errors
+    /// Why it can't be kept.
+    pub(super) fn keep_everything(&self) -> Result<PathBuf, String> {
+        let keeper = self.keeper.as_ref().ok_or("there is no folder to keep the session in")?;
+        Papers::of(self, keeper.path()).write(&Job::silent()).map_err(|e| e.to_string())?;
+        Ok(keeper.path().to_owned())
+    }
+
     /// Keeps what is open for the case of a crash.
     pub(super) fn keep(&mut self, ctx: &Context) {
         ctx.request_repaint_after(Duration::from_secs(10));
         let Some(mut keeper) = self.keeper.take() else { return };
         if keeper.is_due()
             && !self.document.scenes.is_empty()
-            && let Ok(text) = Session::of(self, keeper.path()).text()
+            && let Ok(text) = Session::of(self, keeper.path(), &[]).text()
         {
             keeper.keep(text);
         }
         self.keeper = Some(keeper);
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        for folder in &self.borrowed {
+            // It may never have been there.
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }

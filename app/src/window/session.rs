@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{ImageSource, OpenOptions, atomic};
+use voxelry_core::measure::{Table, parquet};
+use voxelry_core::recipe::Recipe;
 use voxelry_core::{Error, Result};
 
 /// The ending of session files.
@@ -29,8 +31,23 @@ pub struct Session {
     /// The panes, as the library that lays them out writes them.
     #[serde(default)]
     panes: String,
+    /// The recipe that is being built.
+    #[serde(default)]
+    recipe: String,
     #[serde(default)]
     scene: Vec<SavedScene>,
+    /// Tables of the last run.
+    #[serde(default)]
+    table: Vec<SavedTable>,
+}
+
+/// A table of the last run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct SavedTable {
+    title: String,
+    name: String,
+    /// Relative to the session, where it can be.
+    path: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,11 +97,13 @@ impl SavedLayer {
 }
 
 impl Session {
-    /// What is open in a window, to be saved at a path. Layers that are in no file are left out.
-    pub fn of(viewer: &Viewer, path: &Path) -> Self {
+    /// What is open in a window, to be saved at a path. Layers that are in no file are left out, unless
+    /// `results` says, by their numbers, where they are going to be.
+    pub fn of(viewer: &Viewer, path: &Path, results: &[(u64, PathBuf)]) -> Self {
         let folder = path.parent().unwrap_or(Path::new("."));
         let saved = |layer: &Layer| {
-            let path = layer.path.as_ref()?;
+            let made = || results.iter().find(|(id, _)| *id == layer.id).map(|(_, path)| path);
+            let path = made().or(layer.path.as_ref())?;
             Some(SavedLayer {
                 path: relative(path, folder),
                 channel: layer.channel,
@@ -103,8 +122,17 @@ impl Session {
             version: 1,
             links: viewer.links,
             panes: serde_json::to_string(viewer.tree()).unwrap_or_default(),
+            recipe: viewer.bench.recipe().map(|recipe| recipe.to_toml()).unwrap_or_default(),
             scene: scenes.collect(),
+            table: Vec::new(),
         }
+    }
+
+    /// Adds a table that lies at `file` to a session that lies at `path`.
+    pub fn add_table(&mut self, title: &str, name: &str, file: &Path, path: &Path) {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let (title, name) = (title.to_owned(), name.to_owned());
+        self.table.push(SavedTable { title, name, path: relative(file, folder) });
     }
 
     /// Reads a session.
@@ -150,6 +178,10 @@ pub struct Restored {
     pub panes: Option<Tree<Tile>>,
     /// What images that move together share.
     pub links: Links,
+    /// The recipe that was being built.
+    pub recipe: Option<Recipe>,
+    /// Tables of the last run, with their titles.
+    pub tables: Vec<(String, Table)>,
     /// What could not be opened, and why.
     pub problems: Vec<String>,
 }
@@ -180,7 +212,22 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
     // Panes name scenes by their place, so they fit only if all are there.
     let whole = scenes.len() == session.scene.len();
     let panes = serde_json::from_str(&session.panes).ok().filter(|_| whole);
-    Ok(Restored { scenes, panes, links: session.links, problems })
+    let mut tables = Vec::new();
+    for saved in &session.table {
+        match parquet::read(&folder.join(&saved.path), &saved.name) {
+            Ok(table) => tables.push((saved.title.clone(), table)),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    let recipe = match Recipe::parse(&session.recipe) {
+        _ if session.recipe.trim().is_empty() => None,
+        Ok(recipe) => Some(recipe),
+        Err(error) => {
+            problems.push(Error::file(path, error.to_string()).to_string());
+            None
+        }
+    };
+    Ok(Restored { scenes, panes, links: session.links, recipe, tables, problems })
 }
 
 /// A path as seen from a folder, where both have a common beginning.

@@ -177,7 +177,7 @@ fn a_session_comes_back_and_a_missing_image_is_named() {
         let layer = &mut harness.state_mut().document.scenes[1].layers[0];
         layer.display.opacity = 0.25;
         layer.display.window = Some([1.0, 150.0]);
-        super::session::Session::of(harness.state(), &session).write(&session).unwrap();
+        super::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
     }
     let Some(mut harness) = window(vec![session.clone()]) else { return };
     until(&mut harness, "the session", |v| is_shown(v, 2));

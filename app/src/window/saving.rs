@@ -1,0 +1,122 @@
+//! Saving a session with what is in no file yet: results of recipes and their tables go into a folder beside it.
+
+use super::app::Viewer;
+use super::dialogs::Answer;
+use super::session::Session;
+use crate::view::{Content, Layer};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use voxelry_core::error::PathContext;
+use voxelry_core::io::browse::Browsed;
+use voxelry_core::io::convert::{ConvertOptions, convert};
+use voxelry_core::measure::Table;
+use voxelry_core::{Job, Result};
+
+/// What is to be written for a session.
+pub struct Papers {
+    /// The session, as it is when the rest is there.
+    pub session: Session,
+    /// Layers that are in no file, by their numbers, and where they go.
+    layers: Vec<(u64, PathBuf, Arc<Browsed>, bool)>,
+    tables: Vec<(PathBuf, Table)>,
+    path: PathBuf,
+}
+
+/// The folder beside a session.
+pub fn folder(session: &Path) -> PathBuf {
+    session.with_extension("files")
+}
+
+/// A name that files can have.
+fn plain(name: &str) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_alphanumeric() || c == '-' || c == '.' { c } else { '_' }).collect();
+    plain.chars().take(60).collect()
+}
+
+impl Papers {
+    /// Of what is open in a window, to be saved at a path.
+    pub fn of(viewer: &Viewer, path: &Path) -> Self {
+        let folder = folder(path);
+        let preview = viewer.bench.shown();
+        let all = viewer.document.scenes.iter().flat_map(|s| &s.layers);
+        let mut layers: Vec<(u64, PathBuf, Arc<Browsed>, bool)> = Vec::new();
+        let homeless = |l: &Layer| l.path.as_ref().is_none_or(|path| viewer.is_borrowed(path));
+        for layer in all.filter(|l| homeless(l) && Some(l.id) != preview) {
+            let taken = |p: &PathBuf| p.exists() || layers.iter().any(|l| l.1 == *p);
+            let names = (1..).map(|i| {
+                let number = if i == 1 { String::new() } else { format!("-{i}") };
+                folder.join(format!("{}{number}.ome.zarr", plain(&layer.name)))
+            });
+            let mut free = names.skip_while(taken);
+            if let Some(path) = free.next() {
+                layers.push((layer.id, path, layer.source.clone(), layer.content == Content::Labels));
+            }
+        }
+        let tables = viewer.bench.tables.iter().map(|(title, table)| {
+            (folder.join(format!("{}.{}.parquet", plain(title), plain(&table.name))), table.clone())
+        });
+        let tables: Vec<(PathBuf, Table)> = tables.collect();
+        let paths: Vec<(u64, PathBuf)> = layers.iter().map(|l| (l.0, l.1.clone())).collect();
+        let mut session = Session::of(viewer, path, &paths);
+        for ((title, table), (file, _)) in viewer.bench.tables.iter().zip(&tables) {
+            session.add_table(title, &table.name, file, path);
+        }
+        Self { session, layers, tables, path: path.to_owned() }
+    }
+
+    /// Writes everything, the session last: it never names what is not there.
+    ///
+    /// # Errors
+    /// If something can't be written, or the job was cancelled; the session is then as it was.
+    pub fn write(&self, job: &Job) -> Result<Vec<(u64, PathBuf)>> {
+        if !(self.layers.is_empty() && self.tables.is_empty()) {
+            let folder = folder(&self.path);
+            std::fs::create_dir_all(&folder).at(&folder)?;
+        }
+        for (_, path, source, labels) in &self.layers {
+            let options = ConvertOptions { labels: Some(*labels), ..ConvertOptions::default() };
+            convert(&**source.source(), path, &options, job)?;
+        }
+        for (path, table) in &self.tables {
+            job.check()?;
+            table.write(path)?;
+        }
+        self.session.write(&self.path)?;
+        Ok(self.layers.iter().map(|(id, path, ..)| (*id, path.clone())).collect())
+    }
+}
+
+impl Viewer {
+    /// Saves the session on a thread.
+    pub(super) fn save(&mut self, path: PathBuf) {
+        let papers = Papers::of(self, &path);
+        let job = Job::silent();
+        self.saving = Some(job.clone());
+        let (send, wake) = (self.answers.0.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let saved = papers.write(&job);
+            // Nobody listens when the window has closed.
+            let _ = send.send(Answer::Saved(path, saved));
+            wake();
+        });
+    }
+
+    /// Takes in that the session was saved: results now are in files.
+    pub(super) fn saved(&mut self, path: &Path, saved: Result<Vec<(u64, PathBuf)>>) {
+        self.saving = None;
+        match saved {
+            Ok(files) => {
+                self.settings.opened(path);
+                for layer in self.document.scenes.iter_mut().flat_map(|s| &mut s.layers) {
+                    if let Some((_, file)) = files.iter().find(|(id, _)| *id == layer.id) {
+                        layer.path = Some(file.clone());
+                    }
+                }
+                self.tell(format!("Saved {}", path.display()));
+            }
+            Err(voxelry_core::Error::Cancelled) => {}
+            Err(error) => self.tell(error.to_string()),
+        }
+    }
+}
