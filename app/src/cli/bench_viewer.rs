@@ -126,7 +126,7 @@ impl Stage {
         for i in 0..=frames {
             step(scene, i);
             let shots = load(&mut self.painter, scene, pane, self.size, quality, &Job::silent())?;
-            let size = if moving { pace.sketch(self.size) } else { self.size };
+            let size = if moving { pace.sketch(self.size, 1) } else { self.size };
             let begun = Instant::now();
             let drawing = self.painter.prepare(&shots, size);
             picture::picture(&self.gpu, size, wgpu::Color::BLACK, &drawing)?;

@@ -13,6 +13,7 @@ use super::settings::{Keeper, Settings};
 use super::table::{self, Sheet};
 use super::{panels, theme};
 use crate::view::open::{self, Done, Opener};
+use crate::view::pace::Turns;
 use crate::view::profile::Profile;
 use crate::view::roi::Part;
 use crate::view::work::MadeImage;
@@ -27,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use voxelry_core::io::browse::Cache;
-use voxelry_core::io::{ImageSource, OpenOptions, atomic};
+use voxelry_core::io::{ImageSource, OpenOptions};
 use voxelry_core::{Job, Region};
 use voxelry_shaders::gpu::Gpu;
 
@@ -82,6 +83,7 @@ pub struct Viewer {
     pub(super) painter: Painter,
     pub(super) opener: Opener,
     pub(super) drawer: Drawer,
+    pub(super) turns: Turns,
     pub(super) canvases: HashMap<TileId, Canvas>,
     pub(super) tree: Tree<Tile>,
     pub(super) layout: Layout,
@@ -149,6 +151,7 @@ impl Viewer {
             tables: false,
             table: Sheet::default(),
             drawer: Drawer::new(wake.clone()),
+            turns: Turns::default(),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
             opener: Opener::new(Cache::new(settings.memory << 20), wake.clone()),
             canvases: HashMap::new(),
@@ -313,20 +316,10 @@ impl Viewer {
                 Answer::Save(path) => self.save(path),
                 Answer::Saved(path, saved) => self.saved(&path, saved),
                 Answer::Export(path) => self.export(ctx, path),
-                Answer::OpenRecipe(path) => match crate::cli::recipes::load(&path.to_string_lossy()) {
+                Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),
                     Err(error) => self.tell(error.to_string()),
                 },
-                Answer::SaveRecipe(path) => {
-                    let saved =
-                        self.bench.recipe().and_then(|r| atomic::write(&path, r.to_toml().as_bytes()));
-                    self.tell(saved.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())));
-                }
-                Answer::SaveTable(path) => {
-                    let table = self.bench.tables.get(self.table.chosen());
-                    let saved = table.map_or(Ok(()), |(_, table)| table.write(&path));
-                    self.tell(saved.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())));
-                }
                 Answer::Say(message) => self.tell(message),
                 Answer::Restored(result) => {
                     self.opening = self.opening.saturating_sub(1);
@@ -427,6 +420,7 @@ impl Viewer {
 
     fn panes(&mut self, ui: &mut Ui) {
         self.hover = None;
+        self.turns.begin();
         let [r, g, b] = theme::GROUND;
         let mut panes = Panes {
             document: &mut self.document,
@@ -435,6 +429,7 @@ impl Viewer {
                 state: &self.state,
                 painter: &mut self.painter,
                 drawer: &self.drawer,
+                turns: &mut self.turns,
                 background: [r, g, b],
             },
             crosshair: self.crosshair,

@@ -1,6 +1,6 @@
 //! Pictures of panes, drawn beside the window and shown in it: what hasn't changed is not drawn again.
 
-use crate::view::pace::Pace;
+use crate::view::pace::{Pace, Turns};
 use crate::view::painter::Shot;
 use crate::view::shot::Quality;
 use crate::view::{Painter, Pane, Scene};
@@ -149,6 +149,8 @@ pub struct Studio<'a> {
     pub painter: &'a mut Painter,
     /// What waits.
     pub drawer: &'a Drawer,
+    /// Whose turn it is.
+    pub turns: &'a mut Turns,
     /// What lies behind everything.
     pub background: [u8; 3],
 }
@@ -204,6 +206,8 @@ pub struct Canvas {
     moved: Option<Instant>,
     awaited: Option<Instant>,
     paces: [Pace; 2],
+    /// For how many frames it has waited for its turn.
+    waited: u32,
 }
 
 /// What there is to see of a pane.
@@ -241,8 +245,8 @@ impl Canvas {
         }
         self.awaited = None;
         Target::fit(&mut self.sharp, studio.state, size);
-        let sharp = self.sharp.as_ref().expect("made above");
-        let [wide, high] = sharp.size.map(f64::from);
+        let (full, texture) = self.sharp.as_ref().map(|t| (t.size, t.id))?;
+        let [wide, high] = full.map(f64::from);
         if fresh || self.drawn != shots {
             if let Some((progress, _)) = self.drawing.take() {
                 progress.cancelled.store(true, Ordering::Relaxed);
@@ -252,36 +256,55 @@ impl Canvas {
         }
         if self.drawing.is_none() && !studio.painter.is_ready(&self.drawn) {
             // Something that was never drawn before; there is a call when it can be.
-            return Some(Seen { texture: sharp.id, level, unfinished: true, again: None });
+            return Some(Seen { texture, level, unfinished: true, again: None });
         }
         // Slices are drawn as they are; rays begin with a sketch where they take long.
         let quick = pane != Pane::Volume || self.paces[1].pixels() >= wide * high;
         let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
-        if self.drawing.is_none() && quick {
+        let mut again = None;
+        if self.drawing.is_none()
+            && quick
+            && (pane != Pane::Volume || self.turn(studio, self.paces[1].cost(full), &mut again))
+        {
+            let sharp = self.sharp.as_ref()?;
             self.drawing = Some((studio.at_once(sharp, &self.drawn, &self.paces[1]), true));
         } else if self.drawing.is_none() && rest.is_zero() && complete {
+            let sharp = self.sharp.as_ref()?;
             self.drawing = Some((studio.by_and_by(sharp, &self.drawn, &self.paces[1]), false));
         }
-        let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= sharp.size[1];
+        let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= full[1];
         if self.drawing.as_ref().is_some_and(|(progress, at_once)| *at_once || done(progress)) {
-            return Some(Seen { texture: sharp.id, level, unfinished: !complete, again: None });
+            return Some(Seen { texture, level, unfinished: !complete, again: None });
         }
-        let texture = sharp.id;
         let (sketch, _) = studio.painter.shots(scene, pane, size, Quality::QUICK);
         let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
         let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
         let begun = self.drawing.is_some();
-        if self.sketched != sketch && idle && studio.painter.is_ready(&sketch) {
-            let small = self.paces[0].sketch(size);
+        let small = self.paces[0].sketch(size, studio.turns.crowd());
+        if self.sketched != sketch
+            && idle
+            && studio.painter.is_ready(&sketch)
+            && self.turn(studio, self.paces[0].cost(small), &mut again)
+        {
             Target::fit(&mut self.quick, studio.state, small);
             let target = self.quick.as_ref().expect("made above");
             self.sketching = Some(studio.at_once(target, &sketch, &self.paces[0]));
             self.sketched = sketch;
         }
         // A sketch or a picture that is under way calls when it is done.
-        let again = (!begun && complete).then_some(rest);
+        let again = again.or((!begun && complete).then_some(rest));
         let texture = self.quick.as_ref().map_or(texture, |t| t.id);
         Some(Seen { texture, level: level + Quality::QUICK.coarser, unfinished: true, again })
+    }
+
+    /// Whether it is this pane's turn to be drawn; if not, it asks again at once.
+    fn turn(&mut self, studio: &mut Studio, cost: Duration, again: &mut Option<Duration>) -> bool {
+        let taken = studio.turns.take(self.waited, cost);
+        self.waited = if taken { 0 } else { self.waited + 1 };
+        if !taken {
+            *again = Some(Duration::ZERO);
+        }
+        taken
     }
 
     /// How many pixels it has.

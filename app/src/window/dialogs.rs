@@ -3,7 +3,9 @@
 use super::app::Viewer;
 use super::session::Restored;
 use egui::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use voxelry_core::io::atomic;
+use voxelry_core::recipe::Recipe;
 
 /// Answers of dialogs, which nobody waits for.
 pub enum Answer {
@@ -11,9 +13,7 @@ pub enum Answer {
     Save(PathBuf),
     Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
     Export(PathBuf),
-    OpenRecipe(PathBuf),
-    SaveRecipe(PathBuf),
-    SaveTable(PathBuf),
+    Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
     Say(String),
 }
@@ -46,21 +46,33 @@ impl Viewer {
 
     /// Asks which recipe to open.
     pub fn ask_for_recipe(&mut self, ctx: &Context) {
-        self.ask(ctx, |d| d.add_filter("Recipe", &["toml"]).pick_file().map(Answer::OpenRecipe));
-    }
-
-    /// Asks where the recipe goes.
-    pub fn ask_where_to_save_recipe(&mut self, ctx: &Context) {
-        let file =
-            |d: rfd::FileDialog| d.add_filter("Recipe", &["toml"]).set_file_name("recipe.toml").save_file();
-        self.ask(ctx, move |d| file(d).map(Answer::SaveRecipe));
-    }
-
-    /// Asks where the table that is shown goes.
-    pub fn ask_where_to_save_table(&mut self, ctx: &Context) {
         self.ask(ctx, |d| {
-            let dialog = d.add_filter("Table", &["csv", "parquet"]).set_file_name("objects.csv");
-            dialog.save_file().map(Answer::SaveTable)
+            let path = d.add_filter("Recipe", &["toml"]).pick_file()?;
+            Some(Answer::Recipe(Box::new(crate::cli::recipes::load(&path.to_string_lossy()))))
+        });
+    }
+
+    /// Asks where the recipe goes, and writes it.
+    pub fn ask_where_to_save_recipe(&mut self, ctx: &Context) {
+        let text = match self.bench.recipe() {
+            Ok(recipe) => recipe.to_toml(),
+            Err(error) => return self.tell(error.to_string()),
+        };
+        self.ask(ctx, move |d| {
+            let path = d.add_filter("Recipe", &["toml"]).set_file_name("recipe.toml").save_file()?;
+            let written = atomic::write(&path, text.as_bytes());
+            Some(told(&path, written))
+        });
+    }
+
+    /// Asks where the table that is shown goes, and writes it.
+    pub fn ask_where_to_save_table(&mut self, ctx: &Context) {
+        let Some((_, table)) = self.bench.tables.get(self.table.chosen()).cloned() else { return };
+        self.ask(ctx, move |d| {
+            let dialog = d.add_filter("Table", &["csv", "parquet"]);
+            let path = dialog.set_file_name(format!("{}.csv", table.name)).save_file()?;
+            let written = table.write(&path);
+            Some(told(&path, written))
         });
     }
 
@@ -78,4 +90,9 @@ impl Viewer {
             }
         });
     }
+}
+
+/// What the user is told of a file that was to be written.
+fn told(path: &Path, written: voxelry_core::Result<()>) -> Answer {
+    Answer::Say(written.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())))
 }

@@ -1,10 +1,10 @@
 //! Images of any size are looked at within budgets.
 
-use super::document::{Montage, Pane, Scene};
-use super::figure::load;
-use super::open::layers_of;
-use super::painter::Painter;
-use super::shot::Quality;
+use super::super::document::{Montage, Pane, Scene};
+use super::super::figure::load;
+use super::super::open::layers_of;
+use super::super::painter::Painter;
+use super::super::shot::Quality;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::io::browse::Cache;

@@ -1,0 +1,4 @@
+//! What is looked at: sizes, planes, differences, parts.
+
+mod looking;
+mod size;
