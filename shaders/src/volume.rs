@@ -14,7 +14,7 @@ use wgpu::util::DeviceExt;
 /// What is shown of the intensities along a ray.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
-    /// Colours and opacities from front to back.
+    /// Colours and opacities from front to back; labels are mist.
     Composite,
     /// The greatest.
     Maximum,
@@ -22,7 +22,7 @@ pub enum Mode {
     Mean,
     /// The least.
     Minimum,
-    /// The first place where the intensity reaches a level.
+    /// The first place where the intensity reaches a level; the surface of every label.
     Isosurface(f32),
     /// Nothing but the planes that stand in it.
     Slices,
@@ -318,8 +318,9 @@ impl VolumeRenderer {
                 ("BEHIND", number(variant.part == Part::Behind)),
                 ("SLICED", number(variant.sliced)),
             ];
-            // Labels have one way of being drawn.
-            let constants = if texels.labels() { &constants[5..] } else { &constants[..] };
+            // Labels are surfaces or mist.
+            let labelled = [constants[0], constants[5]];
+            let constants = if texels.labels() { &labelled[..] } else { &constants[..] };
             let (image, depth) = (GpuImage::bindings(&gpu, texels), Depth::bindings(&gpu));
             let groups = [Some(&image), Some(&bindings), Some(&depth)];
             let groups = if texels.labels() { &groups[..2] } else { &groups[..] };

@@ -144,7 +144,8 @@ fn intensities_are_drawn_before_and_behind_labels() {
         scene.load(&keys, 1);
     }
     let depth = Depth::new(&gpu, size);
-    let solid = draw(&labels, &view, (Part::Depth, None), 0, size);
+    let surface = View { mode: Mode::Isosurface(0.0), ..view.clone() };
+    let solid = draw(&labels, &surface, (Part::Depth, None), 0, size);
     let seen = |part: Part| -> Vec<u8> {
         let draws = vec![draw(&mist, &view, (part, Some(&depth)), 0, size)];
         let drawing = Drawing { draws, solids: Some((depth.clone(), vec![solid.clone()])) };
@@ -192,7 +193,7 @@ fn labels_are_seen_in_their_colours_with_the_nearest_in_front() {
     let mut scene = Scene::labels(gpu, Volume::from(labels));
     let (clip, size) = along_z(shape);
     let mut view = View::whole(scene.image.layout(), clip);
-    view.shading = 0.0;
+    (view.shading, view.mode) = (0.0, Mode::Isosurface(0.0));
     let seen = cast(&mut scene, &view, 0, size);
     // The colour of a label is that many texels along the ramp, which begins anew after 256.
     let [first, second] = [0u8, (4_999_999u32 % 256) as u8];
@@ -203,4 +204,16 @@ fn labels_are_seen_in_their_colours_with_the_nearest_in_front() {
     assert_eq!(at(20, 60), [second, second, second, 255]);
     let covered = seen.iter().filter(|p| p[3] > 0).count();
     assert_eq!(covered, 30 * 70);
+    // As mist the thicker box is denser, and where there are two they add up.
+    (view.mode, view.path) = (Mode::Composite, 1.0);
+    let mist = cast(&mut scene, &view, 0, size);
+    let clear = |voxels: f64| 0.02f64.powf(4.0 * voxels / 128.0);
+    for (x, voxels) in [(20, 11.0), (60, 16.0), (40, 27.0)] {
+        let expected = 255.0 * (1.0 - clear(voxels));
+        assert!(
+            (f64::from(mist[20 * 80 + x][3]) - expected).abs() < 10.0,
+            "{x}: {:?} {expected}",
+            mist[20 * 80 + x]
+        );
+    }
 }

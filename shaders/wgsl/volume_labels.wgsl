@@ -1,4 +1,4 @@
-// Labels along rays: each object as a coloured surface.
+// Labels along rays: each object as a coloured surface, or as a mist.
 
 // The label at indices of level 0.
 fn label_at(p: vec3<f32>) -> u32 {
@@ -25,7 +25,49 @@ fn normal_at(p: vec3<f32>, label: u32) -> vec3<f32> {
     return sum;
 }
 
+// Each object as a mist of its colour.
+fn mist(ray: Ray, noise: f32) -> Seen {
+    var sum = vec4(0.0);
+    var place = vec4(0.0);
+    let pace = view.step / length(ray.direction * image.levels[view.level].scale);
+    let last = min(ray.far, select(ray.far, slice_on(ray), SLICED)) / pace;
+    // Opaque after about a quarter of the way through the image.
+    let clear = pow(0.02, 4.0 * pace / (view.path * 128.0));
+    var k = ceil(ray.near / pace) + noise;
+    for (var guard = 0u; guard < 4096u && k <= last; guard++) {
+        let found = find(ray.origin + ray.direction * (k * pace), view.level);
+        let part = stretch(ray, found, k, pace, last);
+        if found.level == image.count || (found.flat_ && found.range.x == 0u) {
+            k = part.end + 1.0;
+            continue;
+        }
+        for (; k <= part.end; k += 1.0) {
+            let label = label_in(found, part.origin + part.way * (k * pace));
+            if label == 0u {
+                continue;
+            }
+            let colour = textureLoad(colours, vec2((label - 1u) % textureDimensions(colours).x, 0u), 0);
+            let add = (1.0 - sum.a) * (1.0 - clear) * colour.a;
+            if sum.a < 0.5 && sum.a + add >= 0.5 {
+                place = vec4(ray.origin + ray.direction * (k * pace), 1.0);
+            }
+            sum += vec4(colour.rgb * add, add);
+            if sum.a > 0.99 {
+                return Seen(vec4(sum.rgb / sum.a, 1.0), place);
+            }
+        }
+    }
+    return Seen(sum, place);
+}
+
 fn trace(ray: Ray, noise: f32) -> Seen {
+    if MODE == COMPOSITE {
+        return mist(ray, noise);
+    }
+    return surfaces(ray);
+}
+
+fn surfaces(ray: Ray) -> Seen {
     var sum = vec4(0.0);
     var place = vec4(0.0);
     var before = 0u;

@@ -70,6 +70,8 @@ pub struct Layer {
     pub display: Display,
     /// What is known of its intensities.
     pub stats: Option<Arc<Stats>>,
+    /// The recipe that made it, as text.
+    pub provenance: Option<Arc<str>>,
 }
 
 impl Layer {
@@ -186,6 +188,8 @@ pub struct Style {
     pub shading: f32,
     /// How much hollows are darkened.
     pub occlusion: f32,
+    /// Whether labels are coloured mist instead of surfaces.
+    pub mist: bool,
 }
 
 impl Default for Style {
@@ -196,6 +200,7 @@ impl Default for Style {
             level: 0.5,
             shading: 1.0,
             occlusion: 0.5,
+            mist: false,
         }
     }
 }

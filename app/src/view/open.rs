@@ -25,7 +25,26 @@ pub fn layers(path: &Path, options: &OpenOptions, cache: &Arc<Cache>) -> Result<
     let source: Arc<dyn ImageSource> = Arc::from(open(path, options)?);
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    Ok(layers_of(source, &name, Some(path.to_owned()), cache))
+    let mut layers = layers_of(source, &name, Some(path.to_owned()), cache);
+    if let Some(text) = provenance(path) {
+        layers.iter_mut().for_each(|layer| layer.provenance = Some(text.clone()));
+    }
+    Ok(layers)
+}
+
+/// Where the recipe that made an image lies beside it.
+pub fn recipe_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    path.with_file_name(format!("{name}.recipe.toml"))
+}
+
+/// How an image came about, if it is the result of a run.
+fn provenance(path: &Path) -> Option<Arc<str>> {
+    let name = path.file_name()?.to_string_lossy();
+    let whole = path.with_file_name("provenance.toml");
+    let text = std::fs::read_to_string(recipe_beside(path))
+        .or_else(|e| if name.starts_with("labels.") { std::fs::read_to_string(whole) } else { Err(e) });
+    text.ok().map(Arc::from)
 }
 
 /// Layers of an open image.
@@ -66,6 +85,7 @@ pub fn layers_of(
                 content,
                 display,
                 stats: None,
+                provenance: None,
             }
         })
         .collect()

@@ -15,7 +15,7 @@ use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::{self, FORMAT};
 use voxelry_shaders::slice::SheetRenderer;
 use voxelry_shaders::store::Store;
-use voxelry_shaders::volume::{Part, VolumeRenderer};
+use voxelry_shaders::volume::{Mode, Part, VolumeRenderer};
 use voxelry_shaders::{Blend, Depth, Drawing};
 
 /// Bricks that are taken in between two frames.
@@ -375,9 +375,11 @@ impl Painter {
 /// What is drawn of shots, in order.
 fn parts(shots: &[Shot]) -> Vec<(&Shot, Part)> {
     let deep = |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if rays.is_deep());
-    let labels = |shot: &Shot| shot.palette == Palette::Labels && matches!(shot.look, Look::Rays(_));
+    let labels = |shot: &Shot| shot.palette == Palette::Labels;
+    let surface =
+        |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if labels(shot) && rays.mode != Mode::Composite);
     let mist: Vec<&Shot> = shots.iter().filter(|s| deep(s) && !labels(s)).collect();
-    let solid: Vec<&Shot> = shots.iter().filter(|s| labels(s)).collect();
+    let solid: Vec<&Shot> = shots.iter().filter(|s| surface(s)).collect();
     if mist.is_empty() || solid.is_empty() {
         return shots.iter().map(|shot| (shot, Part::Whole)).collect();
     }

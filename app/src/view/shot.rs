@@ -291,7 +291,8 @@ fn rays(scene: &Scene, layer: &Layer, size: [u32; 2], quality: Quality, window: 
     rays.window = window;
     let level = window[0] + style.level * (window[1] - window[0]);
     rays.mode = match style.show {
-        _ if layer.content == Content::Labels => Mode::Composite,
+        _ if layer.content == Content::Labels && style.mist => Mode::Composite,
+        _ if layer.content == Content::Labels => Mode::Isosurface(0.0),
         Show::Composite => Mode::Composite,
         Show::Surface => Mode::Isosurface(level),
         Show::Maximum => Mode::Maximum,

@@ -403,6 +403,7 @@ impl Viewer {
             }
         }
         let id = layer.id;
+        layer.provenance = self.bench.recipe().ok().map(|recipe| recipe.to_toml().into());
         self.document.scenes.get_mut(self.chosen.0)?.layers.push(layer);
         Some(id)
     }

@@ -508,7 +508,17 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
                 ui.end_row();
             }
         }
-        if matches!(style.show, Show::Composite | Show::Surface) || layer.content == Content::Labels {
+        if layer.content == Content::Labels {
+            ui.label("Show");
+            ui.horizontal(|ui| {
+                ui.selectable_value(&mut style.mist, false, "Surfaces");
+                ui.selectable_value(&mut style.mist, true, "Mist")
+                    .on_hover_text("Objects that can be seen through");
+            });
+            ui.end_row();
+        }
+        let labels = layer.content == Content::Labels;
+        if (matches!(style.show, Show::Composite | Show::Surface) && !labels) || (labels && !style.mist) {
             ui.label("Shading");
             ui.add(Slider::new(&mut style.shading, 0.0..=1.0).fixed_decimals(2));
             ui.end_row();
@@ -646,6 +656,7 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
         ui.end_row();
     };
     let times = info.times;
+    let (affine, geometry_unit) = (geometry.world_from_index, geometry.unit);
     rows(ui, "image", |ui| {
         let [z, y, x] = info.shape();
         row(ui, "Voxels", format!("{x} × {y} × {z}, {}", info.voxel));
@@ -678,6 +689,26 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
         if ui.add(Slider::new(&mut time, 1..=times).text("time frame")).changed() {
             layer.time = time - 1;
         }
+    }
+    CollapsingHeader::new("Affine").show(ui, |ui| {
+        ui.label(RichText::new(format!("World ({geometry_unit}) from index (x, y, z)")).small().weak());
+        egui::Grid::new("affine").num_columns(4).spacing([12.0, 2.0]).show(ui, |ui| {
+            for row in 0..3 {
+                let parts = (0..3).map(|c| affine.matrix3.col(c)[row]).chain([affine.translation[row]]);
+                for v in parts {
+                    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                        ui.monospace(short(v));
+                    });
+                }
+                ui.end_row();
+            }
+        });
+    });
+    if let Some(text) = &layer.provenance {
+        CollapsingHeader::new("Provenance").show(ui, |ui| {
+            ui.label(RichText::new("The recipe that made it").small().weak());
+            ui.add(egui::Label::new(RichText::new(&**text).monospace()).selectable(true).wrap());
+        });
     }
     let info = layer.source.info();
     if !info.metadata.is_empty() {

@@ -3,10 +3,12 @@
 use super::app::Viewer;
 use super::dialogs::Answer;
 use super::session::Session;
+use crate::view::open::recipe_beside;
 use crate::view::{Content, Layer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::error::PathContext;
+use voxelry_core::io::atomic;
 use voxelry_core::io::browse::Browsed;
 use voxelry_core::io::convert::{ConvertOptions, convert};
 use voxelry_core::measure::Table;
@@ -17,9 +19,19 @@ pub struct Papers {
     /// The session, as it is when the rest is there.
     pub session: Session,
     /// Layers that are in no file, by their numbers, and where they go.
-    layers: Vec<(u64, PathBuf, Arc<Browsed>, bool)>,
+    layers: Vec<Homeless>,
     tables: Vec<(PathBuf, Table)>,
     path: PathBuf,
+}
+
+/// A layer that is in no file yet.
+struct Homeless {
+    id: u64,
+    /// Where it goes.
+    path: PathBuf,
+    source: Arc<Browsed>,
+    labels: bool,
+    provenance: Option<Arc<str>>,
 }
 
 /// The folder beside a session.
@@ -40,24 +52,30 @@ impl Papers {
         let folder = folder(path);
         let preview = viewer.bench.shown();
         let all = viewer.document.scenes.iter().flat_map(|s| &s.layers);
-        let mut layers: Vec<(u64, PathBuf, Arc<Browsed>, bool)> = Vec::new();
+        let mut layers: Vec<Homeless> = Vec::new();
         let homeless = |l: &Layer| l.path.as_ref().is_none_or(|path| viewer.is_borrowed(path));
         for layer in all.filter(|l| homeless(l) && Some(l.id) != preview) {
-            let taken = |p: &PathBuf| p.exists() || layers.iter().any(|l| l.1 == *p);
+            let taken = |p: &PathBuf| p.exists() || layers.iter().any(|l| l.path == *p);
             let names = (1..).map(|i| {
                 let number = if i == 1 { String::new() } else { format!("-{i}") };
                 folder.join(format!("{}{number}.ome.zarr", plain(&layer.name)))
             });
             let mut free = names.skip_while(taken);
             if let Some(path) = free.next() {
-                layers.push((layer.id, path, layer.source.clone(), layer.content == Content::Labels));
+                layers.push(Homeless {
+                    id: layer.id,
+                    path,
+                    source: layer.source.clone(),
+                    labels: layer.content == Content::Labels,
+                    provenance: layer.provenance.clone(),
+                });
             }
         }
         let tables = viewer.bench.tables.iter().map(|(title, table)| {
             (folder.join(format!("{}.{}.parquet", plain(title), plain(&table.name))), table.clone())
         });
         let tables: Vec<(PathBuf, Table)> = tables.collect();
-        let paths: Vec<(u64, PathBuf)> = layers.iter().map(|l| (l.0, l.1.clone())).collect();
+        let paths: Vec<(u64, PathBuf)> = layers.iter().map(|l| (l.id, l.path.clone())).collect();
         let mut session = Session::of(viewer, path, &paths);
         for ((title, table), (file, _)) in viewer.bench.tables.iter().zip(&tables) {
             session.add_table(title, &table.name, file, path);
@@ -74,16 +92,19 @@ impl Papers {
             let folder = folder(&self.path);
             std::fs::create_dir_all(&folder).at(&folder)?;
         }
-        for (_, path, source, labels) in &self.layers {
-            let options = ConvertOptions { labels: Some(*labels), ..ConvertOptions::default() };
-            convert(&**source.source(), path, &options, job)?;
+        for layer in &self.layers {
+            let options = ConvertOptions { labels: Some(layer.labels), ..ConvertOptions::default() };
+            convert(&**layer.source.source(), &layer.path, &options, job)?;
+            if let Some(text) = &layer.provenance {
+                atomic::write(recipe_beside(&layer.path), text.as_bytes())?;
+            }
         }
         for (path, table) in &self.tables {
             job.check()?;
             table.write(path)?;
         }
         self.session.write(&self.path)?;
-        Ok(self.layers.iter().map(|(id, path, ..)| (*id, path.clone())).collect())
+        Ok(self.layers.iter().map(|layer| (layer.id, layer.path.clone())).collect())
     }
 }
 

@@ -101,7 +101,8 @@ impl Keeper {
         Self::in_folder(&folder(|dirs| dirs.data_local_dir().join("open"))?)
     }
 
-    fn in_folder(folder: &Path) -> Option<Self> {
+    /// Begins in a folder.
+    pub fn in_folder(folder: &Path) -> Option<Self> {
         std::fs::create_dir_all(folder).ok()?;
         let path = folder.join(format!("{}.voxelry", std::process::id()));
         let lock = File::create(path.with_extension("lock")).ok()?;

@@ -2,6 +2,8 @@
 
 use super::app::Viewer;
 use super::layout::Layout;
+use super::links::Before;
+use super::panes::{Ask, Tile};
 use super::settings::Settings;
 use crate::view::{Content, Pane};
 use egui::{Key, Modifiers, Vec2};
@@ -198,4 +200,156 @@ fn a_session_comes_back_and_a_missing_image_is_named() {
         "{:?}",
         harness.state().messages()
     );
+}
+
+#[test]
+fn panes_split_change_and_close() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    let find = |v: &Viewer, pane: Pane| {
+        let mut tiles = v.tree().tiles.iter();
+        let found = tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if p.pane == pane));
+        found.map(|(id, _)| *id).unwrap()
+    };
+    let ask = |harness: &mut Harness<'static, Viewer>, pane: Pane, ask: Ask| {
+        let ctx = harness.ctx.clone();
+        let id = find(harness.state(), pane);
+        harness.state_mut().rearrange(&ctx, id, Tile { scene: 0, pane }, ask);
+        harness.step();
+        harness.step();
+    };
+    ask(&mut harness, Pane::Volume, Ask::Beside);
+    assert_eq!(panes(harness.state()).len(), 5);
+    ask(&mut harness, Pane::Volume, Ask::Show(Tile { scene: 0, pane: Pane::Montage }));
+    let shown = panes(harness.state());
+    assert!(shown.contains(&Pane::Montage) && shown.contains(&Pane::Volume), "{shown:?}");
+    ask(&mut harness, Pane::Montage, Ask::Close);
+    ask(&mut harness, Pane::Plane(0), Ask::Below);
+    ask(&mut harness, Pane::Plane(0), Ask::Maximise);
+    assert!(harness.query_by_label("Drop images here").is_none());
+    ask(&mut harness, Pane::Plane(0), Ask::Maximise);
+    assert_eq!(panes(harness.state()).len(), 5);
+}
+
+#[test]
+fn groups_move_by_themselves_and_share_what_they_are_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["a.nii.gz", "b.nii.gz", "c.nii.gz"].map(|name| balls(folder.path(), name));
+    let Some(mut harness) = window(paths.to_vec()) else { return };
+    until(&mut harness, "the images", |v| is_shown(v, 3));
+    harness.state_mut().document.scenes[2].group = 0;
+    let slices = |h: &Harness<'static, Viewer>| -> Vec<usize> {
+        h.state().document.scenes.iter().map(|s| s.voxel()[0]).collect()
+    };
+    press(&mut harness, Modifiers::NONE, Key::Period);
+    assert_eq!(slices(&harness), [21, 21, 20]);
+    harness.state_mut().links.place = false;
+    press(&mut harness, Modifiers::NONE, Key::Period);
+    assert_eq!(slices(&harness), [22, 21, 20]);
+    let windows = |h: &Harness<'static, Viewer>| -> Vec<Option<[f64; 2]>> {
+        h.state().document.scenes.iter().map(|s| s.layers[0].display.window).collect()
+    };
+    let before = windows(&harness);
+    let follow = |harness: &mut Harness<'static, Viewer>| {
+        let viewer = harness.state_mut();
+        let before = Before::of(&viewer.document);
+        viewer.document.scenes[0].layers[0].display.window = Some([5.0, 50.0]);
+        before.follow(&mut viewer.document, viewer.links);
+    };
+    follow(&mut harness);
+    assert_eq!(windows(&harness)[1], before[1]);
+    harness.state_mut().document.scenes[0].layers[0].display.window = before[0];
+    harness.state_mut().links.window = true;
+    follow(&mut harness);
+    assert_eq!(windows(&harness), [Some([5.0, 50.0]), Some([5.0, 50.0]), before[2]]);
+    press(&mut harness, Modifiers::NONE, Key::L);
+    assert!(harness.state().document.scenes.iter().all(|s| s.group == 1));
+}
+
+#[test]
+fn changes_of_a_recipe_are_taken_back() {
+    let recipe = |text: &str| voxelry_core::recipe::Recipe::parse(text).unwrap();
+    let mut bench = super::recipe::Bench::default();
+    let states = ["", "[[step]]\nop = \"otsu\"\n", "[[step]]\nop = \"median\"\nradius = 2\n"];
+    for (i, text) in states.iter().enumerate() {
+        bench.load(&recipe(text));
+        for moment in 0..4 {
+            bench.remember(i as f64 * 10.0 + f64::from(moment));
+        }
+    }
+    let said = |bench: &super::recipe::Bench| bench.recipe().unwrap().to_toml();
+    for expected in states.iter().rev().skip(1) {
+        assert!(bench.can_undo());
+        bench.undo();
+        assert_eq!(said(&bench), recipe(expected).to_toml());
+    }
+    assert!(!bench.can_undo());
+    bench.redo();
+    bench.redo();
+    assert_eq!(said(&bench), recipe(states[2]).to_toml());
+    assert!(!bench.can_redo());
+}
+
+/// A window in which a recipe has made labels and a table.
+fn with_results(folder: &Path) -> Option<Harness<'static, Viewer>> {
+    let mut harness = window(vec![balls(folder, "balls.nii.gz")])?;
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    press(&mut harness, Modifiers::COMMAND, Key::R);
+    let text = "[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n[[step]]\nop = \"measure\"\n";
+    harness.state_mut().bench.load(&voxelry_core::recipe::Recipe::parse(text).unwrap());
+    harness.step();
+    harness.get_by_label("Run on the whole image").click();
+    harness.step();
+    until(&mut harness, "the result", |v| is_shown(v, 2));
+    Some(harness)
+}
+
+#[test]
+fn a_session_keeps_results_tables_and_the_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    let session = folder.path().join("mine.voxelry");
+    harness.state_mut().save(session.clone());
+    until(&mut harness, "the session", |v| v.saving.is_none());
+    let told = harness.state().messages().to_vec();
+    assert!(told.iter().any(|m| m.starts_with("Saved")), "{told:?}");
+    let rows = harness.state().bench.tables[0].1.rows();
+    let recipe = harness.state().bench.recipe().unwrap().to_toml();
+    // The result lies in a file now, and is not written a second time.
+    assert!(harness.state().document.scenes[0].layers[1].path.is_some());
+    drop(harness);
+    let Some(mut harness) = window(vec![session]) else { return };
+    until(&mut harness, "the session", |v| is_shown(v, 2));
+    let viewer = harness.state();
+    assert_eq!(viewer.messages(), [""; 0]);
+    assert_eq!(viewer.document.scenes[0].layers[1].content, Content::Labels);
+    assert_eq!(viewer.bench.tables[0].1.rows(), rows);
+    assert_eq!(viewer.bench.recipe().unwrap().to_toml(), recipe);
+}
+
+#[test]
+fn what_a_lost_device_leaves_is_opened_again_with_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    let kept = folder.path().join("kept");
+    harness.state_mut().keeper = Some(super::settings::Keeper::in_folder(&kept).unwrap());
+    let session = harness.state().keep_everything().unwrap();
+    // The keeper is not let go of: a process that hands over does not tidy up.
+    std::mem::forget(harness.state_mut().keeper.take());
+    assert!(!harness.state().lost.load(std::sync::atomic::Ordering::Relaxed));
+    let device = harness.state().gpu().device.clone();
+    device.destroy();
+    // A lost device says so when it is asked for anything; that it is lost is what matters here.
+    let _ = device.poll(wgpu::PollType::Poll);
+    assert!(harness.state().lost.load(std::sync::atomic::Ordering::Relaxed));
+    std::mem::forget(harness);
+    let Some(mut harness) = window(vec![]) else { return };
+    harness.state_mut().reopen(session.clone());
+    until(&mut harness, "what was kept", |v| is_shown(v, 2));
+    assert!(!session.exists());
+    let files = super::saving::folder(&session);
+    assert!(files.exists());
+    drop(harness);
+    assert!(!files.exists());
 }
