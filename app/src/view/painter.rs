@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::Browsed;
-use voxelry_shaders::bricks::{Key, Layout, Texels};
+use voxelry_shaders::bricks::{CORE, Key, Layout, Texels};
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::{self, FORMAT};
-use voxelry_shaders::slice::SheetRenderer;
+use voxelry_shaders::slice::{Sheet, SheetRenderer, Slab};
 use voxelry_shaders::store::Store;
 use voxelry_shaders::volume::{Mode, Part, VolumeRenderer};
 use voxelry_shaders::{Blend, Depth, Drawing};
@@ -36,6 +36,8 @@ pub struct Painter {
     volumes: HashMap<(Texels, Blend), VolumeRenderer>,
     palettes: Vec<(Palette, wgpu::TextureView)>,
     wanted: Vec<Request>,
+    /// What may be wanted next: neighbours of what is seen.
+    spare: Vec<Request>,
     asked: Vec<(u64, Key)>,
     failed: HashSet<(u64, Key)>,
     errors: Vec<String>,
@@ -93,6 +95,7 @@ impl Painter {
             volumes: HashMap::new(),
             palettes: Vec::new(),
             wanted: Vec::new(),
+            spare: Vec::new(),
             asked: Vec::new(),
             failed: HashSet::new(),
             errors: Vec::new(),
@@ -148,7 +151,8 @@ impl Painter {
 
     /// A frame ends: asks for what it lacked.
     pub fn end(&mut self) {
-        let wanted = std::mem::take(&mut self.wanted);
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.append(&mut self.spare);
         let keys: Vec<(u64, Key)> = wanted.iter().map(|r| (r.image, r.key)).collect();
         if keys != self.asked {
             self.asked = keys;
@@ -238,8 +242,12 @@ impl Painter {
                 coarse.append(&mut missing);
                 missing = coarse;
             }
-            missing.retain(|key| !self.failed.contains(&(image, *key)));
-            self.wanted.extend(missing.into_iter().map(|key| Request {
+            let mut near = Vec::new();
+            if let (Look::Sheet(sheet), true) = (&look, missing.is_empty()) {
+                near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
+                near = self.store.missing(image, &near);
+            }
+            let request = |key: Key| Request {
                 image,
                 key,
                 source: source.clone(),
@@ -247,7 +255,10 @@ impl Painter {
                 texels,
                 channel: layer.channel,
                 time: layer.time,
-            }));
+            };
+            let failed = |key: &Key| self.failed.contains(&(image, *key));
+            self.wanted.extend(missing.into_iter().filter(|key| !failed(key)).map(request));
+            self.spare.extend(near.into_iter().filter(|key| !failed(key)).map(request));
             let palette = match (layer.content, pane) {
                 (Content::Labels, _) => Palette::Labels,
                 (Content::Grey, Pane::Volume) => Palette::Texels(colours::volume(&layer.display)),
@@ -370,6 +381,29 @@ impl Painter {
             }
         });
     }
+}
+
+/// Bricks beside a plane and of the next finer level, which may be wanted next: as many as fit beside what is
+/// seen, and only of levels that the file has.
+fn neighbours(
+    sheet: &Sheet,
+    layout: &Layout,
+    level: u32,
+    size: [u32; 2],
+    (capacity, given): (usize, usize),
+) -> Vec<Key> {
+    if sheet.tiles != 1 || level as usize >= given {
+        return Vec::new();
+    }
+    let scale = layout.levels()[level as usize].scale;
+    let across = (sheet.right * scale).cross(sheet.down * scale).normalize_or_zero() * CORE as f32 / scale;
+    let half = sheet.slab.map_or(across, |(_, half)| half + across * half.dot(across).signum());
+    let thick = Sheet { slab: Some((Slab::Mean, half)), ..sheet.clone() };
+    let mut found = thick.wanted(layout, level, size);
+    if level > 0 {
+        found.extend(sheet.wanted(layout, level - 1, size));
+    }
+    if found.len() <= capacity { found } else { Vec::new() }
 }
 
 /// What is drawn of shots, in order.
