@@ -1,82 +1,9 @@
-//! The window, driven without one, on whatever adapter there is.
+//! What mouse, keys and commands do.
 
-use super::app::Viewer;
-use super::layout::Layout;
-use super::links::Before;
-use super::panes::{Ask, Tile};
-use super::settings::Settings;
-use crate::view::{Content, Pane};
-use egui::{Key, Modifiers, Vec2};
-use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use voxelry_core::io::{OpenOptions, WriteOptions};
-use voxelry_core::{Geometry, Unit, Volume};
-
-/// An image of bright balls on a dark ground.
-fn balls(folder: &Path, name: &str) -> PathBuf {
-    let volume = Volume::from(ndarray::Array3::from_shape_fn((40, 48, 56), |(z, y, x)| {
-        let near = |c: [usize; 3]| {
-            let d = |a: usize, b: usize| (a as f64 - b as f64).powi(2);
-            (d(z, c[0]) + d(y, c[1]) + d(x, c[2])).sqrt()
-        };
-        let away = [[12, 12, 14], [26, 30, 40], [20, 36, 12]].map(near).into_iter().fold(f64::MAX, f64::min);
-        if away <= 8.0 { 200u8 } else { 20 }
-    }));
-    let path = folder.join(name);
-    let geometry = Geometry::from_spacing([2.0, 1.0, 1.0], Unit::Micrometre);
-    voxelry_core::io::write_volume(&path, &volume, geometry, false, &WriteOptions::default()).unwrap();
-    path
-}
-
-/// A window on images, or a printed reason why the test is skipped.
-fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
-    if let Err(error) = voxelry_shaders::gpu::Gpu::headless() {
-        eprintln!("skipped: {error}");
-        return None;
-    }
-    let mut setup = eframe::egui_wgpu::WgpuSetupCreateNew::without_display_handle();
-    setup.device_descriptor = std::sync::Arc::new(voxelry_shaders::gpu::Gpu::wanted);
-    setup.instance_descriptor.backends = voxelry_shaders::gpu::BACKENDS;
-    let builder = Harness::builder()
-        .with_size(Vec2::new(1280.0, 800.0))
-        .with_max_steps(8)
-        .with_accessibility_check(false);
-    let builder = builder.wgpu_setup(eframe::egui_wgpu::WgpuSetup::CreateNew(setup));
-    Some(builder.build_eframe(move |context| {
-        let state = context.wgpu_render_state.clone().expect("the harness draws");
-        Viewer::new(&context.egui_ctx, state, Settings::default(), None, paths, &OpenOptions::default())
-    }))
-}
-
-/// Goes on until something holds.
-fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Viewer) -> bool) {
-    let begun = Instant::now();
-    while !holds(harness.state()) {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{what} does not come");
-        harness.step();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    harness.step();
-    harness.step();
-}
-
-fn is_shown(viewer: &Viewer, count: usize) -> bool {
-    let layers = || viewer.document.scenes.iter().flat_map(|s| &s.layers);
-    layers().count() == count && layers().all(|l| l.content == Content::Labels || l.display.window.is_some())
-}
-
-fn press(harness: &mut Harness<'static, Viewer>, modifiers: Modifiers, key: Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.step();
-    harness.step();
-}
-
-fn panes(viewer: &Viewer) -> Vec<Pane> {
-    let tiles = viewer.tree().tiles.iter();
-    tiles.filter_map(|(_, t)| if let egui_tiles::Tile::Pane(p) = t { Some(p.pane) } else { None }).collect()
-}
+use super::super::layout::Layout;
+use super::super::links::Before;
+use super::super::panes::{Ask, Tile};
+use super::*;
 
 #[test]
 fn an_empty_window_says_what_to_do() {
@@ -179,7 +106,7 @@ fn a_session_comes_back_and_a_missing_image_is_named() {
         let layer = &mut harness.state_mut().document.scenes[1].layers[0];
         layer.display.opacity = 0.25;
         layer.display.window = Some([1.0, 150.0]);
-        super::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
+        crate::window::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
     }
     let Some(mut harness) = window(vec![session.clone()]) else { return };
     until(&mut harness, "the session", |v| is_shown(v, 2));
@@ -270,7 +197,7 @@ fn groups_move_by_themselves_and_share_what_they_are_told_to() {
 #[test]
 fn changes_of_a_recipe_are_taken_back() {
     let recipe = |text: &str| voxelry_core::recipe::Recipe::parse(text).unwrap();
-    let mut bench = super::recipe::Bench::default();
+    let mut bench = crate::window::recipe::Bench::default();
     let states = ["", "[[step]]\nop = \"otsu\"\n", "[[step]]\nop = \"median\"\nradius = 2\n"];
     for (i, text) in states.iter().enumerate() {
         bench.load(&recipe(text));
@@ -278,7 +205,7 @@ fn changes_of_a_recipe_are_taken_back() {
             bench.remember(i as f64 * 10.0 + f64::from(moment));
         }
     }
-    let said = |bench: &super::recipe::Bench| bench.recipe().unwrap().to_toml();
+    let said = |bench: &crate::window::recipe::Bench| bench.recipe().unwrap().to_toml();
     for expected in states.iter().rev().skip(1) {
         assert!(bench.can_undo());
         bench.undo();
@@ -289,20 +216,6 @@ fn changes_of_a_recipe_are_taken_back() {
     bench.redo();
     assert_eq!(said(&bench), recipe(states[2]).to_toml());
     assert!(!bench.can_redo());
-}
-
-/// A window in which a recipe has made labels and a table.
-fn with_results(folder: &Path) -> Option<Harness<'static, Viewer>> {
-    let mut harness = window(vec![balls(folder, "balls.nii.gz")])?;
-    until(&mut harness, "the image", |v| is_shown(v, 1));
-    press(&mut harness, Modifiers::COMMAND, Key::R);
-    let text = "[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n[[step]]\nop = \"measure\"\n";
-    harness.state_mut().bench.load(&voxelry_core::recipe::Recipe::parse(text).unwrap());
-    harness.step();
-    harness.get_by_label("Run on the whole image").click();
-    harness.step();
-    until(&mut harness, "the result", |v| is_shown(v, 2));
-    Some(harness)
 }
 
 #[test]
@@ -333,7 +246,7 @@ fn what_a_lost_device_leaves_is_opened_again_with_results() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };
     let kept = folder.path().join("kept");
-    harness.state_mut().keeper = Some(super::settings::Keeper::in_folder(&kept).unwrap());
+    harness.state_mut().keeper = Some(crate::window::settings::Keeper::in_folder(&kept).unwrap());
     let session = harness.state().keep_everything().unwrap();
     // The keeper is not let go of: a process that hands over does not tidy up.
     std::mem::forget(harness.state_mut().keeper.take());
@@ -348,7 +261,7 @@ fn what_a_lost_device_leaves_is_opened_again_with_results() {
     harness.state_mut().reopen(session.clone());
     until(&mut harness, "what was kept", |v| is_shown(v, 2));
     assert!(!session.exists());
-    let files = super::saving::folder(&session);
+    let files = crate::window::saving::folder(&session);
     assert!(files.exists());
     drop(harness);
     assert!(!files.exists());
