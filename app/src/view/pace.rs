@@ -59,7 +59,7 @@ impl Turns {
     /// A frame begins.
     pub fn begin(&mut self) {
         let crowd = self.moving.clamp(1, Self::CROWD);
-        *self = Self { left: BUDGET, patience: self.longest / 2, crowd, ..Self::default() };
+        *self = Self { left: BUDGET, patience: self.longest - self.longest / 8, crowd, ..Self::default() };
     }
 
     /// How many panes share a frame.

@@ -1,6 +1,7 @@
 //! What commands do to where one looks: slices, time, fitting, blinking.
 
 use super::app::Viewer;
+use super::widgets::slider;
 use crate::view::{Content, Pane, Scene};
 use egui::{Context, Panel, RichText, Ui};
 use std::time::{Duration, Instant};
@@ -164,7 +165,7 @@ impl Viewer {
                 }
                 ui.label("Time frame");
                 ui.spacing_mut().slider_width = (ui.available_width() - 190.0).max(80.0);
-                let moved = ui.add(egui::Slider::new(&mut time, 1..=times)).changed();
+                let moved = slider(ui, "Time frame", &mut time, 1..=times, None).changed();
                 let seconds =
                     each.map(|e| format!(" · {} s", crate::view::plane::short((time - 1) as f64 * e)));
                 ui.label(RichText::new(format!("of {times}{}", seconds.unwrap_or_default())).weak());

@@ -25,6 +25,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod widgets;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use settings::{Keeper, Settings};

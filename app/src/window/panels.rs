@@ -4,12 +4,13 @@ use super::app::Viewer;
 use super::histogram;
 use super::links::GROUPS;
 use super::theme::ACCENT;
+use super::widgets::{WIDE, choice, slider};
 use crate::view::colours::Map;
 use crate::view::document::{Across, Camera};
 use crate::view::plane::{length, short};
 use crate::view::roi::Part;
 use crate::view::{Content, Layer, Pane, Scene, Show, Style, View};
-use egui::{CollapsingHeader, RichText, ScrollArea, Slider, Ui};
+use egui::{CollapsingHeader, RichText, Role, ScrollArea, Slider, Ui, WidgetInfo};
 use voxelry_core::Region;
 use voxelry_core::io::ImageSource;
 
@@ -161,6 +162,7 @@ fn chip(ui: &mut Ui, group: &mut usize) {
 /// An eye, open where something is shown.
 fn eye(ui: &mut Ui, open: bool) -> egui::Response {
     let (rect, response) = ui.allocate_exact_size(egui::vec2(20.0, 18.0), egui::Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, open, "Shown"));
     let visuals = ui.style().interact(&response);
     let colour = if open { visuals.fg_stroke.color } else { visuals.fg_stroke.color.gamma_multiply(0.4) };
     let (c, stroke) = (rect.center(), egui::Stroke::new(1.3, colour));
@@ -359,7 +361,7 @@ fn intensities(
             {
                 let decimals = if whole { 0 } else { 4 };
                 let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(decimals);
-                changed |= ui.add(field).on_hover_text(hint).changed();
+                changed |= ui.add(field).on_hover_text(hint).accessible_name(hint).changed();
             }
             if changed && window[0] != window[1] {
                 layer.display.window = Some(window);
@@ -367,7 +369,7 @@ fn intensities(
         });
         ui.end_row();
         ui.label("Colours");
-        egui::ComboBox::from_id_salt("colours").selected_text(layer.display.map.name()).show_ui(ui, |ui| {
+        choice(ui, "Colours", layer.display.map.name(), WIDE, |ui| {
             for (map, name) in Map::NAMED {
                 ui.selectable_value(&mut layer.display.map, map, name);
             }
@@ -375,11 +377,11 @@ fn intensities(
         ui.end_row();
         if let Map::Tint(colour) = &mut layer.display.map {
             ui.label("Tint");
-            ui.color_edit_button_srgb(colour);
+            ui.color_edit_button_srgb(colour).accessible_name("Tint");
             ui.end_row();
         }
         ui.label("Opacity");
-        ui.add(Slider::new(&mut layer.display.opacity, 0.0..=1.0).fixed_decimals(2));
+        ui.horizontal(|ui| slider(ui, "Opacity", &mut layer.display.opacity, 0.0..=1.0, Some(2)));
         ui.end_row();
         ui.label("Blend");
         ui.horizontal(|ui| {
@@ -397,7 +399,7 @@ fn intensities(
 fn labels(ui: &mut Ui, layer: &mut Layer) {
     rows(ui, "labels", |ui| {
         ui.label("Opacity");
-        ui.add(Slider::new(&mut layer.display.opacity, 0.0..=1.0).fixed_decimals(2));
+        ui.horizontal(|ui| slider(ui, "Opacity", &mut layer.display.opacity, 0.0..=1.0, Some(2)));
         ui.end_row();
         ui.label("In planes");
         ui.horizontal(|ui| {
@@ -414,10 +416,10 @@ fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
     let shape = scene.shape();
     rows(ui, "planes", |ui| {
         for axis in 0..3 {
-            ui.label(format!("{} {}", scene.facing(axis).name, ["z", "y", "x"][axis]));
+            let name = format!("{} {}", scene.facing(axis).name, ["z", "y", "x"][axis]);
+            ui.label(&name);
             let mut at = voxel[axis];
-            let slider = Slider::new(&mut at, 0..=shape[axis] - 1);
-            if ui.add(slider).changed() {
+            if ui.horizontal(|ui| slider(ui, &name, &mut at, 0..=shape[axis] - 1, None)).inner.changed() {
                 scene.step(axis, at as i64 - voxel[axis] as i64);
             }
             ui.end_row();
@@ -433,12 +435,12 @@ fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
                 .range(0.0..=extent)
                 .speed(0.5)
                 .suffix(" voxels");
-            if ui.add(field).on_hover_text(hint).changed() {
+            if ui.add(field).on_hover_text(hint).accessible_name("Slab").changed() {
                 scene.view.slab = voxels / extent;
             }
             if voxels > 0.0 {
                 let name = Across::ALL.iter().find(|a| a.0 == scene.view.across).map_or("", |a| a.1);
-                egui::ComboBox::from_id_salt("across").selected_text(name).width(84.0).show_ui(ui, |ui| {
+                choice(ui, "What a slab shows", name, 84.0, |ui| {
                     for (across, name) in Across::ALL {
                         ui.selectable_value(&mut scene.view.across, across, name);
                     }
@@ -478,7 +480,7 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
         if layer.content == Content::Grey {
             ui.label("Show");
             let name = Show::ALL.iter().find(|s| s.0 == style.show).map_or("", |s| s.1);
-            egui::ComboBox::from_id_salt("show").selected_text(name).show_ui(ui, |ui| {
+            choice(ui, "Show", name, WIDE, |ui| {
                 for (show, name) in Show::ALL {
                     ui.selectable_value(&mut style.show, show, name);
                 }
@@ -486,7 +488,7 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
             ui.end_row();
             if style.show == Show::Composite {
                 ui.label("Preset");
-                egui::ComboBox::from_id_salt("preset").selected_text("Choose").show_ui(ui, |ui| {
+                choice(ui, "Preset", "Choose", WIDE, |ui| {
                     for (name, preset, map) in presets() {
                         if ui.button(name).clicked() {
                             *style = preset;
@@ -502,7 +504,7 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
                 let window = layer.display.window.unwrap_or([0.0, 1.0]);
                 let mut level = window[0] + f64::from(style.level) * (window[1] - window[0]);
                 let range = window[0].min(window[1])..=window[0].max(window[1]);
-                if ui.add(Slider::new(&mut level, range)).changed() {
+                if ui.horizontal(|ui| slider(ui, "Level", &mut level, range, None)).inner.changed() {
                     style.level = ((level - window[0]) / (window[1] - window[0])) as f32;
                 }
                 ui.end_row();
@@ -520,12 +522,13 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
         let labels = layer.content == Content::Labels;
         if (matches!(style.show, Show::Composite | Show::Surface) && !labels) || (labels && !style.mist) {
             ui.label("Shading");
-            ui.add(Slider::new(&mut style.shading, 0.0..=1.0).fixed_decimals(2));
+            ui.horizontal(|ui| slider(ui, "Shading", &mut style.shading, 0.0..=1.0, Some(2)));
             ui.end_row();
         }
         if matches!(style.show, Show::Composite | Show::Surface) && layer.content == Content::Grey {
             ui.label("Occlusion");
-            ui.add(Slider::new(&mut style.occlusion, 0.0..=1.0).fixed_decimals(2))
+            ui.horizontal(|ui| slider(ui, "Occlusion", &mut style.occlusion, 0.0..=1.0, Some(2)))
+                .inner
                 .on_hover_text("Darkens hollows, when the picture is sharp");
             ui.end_row();
         }
@@ -570,7 +573,8 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
             ui.label(format!("Cut {}", i + 1));
             ui.horizontal(|ui| {
                 ui.spacing_mut().slider_width = 72.0;
-                ui.add(Slider::new(&mut cut.at, -0.5..=0.5).show_value(false)).on_hover_text("Where it cuts");
+                let bar = ui.add(Slider::new(&mut cut.at, -0.5..=0.5).show_value(false));
+                bar.on_hover_text("Where it cuts").accessible_name("Where it cuts");
                 if ui.small_button("Flip").on_hover_text("Shows the other half").clicked() {
                     (cut.normal, cut.at) = (-cut.normal, -cut.at);
                 }
@@ -635,14 +639,15 @@ fn montage(ui: &mut Ui, scene: &mut Scene) {
     let montage = &mut scene.view.montage;
     rows(ui, "montage", |ui| {
         ui.label("Across");
-        egui::ComboBox::from_id_salt("axis").selected_text(&names[montage.axis]).show_ui(ui, |ui| {
+        choice(ui, "Across", &names[montage.axis], WIDE, |ui| {
             for (axis, name) in names.iter().enumerate() {
                 ui.selectable_value(&mut montage.axis, axis, name);
             }
         });
         ui.end_row();
         ui.label("Every");
-        ui.add(egui::DragValue::new(&mut montage.every).range(1..=10_000).suffix(". slice").speed(0.2));
+        let field = egui::DragValue::new(&mut montage.every).range(1..=10_000).suffix(". slice").speed(0.2);
+        ui.add(field).accessible_name("Every");
         ui.end_row();
     });
 }
@@ -686,9 +691,12 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
     }
     if times > 1 {
         let mut time = layer.time + 1;
-        if ui.add(Slider::new(&mut time, 1..=times).text("time frame")).changed() {
-            layer.time = time - 1;
-        }
+        ui.horizontal(|ui| {
+            ui.label("Time frame");
+            if slider(ui, "Time frame", &mut time, 1..=times, None).changed() {
+                layer.time = time - 1;
+            }
+        });
     }
     CollapsingHeader::new("Affine").show(ui, |ui| {
         ui.label(RichText::new(format!("World ({geometry_unit}) from index (x, y, z)")).small().weak());

@@ -2,6 +2,7 @@
 
 use super::app::Viewer;
 use super::theme::ACCENT;
+use super::widgets::{WIDE, choice};
 use crate::cli::recipes::BUILT_IN;
 use crate::view::plane::short;
 use crate::view::work::{self, Running};
@@ -252,10 +253,10 @@ fn steps(bench: &mut Bench, ui: &mut Ui) {
                     if ui.small_button("×").on_hover_text("Remove").clicked() {
                         change = Some(Change::Remove(i));
                     }
-                    if arrow(ui, false, i + 1 < count).on_hover_text("Later").clicked() {
+                    if arrow(ui, false, i + 1 < count).clicked() {
                         change = Some(Change::Down(i));
                     }
-                    if arrow(ui, true, i > 0).on_hover_text("Earlier").clicked() {
+                    if arrow(ui, true, i > 0).clicked() {
                         change = Some(Change::Up(i));
                     }
                 });
@@ -291,7 +292,8 @@ fn arrow(ui: &mut Ui, up: bool, enabled: bool) -> egui::Response {
         [egui::vec2(-4.0, -way / 2.0), egui::vec2(4.0, -way / 2.0), egui::vec2(0.0, way)].map(|v| c + v);
     let colour = if enabled { colour } else { colour.gamma_multiply(0.35) };
     ui.painter().add(egui::Shape::convex_polygon(tip.to_vec(), colour, egui::Stroke::NONE));
-    response
+    let name = if up { "Earlier" } else { "Later" };
+    response.on_hover_text(name).accessible_name(name)
 }
 
 /// The field of a parameter; empty means its default.
@@ -304,16 +306,18 @@ fn field(ui: &mut Ui, param: &Param, text: &mut String, salt: (usize, &str)) {
     match param.ty {
         ParamType::Bool => {
             let mut on = if text.is_empty() { default == "true" } else { text == "true" };
-            if ui.checkbox(&mut on, "").on_hover_text(param.help).changed() {
+            if ui.checkbox(&mut on, "").on_hover_text(param.help).accessible_name(param.name).changed() {
                 *text = on.to_string();
             }
         }
         ParamType::Choice(words) => {
             let shown = if text.is_empty() { default } else { text.as_str() }.to_owned();
-            egui::ComboBox::from_id_salt(salt).selected_text(shown).show_ui(ui, |ui| {
-                for word in words {
-                    ui.selectable_value(text, (*word).to_owned(), *word);
-                }
+            ui.push_id(salt, |ui| {
+                choice(ui, param.name, &shown, WIDE, |ui| {
+                    for word in words {
+                        ui.selectable_value(text, (*word).to_owned(), *word);
+                    }
+                });
             });
         }
         _ => {
@@ -322,7 +326,11 @@ fn field(ui: &mut Ui, param: &Param, text: &mut String, salt: (usize, &str)) {
             if wrong {
                 edit = edit.text_color(Color32::from_rgb(240, 110, 100));
             }
-            ui.add(edit).on_hover_text(format!("{}\n{}", param.help, param.ty.describe()));
+            ui.add(edit).accessible_name(param.name).on_hover_text(format!(
+                "{}\n{}",
+                param.help,
+                param.ty.describe()
+            ));
         }
     }
 }

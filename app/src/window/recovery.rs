@@ -5,6 +5,7 @@ use super::dialogs::Answer;
 use super::saving::{self, Papers};
 use super::session::{self, Session};
 use super::settings::Keeper;
+use super::widgets::{WIDE, choice};
 use egui::{Align2, Context};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,22 +30,22 @@ impl Viewer {
                 });
                 ui.end_row();
                 ui.label("Size of text and buttons");
-                egui::ComboBox::from_id_salt("scale")
-                    .selected_text(format!("{:.0} %", settings.scale * 100.0))
-                    .show_ui(ui, |ui| {
-                        for percent in [75, 90, 100, 110, 125, 150, 175, 200] {
-                            let scale = f32::from(percent as i16) / 100.0;
-                            ui.selectable_value(&mut settings.scale, scale, format!("{percent} %"));
-                        }
-                    });
+                let now = format!("{:.0} %", settings.scale * 100.0);
+                choice(ui, "Size of text and buttons", &now, WIDE, |ui| {
+                    for percent in [75, 90, 100, 110, 125, 150, 175, 200] {
+                        let scale = f32::from(percent as i16) / 100.0;
+                        ui.selectable_value(&mut settings.scale, scale, format!("{percent} %"));
+                    }
+                });
                 ui.end_row();
                 ui.label("Images in memory, at most");
-                ui.add(
-                    egui::DragValue::new(&mut settings.memory).range(64..=4_000_000).speed(16).suffix(" MB"),
-                );
+                let memory = egui::DragValue::new(&mut settings.memory).range(64..=4_000_000);
+                ui.add(memory.speed(16).suffix(" MB")).accessible_name("Images in memory");
                 ui.end_row();
                 ui.label("On the graphics device, at most");
-                ui.add(egui::DragValue::new(&mut settings.device).range(16..=65_536).speed(16).suffix(" MB"))
+                let device = egui::DragValue::new(&mut settings.device).range(16..=65_536);
+                ui.add(device.speed(16).suffix(" MB"))
+                    .accessible_name("On the graphics device")
                     .on_hover_text("For each kind of voxel; from the next start on");
                 ui.end_row();
             });

@@ -24,8 +24,10 @@ fn keys_change_layout_slices_and_what_is_shown() {
     assert_eq!(slice(&harness), 20);
     press(&mut harness, Modifiers::NONE, Key::Period);
     assert_eq!(slice(&harness), 21);
-    press(&mut harness, Modifiers::NONE, Key::PageUp);
+    press(&mut harness, Modifiers::SHIFT, Key::PageUp);
     assert_eq!(slice(&harness), 11);
+    press(&mut harness, Modifiers::NONE, Key::PageDown);
+    assert_eq!(slice(&harness), 12);
     press(&mut harness, Modifiers::NONE, Key::Num1);
     assert_eq!(panes(harness.state()), [Pane::Montage]);
     press(&mut harness, Modifiers::NONE, Key::Num3);
@@ -198,7 +200,11 @@ fn groups_move_by_themselves_and_share_what_they_are_told_to() {
 fn changes_of_a_recipe_are_taken_back() {
     let recipe = |text: &str| voxelry_core::recipe::Recipe::parse(text).unwrap();
     let mut bench = crate::window::recipe::Bench::default();
-    let states = ["", "[[step]]\nop = \"otsu\"\n", "[[step]]\nop = \"median\"\nradius = 2\n"];
+    let states = [
+        "[[step]]\nop = \"invert\"\n",
+        "[[step]]\nop = \"otsu\"\n",
+        "[[step]]\nop = \"median\"\nradius = 2\n",
+    ];
     for (i, text) in states.iter().enumerate() {
         bench.load(&recipe(text));
         for moment in 0..4 {
@@ -254,7 +260,7 @@ fn what_a_lost_device_leaves_is_opened_again_with_results() {
     let device = harness.state().gpu().device.clone();
     device.destroy();
     // A lost device says so when it is asked for anything; that it is lost is what matters here.
-    let _ = device.poll(wgpu::PollType::Poll);
+    let _ = device.poll(wgpu::PollType::wait_indefinitely());
     assert!(harness.state().lost.load(std::sync::atomic::Ordering::Relaxed));
     std::mem::forget(harness);
     let Some(mut harness) = window(vec![]) else { return };
