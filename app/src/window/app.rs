@@ -507,8 +507,11 @@ impl eframe::App for Viewer {
                 }
             });
         }
+        let [r, g, b] = theme::GROUND;
+        let empty = self.document.scenes.is_empty();
+        let ground = if empty { ctx.global_style().visuals.panel_fill } else { Color32::from_rgb(r, g, b) };
         egui::CentralPanel::default()
-            .frame(egui::Frame::NONE)
+            .frame(egui::Frame::NONE.fill(ground))
             .show(ui, |ui| if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) });
         before.follow(&mut self.document, self.links);
         self.painter.end();

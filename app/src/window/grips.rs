@@ -119,10 +119,23 @@ impl Place {
         }
         let clip = clip_from_world(scene, self.size);
         let (middle, diagonal) = (scene.cut_middle(i), scene.diagonal());
-        let place = |far: f64| project(self.rect, clip, middle + cut.normal * far * diagonal);
-        let (Some(at), Some(tip)) = (place(0.0), place(-0.12)) else { return Vec::new() };
-        let moved = Grip { what: What::Cut(i), at, along: (at - tip) / 0.12, colour: CUT };
-        vec![moved, Grip { what: What::Tilt(i), at: tip, ..moved }]
+        let place = |far: DVec3| project(self.rect, clip, middle + far * diagonal);
+        let up = scene.view.camera.turn * DVec3::Y;
+        let aside = up.reject_from_normalized(cut.normal).try_normalize();
+        let aside = aside.unwrap_or_else(|| cut.normal.any_orthonormal_vector());
+        let (Some(at), Some(next), Some(edge)) =
+            (place(DVec3::ZERO), place(cut.normal * 0.1), place(aside * 0.18))
+        else {
+            return Vec::new();
+        };
+        let mut along = (next - at) * 10.0;
+        if along.length() < 80.0 {
+            // Seen from its front it goes away from the eye as the pointer goes up.
+            let away = cut.normal.dot(scene.view.camera.turn * DVec3::Z) < 0.0;
+            along = Vec2::new(0.0, if away { -self.rect.height() } else { self.rect.height() });
+        }
+        let moved = Grip { what: What::Cut(i), at, along, colour: CUT };
+        vec![moved, Grip { what: What::Tilt(i), at: edge, ..moved }]
     }
 }
 
@@ -188,7 +201,7 @@ pub fn drag(ui: &Ui, response: &Response, scene: &mut Scene, place: &Place) -> b
         }
         What::Tilt(i) => {
             let turn = scene.view.camera.turn;
-            // The tip is on the side that is cut away and follows the pointer as a ball's surface would.
+            // The side that is seen follows the pointer as a ball's surface would.
             let about = turn * DVec3::new(f64::from(by.y), f64::from(by.x), 0.0);
             let angle = f64::from(by.length()) * 0.01;
             let cut = &mut scene.view.cuts[i];

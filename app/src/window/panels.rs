@@ -44,6 +44,7 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                     egui::Color32::TRANSPARENT
                 };
                 let shown = frame.fill(fill).show(ui, |ui| {
+                    ui.set_min_width(ui.available_width());
                     ui.horizontal(|ui| {
                         if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
                             layer.display.visible = !layer.display.visible;
