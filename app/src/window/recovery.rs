@@ -132,26 +132,27 @@ impl Viewer {
         lost
     }
 
-    /// When the device is lost, nothing can be drawn by this process any more: another one takes over, with all
-    /// that is open, results too.
+    /// When the device is lost, nothing can be drawn by this process any more: another one takes over.
     pub(super) fn hand_over_if_lost(&mut self) {
-        if !self.lost.load(Ordering::Relaxed) {
-            return;
+        if self.lost.load(Ordering::Relaxed) {
+            // Nothing is tidied up: what was kept is the successor's.
+            std::process::exit(i32::from(!self.hand_over()));
         }
-        let kept = self.keep_everything();
-        let successor = kept.and_then(|session| {
+    }
+
+    /// Starts a process that opens all that is open here, results too; whether that could be.
+    fn hand_over(&self) -> bool {
+        let successor = self.keep_everything().and_then(|session| {
             let program = std::env::current_exe().map_err(|e| e.to_string())?;
             let mut command = Command::new(program);
             command.arg("--after-device-loss").arg(session);
             command.spawn().map_err(|e| e.to_string())
         });
-        let mut code = 0;
-        if let Err(error) = successor {
+        let failed = successor.err();
+        if let Some(error) = &failed {
             crate::progress::tell(&format!("voxelry: the graphics device was lost, and {error}"));
-            code = 1;
         }
-        // Nothing is tidied up: what was kept is the successor's.
-        std::process::exit(code);
+        failed.is_none()
     }
 
     /// Keeps what is open together with results that are in no file.
@@ -180,6 +181,17 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The library that draws the window panics when the device is lost, before there is another frame.
+            // Any other panic is a crash: what was kept is offered at the next start.
+            let moment =
+                wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(1)) };
+            let lost = self.state.device.poll(moment).is_err();
+            if lost || self.lost.load(Ordering::Relaxed) {
+                self.hand_over();
+            }
+            return;
+        }
         for folder in &self.borrowed {
             // It may never have been there.
             let _ = std::fs::remove_dir_all(folder);

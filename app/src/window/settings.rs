@@ -145,7 +145,10 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        Self::forget(&self.path);
+        // A panic is a crash, after which there is something to offer.
+        if !std::thread::panicking() {
+            Self::forget(&self.path);
+        }
     }
 }
 
@@ -175,5 +178,21 @@ mod tests {
         let path = keeper.path().to_owned();
         drop(keeper);
         assert!(!path.exists());
+        let crashing = std::thread::spawn(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut keeper = Keeper::in_folder(folder.path()).unwrap();
+            keeper.keep("mine".to_owned());
+            (
+                folder.keep(),
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    let _keeper = keeper;
+                    std::panic::resume_unwind(Box::new("a crash"));
+                })),
+            )
+        });
+        let (left, crash) = crashing.join().unwrap();
+        assert!(crash.is_err());
+        assert!(left.join(format!("{}.voxelry", std::process::id())).exists());
+        std::fs::remove_dir_all(left).unwrap();
     }
 }
