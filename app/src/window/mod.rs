@@ -4,6 +4,7 @@ mod app;
 mod bars;
 mod canvas;
 mod commands;
+mod cover;
 mod dialogs;
 mod export;
 mod grips;
