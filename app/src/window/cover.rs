@@ -61,7 +61,9 @@ pub fn cover(
         }
         Pane::Montage => {
             let pixel = number_tiles(painter, rect, scene, size, per_point, over);
-            (over.name.then(|| (name(""), "montage".to_owned())), pixel)
+            let place = if over.name { "montage" } else { "" };
+            let named = over.name || (over.time && time(scene).is_some());
+            (named.then(|| (name("Montage"), place.to_owned())), pixel)
         }
         Pane::Volume => {
             overlay::cage(painter, rect, scene, clip_from_world(scene, size));
@@ -76,7 +78,7 @@ pub fn cover(
     }
     let (name, mut place) = title?;
     if let Some(time) = time(scene).filter(|_| over.time) {
-        place = format!("{place} · {time}");
+        place = if place.is_empty() { time } else { format!("{place} · {time}") };
     }
     Some(overlay::title(painter, rect, &name, &place))
 }

@@ -111,13 +111,13 @@ pub fn legend(painter: &Painter, rect: Rect, scene: &Scene) {
     let named = layers.len() > 1;
     let each = HIGH + 16.0 + if named { 16.0 } else { 0.0 };
     let high = each * layers.len() as f32;
-    if layers.is_empty() || wide < 50.0 || high > rect.height() * 0.6 {
+    if layers.is_empty() || wide < 50.0 || high > rect.height() * 0.45 {
         return;
     }
     let corner = rect.max - Vec2::splat(MARGIN);
     let plate =
         Rect::from_min_max(pos2(corner.x - wide - 5.0, corner.y - high - 3.0), corner + vec2(5.0, 4.0));
-    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(120));
+    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(180));
     for (i, layer) in layers.iter().enumerate() {
         let Some(window) = layer.display.window else { continue };
         let bottom = corner.y - each * i as f32;
