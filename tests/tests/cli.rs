@@ -520,7 +520,7 @@ fn pictures_and_movies_are_made_without_a_window() {
     render(&format!("--pane z {small} --scale 2 -o two.png"));
     assert_eq!((size("one.png"), size("two.png")), ([120, 90], [240, 180]));
     // Another layer, no legend, and a crosshair change the picture.
-    render(&format!("{image} --pane z {small} -o layers.png"));
+    render(&format!("{image} {image} --pane z {small} -o layers.png"));
     render(&format!("{image} --pane z {small} --colours grey --colours inferno -o chosen.png"));
     render("--pane z --width 400 --height 300 -o legend.png");
     render("--pane z --width 400 --height 300 --no-legend -o bare.png");

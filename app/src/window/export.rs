@@ -5,6 +5,7 @@ use super::cover::name_of;
 use super::dialogs::Answer;
 use super::figure::{Figures, Over, Part, Sheet, film};
 use super::panes::Tile;
+use super::widgets::choice;
 use crate::view::Pane;
 use crate::view::figure::fits;
 use crate::view::movie::{Kind, MOST, Movie, RATE, RATES, TURNS, times};
@@ -354,8 +355,7 @@ fn dialog(viewer: &mut Viewer, ui: &mut Ui) {
         let export = &mut viewer.export;
         ui.label("Size");
         ui.horizontal(|ui| {
-            let scales = egui::ComboBox::from_id_salt("scale of the export").width(56.0);
-            scales.selected_text(format!("{}×", export.scale)).show_ui(ui, |ui| {
+            choice(ui, "Size", &format!("{}×", export.scale), 56.0, |ui| {
                 for scale in SCALES {
                     ui.selectable_value(&mut export.scale, scale, format!("{scale}×"));
                 }
@@ -402,32 +402,28 @@ fn movie(viewer: &mut Viewer, ui: &mut Ui) {
     let before = export.movie.kind;
     ui.label("What");
     let chosen = kinds.iter().find(|(kind, _)| *kind == before).map_or("", |(_, name)| name);
-    egui::ComboBox::from_id_salt("what the movie shows").width(180.0).selected_text(chosen).show_ui(
-        ui,
-        |ui| {
-            for (kind, name) in &kinds {
-                ui.selectable_value(&mut export.movie.kind, *kind, name);
-            }
-        },
-    );
+    choice(ui, "What", chosen, 180.0, |ui| {
+        for (kind, name) in &kinds {
+            ui.selectable_value(&mut export.movie.kind, *kind, name);
+        }
+    });
     ui.end_row();
     ui.label("Frames");
     ui.horizontal(|ui| {
-        ui.add(DragValue::new(&mut export.movie.frames).range(1..=MOST));
-        ui.add(DragValue::new(&mut export.movie.rate).range(RATES).speed(0.1).max_decimals(1));
+        let frames = DragValue::new(&mut export.movie.frames).range(1..=MOST);
+        ui.add(frames).accessible_name("Frames");
+        let rate = DragValue::new(&mut export.movie.rate).range(RATES).speed(0.1).max_decimals(1);
+        ui.add(rate).accessible_name("Frames in a second");
         ui.label(format!("a second · {:.1} s", export.movie.frames as f64 / export.movie.rate));
     });
     ui.end_row();
     ui.label("As");
     let chosen = Format::ALL.iter().find(|f| f.0 == export.format).map_or("", |f| f.1);
-    egui::ComboBox::from_id_salt("how the movie is kept").width(180.0).selected_text(chosen).show_ui(
-        ui,
-        |ui| {
-            for (format, name) in Format::ALL {
-                ui.selectable_value(&mut export.format, format, name);
-            }
-        },
-    );
+    choice(ui, "As", chosen, 180.0, |ui| {
+        for (format, name) in Format::ALL {
+            ui.selectable_value(&mut export.format, format, name);
+        }
+    });
     ui.end_row();
     if export.movie.kind != before {
         viewer.frames_anew();
