@@ -62,6 +62,8 @@ at 500 730 click 1; keep slice-chosen
 xdotool key 3; keep volume 5
 xdotool key Tab; keep without-panels 5
 xdotool key Tab; xdotool key ctrl+r; keep recipe 3
+xdotool key ctrl+e; keep export 1
+xdotool key Escape
 xdotool key ctrl+p; keep palette 1
 xdotool type --delay 60 "settings"; xdotool key Return; keep settings 1
 xdotool key ctrl+q

@@ -156,8 +156,9 @@ fn describe(stage: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let fraction = done as f64 / total as f64;
     let seconds = elapsed.as_secs_f64();
     let left = seconds / fraction - seconds;
+    let unit = if stage == "drawing" { "pixels" } else { "voxels" };
     format!(
-        "{stage}  {:.0} %  {}voxels/s  {} left",
+        "{stage}  {:.0} %  {}{unit}/s  {} left",
         fraction * 100.0,
         rate(done as f64 / seconds),
         time(left)

@@ -271,6 +271,16 @@ fn arguments_that_cannot_work_are_refused_before_the_work() {
     check("render granules.nii.gz --window 3 3 -o x.png", 2, "--window");
     check("render granules.nii.gz --channel 2 -o x.png", 2, "--channel 2: the last one is 1");
     check("render granules.nii.gz --labels granules.truth.csv -o x.png", 1, "granules.truth.csv");
+    check("render granules.nii.gz -o x.gif", 2, "--movie: turntable, slices or time?");
+    check("render granules.nii.gz --movie slices -o x.png", 1, "x.png: a movie is written as .apng");
+    check("render granules.nii.gz --movie time -o x.gif", 2, "has one time frame");
+    check("render granules.nii.gz --movie slices --pane 3d -o x.gif", 2, "doesn't go with --pane 3d");
+    check("render granules.nii.gz --movie slices --rate 0 -o x.gif", 2, "0 frames per second");
+    check(
+        "render granules.nii.gz granules.nii.gz granules.nii.gz --colours bone --colours grey -o x.png",
+        2,
+        "--colours is given 2 times for 3 images",
+    );
     check("op gausian granules.nii.gz x.nii", 2, "'gaussian'");
     check("op gaussian --sigma 2parsec granules.nii.gz x.nii", 2, "unknown unit \"parsec\"");
     check("op gaussian granules.nii.gz x.doc", 1, "x.doc: no format is known");
@@ -483,6 +493,51 @@ fn an_interrupt_stops_at_once_and_leaves_nothing() {
         assert!(took.as_millis() < 1000, "{arguments} took {took:?}");
         assert_eq!(names(path), before, "{arguments}");
     }
+}
+
+/// Pictures are those of the window, layers lie over each other, and movies are what their names say.
+#[test]
+fn pictures_and_movies_are_made_without_a_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let image = sample().join("granules.nii.gz").display().to_string();
+    let render = |arguments: &str| {
+        let output = voxelry(path, &format!("render {image} {arguments}")).output().unwrap();
+        let said = text(&output.stderr);
+        if said.contains("there is no graphics adapter") {
+            eprintln!("skipped: {said}");
+            return None;
+        }
+        assert!(output.status.success(), "{arguments}: {said}");
+        Some(())
+    };
+    let size = |name: &str| {
+        let bytes = std::fs::read(path.join(name)).unwrap();
+        [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
+    };
+    let small = "--width 120 --height 90";
+    let Some(()) = render(&format!("--pane z {small} -o one.png")) else { return };
+    render(&format!("--pane z {small} --scale 2 -o two.png"));
+    assert_eq!((size("one.png"), size("two.png")), ([120, 90], [240, 180]));
+    // Another layer, no legend, and a crosshair change the picture.
+    render(&format!("{image} {image} --pane z {small} -o layers.png"));
+    render(&format!("{image} --pane z {small} --colours grey --colours inferno -o chosen.png"));
+    render("--pane z --width 400 --height 300 -o legend.png");
+    render("--pane z --width 400 --height 300 --no-legend -o bare.png");
+    render(&format!("--pane z {small} --crosshair -o crosshair.png"));
+    let pictures = tree(path);
+    for (i, (a, bytes)) in pictures.iter().enumerate() {
+        for (b, others) in pictures.iter().skip(i + 1) {
+            assert!(bytes != others, "{} and {} are the same", a.display(), b.display());
+        }
+    }
+    render(&format!("--movie slices --frames 5 {small} -o slices/"));
+    assert_eq!(names(&path.join("slices")).len(), 5);
+    render(&format!("--movie turntable --frames 3 --rate 10 {small} -o turn.gif"));
+    render(&format!("--movie turntable --frames 3 {small} -o turn.apng"));
+    let all = tree(path);
+    assert!(all[Path::new("turn.gif")].starts_with(b"GIF89a"));
+    assert!(all[Path::new("turn.apng")].windows(4).filter(|w| w == b"fcTL").count() == 3);
 }
 
 /// Files may not grow beyond a few blocks, which is what a full disk looks like to the program.

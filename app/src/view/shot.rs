@@ -272,6 +272,12 @@ pub fn clip_from_world(scene: &Scene, size: [u32; 2]) -> DMat4 {
     glam::dcamera::rh::proj::directx::perspective(angle, aspect, near, far) * view
 }
 
+/// Length of a pixel in the world at the distance of what the camera looks at.
+pub fn pixel_at_target(scene: &Scene, size: [u32; 2]) -> f64 {
+    let across = f64::from(size[0].min(size[1]).max(1));
+    2.0 * OPENING.tan() * scene.view.camera.distance * scene.diagonal() / across
+}
+
 /// Half of the angle that a camera sees.
 const OPENING: f64 = 0.3;
 

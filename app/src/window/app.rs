@@ -3,6 +3,7 @@
 use super::canvas::{Canvas, Drawer, Studio};
 use super::commands::{self, Palette};
 use super::dialogs::Answer;
+use super::export::{self, Export};
 use super::layout::Layout;
 use super::links::{Before, Links};
 use super::panels::Of;
@@ -71,6 +72,8 @@ pub struct Viewer {
     pub roi: Part,
     /// The command palette.
     pub palette: Palette,
+    /// How pictures and movies are exported.
+    pub export: Export,
     /// Which panel is on the right.
     pub side: Side,
     /// The recipe that is being built.
@@ -146,6 +149,7 @@ impl Viewer {
             of: Of::Whole,
             roi: Part::new(wake.clone()),
             palette: Palette::default(),
+            export: Export::default(),
             side: Side::Display,
             bench: Bench::default(),
             tables: false,
@@ -210,15 +214,6 @@ impl Viewer {
     /// The device.
     pub fn gpu(&self) -> &Gpu {
         self.painter.gpu()
-    }
-
-    /// Tells the user something, from any thread.
-    pub fn say(&self) -> impl FnOnce(String) + Send + use<> {
-        let send = self.answers.0.clone();
-        move |message| {
-            // Nobody listens when the window has closed.
-            let _ = send.send(Answer::Say(message));
-        }
     }
 
     /// How many pixels a pane has on the screen.
@@ -451,10 +446,9 @@ impl Viewer {
             }
             None => self.tree.ui(&mut panes, ui),
         }
-        let (asked, ctx) = (std::mem::take(&mut panes.asked), ui.ctx().clone());
-        for (id, tile, ask) in asked {
+        for (id, tile, ask) in std::mem::take(&mut panes.asked) {
             self.active = Some(tile);
-            self.rearrange(&ctx, id, tile, ask);
+            self.rearrange(id, tile, ask);
         }
         if let Some(active) = self.active
             && active.scene != self.chosen.0
@@ -515,6 +509,7 @@ impl eframe::App for Viewer {
             .show(ui, |ui| if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) });
         before.follow(&mut self.document, self.links);
         self.painter.end();
+        export::show(self, &ctx);
         self.settings_window(&ctx);
         self.offer(&ctx);
         self.keep(&ctx);

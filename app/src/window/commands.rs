@@ -82,11 +82,11 @@ pub static COMMANDS: &[Command] = &[
         run: |v, ctx| v.ask_where_to_save(ctx),
     },
     Command {
-        title: "Export pane as PNG…",
+        title: "Export…",
         menu: Menu::File,
         keys: key(COMMAND, Key::E),
         ready: open,
-        run: |v, ctx| v.ask_where_to_export(ctx),
+        run: |v, _| v.show_export(),
     },
     Command {
         title: "Close image",
@@ -198,12 +198,14 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.tables = !v.tables,
     },
     Command {
-        title: "Stop the running recipe",
+        title: "Stop what is running",
         menu: Menu::Go,
         keys: key(NONE, Key::Escape),
         ready: always,
         run: |v, _| {
-            v.bench.stop();
+            if !v.export.escape() {
+                v.bench.stop();
+            }
         },
     },
     Command {

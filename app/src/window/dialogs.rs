@@ -37,13 +37,6 @@ impl Viewer {
         });
     }
 
-    /// Asks where the picture goes.
-    pub fn ask_where_to_export(&mut self, ctx: &Context) {
-        self.ask(ctx, |d| {
-            d.add_filter("PNG picture", &["png"]).set_file_name("picture.png").save_file().map(Answer::Export)
-        });
-    }
-
     /// Asks which recipe to open.
     pub fn ask_for_recipe(&mut self, ctx: &Context) {
         self.ask(ctx, |d| {

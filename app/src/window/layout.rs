@@ -4,7 +4,6 @@ use super::app::Viewer;
 use super::panes::{Ask, Tile};
 use crate::view::Pane;
 use crate::view::difference::difference;
-use egui::Context;
 use egui_tiles::{TileId, Tiles, Tree};
 
 /// How panes are arranged.
@@ -57,7 +56,7 @@ impl Viewer {
     }
 
     /// Does what a pane was asked for.
-    pub(super) fn rearrange(&mut self, ctx: &Context, id: TileId, tile: Tile, ask: Ask) {
+    pub(super) fn rearrange(&mut self, id: TileId, tile: Tile, ask: Ask) {
         match ask {
             Ask::Show(shown) => {
                 if let Some(egui_tiles::Tile::Pane(pane)) = self.tree.tiles.get_mut(id) {
@@ -84,7 +83,7 @@ impl Viewer {
             }
             Ask::Maximise => self.maximised = if self.maximised.is_some() { None } else { Some(id) },
             Ask::Fit => self.fit(),
-            Ask::Export => self.ask_where_to_export(ctx),
+            Ask::Export => self.show_export(),
             Ask::Close => {
                 let last = self.tree.tiles.tiles().filter(|t| t.is_pane()).count() < 2;
                 if !last {

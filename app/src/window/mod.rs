@@ -4,8 +4,10 @@ mod app;
 mod bars;
 mod canvas;
 mod commands;
+mod cover;
 mod dialogs;
 mod export;
+pub mod figure;
 mod grips;
 mod help;
 mod histogram;
@@ -73,6 +75,8 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions, after_loss: bool) -> anyho
             Ok(Box::new(viewer))
         }),
     );
+    // A movie that was being made ends with the window.
+    voxelry_core::io::atomic::abandon();
     result.map_err(|error| anyhow::anyhow!("{}", explain(&error)))
 }
 

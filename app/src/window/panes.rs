@@ -1,15 +1,16 @@
 //! Panes: what mouse and keys do in them, and what they show.
 
 use super::canvas::{Canvas, Studio};
+use super::cover::{Over, cover, name_of};
 use super::grips::{self, Place};
 use super::overlay;
 use super::strip;
-use super::theme::{GROUND, OVER};
-use crate::view::plane::{length, short};
+use super::theme::GROUND;
+use crate::view::plane::short;
 use crate::view::profile::Profile;
-use crate::view::shot::{Plane, Tiles, clip_from_world};
+use crate::view::shot::{Plane, Tiles};
 use crate::view::{Content, Document, Pane, Scene};
-use egui::{Align2, Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui, vec2};
+use egui::{Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles as Tree, UiResponse};
 use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
@@ -24,14 +25,6 @@ pub struct Tile {
     pub scene: usize,
     /// What is shown of it.
     pub pane: Pane,
-}
-
-fn name_of(scene: &Scene, pane: Pane) -> &'static str {
-    match pane {
-        Pane::Plane(axis) => scene.facing(axis).name,
-        Pane::Montage => "Montage",
-        Pane::Volume => "3D",
-    }
 }
 
 /// What is to become of a pane.
@@ -167,7 +160,14 @@ impl Panes<'_> {
         }
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
         painter.image(seen.texture, rect, whole, Color32::WHITE);
-        let title = self.cover(&painter, rect, tile, size, per_point);
+        let over = Over {
+            crosshair: self.crosshair,
+            scale_bar: true,
+            legend: false,
+            name: self.document.scenes.len() > 1,
+            time: false,
+        };
+        let title = cover(&painter, scene, tile.pane, rect, size, per_point, over);
         grips::paint(&painter, &self.document.scenes[tile.scene], &place);
         let loading = seen.unfinished && self.studio.painter.is_busy();
         overlay::badge(&painter, rect, seen.level, loading, self.preview);
@@ -206,7 +206,7 @@ impl Panes<'_> {
                 (Ask::Below, "Split below"),
                 (Ask::Maximise, if maximised { "Restore" } else { "Maximise" }),
                 (Ask::Fit, "Fit"),
-                (Ask::Export, "Export as PNG…"),
+                (Ask::Export, "Export…"),
                 (Ask::Close, "Close pane"),
             ] {
                 if ui.button(name).clicked() {
@@ -394,105 +394,6 @@ impl Panes<'_> {
                 });
             }
         }
-    }
-
-    /// Draws what lies over a picture; where its title is.
-    fn cover(
-        &self,
-        painter: &egui::Painter,
-        rect: Rect,
-        tile: Tile,
-        size: [u32; 2],
-        per_point: f32,
-    ) -> Option<Rect> {
-        let scene = &self.document.scenes[tile.scene];
-        let geometry = scene.geometry();
-        let several = self.document.scenes.len() > 1;
-        let name = |what: &str| if several { scene.name().to_owned() } else { what.to_owned() };
-        match tile.pane {
-            Pane::Plane(axis) => {
-                let plane = Plane::new(scene, axis, size.map(f64::from));
-                if self.crosshair {
-                    overlay::crosshair(painter, rect, &plane, scene, per_point);
-                }
-                if let Some(letters) = scene.letters(axis) {
-                    overlay::letters(painter, rect, letters);
-                }
-                overlay::scale_bar(painter, rect, plane.pixel * f64::from(per_point), geometry.unit);
-                let [count, here] = [scene.shape()[axis], scene.voxel()[axis]];
-                let turned = scene.view.turns[axis] != DQuat::IDENTITY;
-                let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
-                if turned {
-                    let angle = scene.view.turns[axis].angle_between(DQuat::IDENTITY).to_degrees();
-                    place = format!("turned by {angle:.0}°");
-                } else if geometry.unit.metres().is_some() {
-                    place += &format!(" · {}", length(scene.position(axis, here), geometry.unit));
-                }
-                if several {
-                    place = format!("{} {place}", plane.facing.name);
-                }
-                Some(overlay::title(painter, rect, &name(plane.facing.name), &place))
-            }
-            Pane::Montage => self.number_tiles(painter, rect, scene, size, per_point),
-            Pane::Volume => {
-                let clip = clip_from_world(scene, size);
-                overlay::cage(painter, rect, scene, clip);
-                let style = scene.layers.iter().find(|l| l.display.visible && l.content == Content::Grey);
-                let shown = style.map_or("labels", |l| {
-                    crate::view::Show::ALL.iter().find(|s| s.0 == l.display.style.show).map_or("", |s| s.1)
-                });
-                Some(overlay::title(painter, rect, &name("3D"), &shown.to_lowercase()))
-            }
-        }
-    }
-
-    fn number_tiles(
-        &self,
-        painter: &egui::Painter,
-        rect: Rect,
-        scene: &Scene,
-        size: [u32; 2],
-        per_point: f32,
-    ) -> Option<Rect> {
-        let tiles = Tiles::new(scene, size.map(f64::from));
-        let points = |v: DVec2| vec2(v.x as f32, v.y as f32) / per_point;
-        let wide = points(tiles.size / tiles.zoom);
-        let current = scene.voxel()[tiles.facing.axis];
-        let geometry = scene.geometry();
-        let rows = tiles.count.div_ceil(tiles.columns);
-        let first = ((tiles.scroll.y / tiles.pitch.y).floor().max(0.0) as usize).min(rows);
-        let end = tiles.scroll.y + f64::from(size[1]) * tiles.zoom;
-        let last = ((end / tiles.pitch.y).floor().max(0.0) as usize + 1).min(rows);
-        for row in first..last {
-            for column in 0..tiles.columns {
-                let tile = row * tiles.columns + column;
-                if tile >= tiles.count {
-                    break;
-                }
-                let corner = rect.min + points(tiles.corner(tile));
-                let place = Rect::from_min_size(corner, wide);
-                if !place.intersects(rect) {
-                    continue;
-                }
-                let slice = tiles.slice(tile);
-                if (slice..slice + tiles.every).contains(&current) {
-                    let stroke = egui::Stroke::new(1.5, super::theme::ACCENT);
-                    painter.rect_stroke(place.expand(1.0), 0.0, stroke, egui::StrokeKind::Outside);
-                }
-                if wide.x >= 34.0 {
-                    let mut name = slice.to_string();
-                    if wide.x > 120.0 && geometry.unit.metres().is_some() {
-                        let at = scene.position(tiles.facing.axis, slice);
-                        name += &format!(" · {}", length(at, geometry.unit));
-                    }
-                    let colour = OVER.gamma_multiply(0.9);
-                    overlay::text(painter, corner + vec2(3.0, 2.0), Align2::LEFT_TOP, &name, 11.0, colour);
-                }
-            }
-        }
-        let pixel = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min) * tiles.zoom;
-        overlay::scale_bar(painter, rect, pixel * f64::from(per_point), geometry.unit);
-        (self.document.scenes.len() > 1).then(|| overlay::title(painter, rect, scene.name(), "montage"))
     }
 }
 

@@ -142,9 +142,8 @@ fn panes_split_change_and_close() {
         found.map(|(id, _)| *id).unwrap()
     };
     let ask = |harness: &mut Harness<'static, Viewer>, pane: Pane, ask: Ask| {
-        let ctx = harness.ctx.clone();
         let id = find(harness.state(), pane);
-        harness.state_mut().rearrange(&ctx, id, Tile { scene: 0, pane }, ask);
+        harness.state_mut().rearrange(id, Tile { scene: 0, pane }, ask);
         harness.step();
         harness.step();
     };

@@ -86,6 +86,9 @@ fn windows_over_the_panes() {
     press(&mut harness, Modifiers::NONE, Key::Escape);
     press(&mut harness, Modifiers::NONE, Key::F1);
     looks(&mut harness, "help");
+    press(&mut harness, Modifiers::NONE, Key::F1);
+    press(&mut harness, Modifiers::COMMAND, Key::E);
+    looks(&mut harness, "export");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use voxelry_core::io::{OpenOptions, WriteOptions};
 use voxelry_core::{Geometry, Unit, Volume};
 
 /// An image of bright balls on a dark ground.
-fn balls(folder: &Path, name: &str) -> PathBuf {
+pub(super) fn balls(folder: &Path, name: &str) -> PathBuf {
     let volume = Volume::from(ndarray::Array3::from_shape_fn((40, 48, 56), |(z, y, x)| {
         let near = |c: [usize; 3]| {
             let d = |a: usize, b: usize| (a as f64 - b as f64).powi(2);
@@ -38,7 +38,7 @@ fn settings() -> Settings {
 }
 
 /// A window on images, or a printed reason why the test is skipped.
-fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
+pub(super) fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
     if let Err(error) = voxelry_shaders::gpu::Gpu::headless() {
         eprintln!("skipped: {error}");
         return None;
@@ -58,7 +58,7 @@ fn window(paths: Vec<PathBuf>) -> Option<Harness<'static, Viewer>> {
 }
 
 /// Goes on until something holds.
-fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Viewer) -> bool) {
+pub(super) fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Viewer) -> bool) {
     let begun = Instant::now();
     while !holds(harness.state()) {
         assert!(begun.elapsed() < Duration::from_mins(1), "{what} does not come");
@@ -69,12 +69,12 @@ fn until(harness: &mut Harness<'static, Viewer>, what: &str, holds: impl Fn(&Vie
     harness.step();
 }
 
-fn is_shown(viewer: &Viewer, count: usize) -> bool {
+pub(super) fn is_shown(viewer: &Viewer, count: usize) -> bool {
     let layers = || viewer.document.scenes.iter().flat_map(|s| &s.layers);
     layers().count() == count && layers().all(|l| l.content == Content::Labels || l.display.window.is_some())
 }
 
-fn press(harness: &mut Harness<'static, Viewer>, modifiers: Modifiers, key: Key) {
+pub(super) fn press(harness: &mut Harness<'static, Viewer>, modifiers: Modifiers, key: Key) {
     harness.key_press_modifiers(modifiers, key);
     harness.step();
     harness.step();
