@@ -34,7 +34,7 @@ pub fn count(
             let all = a.as_slice().expect("volumes are in C order");
             for run in runs.iter().filter(|run| wanted[run.row]) {
                 let from = values.offset(run.at);
-                let range = (sums[run.row].min, sums[run.row].max);
+                let range = sums.range(run.row);
                 for &v in all[from..from + run.length].iter().filter(|v| v.to_f64().is_finite()) {
                     counts.push(((run.row as u64) << 16 | bin(v, range), 1));
                 }
@@ -67,14 +67,14 @@ pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) 
         let row = object[0].0 >> 16;
         let most = object.iter().map(|c| c.1).max().unwrap_or(0);
         let Some(bin) = object.iter().find(|c| c.1 == most).map(|c| c.0 & 0xffff) else { continue };
-        let sums = &objects.channels[channel][row as usize];
+        let (min, max) = objects.channels[channel].range(row as usize);
         let mode = if ty.size() <= 2 {
             value(ty, bin)
-        } else if sums.min == sums.max {
-            sums.min
+        } else if min == max {
+            min
         } else {
             let share = (bin as f64 + 0.5) / BINS as f64;
-            sums.min * (1.0 - share) + sums.max * share
+            min * (1.0 - share) + max * share
         };
         modes.push((row as u32, mode));
     }

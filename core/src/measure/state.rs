@@ -115,15 +115,18 @@ impl Measure {
     ///
     /// # Errors
     /// More regions than can be numbered.
-    pub fn merge(&self, pass: Pass, state: &mut State, partials: Vec<(Region, Partial)>) -> Result<bool> {
+    pub fn merge(
+        &self,
+        pass: Pass,
+        state: &mut State,
+        partials: impl IntoIterator<Item = Result<(Region, Partial)>>,
+    ) -> Result<bool> {
         let mut round = Round::default();
-        if pass == Pass::Far
-            && state.found.search.is_empty()
-            && let Some((block, _)) = partials.first()
-        {
-            state.found.search = self.searches(state, *block);
-        }
-        for (_, partial) in partials {
+        for partial in partials {
+            let (block, partial) = partial?;
+            if pass == Pass::Far && state.found.search.is_empty() {
+                state.found.search = self.searches(state, block);
+            }
             self.merge_one(state, partial, &mut round);
         }
         let (objects, found) = (&state.objects, &mut state.found);
@@ -337,8 +340,8 @@ impl Measure {
         partials: Vec<(Region, Vec<u8>)>,
     ) -> Result<(State, Next)> {
         let mut merged = read(state)?;
-        let partials =
-            partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?))).collect::<Result<Vec<_>>>()?;
+        // One after another: as values they take a multiple of their bytes.
+        let partials = partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?)));
         let done = self.merge(self.passes()[phase], &mut merged, partials)?;
         Ok((merged, if done { Next::Continue } else { Next::Repeat }))
     }
