@@ -75,7 +75,8 @@ fn added(a: &Histogram, b: &Histogram) -> Histogram {
     std::iter::from_fn(|| match (a.peek(), b.peek()) {
         (Some(x), Some(y)) if x.0 == y.0 => {
             let sum = (x.0, x.1 + y.1);
-            (a.next(), b.next());
+            a.next();
+            b.next();
             Some(sum)
         }
         (Some(x), Some(y)) if x.0 < y.0 => a.next().copied(),
@@ -200,9 +201,9 @@ fn plane<T: Voxel>(
             let Some(own) = q(at) else { continue };
             let bin = bin(T::TYPE, all[at].to_f64(), range);
             if large {
-                dense[bin] += 1
+                dense[bin] += 1;
             } else {
-                listed.push(bin as u32)
+                listed.push(bin as u32);
             }
             let sum = &mut sums.sums[usize::from(labels.at(p))];
             *sum = (sum.0 + 1, sum.1 + i128::from(own));
