@@ -4,7 +4,7 @@ use super::channel::ChannelSums;
 use super::crofton::{Table, outside_index};
 use super::index::Index;
 use super::intensity::{self, Scale};
-use super::sums::{CellSums, LocalSums, Objects, PairSums, UnionSums};
+use super::sums::{CellSums, LocalMoments, LocalSums, Objects, PairSums, UnionSums, add_moments};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
@@ -106,6 +106,8 @@ struct Scanner<'a> {
     slab: Region,
     labels: Index,
     voxels: Vec<LocalSums>,
+    /// Empty unless asked for, as the cells.
+    moments: Vec<LocalMoments>,
     cells: Vec<CellSums>,
     channels: Vec<Vec<ChannelSums>>,
     pairs: Index,
@@ -131,6 +133,7 @@ impl<'a> Scanner<'a> {
             slab,
             labels: Index::default(),
             voxels: Vec::new(),
+            moments: Vec::new(),
             cells: Vec::new(),
             channels: vec![Vec::new(); channels],
             pairs: Index::default(),
@@ -149,6 +152,7 @@ impl<'a> Scanner<'a> {
         self.slab = slab;
         self.labels.clear();
         self.voxels.clear();
+        self.moments.clear();
         self.cells.clear();
         self.channels.iter_mut().for_each(Vec::clear);
         self.pairs.clear();
@@ -178,7 +182,9 @@ impl<'a> Scanner<'a> {
         let halo = self.plan.table.is_some();
         for z in (if halo && oz > 0 { oz - 1 } else { oz })..oz + d {
             job.check()?;
-            self.planes.swap(0, 1);
+            if halo {
+                self.planes.swap(0, 1);
+            }
             for y in (if halo && oy > 0 { oy - 1 } else { oy })..oy + h {
                 let inside = z >= oz && y >= oy;
                 let from = labels.offset([z, y, ox]);
@@ -244,6 +250,9 @@ impl<'a> Scanner<'a> {
         let number = self.labels.number(u64::from(id));
         if number == self.voxels.len() {
             self.voxels.push(LocalSums::default());
+            if self.plan.moments {
+                self.moments.push([0; 6]);
+            }
             if self.plan.table.is_some() {
                 self.cells.push(CellSums::default());
             }
@@ -259,6 +268,9 @@ impl<'a> Scanner<'a> {
         let (lz, ly) = (z - oz, y - oy);
         for &(x, length, object) in &self.runs {
             self.voxels[object].add_run(lz, ly, x, length);
+            if let Some(moments) = self.moments.get_mut(object) {
+                add_moments(moments, lz, ly, x, length);
+            }
         }
         for (c, part) in channels.iter().enumerate() {
             let from = part.offset([z, y, ox]);
@@ -394,7 +406,7 @@ impl<'a> Scanner<'a> {
         let keys = self.labels.keys();
         for (i, &label) in keys.iter().enumerate() {
             let row = all.row(label);
-            all.voxels.merge(row, &self.voxels[i].at(self.slab.start));
+            all.voxels.merge(row, &self.voxels[i].at(self.moments.get(i), self.slab.start));
             if let Some(cells) = &mut all.cells {
                 cells[row].merge(&self.cells[i]);
             }

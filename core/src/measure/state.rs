@@ -97,7 +97,7 @@ pub enum Partial {
 #[derive(Default)]
 struct Round {
     counts: Vec<Counts>,
-    modes: Vec<mode::Counts>,
+    modes: Vec<mode::Tally>,
 }
 
 /// Puts values in their rows.
@@ -151,7 +151,7 @@ impl Measure {
             }
             Pass::Correlation => found.mask = None,
             Pass::FarMode => {
-                let counts = round.modes.into_iter().map(mode::added).enumerate();
+                let counts = round.modes.into_iter().map(mode::Tally::sum).enumerate();
                 let modes = counts.map(|(c, n)| mode::modes(objects, c, self.channels[c], &n)).collect();
                 spread(&mut found.modes, rows, f64::NAN, modes);
             }
@@ -202,9 +202,9 @@ impl Measure {
             Partial::Intercepts(more) => found.intercepts.merge(&more),
             Partial::Voronoi(cells) => found.voronoi.extend(cells),
             Partial::ModeCounts(more) => {
-                round.modes.resize(more.len(), mode::Counts::new());
+                round.modes.resize_with(more.len(), mode::Tally::default);
                 for (mine, theirs) in round.modes.iter_mut().zip(more) {
-                    mine.extend(theirs);
+                    mine.add(theirs);
                 }
             }
             Partial::Quality(more) => {

@@ -152,18 +152,40 @@ pub struct LocalSums {
     pub count: u64,
     /// Sum of the indices.
     pub first: [u64; 3],
-    /// Sum of their products.
-    pub second: [u64; 6],
     /// Least index.
     pub low: [u32; 3],
     /// One past the greatest index.
     pub high: [u32; 3],
 }
 
+/// Sums of products of indices, where they are asked for.
+pub type LocalMoments = [u64; 6];
+
 impl Default for LocalSums {
     fn default() -> Self {
-        Self { count: 0, first: [0; 3], second: [0; 6], low: [u32::MAX; 3], high: [0; 3] }
+        Self { count: 0, first: [0; 3], low: [u32::MAX; 3], high: [0; 3] }
     }
+}
+
+/// Sums of the numbers below `n` and of their squares.
+#[inline(always)]
+fn powers(n: u64) -> (u64, u64) {
+    let steps = n * (n - 1) / 2;
+    (steps, steps * (2 * n - 1) / 3)
+}
+
+/// Adds `length` voxels along x from `(z, y, x)`.
+#[inline(always)]
+pub fn add_moments(second: &mut LocalMoments, z: usize, y: usize, x: usize, length: usize) {
+    let (z, y, x, n) = (z as u64, y as u64, x as u64, length as u64);
+    let (steps, squares) = powers(n);
+    let sum_x = n * x + steps;
+    second[0] += n * z * z;
+    second[1] += n * y * y;
+    second[2] += n * x * x + 2 * x * steps + squares;
+    second[3] += n * z * y;
+    second[4] += z * sum_x;
+    second[5] += y * sum_x;
 }
 
 impl LocalSums {
@@ -171,19 +193,10 @@ impl LocalSums {
     #[inline(always)]
     pub fn add_run(&mut self, z: usize, y: usize, x: usize, length: usize) {
         let (z, y, x, n) = (z as u64, y as u64, x as u64, length as u64);
-        let steps = n * (n - 1) / 2;
-        let squares = steps * (2 * n - 1) / 3;
-        let sum_x = n * x + steps;
         self.count += n;
         self.first[0] += n * z;
         self.first[1] += n * y;
-        self.first[2] += sum_x;
-        self.second[0] += n * z * z;
-        self.second[1] += n * y * y;
-        self.second[2] += n * x * x + 2 * x * steps + squares;
-        self.second[3] += n * z * y;
-        self.second[4] += z * sum_x;
-        self.second[5] += y * sum_x;
+        self.first[2] += n * x + powers(n).0;
         self.low[0] = self.low[0].min(z as u32);
         self.low[1] = self.low[1].min(y as u32);
         self.low[2] = self.low[2].min(x as u32);
@@ -193,19 +206,22 @@ impl LocalSums {
     }
 
     /// The sums about the image's origin, for a slab that begins at `origin`.
-    pub fn at(&self, origin: [usize; 3]) -> VoxelSums {
+    pub fn at(&self, second: Option<&LocalMoments>, origin: [usize; 3]) -> VoxelSums {
         if self.count == 0 {
             return VoxelSums::default();
         }
         let o = origin.map(|v| v as i128);
         let (n, f) = (i128::from(self.count), self.first.map(i128::from));
+        let moved = |second: &LocalMoments| {
+            std::array::from_fn(|k| {
+                let (a, b) = PRODUCTS[k];
+                i128::from(second[k]) + o[a] * f[b] + o[b] * f[a] + n * o[a] * o[b]
+            })
+        };
         VoxelSums {
             count: self.count,
             first: std::array::from_fn(|a| f[a] + n * o[a]),
-            second: std::array::from_fn(|k| {
-                let (a, b) = PRODUCTS[k];
-                i128::from(self.second[k]) + o[a] * f[b] + o[b] * f[a] + n * o[a] * o[b]
-            }),
+            second: second.map_or([0; 6], moved),
             low: std::array::from_fn(|a| self.low[a] + origin[a] as u32),
             high: std::array::from_fn(|a| self.high[a] + origin[a] as u32),
         }
