@@ -226,14 +226,21 @@ fn scene(random: &mut Random, n: [usize; 3], labels: u32) -> (Array3<u32>, Array
     (a, v)
 }
 
+/// A column written out, every row of it, so that NaN equals NaN.
+fn text(table: &Table, column: &str) -> String {
+    match table.numbers(column) {
+        Some(numbers) => format!("{numbers:?}"),
+        None => format!("{:?}", table.batch.column_by_name(column).unwrap()),
+    }
+}
+
 fn same(a: &[Table], b: &[Table], what: &str) {
     assert_eq!(a.len(), b.len());
     for (a, b) in a.iter().zip(b) {
         assert_eq!(a.batch.schema(), b.batch.schema(), "{what}");
-        for (i, field) in a.batch.schema().fields().iter().enumerate() {
-            // Written out, so that NaN equals NaN.
-            let text = |t: &Table| format!("{:?}", t.batch.column(i));
-            assert_eq!(text(a), text(b), "{what}: {} of {}", field.name(), a.name);
+        for field in a.batch.schema().fields() {
+            let name = field.name();
+            assert_eq!(text(a, name), text(b, name), "{what}: {name} of {}", a.name);
         }
     }
 }
@@ -260,8 +267,12 @@ fn blocks_and_threads_change_nothing() {
             ("tables", words(&["thickness", "chords", "correlation", "foam"])),
         ];
         let expected = whole("measure", &inputs, &given);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        same(&expected, &pool.install(|| whole("measure", &inputs, &given)), "one thread");
+        // As many slabs as there are, cut at other places, and a thread's memory used for several.
+        for threads in [1, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found = pool.install(|| whole("measure", &inputs, &given));
+            same(&expected, &found, &format!("{n:?} with {threads} threads"));
+        }
         for _ in 0..4 {
             let block = n.map(|n| 1 + (random.next() * n as f64) as usize);
             let prepared = prepare("measure", &inputs, &given);
@@ -272,6 +283,30 @@ fn blocks_and_threads_change_nothing() {
             };
             same(&expected, &blocked, &format!("{n:?} in {block:?}"));
         }
+    }
+}
+
+#[test]
+fn a_column_is_the_same_alone_as_with_all() {
+    let n = [21, 14, 19];
+    let (a, mut v) = scene(&mut Random(31), n, 40);
+    v[[3, 2, 1]] = f32::NAN;
+    let mut inputs =
+        vec![Some(image(a, Kind::Labels, [1.5, 1.0, 0.7])), Some(image(v, Kind::Grey, [1.0; 3]))];
+    inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
+    let objects = |names: &[&str], contacts: bool| {
+        let words = names.iter().map(|t| (*t).to_owned()).collect();
+        let given = [
+            ("columns", Value::Words(words)),
+            ("contacts", Value::Bool(contacts)),
+            ("image", Value::Bool(contacts)),
+        ];
+        whole("measure", &inputs, &given).swap_remove(0)
+    };
+    let all = objects(&["all"], true);
+    for name in all.columns() {
+        let alone = objects(&[&name], false);
+        assert_eq!(text(&alone, &name), text(&all, &name), "{name}");
     }
 }
 

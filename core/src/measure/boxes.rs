@@ -6,7 +6,7 @@ use super::object::Frame;
 use super::objects::rows_by_label;
 use super::scan::Part;
 use super::skeleton::{self, Skeleton};
-use super::sums::{Objects, VoxelSums};
+use super::sums::Objects;
 use super::thickness::Moments;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
@@ -59,17 +59,9 @@ pub struct Wanted {
     pub geodesic: bool,
 }
 
-/// The box of an object.
-pub fn region(v: &VoxelSums) -> Region {
-    Region::new(v.low.map(|n| n as usize), std::array::from_fn(|a| (v.high[a] - v.low[a]) as usize))
-}
-
 /// Rows of the objects whose boxes begin in a block, by label: each object begins in one.
 pub fn beginning(objects: &Objects, block: Region) -> Vec<usize> {
-    let begins = |row: &usize| {
-        let low = objects.voxels[*row].low;
-        block.contains(&Region::new(low.map(|n| n as usize), [1; 3]))
-    };
+    let begins = |row: &usize| block.contains(&Region::new(objects.voxels.region(*row).start, [1; 3]));
     rows_by_label(objects).into_iter().filter(begins).collect()
 }
 
@@ -79,7 +71,7 @@ pub fn around(objects: &Objects, rows: &[usize], block: Region) -> Region {
         let start: [usize; 3] = std::array::from_fn(|k| a.start[k].min(b.start[k]));
         Region::new(start, std::array::from_fn(|k| a.end()[k].max(b.end()[k]) - start[k]))
     };
-    let boxes = rows.iter().map(|row| region(&objects.voxels[*row]));
+    let boxes = rows.iter().map(|row| objects.voxels.region(*row));
     boxes.reduce(both).unwrap_or(Region::new(block.start, block.shape.map(|n| n.min(1))))
 }
 
@@ -96,13 +88,13 @@ pub fn figures(
     job: &Job,
 ) -> Result<Vec<(u32, Paths)>> {
     // Greatest boxes first, so that no thread is left with one at the end.
-    rows.sort_by_key(|&row| std::cmp::Reverse(region(&objects.voxels[row]).len()));
+    rows.sort_by_key(|&row| std::cmp::Reverse(objects.voxels.region(row).len()));
     let spacing = frame.geometry.spacing();
     rows.into_par_iter()
         .with_max_len(1)
         .map(|row| {
             job.check()?;
-            let (v, label) = (region(&objects.voxels[row]), objects.labels.keys()[row]);
+            let (v, label) = (objects.voxels.region(row), objects.labels.keys()[row]);
             let mut paths = BoxFigures::NONE.paths;
             if wanted.skeleton {
                 let shape = v.shape.map(|n| n + 2);
@@ -112,7 +104,7 @@ pub fn figures(
                 let shape = v.shape.map(|n| n + 4);
                 paths.geodesic = geodesic::geodesic(&boxed(labels, label, v, 2), shape, spacing);
             }
-            job.advance(objects.voxels[row].count);
+            job.advance(objects.voxels.count(row));
             Ok((row as u32, paths))
         })
         .collect()

@@ -50,8 +50,10 @@ impl UnitRule {
 /// What must be computed for a column; the cost rises from first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needs {
-    /// Sums over voxels.
+    /// Number, mean place and box of voxels.
     Voxels,
+    /// Second moments of voxels.
+    Moments,
     /// Sums over intensities.
     Intensity,
     /// Sums over 2×2×2 neighbourhoods.
@@ -172,8 +174,8 @@ const fn channel(
 }
 
 use Needs::{
-    Boundary, Boxes, Cells, Contacts, Geodesic, Hull, Intensity, Mode, Nearest, Oriented, Percentiles,
-    Radius, Reference, Skeleton, Thickness, Voronoi, Voxels,
+    Boundary, Boxes, Cells, Contacts, Geodesic, Hull, Intensity, Mode, Moments, Nearest, Oriented,
+    Percentiles, Radius, Reference, Skeleton, Thickness, Voronoi, Voxels,
 };
 use UnitRule::{Degree, Index, Intensity as AsInput, IntensityPerLength, Length, None as Nothing, One};
 
@@ -241,37 +243,37 @@ pub static COLUMNS: &[Column] = &[
         "Diameter (6V/π)^⅓ of the ball of the same volume.",
         |o| (6.0 * o.volume() / PI).cbrt(),
     ),
-    real("sd_1", Length(1), Voxels, SD, |o| o.sd()[0]),
-    real("sd_2", Length(1), Voxels, SD, |o| o.sd()[1]),
-    real("sd_3", Length(1), Voxels, SD, |o| o.sd()[2]),
-    real("axis_1_x", One, Voxels, AXIS, |o| o.axes[0].x),
-    real("axis_1_y", One, Voxels, AXIS, |o| o.axes[0].y),
-    real("axis_1_z", One, Voxels, AXIS, |o| o.axes[0].z),
-    real("axis_2_x", One, Voxels, AXIS, |o| o.axes[1].x),
-    real("axis_2_y", One, Voxels, AXIS, |o| o.axes[1].y),
-    real("axis_2_z", One, Voxels, AXIS, |o| o.axes[1].z),
-    real("axis_3_x", One, Voxels, AXIS, |o| o.axes[2].x),
-    real("axis_3_y", One, Voxels, AXIS, |o| o.axes[2].y),
-    real("axis_3_z", One, Voxels, AXIS, |o| o.axes[2].z),
-    real("azimuth", Degree, Voxels, "Angle of axis 1 in the world's xy plane, from x towards y.", |o| {
+    real("sd_1", Length(1), Moments, SD, |o| o.sd()[0]),
+    real("sd_2", Length(1), Moments, SD, |o| o.sd()[1]),
+    real("sd_3", Length(1), Moments, SD, |o| o.sd()[2]),
+    real("axis_1_x", One, Moments, AXIS, |o| o.axes[0].x),
+    real("axis_1_y", One, Moments, AXIS, |o| o.axes[0].y),
+    real("axis_1_z", One, Moments, AXIS, |o| o.axes[0].z),
+    real("axis_2_x", One, Moments, AXIS, |o| o.axes[1].x),
+    real("axis_2_y", One, Moments, AXIS, |o| o.axes[1].y),
+    real("axis_2_z", One, Moments, AXIS, |o| o.axes[1].z),
+    real("axis_3_x", One, Moments, AXIS, |o| o.axes[2].x),
+    real("axis_3_y", One, Moments, AXIS, |o| o.axes[2].y),
+    real("axis_3_z", One, Moments, AXIS, |o| o.axes[2].z),
+    real("azimuth", Degree, Moments, "Angle of axis 1 in the world's xy plane, from x towards y.", |o| {
         o.axes[0].y.atan2(o.axes[0].x).to_degrees()
     }),
-    real("elevation", Degree, Voxels, "Angle of axis 1 above the world's xy plane.", |o| {
+    real("elevation", Degree, Moments, "Angle of axis 1 above the world's xy plane.", |o| {
         o.axes[0].z.clamp(-1.0, 1.0).asin().to_degrees()
     }),
-    real("ellipsoid_semi_axis_1", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[0]).sqrt()),
-    real("ellipsoid_semi_axis_2", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[1]).sqrt()),
-    real("ellipsoid_semi_axis_3", Length(1), Voxels, SEMI, |o| (5.0 * o.variances[2]).sqrt()),
-    real("elongation", One, Voxels, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| {
+    real("ellipsoid_semi_axis_1", Length(1), Moments, SEMI, |o| (5.0 * o.variances[0]).sqrt()),
+    real("ellipsoid_semi_axis_2", Length(1), Moments, SEMI, |o| (5.0 * o.variances[1]).sqrt()),
+    real("ellipsoid_semi_axis_3", Length(1), Moments, SEMI, |o| (5.0 * o.variances[2]).sqrt()),
+    real("elongation", One, Moments, "√(λ₂/λ₁): 1 for a ball, near 0 for a rod.", |o| {
         ratio(o.sd()[1], o.sd()[0])
     }),
-    real("flatness", One, Voxels, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| {
+    real("flatness", One, Moments, "√(λ₃/λ₂): 1 for a ball, near 0 for a plate.", |o| {
         ratio(o.sd()[2], o.sd()[1])
     }),
     real(
         "fractional_anisotropy",
         One,
-        Voxels,
+        Moments,
         "√(3/2)·|λ − mean λ|/|λ| (Basser & Pierpaoli 1996, doi:10.1006/jmrb.1996.0086).",
         |o| {
             let mean = o.variances.iter().sum::<f64>() / 3.0;
@@ -280,13 +282,13 @@ pub static COLUMNS: &[Column] = &[
             ratio((1.5 * spread).sqrt(), size.sqrt())
         },
     ),
-    real("anisotropy", One, Voxels, "(s₁ − s₃)/s₁ with s = √λ (Mader 2013).", |o| {
+    real("anisotropy", One, Moments, "(s₁ − s₃)/s₁ with s = √λ (Mader 2013).", |o| {
         ratio(o.sd()[0] - o.sd()[2], o.sd()[0])
     }),
     real(
         "oblateness",
         One,
-        Voxels,
+        Moments,
         "2(s₁ − s₂)/(s₁ − s₃) − 1: −1 for a disc, 1 for a rod (Mader 2013).",
         |o| {
             let [a, b, c] = o.sd();

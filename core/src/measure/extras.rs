@@ -43,17 +43,23 @@ pub struct ExtraColumns {
 }
 
 impl ExtraColumns {
-    /// Spreads what was found for some rows over all rows.
+    /// Spreads what was found for some rows over all rows; what was not asked for stays empty.
     pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, local: &LocalThickness) {
         let rows = objects.labels.len();
         let spacing = frame.geometry.spacing();
-        self.boundary = vec![(0, Vec::new()); rows];
+        if !found.boundary.is_empty() {
+            self.boundary = vec![(0, Vec::new()); rows];
+        }
         for sums in &found.boundary {
             let means =
                 sums.gradients.iter().zip(&frame.scales).map(|(g, scale)| boundary::mean(*g, scale, spacing));
             self.boundary[sums.row as usize] = (sums.count, means.collect());
         }
-        self.boxes = vec![BoxFigures::NONE; rows];
+        let balls = &found.balls[Body::Objects as usize];
+        let boxed = [found.innermost.len(), found.parts.len(), balls.len(), found.paths.len()];
+        if boxed != [0; 4] {
+            self.boxes = vec![BoxFigures::NONE; rows];
+        }
         let [_, ny, nx] = frame.shape.map(|n| n as u64);
         for &(row, squared, at) in &found.innermost {
             let figures = &mut self.boxes[row as usize];
@@ -64,19 +70,23 @@ impl ExtraColumns {
             let figures = &mut self.boxes[row as usize];
             (figures.components, figures.cavities) = (parts, cavities);
         }
-        for balls in found.balls[Body::Objects as usize].chunk_by(|a, b| a.0 == b.0) {
+        for balls in balls.chunk_by(|a, b| a.0 == b.0) {
             self.boxes[balls[0].0 as usize].thickness = Distribution::of_balls(balls).moments(local);
         }
         for &(row, paths) in &found.paths {
             self.boxes[row as usize].paths = paths;
         }
-        self.voronoi = vec![f64::NAN; rows];
+        if !found.voronoi.is_empty() {
+            self.voronoi = vec![f64::NAN; rows];
+        }
         for &(label, count) in &found.voronoi {
             if let Some(row) = objects.labels.find(label) {
                 self.voronoi[row] = count as f64;
             }
         }
-        self.reference = vec![[f64::NAN; 2]; rows];
+        if !found.reference.is_empty() {
+            self.reference = vec![[f64::NAN; 2]; rows];
+        }
         for &(row, count, sum, least) in &found.reference {
             self.reference[row as usize] = [sum as f64 / count as f64 * distance_unit(frame), least];
         }
@@ -200,7 +210,8 @@ pub fn radius_pass(
     out: Region,
     job: &Job,
 ) -> Result<RadiusSums> {
-    let centroids: Vec<[f64; 3]> = objects.voxels.par_iter().map(|v| unweighted(v).0).collect();
+    let centroids: Vec<[f64; 3]> =
+        (0..objects.voxels.len()).into_par_iter().map(|row| unweighted(&objects.voxels.get(row)).0).collect();
     let matrix = frame.geometry.world_from_index.matrix3;
     let unit = distance_unit(frame);
     let planes = by_plane(objects, labels, out, job, |_, runs: &[Run]| {
@@ -230,7 +241,7 @@ pub fn added(mut sums: RadiusSums) -> RadiusSums {
 pub fn radii(frame: &Frame, objects: &Objects, sums: &RadiusSums) -> Vec<f64> {
     let mut radii = vec![f64::NAN; objects.labels.len()];
     for &(row, sum) in sums {
-        let n = objects.voxels[row as usize].count;
+        let n = objects.voxels.count(row as usize);
         radii[row as usize] = sum as f64 / n as f64 * distance_unit(frame);
     }
     radii
@@ -312,7 +323,7 @@ pub fn nearest(frame: &Frame, objects: &Objects) -> Vec<Option<(u64, f64)>> {
     // By label, so that ties go to the lesser label.
     let points: Vec<[f64; 3]> = order
         .par_iter()
-        .map(|&row| frame.geometry.world(unweighted(&objects.voxels[row]).0).to_array())
+        .map(|&row| frame.geometry.world(unweighted(&objects.voxels.get(row)).0).to_array())
         .collect();
     let mut nearest = vec![None; objects.labels.len()];
     for (i, found) in KdTree::new(&points).nearest_others().into_iter().enumerate() {

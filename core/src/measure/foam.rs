@@ -18,7 +18,7 @@ const LEFT_OUT: &str = "Bubbles that touch a face of the image are left out.";
 pub fn table(frame: &Frame, objects: &Objects, found: &Intercepts) -> Table {
     let rows = rows_by_label(objects);
     let total = frame.shape.iter().product::<usize>() as f64;
-    let voxels: u64 = rows.iter().map(|&r| objects.voxels[r].count).sum();
+    let voxels: u64 = rows.iter().map(|&r| objects.voxels.count(r)).sum();
     let none = super::extras::ExtraColumns::default();
     let object = |row| Object::new(frame, objects, row, (0, 0.0), super::extras::Extras::new(&none, row));
     let inner: BTreeMap<u64, Object> =
@@ -90,7 +90,7 @@ fn mean(tensors: impl Iterator<Item = DMat3>) -> DMat3 {
 
 /// Pairs of labels that share a voxel face, the lesser first, in order.
 pub fn touching(objects: &Objects) -> BTreeSet<(u64, u64)> {
-    let pairs = objects.pairs.keys().iter().zip(&objects.contacts).filter(|(_, sums)| sums.faces > 0);
+    let pairs = objects.pairs.keys().iter().zip(objects.contacts.iter()).filter(|(_, sums)| sums.faces > 0);
     pairs.map(|(key, _)| (key >> 32, key & 0xffff_ffff)).collect()
 }
 
@@ -107,7 +107,7 @@ pub struct T1 {
 /// state to the next, of objects that keep their labels: each contact lost, with each gained between
 /// two objects that touched both of its own before. Objects that are not in both states are left out.
 pub fn t1(before: &Objects, after: &Objects) -> Vec<T1> {
-    let present = |o: &Objects, label: u64| o.labels.find(label).is_some_and(|row| o.voxels[row].count > 0);
+    let present = |o: &Objects, label: u64| o.labels.find(label).is_some_and(|row| o.voxels.count(row) > 0);
     let kept =
         |&&(a, b): &&(u64, u64)| [a, b].iter().all(|&label| present(before, label) && present(after, label));
     let (old, new) = (touching(before), touching(after));
@@ -142,7 +142,13 @@ mod tests {
         let volume = Volume::from(a);
         let region = Region::whole(volume.shape());
         let table = crate::measure::crofton::Table::new(DMat3::IDENTITY);
-        let plan = Plan { image: volume.shape(), table: Some(table), scales: Vec::new() };
+        let plan = Plan {
+            image: volume.shape(),
+            table: Some(table),
+            scales: Vec::new(),
+            moments: false,
+            pairs: true,
+        };
         scan(&plan, region, Part { volume: &volume, region }, &[], &Job::silent()).unwrap()
     }
 

@@ -72,7 +72,7 @@ pub fn table(
     use UnitRule::{Length, One};
     let mut row = Row { builder: Builder::default(), unit: frame.geometry.unit };
     let rows = rows_by_label(objects);
-    let count: u64 = rows.iter().map(|&r| objects.voxels[r].count).sum();
+    let count: u64 = rows.iter().map(|&r| objects.voxels.count(r)).sum();
     let voxel = frame.geometry.voxel_volume();
     let total = frame.shape.iter().product::<usize>() as f64 * voxel;
     let volume = count as f64 * voxel;

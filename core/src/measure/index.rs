@@ -27,6 +27,12 @@ impl Index {
         self.keys.is_empty()
     }
 
+    /// Forgets all keys, but keeps their memory.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.slots.fill(0);
+    }
+
     /// The number of a key, if it is there.
     pub fn find(&self, key: u64) -> Option<usize> {
         if self.slots.is_empty() {
@@ -119,5 +125,7 @@ mod tests {
         );
         assert_eq!(index.find(7), None);
         assert_eq!(Index::default().find(7), None);
+        index.clear();
+        assert_eq!((index.len(), index.find(keys[0]), index.number(keys[1])), (0, None, 0));
     }
 }

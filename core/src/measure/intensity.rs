@@ -1,6 +1,6 @@
 //! Intensities as fixed-point numbers, so that their sums are exact and merge in any order.
 
-use super::sums::ChannelSums;
+use super::channel::ChannelSums;
 use crate::{Voxel, VoxelType};
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ fn add_piece<T: Voxel, const SMALL: bool>(
     sums.valid += valid;
     let place = |value: f64| {
         let i = values.iter().position(|v| v.to_f64() == value).unwrap_or(0);
-        [origin[0] + z, origin[1] + y, origin[2] + x + i].map(|v| v as u64)
+        [origin[0] + z, origin[1] + y, origin[2] + x + i].map(|v| v as u32)
     };
     if low < sums.min {
         (sums.min, sums.min_at) = (low, place(low));

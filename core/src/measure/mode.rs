@@ -34,7 +34,7 @@ pub fn count(
             let all = a.as_slice().expect("volumes are in C order");
             for run in runs.iter().filter(|run| wanted[run.row]) {
                 let from = values.offset(run.at);
-                let range = (sums[run.row].min, sums[run.row].max);
+                let range = sums.range(run.row);
                 for &v in all[from..from + run.length].iter().filter(|v| v.to_f64().is_finite()) {
                     counts.push(((run.row as u64) << 16 | bin(v, range), 1));
                 }
@@ -60,6 +60,30 @@ pub fn added(mut counts: Counts) -> Counts {
     counts.chunk_by(|a, b| a.0 == b.0).map(|c| (c[0].0, c.iter().map(|n| n.1).sum())).collect()
 }
 
+/// The counts of several regions, added up whenever they are twice as many as their sum was.
+#[derive(Default)]
+pub struct Tally {
+    counts: Counts,
+    summed: usize,
+}
+
+impl Tally {
+    /// Adds the counts of a region.
+    pub fn add(&mut self, more: Counts) {
+        const FEW: usize = 1 << 14;
+        self.counts.extend(more);
+        if self.counts.len() > 2 * self.summed.max(FEW) {
+            self.counts = added(std::mem::take(&mut self.counts));
+            self.summed = self.counts.len();
+        }
+    }
+
+    /// The sum.
+    pub fn sum(self) -> Counts {
+        added(self.counts)
+    }
+}
+
 /// The modes of counted objects, with their rows; of several, the least.
 pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) -> Vec<(u32, f64)> {
     let mut modes = Vec::new();
@@ -67,16 +91,33 @@ pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) 
         let row = object[0].0 >> 16;
         let most = object.iter().map(|c| c.1).max().unwrap_or(0);
         let Some(bin) = object.iter().find(|c| c.1 == most).map(|c| c.0 & 0xffff) else { continue };
-        let sums = &objects.channels[channel][row as usize];
+        let (min, max) = objects.channels[channel].range(row as usize);
         let mode = if ty.size() <= 2 {
             value(ty, bin)
-        } else if sums.min == sums.max {
-            sums.min
+        } else if min == max {
+            min
         } else {
             let share = (bin as f64 + 0.5) / BINS as f64;
-            sums.min * (1.0 - share) + sums.max * share
+            min * (1.0 - share) + max * share
         };
         modes.push((row as u32, mode));
     }
     modes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_in_any_cut() {
+        let all: Counts = (0..300_000u64).map(|i| (i * i % 20_011, 1 + i % 3)).collect();
+        let expected = added(all.clone());
+        for cut in [1000, 70_000, 300_000] {
+            let mut tally = Tally::default();
+            all.chunks(cut).for_each(|piece| tally.add(added(piece.to_vec())));
+            assert!(tally.counts.len() <= 2 * (expected.len().max(1 << 14)));
+            assert_eq!(tally.sum(), expected);
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! The figures of one object, from its sums.
 
+use super::channel::ChannelSums;
 use super::crofton::Table;
 use super::extras::Extras;
 use super::intensity::Scale;
 use super::linear::axes;
-use super::sums::{CellSums, ChannelSums, Objects, PRODUCTS, VoxelSums};
+use super::sums::{CellSums, Objects, PRODUCTS, VoxelSums};
 use crate::Geometry;
 use glam::{DMat3, DVec3};
 
@@ -38,12 +39,13 @@ pub struct Object<'a> {
     /// Its label.
     pub label: u64,
     /// Sums over its voxels.
-    pub voxels: &'a VoxelSums,
+    pub voxels: VoxelSums,
     /// Sums over its neighbourhoods.
     pub cells: CellSums,
     /// Centroid, `[z, y, x]` index.
     pub centroid: [f64; 3],
-    /// Eigenvalues of the covariance of its voxel centres in world units, greatest first.
+    /// Eigenvalues of the covariance of its voxel centres in world units, greatest first; NaN without
+    /// second moments.
     pub variances: [f64; 3],
     /// Unit eigenvectors, `(x, y, z)` world.
     pub axes: [DVec3; 3],
@@ -82,27 +84,32 @@ impl<'a> Object<'a> {
     /// The object of row `row`.
     pub fn new(
         frame: &'a Frame,
-        objects: &'a Objects,
+        objects: &Objects,
         row: usize,
         contacts: (u64, f64),
         extras: Extras<'a>,
     ) -> Self {
-        let voxels = &objects.voxels[row];
-        let (centroid, covariance) = unweighted(voxels);
-        let (variances, axes) = axes(in_world(frame, covariance));
+        let voxels = objects.voxels.get(row);
+        let (centroid, covariance) = unweighted(&voxels);
+        let (variances, axes) = if objects.voxels.has_moments() {
+            let (variances, axes) = axes(in_world(frame, covariance));
+            (variances.map(|v| v.max(0.0)), axes)
+        } else {
+            ([f64::NAN; 3], [DVec3::NAN; 3])
+        };
         let channels = objects
             .channels
             .iter()
             .zip(&frame.scales)
-            .map(|(channel, scale)| Channel::new(frame, voxels, &channel[row], scale))
+            .map(|(channel, scale)| Channel::new(frame, &voxels, &channel.get(row), scale))
             .collect();
         Self {
             frame,
             label: objects.labels.keys()[row],
             voxels,
-            cells: objects.cells[row],
+            cells: objects.cells.as_ref().map_or_else(CellSums::default, |cells| cells[row]),
             centroid,
-            variances: variances.map(|v| v.max(0.0)),
+            variances,
             axes,
             channels,
             neighbours: contacts.0,
@@ -128,7 +135,7 @@ impl<'a> Object<'a> {
 
     /// Whether a voxel lies on a face of the image.
     pub fn touches_border(&self) -> bool {
-        (0..3).any(|a| self.voxels.low[a] == 0 || self.voxels.high[a] == self.frame.shape[a] as u64)
+        (0..3).any(|a| self.voxels.low[a] == 0 || self.voxels.high[a] as usize == self.frame.shape[a])
     }
 
     /// Size of its box along an axis, in world units.
@@ -153,8 +160,8 @@ fn in_world(frame: &Frame, [zz, yy, xx, zy, zx, yx]: [f64; 6]) -> DMat3 {
 /// centroid exactly, as integers, so that nothing cancels.
 pub fn unweighted(v: &VoxelSums) -> ([f64; 3], [f64; 6]) {
     let n = i128::from(v.count.max(1));
-    let centre = v.first.map(|f| (f as i128 + n / 2) / n);
-    let (first, second) = moved(n, v.first.map(|f| f as i128), v.second.map(|s| s as i128), centre);
+    let centre = v.first.map(|f| (f + n / 2) / n);
+    let (first, second) = moved(n, v.first, v.second, centre);
     let n = n as f64;
     let d = first.map(|f| f as f64 / n);
     let covariance = std::array::from_fn(|k| {
@@ -209,8 +216,8 @@ impl Channel {
             sd,
             min: sums.min,
             max: sums.max,
-            min_at: sums.min_at.map(|v| v as f64),
-            max_at: sums.max_at.map(|v| v as f64),
+            min_at: sums.min_at.map(f64::from),
+            max_at: sums.max_at.map(f64::from),
             sum: n * scale.offset + sums.q as f64 / scale.scale,
             skewness,
             kurtosis,
@@ -220,14 +227,14 @@ impl Channel {
     }
 
     fn weighted(frame: &Frame, all: &VoxelSums, sums: &ChannelSums, scale: &Scale) -> ([f64; 3], [f64; 3]) {
-        let mut first = all.first.map(|v| v as i128);
-        let mut second = all.second.map(|v| v as i128);
+        let mut first = all.first;
+        let mut second = all.second;
         if let Some(missing) = &sums.missing {
             for a in 0..3 {
-                first[a] -= missing.first[a] as i128;
+                first[a] -= missing.first[a];
             }
             for k in 0..6 {
-                second[k] -= missing.second[k] as i128;
+                second[k] -= missing.second[k];
             }
         }
         let n = i128::from(sums.valid);

@@ -118,7 +118,7 @@ fn sorted<S: Slot>(
     out: Region,
     job: &Job,
 ) -> Result<Vec<(u32, [f64; 5])>> {
-    let counts: Vec<usize> = rows.iter().map(|row| objects.channels[channel][*row].valid as usize).collect();
+    let counts: Vec<usize> = rows.iter().map(|row| objects.channels[channel].valid(*row) as usize).collect();
     let mut total = 0;
     let mut cursors: Vec<Option<AtomicUsize>> = Vec::new();
     cursors.resize_with(objects.labels.len(), || None);
@@ -235,7 +235,7 @@ impl Search {
     pub fn new(objects: &Objects, rows: &[usize], channel: usize, ty: VoxelType) -> Self {
         let mut targets = vec![Vec::new(); objects.labels.len()];
         for &row in rows {
-            let valid = objects.channels[channel][row].valid;
+            let valid = objects.channels[channel].valid(row);
             if valid > 0 {
                 let ranks = FRACTIONS.iter().map(|&f| ranks(f, valid));
                 targets[row] = ranks.flat_map(|(a, b, _)| [(0, a), (0, b)]).collect();
@@ -327,7 +327,7 @@ impl Search {
         (self.targets.iter().enumerate())
             .filter(|(_, targets)| !targets.is_empty())
             .map(|(row, targets)| {
-                let valid = objects.channels[channel][row].valid;
+                let valid = objects.channels[channel].valid(row);
                 let percentiles = std::array::from_fn(|k| {
                     let (_, _, t) = ranks(FRACTIONS[k], valid);
                     between(value(ty, targets[2 * k].0), value(ty, targets[2 * k + 1].0), t)

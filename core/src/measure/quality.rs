@@ -5,18 +5,20 @@ use super::intensity::Scale;
 use super::scan::Part;
 use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Most bins of a histogram of intensities that are wider than 16 bits.
 const BINS: usize = 1 << 16;
 /// Bins of the histogram whose entropy is given.
 const COARSE: usize = 256;
 
+/// Voxels by bin of intensity, ascending; bins without voxels are left out.
+type Histogram = Vec<(u32, u64)>;
+
 /// What was counted of one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Quality {
-    /// Voxels by bin of intensity; bins without voxels are left out.
-    histogram: BTreeMap<u32, u64>,
+    histogram: Histogram,
     /// Finite voxels and their sum `q`, in the background and in the structure.
     sums: [(u64, i128); 2],
     /// Neighbourhoods without missing voxels and the sum of their magnitudes of differences, in `q`.
@@ -37,8 +39,8 @@ pub struct QualityFigures {
 impl Quality {
     /// Adds the counts of another region.
     pub fn merge(&mut self, other: &Self) {
-        for (&bin, n) in &other.histogram {
-            *self.histogram.entry(bin).or_default() += n;
+        if !other.histogram.is_empty() {
+            self.histogram = added(&self.histogram, &other.histogram);
         }
         for (mine, theirs) in self.sums.iter_mut().zip(other.sums) {
             *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
@@ -67,17 +69,38 @@ impl Quality {
     }
 }
 
+/// One histogram of two.
+fn added(a: &Histogram, b: &Histogram) -> Histogram {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    std::iter::from_fn(|| match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if x.0 == y.0 => {
+            let sum = (x.0, x.1 + y.1);
+            a.next();
+            b.next();
+            Some(sum)
+        }
+        (Some(x), Some(y)) if x.0 < y.0 => a.next().copied(),
+        (Some(_), None) => a.next().copied(),
+        _ => b.next().copied(),
+    })
+    .collect()
+}
+
+/// The bins that are filled.
+fn filled(dense: Vec<u64>) -> Histogram {
+    dense.into_iter().enumerate().filter(|(_, n)| *n > 0).map(|(bin, n)| (bin as u32, n)).collect()
+}
+
 /// Shannon's entropy of a histogram, in bits; more than 256 bins are taken together to 256 of one
 /// width from the first to the last.
-fn entropy(histogram: &BTreeMap<u32, u64>) -> f64 {
-    let (Some((&first, _)), Some((&last, _))) = (histogram.first_key_value(), histogram.last_key_value())
-    else {
+fn entropy(histogram: &Histogram) -> f64 {
+    let (Some(&(first, _)), Some(&(last, _))) = (histogram.first(), histogram.last()) else {
         return f64::NAN;
     };
     let used = (last - first) as usize + 1;
     let mut coarse = vec![0u64; used.min(COARSE)];
     let bins = coarse.len();
-    for (&bin, n) in histogram {
+    for &(bin, n) in histogram {
         coarse[(bin - first) as usize * bins / used] += n;
     }
     let total = coarse.iter().sum::<u64>() as f64;
@@ -125,15 +148,18 @@ pub fn quality(
 ) -> Result<Quality> {
     with_volume!(values.volume, |a| {
         let all = a.as_slice().expect("volumes are in C order");
-        let planes = parallel::map(out.shape[0], job, &|z| {
+        let found = Mutex::new((Quality::default(), vec![0u64; bins(values.volume.voxel_type())]));
+        parallel::each(out.shape[0], job, &|z| {
+            let plane = plane(labels, values, all, scale, range, (out, out.start[0] + z), shape);
+            // The counts are integers, so the order of the planes changes nothing.
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            plane.histogram.iter().for_each(|&(bin, n)| found.1[bin as usize] += n);
+            found.0.merge(&Quality { histogram: Vec::new(), ..plane });
             job.advance((out.shape[1] * out.shape[2]) as u64);
-            Ok(plane(labels, values, all, scale, range, (out, out.start[0] + z), shape))
+            Ok(())
         })?;
-        let mut found = Quality::default();
-        for plane in &planes {
-            found.merge(plane);
-        }
-        Ok(found)
+        let (sums, dense) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Quality { histogram: filled(dense), ..sums })
     })
 }
 
@@ -147,7 +173,10 @@ fn plane<T: Voxel>(
     shape: [usize; 3],
 ) -> Quality {
     let mut sums = Quality::default();
-    let mut histogram = vec![0u64; bins(T::TYPE)];
+    // A small plane fills few bins: they are listed. Those of a large one are counted.
+    let large = out.shape[1] * out.shape[2] >= bins(T::TYPE);
+    let mut dense = vec![0u64; if large { bins(T::TYPE) } else { 0 }];
+    let mut listed = Vec::new();
     let [_, h, w] = values.region.shape;
     let strides = [h * w, w, 1];
     let q = |at: usize| {
@@ -170,7 +199,12 @@ fn plane<T: Voxel>(
             let p = [z, y, x];
             let at = values.offset(p);
             let Some(own) = q(at) else { continue };
-            histogram[bin(T::TYPE, all[at].to_f64(), range)] += 1;
+            let bin = bin(T::TYPE, all[at].to_f64(), range);
+            if large {
+                dense[bin] += 1;
+            } else {
+                listed.push(bin as u32);
+            }
             let sum = &mut sums.sums[usize::from(labels.at(p))];
             *sum = (sum.0 + 1, sum.1 + i128::from(own));
             if used.iter().any(|&a| p[a] == 0 || p[a] + 1 == shape[a]) {
@@ -188,8 +222,12 @@ fn plane<T: Voxel>(
             }
         }
     }
-    sums.histogram =
-        histogram.into_iter().enumerate().filter(|(_, n)| *n > 0).map(|(bin, n)| (bin as u32, n)).collect();
+    listed.sort_unstable();
+    sums.histogram = if large {
+        filled(dense)
+    } else {
+        listed.chunk_by(|a, b| a == b).map(|c| (c[0], c.len() as u64)).collect()
+    };
     sums
 }
 
@@ -226,6 +264,20 @@ mod tests {
     }
 
     #[test]
+    fn histograms_add_up_in_any_cut() {
+        let values: Vec<u32> = (0..500u32).map(|i| i * i % 97).collect();
+        let of = |values: &[u32]| {
+            let mut dense = vec![0u64; 97];
+            values.iter().for_each(|v| dense[*v as usize] += 1);
+            filled(dense)
+        };
+        for cut in [0, 1, 250, 499, 500] {
+            let (a, b) = values.split_at(cut);
+            assert_eq!(added(&of(a), &of(b)), of(&values), "{cut}");
+        }
+    }
+
+    #[test]
     fn entropy_is_the_logarithm_of_equal_shares() {
         for n in [1usize, 2, 4, 256] {
             assert!(
@@ -233,6 +285,6 @@ mod tests {
             );
         }
         assert!((entropy(&(0..4096).map(|bin| (bin, 3)).collect()) - 8.0).abs() < 1e-12);
-        assert!(entropy(&BTreeMap::new()).is_nan());
+        assert!(entropy(&Vec::new()).is_nan());
     }
 }

@@ -148,7 +148,7 @@ impl Measure {
     /// Whether each object of a row is seen as a whole by [`Pass::Near`], in a run that goes through
     /// blocks like `block`.
     fn is_near(&self, state: &State, block: Region, row: usize) -> bool {
-        let shape = boxes::region(&state.objects.voxels[row]).shape;
+        let shape = state.objects.voxels.region(row).shape;
         block == Region::whole(self.shape) || shape.iter().all(|n| *n <= NEAR)
     }
 
@@ -248,7 +248,15 @@ impl Measure {
                 .collect::<Result<_>>()
                 .map(Partial::Range),
             Pass::Sums => {
-                let plan = Plan { image: self.shape, table: self.table(), scales: self.scales(state) };
+                let foam = self.tables.contains(&ImageTable::Foam);
+                let moments = [Needs::Moments, Needs::Intensity, Needs::Radius].map(|n| self.needs(n));
+                let plan = Plan {
+                    image: self.shape,
+                    table: self.table(),
+                    scales: self.scales(state),
+                    moments: foam || moments.contains(&true) || !self.channels.is_empty(),
+                    pairs: foam || self.contacts || self.needs(Needs::Contacts),
+                };
                 scan::scan(&plan, out, parts[0], &parts[1..], job).map(|o| Partial::Sums(Box::new(o)))
             }
             Pass::Radius => {
@@ -409,7 +417,7 @@ pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: 
             for (field, volume) in pass.writes().into_iter().zip(volumes) {
                 fields[field] = Some(volume);
             }
-            if what.merge(pass, &mut state, vec![(region, partial)])? {
+            if what.merge(pass, &mut state, [Ok((region, partial))])? {
                 break;
             }
         }

@@ -1,12 +1,13 @@
 //! The one pass over the voxels and their 2×2×2 neighbourhoods that fills the sums.
 
+use super::channel::ChannelSums;
 use super::crofton::{Table, outside_index};
 use super::index::Index;
 use super::intensity::{self, Scale};
-use super::sums::{CellSums, ChannelSums, LocalSums, Objects, PairSums, UnionSums};
+use super::sums::{CellSums, LocalMoments, LocalSums, Objects, PairSums, UnionSums, add_moments};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// What the pass is to find, apart from the voxels.
 #[derive(Debug, Clone)]
@@ -17,6 +18,10 @@ pub struct Plan {
     pub table: Option<Table>,
     /// How the intensities of each channel become integers.
     pub scales: Vec<Scale>,
+    /// Whether second moments are asked for.
+    pub moments: bool,
+    /// Whether contacts are asked for, which need the weights.
+    pub pairs: bool,
 }
 
 /// A volume that covers a region of the image.
@@ -45,22 +50,26 @@ impl Part<'_> {
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn scan(plan: &Plan, out: Region, labels: Part, channels: &[Part], job: &Job) -> Result<Objects> {
-    let all = Mutex::new(Objects::new(channels.len()));
+    let all = Mutex::new(Objects::new(channels.len(), plan.moments, plan.table.is_some()));
+    // What a slab was summed in serves the next one: there are no more than threads.
+    let idle: Mutex<Vec<Scanner>> = Mutex::default();
     let thickness = slab_thickness(out.shape);
     let slabs = out.tiles([thickness, out.shape[1].max(1), out.shape[2].max(1)]);
     slabs.into_par_iter().try_for_each(|slab| {
-        let mut scanner = Scanner::new(plan, slab, channels.len());
+        let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut scanner = waiting.unwrap_or_else(|| Scanner::new(plan, slab, channels.len()));
+        scanner.begin(slab);
         match labels.volume.voxel_type() {
             VoxelType::U32 => scanner.run::<u32>(labels, channels, job)?,
             VoxelType::U8 => scanner.run::<u8>(labels, channels, job)?,
             _ => with_volume!(labels.volume, |a| scanner.run_any(a, labels, channels, job))?,
         }
         // The sums are integers, so the order in which slabs arrive here changes nothing.
-        let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        scanner.into_objects(&mut all);
+        scanner.add_to(&mut all.lock().unwrap_or_else(PoisonError::into_inner));
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(scanner);
         Result::Ok(())
     })?;
-    Ok(all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Thin enough to keep all threads busy, thick enough that few objects lie in several slabs, and
@@ -97,6 +106,8 @@ struct Scanner<'a> {
     slab: Region,
     labels: Index,
     voxels: Vec<LocalSums>,
+    /// Empty unless asked for, as the cells.
+    moments: Vec<LocalMoments>,
     cells: Vec<CellSums>,
     channels: Vec<Vec<ChannelSums>>,
     pairs: Index,
@@ -104,7 +115,8 @@ struct Scanner<'a> {
     last_pair: (u64, usize),
     union: UnionSums,
     /// Object numbers + 1 of the previous and the current plane, with one row and one column before
-    /// and after the slab; 0 is background.
+    /// and after the slab; 0 is background. Where no neighbourhoods are asked for, one row that is
+    /// written again and again.
     planes: [Vec<u32>; 2],
     width: usize,
     runs: Vec<Run>,
@@ -112,25 +124,42 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    /// For slabs like this one.
     fn new(plan: &'a Plan, slab: Region, channels: usize) -> Self {
         let width = slab.shape[2] + 2;
-        let plane = vec![0; width * (slab.shape[1] + 2)];
+        let plane = || vec![0; width * (slab.shape[1] + 2)];
         Self {
             plan,
             slab,
             labels: Index::default(),
             voxels: Vec::new(),
+            moments: Vec::new(),
             cells: Vec::new(),
             channels: vec![Vec::new(); channels],
             pairs: Index::default(),
             contacts: Vec::new(),
             last_pair: (0, 0),
             union: UnionSums::default(),
-            planes: [plane.clone(), plane],
+            planes: if plan.table.is_some() { [plane(), plane()] } else { [Vec::new(), vec![0; width]] },
             width,
             runs: Vec::new(),
             mixed: vec![0; width.div_ceil(8) * 8],
         }
+    }
+
+    /// Forgets the sums of the slab before.
+    fn begin(&mut self, slab: Region) {
+        self.slab = slab;
+        self.labels.clear();
+        self.voxels.clear();
+        self.moments.clear();
+        self.cells.clear();
+        self.channels.iter_mut().for_each(Vec::clear);
+        self.pairs.clear();
+        self.contacts.clear();
+        self.last_pair = (0, 0);
+        self.union = UnionSums::default();
+        self.planes.iter_mut().for_each(|plane| plane.fill(0));
     }
 
     /// Labels of another type, as `u32`.
@@ -153,7 +182,9 @@ impl<'a> Scanner<'a> {
         let halo = self.plan.table.is_some();
         for z in (if halo && oz > 0 { oz - 1 } else { oz })..oz + d {
             job.check()?;
-            self.planes.swap(0, 1);
+            if halo {
+                self.planes.swap(0, 1);
+            }
             for y in (if halo && oy > 0 { oy - 1 } else { oy })..oy + h {
                 let inside = z >= oz && y >= oy;
                 let from = labels.offset([z, y, ox]);
@@ -182,12 +213,12 @@ impl<'a> Scanner<'a> {
     /// notes the runs.
     fn row<L: Label>(&mut self, ids: &[L], before: Option<u32>, y: usize) {
         self.runs.clear();
-        let at = y * self.width;
+        let halo = self.plan.table.is_some();
+        let at = if halo { y * self.width } else { 0 };
+        let above = if halo { at.saturating_sub(self.width) } else { 0 };
         if let Some(id) = before {
             self.planes[1][at] = self.number(id);
         }
-        let (above, row) = self.planes[1].split_at_mut(at);
-        let above = if y == 0 { &[][..] } else { &above[at - self.width..] };
         let mut x = 0;
         while x < ids.len() {
             let id = ids[x].id();
@@ -196,32 +227,22 @@ impl<'a> Scanner<'a> {
             while x < ids.len() && ids[x].id() == id {
                 x += 1;
             }
-            let number = if id == 0 {
-                0
+            // Most runs lie below a run of the same object.
+            let guess = self.planes[1][above + start + 1];
+            let number = if id != 0 && guess != 0 && self.labels.keys()[guess as usize - 1] == u64::from(id) {
+                guess
             } else {
-                // Most runs lie below a run of the same object.
-                let guess = above.get(start + 1).copied().unwrap_or(0);
-                if guess != 0 && self.labels.keys()[guess as usize - 1] == u64::from(id) {
-                    guess
-                } else {
-                    let number = self.labels.number(u64::from(id));
-                    if number == self.voxels.len() {
-                        self.voxels.push(LocalSums::default());
-                        self.cells.push(CellSums::default());
-                        for channel in &mut self.channels {
-                            channel.push(ChannelSums::default());
-                        }
-                    }
-                    number as u32 + 1
-                }
+                self.number(id)
             };
-            row[start + 1..x + 1].fill(number);
+            self.planes[1][at..][start + 1..x + 1].fill(number);
             if number != 0 {
                 self.runs.push((start, x - start, number as usize - 1));
             }
         }
     }
 
+    /// The number of an object + 1, which is added if it is new; 0 for background.
+    #[inline]
     fn number(&mut self, id: u32) -> u32 {
         if id == 0 {
             return 0;
@@ -229,7 +250,12 @@ impl<'a> Scanner<'a> {
         let number = self.labels.number(u64::from(id));
         if number == self.voxels.len() {
             self.voxels.push(LocalSums::default());
-            self.cells.push(CellSums::default());
+            if self.plan.moments {
+                self.moments.push([0; 6]);
+            }
+            if self.plan.table.is_some() {
+                self.cells.push(CellSums::default());
+            }
             for channel in &mut self.channels {
                 channel.push(ChannelSums::default());
             }
@@ -242,6 +268,9 @@ impl<'a> Scanner<'a> {
         let (lz, ly) = (z - oz, y - oy);
         for &(x, length, object) in &self.runs {
             self.voxels[object].add_run(lz, ly, x, length);
+            if let Some(moments) = self.moments.get_mut(object) {
+                add_moments(moments, lz, ly, x, length);
+            }
         }
         for (c, part) in channels.iter().enumerate() {
             let from = part.offset([z, y, ox]);
@@ -341,7 +370,8 @@ impl<'a> Scanner<'a> {
                     found[count] = (number, config);
                     count += 1;
                 }
-                for i in 1..count {
+                let touching = if self.plan.pairs { count } else { 1 };
+                for i in 1..touching {
                     for j in 0..i {
                         let ((a, ca), (b, cb)) = (found[i], found[j]);
                         let (wa, wb, both) =
@@ -371,17 +401,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// Adds everything to the sums of the image.
-    fn into_objects(self, all: &mut Objects) {
+    fn add_to(&self, all: &mut Objects) {
         all.union.merge(&self.union);
-        let rows: Vec<usize> = self.labels.keys().iter().map(|&label| all.row(label)).collect();
-        for (i, &row) in rows.iter().enumerate() {
-            all.voxels[row].merge(&self.voxels[i].at(self.slab.start));
-            all.cells[row].merge(&self.cells[i]);
+        let keys = self.labels.keys();
+        for (i, &label) in keys.iter().enumerate() {
+            let row = all.row(label);
+            all.voxels.merge(row, &self.voxels[i].at(self.moments.get(i), self.slab.start));
+            if let Some(cells) = &mut all.cells {
+                cells[row].merge(&self.cells[i]);
+            }
             for (to, from) in all.channels.iter_mut().zip(&self.channels) {
-                to[row].merge(&from[i].at(self.slab.start));
+                to.merge(row, &from[i].at(self.slab.start));
             }
         }
-        let keys = self.labels.keys();
         for (&key, sums) in self.pairs.keys().iter().zip(&self.contacts) {
             let (a, b) = (keys[(key >> 32) as usize - 1], keys[(key & 0xffff_ffff) as usize - 1]);
             all.pair(a, b).merge(sums);

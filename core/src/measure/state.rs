@@ -97,7 +97,7 @@ pub enum Partial {
 #[derive(Default)]
 struct Round {
     counts: Vec<Counts>,
-    modes: Vec<mode::Counts>,
+    modes: Vec<mode::Tally>,
 }
 
 /// Puts values in their rows.
@@ -115,15 +115,18 @@ impl Measure {
     ///
     /// # Errors
     /// More regions than can be numbered.
-    pub fn merge(&self, pass: Pass, state: &mut State, partials: Vec<(Region, Partial)>) -> Result<bool> {
+    pub fn merge(
+        &self,
+        pass: Pass,
+        state: &mut State,
+        partials: impl IntoIterator<Item = Result<(Region, Partial)>>,
+    ) -> Result<bool> {
         let mut round = Round::default();
-        if pass == Pass::Far
-            && state.found.search.is_empty()
-            && let Some((block, _)) = partials.first()
-        {
-            state.found.search = self.searches(state, *block);
-        }
-        for (_, partial) in partials {
+        for partial in partials {
+            let (block, partial) = partial?;
+            if pass == Pass::Far && state.found.search.is_empty() {
+                state.found.search = self.searches(state, block);
+            }
             self.merge_one(state, partial, &mut round);
         }
         let (objects, found) = (&state.objects, &mut state.found);
@@ -148,7 +151,7 @@ impl Measure {
             }
             Pass::Correlation => found.mask = None,
             Pass::FarMode => {
-                let counts = round.modes.into_iter().map(mode::added).enumerate();
+                let counts = round.modes.into_iter().map(mode::Tally::sum).enumerate();
                 let modes = counts.map(|(c, n)| mode::modes(objects, c, self.channels[c], &n)).collect();
                 spread(&mut found.modes, rows, f64::NAN, modes);
             }
@@ -199,9 +202,9 @@ impl Measure {
             Partial::Intercepts(more) => found.intercepts.merge(&more),
             Partial::Voronoi(cells) => found.voronoi.extend(cells),
             Partial::ModeCounts(more) => {
-                round.modes.resize(more.len(), mode::Counts::new());
+                round.modes.resize_with(more.len(), mode::Tally::default);
                 for (mine, theirs) in round.modes.iter_mut().zip(more) {
-                    mine.extend(theirs);
+                    mine.add(theirs);
                 }
             }
             Partial::Quality(more) => {
@@ -337,8 +340,8 @@ impl Measure {
         partials: Vec<(Region, Vec<u8>)>,
     ) -> Result<(State, Next)> {
         let mut merged = read(state)?;
-        let partials =
-            partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?))).collect::<Result<Vec<_>>>()?;
+        // One after another: as values they take a multiple of their bytes.
+        let partials = partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?)));
         let done = self.merge(self.passes()[phase], &mut merged, partials)?;
         Ok((merged, if done { Next::Continue } else { Next::Repeat }))
     }

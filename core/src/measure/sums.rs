@@ -3,8 +3,11 @@
 //! Architecture invariant: every sum here is of integers, so partial results merge exactly and in
 //! any order; the table that follows is the same for any block size and any number of threads.
 
+use super::channel::ChannelTable;
 use super::crofton::Weights;
+use super::exact::{Pieces, Wide};
 use super::index::Index;
+use crate::Region;
 use serde::{Deserialize, Serialize};
 
 /// Sums over the voxels of an object in index space; vectors are `[z, y, x]`, second moments
@@ -14,18 +17,18 @@ pub struct VoxelSums {
     /// Number of voxels.
     pub count: u64,
     /// Sum of the indices.
-    pub first: [u128; 3],
+    pub first: [i128; 3],
     /// Sum of their products.
-    pub second: [u128; 6],
+    pub second: [i128; 6],
     /// Least index.
-    pub low: [u64; 3],
+    pub low: [u32; 3],
     /// One past the greatest index.
-    pub high: [u64; 3],
+    pub high: [u32; 3],
 }
 
 impl Default for VoxelSums {
     fn default() -> Self {
-        Self { count: 0, first: [0; 3], second: [0; 6], low: [u64::MAX; 3], high: [0; 3] }
+        Self { count: 0, first: [0; 3], second: [0; 6], low: [u32::MAX; 3], high: [0; 3] }
     }
 }
 
@@ -52,13 +55,92 @@ impl VoxelSums {
     pub fn add(&mut self, at: [usize; 3]) {
         self.count += 1;
         for a in 0..3 {
-            self.first[a] += at[a] as u128;
-            self.low[a] = self.low[a].min(at[a] as u64);
-            self.high[a] = self.high[a].max(at[a] as u64 + 1);
+            self.first[a] += at[a] as i128;
+            self.low[a] = self.low[a].min(at[a] as u32);
+            self.high[a] = self.high[a].max(at[a] as u32 + 1);
         }
         for (k, (a, b)) in PRODUCTS.into_iter().enumerate() {
-            self.second[k] += at[a] as u128 * at[b] as u128;
+            self.second[k] += at[a] as i128 * at[b] as i128;
         }
+    }
+}
+
+/// The voxel sums of many objects.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct VoxelTable {
+    counts: Pieces<u64>,
+    first: [Wide; 3],
+    /// Kept only where they are asked for.
+    second: Option<[Wide; 6]>,
+    boxes: Pieces<[[u32; 3]; 2]>,
+}
+
+impl VoxelTable {
+    /// No objects; `moments` tells whether second moments are kept.
+    pub fn new(moments: bool) -> Self {
+        Self { second: moments.then(Default::default), ..Self::default() }
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Whether second moments are kept.
+    pub fn has_moments(&self) -> bool {
+        self.second.is_some()
+    }
+
+    /// Adds an object without voxels.
+    pub fn push(&mut self) {
+        let none = VoxelSums::default();
+        self.counts.push(0);
+        self.first.iter_mut().chain(self.second.iter_mut().flatten()).for_each(Wide::push);
+        self.boxes.push([none.low, none.high]);
+    }
+
+    /// Adds the sums of other voxels to an object.
+    pub fn merge(&mut self, row: usize, sums: &VoxelSums) {
+        self.counts[row] += sums.count;
+        for (to, &from) in self.first.iter_mut().zip(&sums.first) {
+            to.add(row, from);
+        }
+        for (to, &from) in self.second.iter_mut().flatten().zip(&sums.second) {
+            to.add(row, from);
+        }
+        let [low, high] = &mut self.boxes[row];
+        for a in 0..3 {
+            low[a] = low[a].min(sums.low[a]);
+            high[a] = high[a].max(sums.high[a]);
+        }
+    }
+
+    /// The sums of an object; second moments that are not kept are 0.
+    pub fn get(&self, row: usize) -> VoxelSums {
+        let [low, high] = self.boxes[row];
+        VoxelSums {
+            count: self.counts[row],
+            first: std::array::from_fn(|a| self.first[a].get(row)),
+            second: self.second.as_ref().map_or([0; 6], |s| std::array::from_fn(|k| s[k].get(row))),
+            low,
+            high,
+        }
+    }
+
+    /// Number of voxels of an object.
+    pub fn count(&self, row: usize) -> u64 {
+        self.counts[row]
+    }
+
+    /// The box of an object that has voxels.
+    pub fn region(&self, row: usize) -> Region {
+        let [low, high] = self.boxes[row].map(|corner| corner.map(|n| n as usize));
+        Region::new(low, std::array::from_fn(|a| high[a] - low[a]))
     }
 }
 
@@ -70,18 +152,40 @@ pub struct LocalSums {
     pub count: u64,
     /// Sum of the indices.
     pub first: [u64; 3],
-    /// Sum of their products.
-    pub second: [u64; 6],
     /// Least index.
     pub low: [u32; 3],
     /// One past the greatest index.
     pub high: [u32; 3],
 }
 
+/// Sums of products of indices, where they are asked for.
+pub type LocalMoments = [u64; 6];
+
 impl Default for LocalSums {
     fn default() -> Self {
-        Self { count: 0, first: [0; 3], second: [0; 6], low: [u32::MAX; 3], high: [0; 3] }
+        Self { count: 0, first: [0; 3], low: [u32::MAX; 3], high: [0; 3] }
     }
+}
+
+/// Sums of the numbers below `n` and of their squares.
+#[inline(always)]
+fn powers(n: u64) -> (u64, u64) {
+    let steps = n * (n - 1) / 2;
+    (steps, steps * (2 * n - 1) / 3)
+}
+
+/// Adds `length` voxels along x from `(z, y, x)`.
+#[inline(always)]
+pub fn add_moments(second: &mut LocalMoments, z: usize, y: usize, x: usize, length: usize) {
+    let (z, y, x, n) = (z as u64, y as u64, x as u64, length as u64);
+    let (steps, squares) = powers(n);
+    let sum_x = n * x + steps;
+    second[0] += n * z * z;
+    second[1] += n * y * y;
+    second[2] += n * x * x + 2 * x * steps + squares;
+    second[3] += n * z * y;
+    second[4] += z * sum_x;
+    second[5] += y * sum_x;
 }
 
 impl LocalSums {
@@ -89,19 +193,10 @@ impl LocalSums {
     #[inline(always)]
     pub fn add_run(&mut self, z: usize, y: usize, x: usize, length: usize) {
         let (z, y, x, n) = (z as u64, y as u64, x as u64, length as u64);
-        let steps = n * (n - 1) / 2;
-        let squares = steps * (2 * n - 1) / 3;
-        let sum_x = n * x + steps;
         self.count += n;
         self.first[0] += n * z;
         self.first[1] += n * y;
-        self.first[2] += sum_x;
-        self.second[0] += n * z * z;
-        self.second[1] += n * y * y;
-        self.second[2] += n * x * x + 2 * x * steps + squares;
-        self.second[3] += n * z * y;
-        self.second[4] += z * sum_x;
-        self.second[5] += y * sum_x;
+        self.first[2] += n * x + powers(n).0;
         self.low[0] = self.low[0].min(z as u32);
         self.low[1] = self.low[1].min(y as u32);
         self.low[2] = self.low[2].min(x as u32);
@@ -111,21 +206,24 @@ impl LocalSums {
     }
 
     /// The sums about the image's origin, for a slab that begins at `origin`.
-    pub fn at(&self, origin: [usize; 3]) -> VoxelSums {
+    pub fn at(&self, second: Option<&LocalMoments>, origin: [usize; 3]) -> VoxelSums {
         if self.count == 0 {
             return VoxelSums::default();
         }
-        let o = origin.map(|v| v as u128);
-        let (n, f) = (u128::from(self.count), self.first.map(u128::from));
+        let o = origin.map(|v| v as i128);
+        let (n, f) = (i128::from(self.count), self.first.map(i128::from));
+        let moved = |second: &LocalMoments| {
+            std::array::from_fn(|k| {
+                let (a, b) = PRODUCTS[k];
+                i128::from(second[k]) + o[a] * f[b] + o[b] * f[a] + n * o[a] * o[b]
+            })
+        };
         VoxelSums {
             count: self.count,
             first: std::array::from_fn(|a| f[a] + n * o[a]),
-            second: std::array::from_fn(|k| {
-                let (a, b) = PRODUCTS[k];
-                u128::from(self.second[k]) + o[a] * f[b] + o[b] * f[a] + n * o[a] * o[b]
-            }),
-            low: std::array::from_fn(|a| u64::from(self.low[a]) + origin[a] as u64),
-            high: std::array::from_fn(|a| u64::from(self.high[a]) + origin[a] as u64),
+            second: second.map_or([0; 6], moved),
+            low: std::array::from_fn(|a| self.low[a] + origin[a] as u32),
+            high: std::array::from_fn(|a| self.high[a] + origin[a] as u32),
         }
     }
 }
@@ -167,91 +265,6 @@ impl CellSums {
         self.euler_6 += o.euler_6;
         self.euler_26 += o.euler_26;
         self.faces += o.faces;
-    }
-}
-
-/// Sums over the intensities of an object in one channel, of the fixed-point value `q` (see
-/// [`super::intensity::Scale`]) and, for third and fourth powers, of its coarser twin `p`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChannelSums {
-    /// Voxels with a finite intensity.
-    pub valid: u64,
-    /// Σ q.
-    pub q: i128,
-    /// Σ q².
-    pub q2: i128,
-    /// Σ p, p², p³, p⁴.
-    pub p: [i128; 4],
-    /// Σ q·index, `[z, y, x]`.
-    pub first: [i128; 3],
-    /// Σ q·product of indices, as [`PRODUCTS`].
-    pub second: [i128; 6],
-    /// Least finite intensity.
-    pub min: f64,
-    /// The first voxel in memory order that has it, `[z, y, x]`.
-    pub min_at: [u64; 3],
-    /// Greatest finite intensity.
-    pub max: f64,
-    /// The first voxel that has it.
-    pub max_at: [u64; 3],
-    /// Sums over the voxels without a finite intensity, which are in none of the above.
-    pub missing: Option<Box<VoxelSums>>,
-}
-
-impl Default for ChannelSums {
-    fn default() -> Self {
-        Self {
-            valid: 0,
-            q: 0,
-            q2: 0,
-            p: [0; 4],
-            first: [0; 3],
-            second: [0; 6],
-            min: f64::INFINITY,
-            min_at: [u64::MAX; 3],
-            max: f64::NEG_INFINITY,
-            max_at: [u64::MAX; 3],
-            missing: None,
-        }
-    }
-}
-
-impl ChannelSums {
-    /// Adds the sums of other voxels.
-    pub fn merge(&mut self, o: &Self) {
-        self.valid += o.valid;
-        self.q += o.q;
-        self.q2 += o.q2;
-        for (a, b) in self.p.iter_mut().zip(o.p) {
-            *a += b;
-        }
-        for (a, b) in self.first.iter_mut().zip(o.first) {
-            *a += b;
-        }
-        for (a, b) in self.second.iter_mut().zip(o.second) {
-            *a += b;
-        }
-        if o.min < self.min || o.min == self.min && o.min_at < self.min_at {
-            (self.min, self.min_at) = (o.min, o.min_at);
-        }
-        if o.max > self.max || o.max == self.max && o.max_at < self.max_at {
-            (self.max, self.max_at) = (o.max, o.max_at);
-        }
-        if let Some(missing) = &o.missing {
-            self.missing.get_or_insert_default().merge(missing);
-        }
-    }
-
-    /// The sums about the image's origin, for a slab that begins at `origin`.
-    pub fn at(&self, origin: [usize; 3]) -> Self {
-        let o = origin.map(|v| v as i128);
-        let mut moved = self.clone();
-        moved.first = std::array::from_fn(|a| self.first[a] + self.q * o[a]);
-        moved.second = std::array::from_fn(|k| {
-            let (a, b) = PRODUCTS[k];
-            self.second[k] + o[a] * self.first[b] + o[b] * self.first[a] + self.q * o[a] * o[b]
-        });
-        moved
     }
 }
 
@@ -298,34 +311,40 @@ pub struct Objects {
     /// Labels; everything below is in the order of their numbers.
     pub labels: Index,
     /// Sums over voxels.
-    pub voxels: Vec<VoxelSums>,
-    /// Sums over neighbourhoods.
-    pub cells: Vec<CellSums>,
+    pub voxels: VoxelTable,
+    /// Sums over neighbourhoods, where they are asked for.
+    pub cells: Option<Pieces<CellSums>>,
     /// Sums over intensities, by channel.
-    pub channels: Vec<Vec<ChannelSums>>,
+    pub channels: Vec<ChannelTable>,
     /// Pairs of touching labels, the lesser in the high half of the key.
     pub pairs: Index,
     /// What they share.
-    pub contacts: Vec<PairSums>,
+    pub contacts: Pieces<PairSums>,
     /// All objects as one.
     pub union: UnionSums,
 }
 
 impl Objects {
-    /// No objects, with so many channels.
-    pub fn new(channels: usize) -> Self {
-        Self { channels: vec![Vec::new(); channels], ..Self::default() }
+    /// No objects, with so many channels; `moments` and `cells` tell whether second moments and sums
+    /// over neighbourhoods are kept.
+    pub fn new(channels: usize, moments: bool, cells: bool) -> Self {
+        Self {
+            voxels: VoxelTable::new(moments),
+            cells: cells.then(Pieces::default),
+            channels: vec![ChannelTable::default(); channels],
+            ..Self::default()
+        }
     }
 
     /// The row of a label, which is added if it is new.
     pub fn row(&mut self, label: u64) -> usize {
         let row = self.labels.number(label);
         if row == self.voxels.len() {
-            self.voxels.push(VoxelSums::default());
-            self.cells.push(CellSums::default());
-            for channel in &mut self.channels {
-                channel.push(ChannelSums::default());
+            self.voxels.push();
+            if let Some(cells) = &mut self.cells {
+                cells.push(CellSums::default());
             }
+            self.channels.iter_mut().for_each(ChannelTable::push);
         }
         row
     }
@@ -339,18 +358,20 @@ impl Objects {
         &mut self.contacts[row]
     }
 
-    /// Adds the sums of another part.
+    /// Adds the sums of another part, which keeps the same sums.
     pub fn merge(&mut self, other: &Self) {
         self.union.merge(&other.union);
         for (i, &label) in other.labels.keys().iter().enumerate() {
             let row = self.row(label);
-            self.voxels[row].merge(&other.voxels[i]);
-            self.cells[row].merge(&other.cells[i]);
-            for (mine, theirs) in self.channels.iter_mut().zip(&other.channels) {
+            self.voxels.merge(row, &other.voxels.get(i));
+            if let (Some(mine), Some(theirs)) = (&mut self.cells, &other.cells) {
                 mine[row].merge(&theirs[i]);
             }
+            for (mine, theirs) in self.channels.iter_mut().zip(&other.channels) {
+                mine.merge(row, &theirs.get(i));
+            }
         }
-        for (&key, sums) in other.pairs.keys().iter().zip(&other.contacts) {
+        for (&key, sums) in other.pairs.keys().iter().zip(other.contacts.iter()) {
             self.pair(key >> 32, key & 0xffff_ffff).merge(sums);
         }
     }

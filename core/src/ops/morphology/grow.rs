@@ -62,10 +62,10 @@ impl Grow {
             let from = self.height.is_none().then(|| row(0, z, y));
             self.keys(from, row(self.mask(), z, y), marker, mask);
         };
-        let mut slabs = Slabs::new(self.shape, self.connectivity, fill, job)?;
+        let slabs = Slabs::new(self.shape, self.connectivity, fill, job)?;
         let first = inputs.swap_remove(0);
         drop(inputs);
-        slabs.relax(job)?;
+        let slabs = slabs.relaxed(job)?;
         // The input's own memory, where nobody else needs it.
         let mut out = match first.map(Arc::try_unwrap) {
             Some(Ok(volume)) => T::take(volume).unwrap_or_else(|_| Array3::default(self.shape)),

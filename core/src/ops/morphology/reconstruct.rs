@@ -292,11 +292,11 @@ impl<K: Lane + Ord> Slabs<K> {
         Ok(Self { shape, thick, slabs })
     }
 
-    /// Relaxes to the end.
+    /// Relaxes to the end. The memory of the mask is free then, before that of a result is needed.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub fn relax(&mut self, job: &Job) -> Result<()> {
+    pub fn relaxed(mut self, job: &Job) -> Result<Self> {
         loop {
             parallel::items(self.slabs.iter_mut(), job, &|_, slab| slab.relax(job))?;
             let mut woken = false;
@@ -308,7 +308,8 @@ impl<K: Lane + Ord> Slabs<K> {
                 woken |= low.set_border(false, high.plane(0));
             }
             if !woken {
-                return Ok(());
+                self.slabs.iter_mut().for_each(|slab| slab.mask = Vec::new());
+                return Ok(self);
             }
         }
     }
