@@ -24,6 +24,9 @@ pub struct Over {
     pub time: bool,
 }
 
+/// Panes that are narrower have their name over them and nothing else.
+pub const SMALL: f32 = 150.0;
+
 /// What a pane is called.
 pub fn name_of(scene: &Scene, pane: Pane) -> &'static str {
     match pane {
@@ -44,13 +47,15 @@ pub fn cover(
     over: Over,
 ) -> Option<Rect> {
     let name = |what: &str| if over.name { scene.name().to_owned() } else { what.to_owned() };
+    // One of very many has room for its name.
+    let small = rect.width() < SMALL;
     let (title, pixel) = match pane {
         Pane::Plane(axis) => {
             let plane = Plane::new(scene, axis, size.map(f64::from));
             if over.crosshair {
                 overlay::crosshair(painter, rect, &plane, scene, per_point);
             }
-            if let Some(letters) = scene.letters(axis) {
+            if let Some(letters) = scene.letters(axis).filter(|_| !small) {
                 overlay::letters(painter, rect, letters);
             }
             let mut place = place(scene, axis);
@@ -70,13 +75,16 @@ pub fn cover(
             (Some((name("3D"), what_is_shown(scene).to_lowercase())), pixel_at_target(scene, size))
         }
     };
-    if over.scale_bar {
+    if over.scale_bar && !small {
         overlay::scale_bar(painter, rect, pixel * f64::from(per_point), scene.geometry().unit);
     }
     if over.legend {
         overlay::legend(painter, rect, scene);
     }
     let (name, mut place) = title?;
+    if small {
+        return Some(overlay::title(painter, rect, &name, ""));
+    }
     if let Some(time) = time(scene).filter(|_| over.time) {
         place = if place.is_empty() { time } else { format!("{place} · {time}") };
     }

@@ -1,7 +1,7 @@
 //! Panes: what mouse and keys do in them, and what they show.
 
 use super::canvas::{Canvas, Studio};
-use super::cover::{Over, cover, name_of};
+use super::cover::{Over, SMALL, cover, name_of};
 use super::grips::{self, Place};
 use super::overlay;
 use super::strip;
@@ -170,7 +170,9 @@ impl Panes<'_> {
         let title = cover(&painter, scene, tile.pane, rect, size, per_point, over);
         grips::paint(&painter, &self.document.scenes[tile.scene], &place);
         let loading = seen.unfinished && self.studio.painter.is_busy();
-        overlay::badge(&painter, rect, seen.level, loading, self.preview);
+        if rect.width() >= SMALL || self.preview {
+            overlay::badge(&painter, rect, seen.level, loading, self.preview);
+        }
         let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
         overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);
         let Some(title) = title.filter(|_| self.maximised.is_none()) else { return false };
