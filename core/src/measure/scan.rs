@@ -72,12 +72,16 @@ pub fn scan(plan: &Plan, out: Region, labels: Part, channels: &[Part], job: &Job
     Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Thin enough to keep all threads busy, thick enough that few objects lie in several slabs, and
-/// with fewer than 2²⁸ voxels.
+/// Thin enough to keep all threads busy and to hold few objects, thick enough that not every object lies
+/// in several slabs, and with fewer than 2²⁸ voxels.
 fn slab_thickness([d, h, w]: [usize; 3]) -> usize {
     let share = d.div_ceil(rayon::current_num_threads() * 4);
-    share.clamp(8, 64).min((1 << 28) / (h * w).max(1)).max(1)
+    share.clamp(8, 16).min((1 << 28) / (h * w).max(1)).max(1)
 }
+
+/// Objects of a slab that there is room for at first. What is not used of it takes no memory; a list
+/// that grows holds what it held before as well.
+const ROWS: usize = 4096;
 
 /// A label: its own type for masks (all of which are object 1) and label images.
 trait Label: Voxel {
@@ -132,10 +136,10 @@ impl<'a> Scanner<'a> {
             plan,
             slab,
             labels: Index::default(),
-            voxels: Vec::new(),
-            moments: Vec::new(),
-            cells: Vec::new(),
-            channels: vec![Vec::new(); channels],
+            voxels: Vec::with_capacity(ROWS),
+            moments: Vec::with_capacity(if plan.moments { ROWS } else { 0 }),
+            cells: Vec::with_capacity(if plan.table.is_some() { ROWS } else { 0 }),
+            channels: (0..channels).map(|_| Vec::with_capacity(ROWS)).collect(),
             pairs: Index::default(),
             contacts: Vec::new(),
             last_pair: (0, 0),
