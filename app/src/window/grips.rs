@@ -162,8 +162,10 @@ pub fn drag(ui: &Ui, response: &Response, scene: &mut Scene, place: &Place) -> b
         // The click that let go of one is none on the picture.
         return held.is_some();
     }
+    // Where it was pressed: by the end of a slow frame it may be far from there.
+    let pressed_at = ui.input(|i| i.pointer.press_origin()).unwrap_or(pointer);
     let nearest = || {
-        let far = |grip: &&Grip| grip.at.distance(pointer);
+        let far = |grip: &&Grip| grip.at.distance(pressed_at);
         let near = grips.iter().filter(|grip| far(grip) < REACH);
         near.min_by(|a, b| far(a).total_cmp(&far(b))).map(|grip| grip.what)
     };
