@@ -167,6 +167,10 @@ pub fn bytes_of_cache() -> u64 {
     (voxelry_core::blocks::physical_memory() / 4).max(256 << 20)
 }
 
+/// What a run takes at least: the program itself, blocks of 32³ on its threads, and a picture and an image that are
+/// being written.
+const FLOOR: u64 = 72 << 20;
+
 /// The block engine, if `--block` was given or `needed` bytes don't fit.
 ///
 /// # Errors
@@ -179,6 +183,14 @@ pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Optio
         .transpose()?;
     if block.is_none() && needed <= budget {
         return Ok(None);
+    }
+    if budget < FLOOR {
+        crate::progress::tell(&format!(
+            "voxelry: --memory {}: the program, its smallest blocks and the results being written take about {}; it goes \
+             on with that",
+            bytes(budget),
+            bytes(FLOOR)
+        ));
     }
     let block = block.unwrap_or_else(|| voxelry_core::blocks::block_for(budget));
     Ok(Some(Engine { block, scratch: scratch.to_owned() }))

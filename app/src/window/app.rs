@@ -12,7 +12,7 @@ use super::recipe::{self, Bench};
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Sheet};
-use super::{panels, theme};
+use super::{layers, panels, theme};
 use crate::view::open::{self, Done, Opener};
 use crate::view::pace::Turns;
 use crate::view::profile::Profile;
@@ -487,7 +487,7 @@ impl eframe::App for Viewer {
             Panel::left("layers")
                 .default_size(200.0)
                 .size_range(140.0..=420.0)
-                .show(ui, |ui| panels::layers(self, ui));
+                .show(ui, |ui| layers::layers(self, ui));
             Panel::right("inspector").default_size(270.0).size_range(240.0..=480.0).show(ui, |ui| {
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {

@@ -11,6 +11,7 @@ pub mod figure;
 mod grips;
 mod help;
 mod histogram;
+mod layers;
 mod layout;
 mod links;
 mod looking;
