@@ -100,6 +100,9 @@ pub struct Viewer {
     pub(super) saving: Option<Job>,
     /// How many images were asked for.
     pub(super) opened: u64,
+    /// Whether a picture will get better by itself.
+    #[cfg(test)]
+    pub(super) unfinished: bool,
     pub(super) messages: Vec<String>,
     pub(super) answers: (Sender<Answer>, Receiver<Answer>),
     pub(super) keeper: Option<Keeper>,
@@ -169,6 +172,8 @@ impl Viewer {
             opening: 0,
             saving: None,
             opened: 0,
+            #[cfg(test)]
+            unfinished: false,
             messages: Vec::new(),
             answers: unbounded(),
             keeper,
@@ -437,6 +442,8 @@ impl Viewer {
             hover: &mut self.hover,
             picked: &self.picked,
             wheel: &mut self.wheel,
+            #[cfg(test)]
+            unfinished: false,
             asked: Vec::new(),
         };
         let alone = panes.maximised.and_then(|id| self.tree.tiles.get_pane(&id).map(|tile| (id, *tile)));

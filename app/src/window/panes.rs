@@ -84,6 +84,9 @@ pub struct Panes<'a> {
     pub picked: &'a Picked,
     /// Wheel movement that is not yet a whole slice.
     pub wheel: &'a mut f32,
+    /// Whether a picture will get better by itself.
+    #[cfg(test)]
+    pub unfinished: bool,
     /// What is to become of panes, when all have been shown.
     pub asked: Vec<(TileId, Tile, Ask)>,
 }
@@ -155,6 +158,10 @@ impl Panes<'_> {
         let scene = &self.document.scenes[tile.scene];
         let canvas = self.canvases.entry(id).or_default();
         let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return false };
+        #[cfg(test)]
+        {
+            self.unfinished |= seen.unfinished;
+        }
         if let Some(rest) = seen.again {
             ui.ctx().request_repaint_after(rest);
         }

@@ -63,7 +63,9 @@ fn frames(path: &Path) -> (Vec<Canvas>, Option<(u16, u16)>) {
 
 /// Whether pixels are the same, but for how rays round where bricks lie elsewhere in the atlas.
 fn alike(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= 8)
+    // A ray that ends a sample earlier or later makes a pixel here and there quite another.
+    let off = a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 8).count();
+    a.len() == b.len() && off * 200 <= a.len()
 }
 
 fn picture(path: &Path) -> Canvas {

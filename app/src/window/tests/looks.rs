@@ -28,11 +28,11 @@ fn settle(harness: &mut Harness<'static, Viewer>) {
             std::thread::sleep(Duration::from_millis(25));
         }
         let picture = harness.render().expect("it is drawn").into_raw();
-        if picture == before && !harness.state().painter.is_busy() {
+        if picture == before && !harness.state().painter.is_busy() && !harness.state().unfinished {
             return;
         }
         before = picture;
-        assert!(begun.elapsed() < Duration::from_mins(1), "it never rests");
+        assert!(begun.elapsed() < Duration::from_mins(2), "it never rests");
     }
 }
 
@@ -70,9 +70,6 @@ fn an_image_in_all_layouts() {
     harness.state_mut().document.scenes[0].uncut();
     harness.state_mut().lay_out(Layout::Montage);
     looks(&mut harness, "montage");
-    harness.state_mut().lay_out(Layout::Volume);
-    harness.state_mut().panels = false;
-    looks(&mut harness, "volume");
 }
 
 #[test]
