@@ -453,6 +453,10 @@ impl Viewer {
             }
             None => self.tree.ui(&mut panes, ui),
         }
+        #[cfg(test)]
+        {
+            self.unfinished = panes.unfinished;
+        }
         for (id, tile, ask) in std::mem::take(&mut panes.asked) {
             self.active = Some(tile);
             self.rearrange(id, tile, ask);
