@@ -66,6 +66,8 @@ struct Ray {
     far: f32,
     // From the near plane, where it begins, to the far one.
     reach: f32,
+    // Normal in indices of the wall or cut through which it comes in; 0 if the eye is inside.
+    face: vec3<f32>,
 }
 
 fn ray_at(position: vec2<f32>) -> Ray {
@@ -84,6 +86,7 @@ fn ray_at(position: vec2<f32>) -> Ray {
     let first = min(to_low, to_high);
     let last = max(to_low, to_high);
     var near = max(max(first.x, first.y), max(first.z, 0.0));
+    var face = select(vec3(0.0), vec3(1.0), first == vec3(near));
     var far = min(min(last.x, last.y), min(last.z, reach));
     for (var i = 0u; i < view.plane_count; i++) {
         let plane = view.planes[i];
@@ -92,12 +95,13 @@ fn ray_at(position: vec2<f32>) -> Ray {
         if abs(change) < 1e-12 {
             if here < 0.0 { far = -1.0; }
         } else if change > 0.0 {
+            face = select(face, plane.xyz, -here / change > near);
             near = max(near, -here / change);
         } else {
             far = min(far, -here / change);
         }
     }
-    return Ray(origin, direction, near, far, reach);
+    return Ray(origin, direction, near, far, reach, face);
 }
 
 // The ray in a brick: where its level's indices begin and how they go on, and the last sample in it.

@@ -53,6 +53,17 @@ fn lit(found: Found, q: vec3<f32>, p: vec3<f32>) -> vec2<f32> {
     return vec2(mix(1.0, light.x, surface) * open, light.y * surface * open);
 }
 
+// Brightness and shine of the wall or cut through which a ray comes in: it is flat, whatever it cuts through.
+fn lit_face(ray: Ray) -> vec2<f32> {
+    let light = light_on(normalize(view.world_gradient * ray.face));
+    return vec2(mix(1.0, light.x, view.shading), 0.0);
+}
+
+// Whether a place along a ray lies on such a face.
+fn on_face(ray: Ray, place: f32, pace: f32) -> bool {
+    return place < ray.near + FACE * pace && any(ray.face != vec3(0.0));
+}
+
 // Whether a brick can be passed at once.
 fn is_empty(found: Found) -> bool {
     let range = bitcast<vec2<f32>>(found.range);
@@ -61,6 +72,8 @@ fn is_empty(found: Found) -> bool {
 
 // A ray meets no more bricks than this.
 const BRICKS: u32 = 4096u;
+// How many samples the face of a cut is thick.
+const FACE: f32 = 3.0;
 // What is less opaque is not lit for itself.
 const FAINT: f32 = 0.015;
 
@@ -98,6 +111,9 @@ fn composite(ray: Ray, pace: f32, noise: f32) -> Seen {
             }
             let at = ray.origin + ray.direction * (k * pace);
             light = lit(found, part.origin + part.way * (k * pace), at);
+            if on_face(ray, k * pace, pace) {
+                light = lit_face(ray);
+            }
             let add = (1.0 - sum.a) * alpha;
             if sum.a < 0.5 && sum.a + add >= 0.5 {
                 place = vec4(at, 1.0);
@@ -146,7 +162,11 @@ fn surface(ray: Ray, pace: f32) -> Seen {
     }
     let at = ray.origin + ray.direction * (hit * pace);
     let found = find(at, view.level);
-    let light = lit(found, in_level(at, found.level), at);
+    var light = lit(found, in_level(at, found.level), at);
+    // Nothing lies before it: the face of a cut.
+    if before.y == 0.0 && on_face(ray, hit * pace, pace) {
+        light = lit_face(ray);
+    }
     return Seen(vec4(colour_of(view.level_value).rgb * light.x + light.y, 1.0), vec4(at, 1.0));
 }
 
@@ -243,7 +263,7 @@ fn trace(ray: Ray, noise: f32) -> Seen {
     }
     var seen = Seen(vec4(0.0), vec4(0.0));
     if MODE != SLICES {
-        seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far, ray.reach), noise);
+        seen = trace_volume(Ray(ray.origin, ray.direction, ray.near, far, ray.reach, ray.face), noise);
     }
     let at = ray.origin + ray.direction * far;
     let found = find(at, view.level);
@@ -265,6 +285,7 @@ fn bounded(ray: Ray, position: vec2<f32>) -> Ray {
         if BEFORE {
             part.far = min(part.far, depth * ray.reach);
         } else if depth < 1.0 {
+            part.face = select(part.face, vec3(0.0), depth * ray.reach > part.near);
             part.near = max(part.near, depth * ray.reach);
         } else {
             part.far = part.near;

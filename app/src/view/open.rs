@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::io::browse::{Browsed, Cache};
-use voxelry_core::io::{Frame, ImageSource, OpenOptions, open};
-use voxelry_core::{Region, Result};
+use voxelry_core::io::{Frame, ImageInfo, ImageSource, OpenOptions, open};
+use voxelry_core::{Region, Result, Volume};
 use voxelry_shaders::bricks::Layout;
 
 /// Voxels along an axis of what is looked at first, before all of the image was.
@@ -89,6 +89,32 @@ pub fn layers_of(
             }
         })
         .collect()
+}
+
+/// A layer whose numbers mean something else than its file says: its coarser levels are made otherwise.
+pub fn meant(layer: &Layer, content: Content, cache: &Arc<Cache>) -> Layer {
+    let mut info = layer.source.info().clone();
+    info.levels.truncate(layer.source.given());
+    info.labels = content == Content::Labels;
+    let source = Meant { source: layer.source.source().clone(), info };
+    let made = layers_of(Arc::new(source), &layer.name, None, cache).swap_remove(layer.channel);
+    Layer { id: made.id, source: made.source, layout: made.layout, content, ..layer.clone() }
+}
+
+/// See [`meant`].
+struct Meant {
+    source: Arc<dyn ImageSource>,
+    info: ImageInfo,
+}
+
+impl ImageSource for Meant {
+    fn info(&self) -> &ImageInfo {
+        &self.info
+    }
+
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+        self.source.read(frame, region)
+    }
 }
 
 /// A first idea of the intensities, from a box in the middle.

@@ -42,6 +42,13 @@ pub enum Side {
     Recipe,
 }
 
+/// What the user is told.
+pub struct Message {
+    pub(super) text: String,
+    /// Good news go by themselves after a while.
+    pub(super) news: Option<Instant>,
+}
+
 /// The window.
 pub struct Viewer {
     /// What is open.
@@ -103,7 +110,7 @@ pub struct Viewer {
     /// Whether a picture will get better by itself.
     #[cfg(test)]
     pub(super) unfinished: bool,
-    pub(super) messages: Vec<String>,
+    pub(super) messages: Vec<Message>,
     pub(super) answers: (Sender<Answer>, Receiver<Answer>),
     pub(super) keeper: Option<Keeper>,
     /// Sessions that crashes left.
@@ -253,17 +260,25 @@ impl Viewer {
         restored.problems.into_iter().for_each(|p| self.tell(p));
     }
 
-    /// Tells the user something.
+    /// Tells the user of a problem.
     pub fn tell(&mut self, message: String) {
-        if !self.messages.contains(&message) {
-            self.messages.push(message);
-        }
+        self.message(message, None);
+    }
+
+    /// Tells the user that all went well.
+    pub fn say(&mut self, message: String) {
+        self.message(message, Some(Instant::now()));
+    }
+
+    fn message(&mut self, text: String, news: Option<Instant>) {
+        self.messages.retain(|m| m.text != text);
+        self.messages.push(Message { text, news });
     }
 
     /// What the user was told and has not closed.
     #[cfg(test)]
-    pub fn messages(&self) -> &[String] {
-        &self.messages
+    pub fn messages(&self) -> Vec<&str> {
+        self.messages.iter().map(|m| m.text.as_str()).collect()
     }
 
     /// Takes in what came of what was asked for.
@@ -320,7 +335,8 @@ impl Viewer {
                     Ok(recipe) => self.bench.load(&recipe),
                     Err(error) => self.tell(error.to_string()),
                 },
-                Answer::Say(message) => self.tell(message),
+                Answer::Tell(message) => self.tell(message),
+                Answer::Say(message) => self.say(message),
                 Answer::Restored(result) => {
                     self.opening = self.opening.saturating_sub(1);
                     match *result {

@@ -7,6 +7,7 @@ use super::panes::{Tile, readout};
 use crate::view::Pane;
 use egui::{Align2, Context, RichText, Ui};
 use std::path::PathBuf;
+use std::time::Duration;
 use voxelry_core::io::OpenOptions;
 
 impl Viewer {
@@ -139,6 +140,11 @@ impl Viewer {
     }
 
     pub(super) fn show_messages(&mut self, ctx: &Context) {
+        let left = |m: &super::app::Message| m.news.map(|since| NEWS.saturating_sub(since.elapsed()));
+        self.messages.retain(|m| left(m).is_none_or(|left| !left.is_zero()));
+        if let Some(next) = self.messages.iter().filter_map(left).min() {
+            ctx.request_repaint_after(next);
+        }
         if self.messages.is_empty() {
             return;
         }
@@ -150,7 +156,7 @@ impl Viewer {
                     egui::Frame::popup(ui.style()).show(ui, |ui| {
                         ui.set_max_width(420.0);
                         ui.horizontal(|ui| {
-                            ui.add(egui::Label::new(message).wrap().selectable(true));
+                            ui.add(egui::Label::new(&message.text).wrap().selectable(true));
                             if ui.button("×").on_hover_text("Close").clicked() {
                                 closed = Some(i);
                             }
@@ -164,6 +170,9 @@ impl Viewer {
         }
     }
 }
+
+/// How long good news stay.
+const NEWS: Duration = Duration::from_secs(8);
 
 /// What the buttons do now.
 fn hint_for(active: Option<Tile>, ui: &Ui) -> &'static str {

@@ -360,7 +360,8 @@ static ALSO: &[(&str, KeyboardShortcut)] = &[
 
 /// Does what keys ask for, unless a field is being typed into.
 pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
-    let typing = ctx.egui_wants_keyboard_input() || viewer.palette.shown;
+    // Menus that are open take the keys, Esc first of all.
+    let typing = ctx.egui_wants_keyboard_input() || viewer.palette.shown || egui::Popup::is_any_open(ctx);
     // Shortcuts with more modifiers come first: with Shift held, a shortcut without it fits, too.
     let mut all: Vec<(&Command, KeyboardShortcut)> = COMMANDS
         .iter()

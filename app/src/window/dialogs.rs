@@ -4,6 +4,7 @@ use super::app::Viewer;
 use super::session::Restored;
 use egui::Context;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use voxelry_core::io::atomic;
 use voxelry_core::recipe::Recipe;
 
@@ -15,7 +16,10 @@ pub enum Answer {
     Export(PathBuf),
     Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
+    /// Good news.
     Say(String),
+    /// A problem.
+    Tell(String),
 }
 
 impl Viewer {
@@ -75,8 +79,20 @@ impl Viewer {
         ask: impl FnOnce(rfd::FileDialog) -> Option<Answer> + Send + 'static,
     ) {
         let (send, ctx) = (self.answers.0.clone(), ctx.clone());
+        // Dialogs begin beside what is chosen.
+        let chosen = self.document.scenes.get(self.chosen.0).and_then(|s| s.layers.first());
+        let folder = chosen.and_then(|l| l.path.as_deref()).and_then(Path::parent);
+        let folder = folder.and_then(|f| std::path::absolute(f).ok());
         std::thread::spawn(move || {
-            if let Some(answer) = ask(rfd::FileDialog::new()) {
+            let (mut dialog, begun) = (rfd::FileDialog::new(), Instant::now());
+            if let Some(folder) = folder {
+                dialog = dialog.set_directory(folder);
+            }
+            let answer = ask(dialog);
+            // Nobody is as fast as a desktop that has no dialogs.
+            let none = cfg!(target_os = "linux") && begun.elapsed() < Duration::from_millis(120);
+            let answer = answer.or_else(|| none.then(|| Answer::Tell(NO_DIALOGS.to_owned())));
+            if let Some(answer) = answer {
                 // Nobody listens when the window has closed.
                 let _ = send.send(answer);
                 ctx.request_repaint();
@@ -85,7 +101,14 @@ impl Viewer {
     }
 }
 
+/// What to say where the desktop has no dialogs for files.
+const NO_DIALOGS: &str = "there is no dialog for files on this desktop: install the package xdg-desktop-portal-gtk or \
+                          zenity, drop files on the window, or name them on the command line";
+
 /// What the user is told of a file that was to be written.
 fn told(path: &Path, written: voxelry_core::Result<()>) -> Answer {
-    Answer::Say(written.map_or_else(|e| e.to_string(), |()| format!("Saved {}", path.display())))
+    written.map_or_else(
+        |error| Answer::Tell(error.to_string()),
+        |()| Answer::Say(format!("Saved {}", path.display())),
+    )
 }

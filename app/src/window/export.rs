@@ -271,7 +271,7 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
         match made {
             Ok(()) => {
                 viewer.export.shown = false;
-                viewer.tell(format!("Saved {name}"));
+                viewer.say(format!("Saved {name}"));
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Cancelled)) => {}
             Err(error) => viewer.tell(error.to_string()),

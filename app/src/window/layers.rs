@@ -37,24 +37,28 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
                 } else {
                     egui::Color32::TRANSPARENT
                 };
-                let shown = frame.fill(fill).show(ui, |ui| {
-                    ui.set_min_width(ui.available_width());
-                    ui.horizontal(|ui| {
-                        if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
-                            layer.display.visible = !layer.display.visible;
-                        }
-                        swatch(ui, layer);
-                        if names.len() > 1 && l == 0 {
-                            chip(ui, &mut scene.group);
-                        }
-                        let name = egui::Label::new(RichText::new(&layer.name).strong()).truncate();
-                        ui.add(name.sense(egui::Sense::click()))
+                // The row lies below what is in it.
+                let whole = egui::UiBuilder::new().id_salt((s, l)).sense(egui::Sense::click());
+                let shown = ui.scope_builder(whole, |ui| {
+                    frame.fill(fill).show(ui, |ui| {
+                        ui.set_min_width(ui.available_width());
+                        ui.horizontal(|ui| {
+                            if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
+                                layer.display.visible = !layer.display.visible;
+                            }
+                            swatch(ui, layer);
+                            if names.len() > 1 && l == 0 {
+                                chip(ui, &mut scene.group);
+                            }
+                            let name = egui::Label::new(RichText::new(&layer.name).strong()).truncate();
+                            ui.add(name.sense(egui::Sense::click()))
+                        })
+                        .inner
+                        .on_hover_text(describe(layer))
                     })
-                    .inner
-                    .on_hover_text(describe(layer))
                 });
-                let row = ui.interact(shown.response.rect, ui.scope_id().with((s, l)), egui::Sense::click());
-                if shown.inner.clicked() || row.clicked() {
+                let row = shown.response;
+                if shown.inner.inner.clicked() || row.clicked() {
                     chosen = (s, l);
                 }
                 row.context_menu(|ui| {

@@ -2,8 +2,8 @@
 
 use super::app::Viewer;
 use super::panes::{Ask, Tile};
-use crate::view::Pane;
 use crate::view::difference::difference;
+use crate::view::{Content, Pane, open};
 use egui_tiles::{TileId, Tiles, Tree};
 
 /// How panes are arranged.
@@ -160,9 +160,24 @@ impl Viewer {
         }
     }
 
-    pub(super) fn after_closing(&mut self) {
+    /// Takes the numbers of a layer, which is scene and layer, for those of objects, or for intensities.
+    pub fn take_as(&mut self, (s, l): (usize, usize), content: Content) {
+        let Some(layer) = self.document.scenes.get_mut(s).and_then(|s| s.layers.get_mut(l)) else { return };
+        *layer = open::meant(layer, content, self.opener.cache());
+        if content == Content::Grey && layer.stats.is_none() {
+            self.opener.survey(layer);
+        }
+        self.keep_layers();
+    }
+
+    /// Lets go of what belongs to layers that are no longer there.
+    fn keep_layers(&mut self) {
         let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
         self.painter.keep(|id| there.contains(&id));
+    }
+
+    pub(super) fn after_closing(&mut self) {
+        self.keep_layers();
         self.chosen = (0, 0);
         self.hover = None;
         let alone = self.document.scenes.len() <= 1;

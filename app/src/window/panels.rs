@@ -22,6 +22,7 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
     let l = l.min(scene.layers.len() - 1);
     let axis = if let Some(Pane::Plane(axis)) = active { axis } else { scene.view.montage.axis };
     let part = of.part(scene, &scene.layers[l], axis);
+    let mut meant = None;
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // The scroll bar has a place of its own.
         ui.set_max_width(ui.available_width() - 10.0);
@@ -33,10 +34,13 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
             Content::Labels => labels(ui, layer),
         }
         section(ui, "Planes", true, |ui| planes(ui, scene, l));
-        section(ui, "3D", true, |ui| volume(ui, scene, l));
+        section(ui, "3D", true, |ui| meant = volume(ui, scene, l));
         section(ui, "Montage", active == Some(Pane::Montage), |ui| montage(ui, scene));
         section(ui, "Image", false, |ui| image(ui, &mut scene.layers[l]));
     });
+    if let Some(content) = meant {
+        viewer.take_as((s, l), content);
+    }
 }
 
 /// What a histogram is of.
@@ -270,12 +274,14 @@ fn presets() -> [(&'static str, Style, Map); 5] {
     ]
 }
 
-fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
+/// How a layer is shown in three dimensions; what its numbers shall mean, if the user says so.
+fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
     let sides: [Camera; 3] = std::array::from_fn(|axis| facing(scene, axis));
     let names: [&str; 3] = std::array::from_fn(|axis| scene.facing(axis).name);
     let Scene { layers, view, .. } = scene;
     let layer = &mut layers[l];
-    let style = &mut layer.display.style;
+    let whole = !layer.source.info().voxel.is_float();
+    let (style, mut meant) = (&mut layer.display.style, None);
     let open = rows(ui, "volume", |ui| {
         if layer.content == Content::Grey {
             ui.label("Show");
@@ -296,6 +302,12 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
                             ui.close();
                         }
                     }
+                    let labels = ui.add_enabled(whole, egui::Button::new("Labels"));
+                    if labels.on_hover_text("Its numbers are those of objects, each in its colour").clicked()
+                    {
+                        meant = Some(Content::Labels);
+                        ui.close();
+                    }
                 });
                 ui.end_row();
             }
@@ -311,6 +323,22 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
             }
         }
         if layer.content == Content::Labels {
+            ui.label("Preset");
+            choice(ui, "Preset", "Choose", WIDE, |ui| {
+                let presets = [("Solid objects", false, 1.0), ("Glass", false, 0.35), ("Mist", true, 1.0)];
+                for (name, mist, opacity) in presets {
+                    if ui.button(name).clicked() {
+                        *style = Style { mist, ..Style::default() };
+                        layer.display.opacity = opacity;
+                        ui.close();
+                    }
+                }
+                if ui.button("Intensities").on_hover_text("Its numbers are not those of objects").clicked() {
+                    meant = Some(Content::Grey);
+                    ui.close();
+                }
+            });
+            ui.end_row();
             ui.label("Show");
             ui.horizontal(|ui| {
                 ui.selectable_value(&mut style.mist, false, "Surfaces");
@@ -389,6 +417,7 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
     if open {
         scene.cut_open();
     }
+    meant
 }
 
 /// A camera that looks at the plane across an axis as the plane's pane shows it.

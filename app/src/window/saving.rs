@@ -134,7 +134,7 @@ impl Viewer {
                         layer.path = Some(file.clone());
                     }
                 }
-                self.tell(format!("Saved {}", path.display()));
+                self.say(format!("Saved {}", path.display()));
             }
             Err(voxelry_core::Error::Cancelled) => {}
             Err(error) => self.tell(error.to_string()),

@@ -89,9 +89,11 @@ impl SavedLayer {
     }
 
     /// Shows a layer as it was.
-    fn dress(&self, layer: &mut Layer) {
+    fn dress(&self, layer: &mut Layer, cache: &Arc<Cache>) {
+        if layer.content != self.content {
+            *layer = open::meant(layer, self.content, cache);
+        }
         layer.time = self.time.min(layer.source.info().times - 1);
-        layer.content = self.content;
         layer.display = self.display.clone();
     }
 }
@@ -199,7 +201,7 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
         for wanted in &saved.layer {
             match wanted.open(folder, cache) {
                 Ok(mut layer) => {
-                    wanted.dress(&mut layer);
+                    wanted.dress(&mut layer, cache);
                     layers.push(layer);
                 }
                 Err(error) => problems.push(error.to_string()),

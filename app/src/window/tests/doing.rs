@@ -4,6 +4,7 @@ use super::super::layout::Layout;
 use super::super::links::Before;
 use super::super::panes::{Ask, Tile};
 use super::*;
+use voxelry_core::io::ImageSource;
 
 #[test]
 fn an_empty_window_says_what_to_do() {
@@ -39,6 +40,53 @@ fn keys_change_layout_slices_and_what_is_shown() {
     assert_ne!(harness.state().document.scenes[0].layers[0].display.window, Some([0.0, 1.0]));
     press(&mut harness, Modifiers::COMMAND, Key::W);
     harness.get_by_label("Drop images here");
+}
+
+#[test]
+fn what_is_in_a_row_of_the_list_can_be_clicked() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = ["a.nii.gz", "b.nii.gz"].map(|name| balls(folder.path(), name));
+    let Some(mut harness) = window(images.to_vec()) else { return };
+    until(&mut harness, "the images", |v| v.document.scenes.len() == 2);
+    // A click of the mouse, which the row beneath might take: not one of a screen reader.
+    let click = |harness: &mut Harness<'static, Viewer>, label: &str| {
+        let at = harness.query_all_by_label(label).next().expect("it is there").rect().center();
+        for pressed in [true, false] {
+            let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+            harness.event(egui::Event::PointerMoved(at));
+            harness.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+            harness.step();
+        }
+        harness.step();
+    };
+    click(&mut harness, "Shown");
+    assert!(!harness.state().document.scenes[0].layers[0].display.visible);
+    click(&mut harness, "A");
+    click(&mut harness, "Group B");
+    let groups: Vec<usize> = harness.state().document.scenes.iter().map(|s| s.group).collect();
+    assert_eq!(groups, [2, 1]);
+}
+
+#[test]
+fn a_grey_image_can_be_taken_as_labels_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    harness.state_mut().take_as((0, 0), Content::Labels);
+    until(&mut harness, "labels", |v| is_shown(v, 1));
+    let layer = harness.state().document.scenes[0].layers[0].clone();
+    assert_eq!(layer.content, Content::Labels);
+    assert!(layer.source.info().labels);
+    let session = folder.path().join("mine.voxelry");
+    harness.state_mut().save(session.clone());
+    until(&mut harness, "the session", |v| v.saving.is_none());
+    harness.state_mut().take_as((0, 0), Content::Grey);
+    assert!(!harness.state().document.scenes[0].layers[0].source.info().labels);
+    drop(harness);
+    let Some(mut harness) = window(vec![session]) else { return };
+    until(&mut harness, "the session", |v| is_shown(v, 1));
+    // Coarser levels are made as those of labels again.
+    assert!(harness.state().document.scenes[0].layers[0].source.info().labels);
 }
 
 #[test]
@@ -230,7 +278,7 @@ fn a_session_keeps_results_tables_and_the_recipe() {
     let session = folder.path().join("mine.voxelry");
     harness.state_mut().save(session.clone());
     until(&mut harness, "the session", |v| v.saving.is_none());
-    let told = harness.state().messages().to_vec();
+    let told: Vec<String> = harness.state().messages().iter().map(|m| (*m).to_owned()).collect();
     assert!(told.iter().any(|m| m.starts_with("Saved")), "{told:?}");
     let rows = harness.state().bench.tables[0].1.rows();
     let recipe = harness.state().bench.recipe().unwrap().to_toml();
