@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod error;
 pub mod io;
 pub mod jobs;
+pub mod labels;
 pub mod measure;
 pub mod memory;
 pub mod ops;

@@ -25,6 +25,8 @@ pub struct Request {
     pub channel: usize,
     /// Which time frame.
     pub time: usize,
+    /// How many changes of voxels it knows of.
+    pub stamp: u64,
 }
 
 impl Request {
@@ -51,6 +53,8 @@ pub struct Loaded {
     pub image: u64,
     /// Which brick.
     pub key: Key,
+    /// How many changes of voxels it knows of.
+    pub stamp: u64,
     /// The brick, or why it could not be read.
     pub brick: Result<Brick>,
 }
@@ -143,7 +147,7 @@ impl Drop for Loader {
 
 fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
     while let Some(request) = shared.next(dear) {
-        let (image, key) = (request.image, request.key);
+        let (image, key, stamp) = (request.image, request.key, request.stamp);
         if !dear && request.is_dear() {
             let mut queue = shared.lock();
             queue.reading.remove(&(image, key));
@@ -154,7 +158,7 @@ fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
         }
         let brick = request.read();
         // Nobody listens when the window has closed.
-        let _ = send.send(Loaded { image, key, brick });
+        let _ = send.send(Loaded { image, key, stamp, brick });
         shared.lock().reading.remove(&(image, key));
         wake();
     }

@@ -8,8 +8,9 @@ use super::shot::{Look, Quality, level, look};
 use glam::{DAffine3, Vec3};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use voxelry_core::Region;
 use voxelry_core::io::ImageSource;
-use voxelry_core::io::browse::Browsed;
+use voxelry_core::io::browse::{Browsed, scaled};
 use voxelry_shaders::bricks::{CORE, Key, Layout, Texels};
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::{self, FORMAT};
@@ -40,6 +41,9 @@ pub struct Painter {
     spare: Vec<Request>,
     asked: Vec<(u64, Key)>,
     failed: HashSet<(u64, Key)>,
+    /// Bricks whose voxels have changed since they were asked for, and when; they are shown until there are others.
+    stale: HashMap<(u64, Key), u64>,
+    changes: u64,
     errors: Vec<String>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -98,6 +102,8 @@ impl Painter {
             spare: Vec::new(),
             asked: Vec::new(),
             failed: HashSet::new(),
+            stale: HashMap::new(),
+            changes: 0,
             errors: Vec::new(),
             wake,
         }
@@ -134,6 +140,10 @@ impl Painter {
             self.asked.clear();
         }
         for brick in loaded {
+            let place = (brick.image, brick.key);
+            if self.stale.get(&place).is_some_and(|since| brick.stamp >= *since) {
+                self.stale.remove(&place);
+            }
             match brick.brick {
                 Ok(voxels) => {
                     self.store.put(brick.image, brick.key, &voxels);
@@ -170,7 +180,26 @@ impl Painter {
     fn let_go(&mut self, key: (u64, usize)) {
         if let Some(resident) = self.residents.remove(&key) {
             self.store.remove(resident.image);
+            self.stale.retain(|(image, _), _| *image != resident.image);
             self.failed.retain(|(image, _)| *image != resident.image);
+        }
+    }
+
+    /// Takes note that voxels of a layer have changed, in parts of its finest level.
+    pub fn changed(&mut self, layer: u64, regions: &[Region]) {
+        self.changes += 1;
+        self.asked.clear();
+        for resident in self.residents.iter().filter(|(key, _)| key.0 == layer).map(|(_, r)| r) {
+            let levels = resident.layout.levels();
+            for region in regions {
+                for (level, there) in levels.iter().enumerate() {
+                    // Bricks reach one voxel beyond what is theirs.
+                    let part = scaled(*region, levels[0].shape, there.shape).grown([1; 3], there.shape);
+                    for key in resident.layout.touched(level, part) {
+                        self.stale.insert((resident.image, key), self.changes);
+                    }
+                }
+            }
         }
     }
 
@@ -232,7 +261,13 @@ impl Painter {
             };
             // The coarsest level stands in where others are missing.
             let last = layout.levels().len() as u32 - 1;
-            let mut missing = self.store.missing(image, &wanted(level));
+            let seen = wanted(level);
+            let mut missing = self.store.missing(image, &seen);
+            if !self.stale.is_empty() {
+                let there: HashSet<Key> = missing.iter().copied().collect();
+                let stale = |key: &Key| self.stale.contains_key(&(image, *key)) && !there.contains(key);
+                missing.extend(seen.iter().copied().filter(stale));
+            }
             complete &= missing.iter().all(|key| self.failed.contains(&(image, *key)));
             if level < last && !missing.is_empty() {
                 let mut coarse = Vec::new();
@@ -255,6 +290,7 @@ impl Painter {
                 texels,
                 channel: layer.channel,
                 time: layer.time,
+                stamp: self.changes,
             };
             let failed = |key: &Key| self.failed.contains(&(image, *key));
             self.wanted.extend(missing.into_iter().filter(|key| !failed(key)).map(request));

@@ -7,11 +7,12 @@ use super::export::{self, Export};
 use super::layout::Layout;
 use super::links::{Before, Links};
 use super::panels::Of;
-use super::panes::{Hover, Panes, Picked, Tile};
+use super::panes::{Hand, Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Sheet};
+use super::tools::{self, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
 use crate::view::open::{self, Done, Opener};
 use crate::view::pace::Turns;
@@ -23,7 +24,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
 use egui::{Align2, Color32, Context, Panel, Ui};
 use egui_tiles::{TileId, Tree};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
@@ -38,6 +39,8 @@ use voxelry_shaders::gpu::Gpu;
 pub enum Side {
     /// How what is chosen is shown.
     Display,
+    /// Segmentation by hand.
+    Segment,
     /// The recipe.
     Recipe,
 }
@@ -85,6 +88,8 @@ pub struct Viewer {
     pub side: Side,
     /// The recipe that is being built.
     pub bench: Bench,
+    /// The tools of segmentation.
+    pub kit: Kit,
     /// Whether the tables of the last run are shown, and how.
     pub tables: bool,
     /// See `tables`.
@@ -103,6 +108,10 @@ pub struct Viewer {
     pub(super) wheel: f32,
     pub(super) profile: Option<Profile>,
     pub(super) opening: usize,
+    /// Whether the user was asked about edits that are not saved, and wants to close.
+    pub(super) closing: Option<bool>,
+    /// Labels that are being saved.
+    pub(super) saving_labels: usize,
     /// The session that is being saved.
     pub(super) saving: Option<Job>,
     /// How many images were asked for.
@@ -115,6 +124,8 @@ pub struct Viewer {
     pub(super) keeper: Option<Keeper>,
     /// Sessions that crashes left.
     pub(super) left: Vec<PathBuf>,
+    /// Folders of the logs of edited labels, which are there until the program ends.
+    pub(super) logs: BTreeSet<PathBuf>,
     /// Folders of results that are there until the program ends.
     pub(super) borrowed: Vec<PathBuf>,
     /// Whether the device is lost.
@@ -162,6 +173,7 @@ impl Viewer {
             export: Export::default(),
             side: Side::Display,
             bench: Bench::default(),
+            kit: Kit::default(),
             tables: false,
             table: Sheet::default(),
             drawer: Drawer::new(wake.clone()),
@@ -177,6 +189,8 @@ impl Viewer {
             wheel: 0.0,
             profile: None,
             opening: 0,
+            closing: None,
+            saving_labels: 0,
             saving: None,
             opened: 0,
             #[cfg(test)]
@@ -185,6 +199,7 @@ impl Viewer {
             answers: unbounded(),
             keeper,
             left,
+            logs: BTreeSet::new(),
             borrowed: Vec::new(),
             lost: Self::watch_device(&state.device, wake.clone()),
             stepped: Instant::now(),
@@ -246,6 +261,9 @@ impl Viewer {
             self.bench.tables = restored.tables;
             self.table = Sheet::default();
             self.tables = true;
+        }
+        for (layer, edited) in restored.edited {
+            self.take_up(layer, edited);
         }
         for layer in self.document.scenes.iter().flat_map(|s| &s.layers) {
             if layer.content == Content::Grey {
@@ -311,6 +329,7 @@ impl Viewer {
                 Done::Failed(message) => self.tell(message),
             }
         }
+        let mut touched = Vec::new();
         let picked = std::mem::take(&mut *self.picked.lock().unwrap_or_else(PoisonError::into_inner));
         for (id, place) in picked {
             let found = self.document.scenes.iter_mut().find(|s| s.layers.iter().any(|l| l.id == id));
@@ -320,6 +339,20 @@ impl Viewer {
                     layer.source.info().geometry().world_from_index.transform_point3(place.as_dvec3());
                 let index = scene.geometry().world_from_index.inverse().transform_point3(world);
                 scene.view.at = scene.snapped(scene.part(index));
+                if self.kit.tool != Tool::Look {
+                    touched.extend(
+                        self.document
+                            .scenes
+                            .iter()
+                            .position(|s| s.layers.iter().any(|l| l.id == id))
+                            .map(|s| (s, index)),
+                    );
+                }
+            }
+        }
+        for (scene, at) in touched {
+            for phase in [Phase::Press, Phase::Release] {
+                self.touch(Touch { scene, axis: None, at, phase, shift: false });
             }
         }
         let answers: Vec<Answer> = self.answers.1.try_iter().collect();
@@ -331,6 +364,8 @@ impl Viewer {
                 Answer::Save(path) => self.save(path),
                 Answer::Saved(path, saved) => self.saved(&path, saved),
                 Answer::Export(path) => self.export(ctx, path),
+                Answer::SaveLabels(path) => self.save_labels(ctx, path),
+                Answer::SavedLabels(layer, edits) => self.saved_labels(layer, edits),
                 Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),
                     Err(error) => self.tell(error.to_string()),
@@ -431,8 +466,7 @@ impl Viewer {
                 scene.layers.retain(|l| l.id != id);
             }
         }
-        let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
-        self.painter.keep(|id| there.contains(&id));
+        self.keep_layers();
     }
 
     fn panes(&mut self, ui: &mut Ui) {
@@ -458,6 +492,8 @@ impl Viewer {
             hover: &mut self.hover,
             picked: &self.picked,
             wheel: &mut self.wheel,
+            hand: Hand::of(&self.kit),
+            touches: Vec::new(),
             #[cfg(test)]
             unfinished: false,
             asked: Vec::new(),
@@ -473,7 +509,13 @@ impl Viewer {
         {
             self.unfinished = panes.unfinished;
         }
-        for (id, tile, ask) in std::mem::take(&mut panes.asked) {
+        let (touches, turned) = (std::mem::take(&mut panes.touches), panes.hand.turned);
+        let asked = std::mem::take(&mut panes.asked);
+        for touch in touches {
+            self.touch(touch);
+        }
+        self.kit.turn(turned);
+        for (id, tile, ask) in asked {
             self.active = Some(tile);
             self.rearrange(id, tile, ask);
         }
@@ -493,6 +535,7 @@ impl eframe::App for Viewer {
         let before = Before::of(&self.document);
         self.receive(&ctx);
         recipe::receive(self);
+        self.hear_desks();
         self.bench.remember(ctx.input(|i| i.time));
         if self.painter.begin() {
             ctx.request_repaint();
@@ -519,11 +562,13 @@ impl eframe::App for Viewer {
                 ui.add_space(4.0);
                 ui.horizontal(|ui| {
                     ui.selectable_value(&mut self.side, Side::Display, "Display");
+                    ui.selectable_value(&mut self.side, Side::Segment, "Segment");
                     ui.selectable_value(&mut self.side, Side::Recipe, "Recipe");
                 });
                 ui.separator();
                 match self.side {
                     Side::Display => panels::inspector(self, ui),
+                    Side::Segment => tools::panel(self, ui),
                     Side::Recipe => recipe::panel(self, ui),
                 }
             });
@@ -538,6 +583,7 @@ impl eframe::App for Viewer {
         self.painter.end();
         export::show(self, &ctx);
         self.settings_window(&ctx);
+        self.ask_before_closing(&ctx);
         self.offer(&ctx);
         self.keep(&ctx);
         commands::palette(self, &ctx);

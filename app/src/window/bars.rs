@@ -4,6 +4,7 @@ use super::app::{Side, Viewer};
 use super::commands::{self, Menu};
 use super::layout::Layout;
 use super::panes::{Tile, readout};
+use super::tools::Tool;
 use crate::view::Pane;
 use egui::{Align2, Context, RichText, Ui};
 use std::path::PathBuf;
@@ -81,6 +82,10 @@ impl Viewer {
             if self.opening > 0 || self.painter.is_busy() {
                 ui.spinner();
             }
+            if self.saving_labels > 0 {
+                ui.label("Saving labels");
+                ui.spinner();
+            }
             if let Some(saving) = &self.saving {
                 if ui.button("Cancel").clicked() {
                     saving.cancel();
@@ -94,8 +99,14 @@ impl Viewer {
             }
             // What is left of the bar is for what the pointer is over, or for what the buttons do.
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                let tool = self.kit.tool;
+                let says = Some(&self.kit.says).filter(|s| tool != Tool::Look && !s.is_empty());
                 let text = match self.hover.and_then(|hover| readout(&self.document, hover)) {
-                    Some(text) => RichText::new(text).monospace(),
+                    Some(text) => match says {
+                        Some(says) => RichText::new(format!("{text}   {says}")).monospace(),
+                        None => RichText::new(text).monospace(),
+                    },
+                    None if tool != Tool::Look => RichText::new(tool.hint()).weak(),
                     None => RichText::new(hint_for(self.active, ui)).weak(),
                 };
                 ui.add(egui::Label::new(text).truncate());

@@ -2,6 +2,7 @@
 
 use super::app::{Side, Viewer};
 use super::layout::Layout;
+use super::tools::Tool;
 use crate::view::{Pane, Scene};
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
@@ -25,6 +26,7 @@ pub struct Command {
 pub enum Menu {
     File,
     Edit,
+    Segment,
     View,
     Layout,
     Go,
@@ -33,9 +35,10 @@ pub enum Menu {
 
 impl Menu {
     /// All menus with their titles.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
+        (Self::Segment, "Segment"),
         (Self::View, "View"),
         (Self::Layout, "Layout"),
         (Self::Go, "Go"),
@@ -56,6 +59,11 @@ fn always(_: &Viewer) -> bool {
 
 fn open(viewer: &Viewer) -> bool {
     !viewer.document.scenes.is_empty()
+}
+
+/// A tool, or something else of segmentation, by a key of its own.
+const fn tool(title: &'static str, of: Key, run: fn(&mut Viewer, &Context)) -> Command {
+    Command { title, menu: Menu::Segment, keys: key(NONE, of), ready: open, run }
 }
 
 /// All commands.
@@ -106,15 +114,56 @@ pub static COMMANDS: &[Command] = &[
         title: "Undo",
         menu: Menu::Edit,
         keys: key(COMMAND, Key::Z),
-        ready: |v| v.bench.can_undo(),
-        run: |v, _| v.bench.undo(),
+        ready: |v| if v.edits_labels() { v.kit.can_undo() } else { v.bench.can_undo() },
+        run: |v, _| v.undo(),
     },
     Command {
         title: "Redo",
         menu: Menu::Edit,
         keys: key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z),
-        ready: |v| v.bench.can_redo(),
-        run: |v, _| v.bench.redo(),
+        ready: |v| if v.edits_labels() { v.kit.can_redo() } else { v.bench.can_redo() },
+        run: |v, _| v.redo(),
+    },
+    tool("Look around", Key::N, |v, _| v.segment(Tool::Look)),
+    tool("Paint", Key::P, |v, _| v.segment(Tool::Paint)),
+    tool("Erase", Key::E, |v, _| v.segment(Tool::Erase)),
+    tool("Wand", Key::W, |v, _| v.segment(Tool::Wand)),
+    tool("Lasso", Key::G, |v, _| v.segment(Tool::Lasso)),
+    tool("Fill an area", Key::H, |v, _| v.segment(Tool::Fill)),
+    tool("Threshold", Key::T, |v, _| v.segment(Tool::Threshold)),
+    tool("Split objects", Key::S, |v, _| v.segment(Tool::Split)),
+    tool("Merge objects", Key::J, |v, _| v.segment(Tool::Merge)),
+    tool("New label", Key::M, |v, _| v.new_label()),
+    tool("Swap label and background", Key::X, |v, _| v.kit.swap()),
+    Command {
+        title: "New labels over the image",
+        menu: Menu::Segment,
+        keys: None,
+        ready: open,
+        run: |v, _| {
+            v.new_labels();
+        },
+    },
+    Command {
+        title: "Save labels…",
+        menu: Menu::Segment,
+        keys: key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::S),
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, ctx| v.ask_where_to_save_labels(ctx),
+    },
+    Command {
+        title: "Smaller brush",
+        menu: Menu::Segment,
+        keys: key(NONE, Key::OpenBracket),
+        ready: |v| v.kit.has_brush(),
+        run: |v, _| v.kit.turn(-1.0),
+    },
+    Command {
+        title: "Larger brush",
+        menu: Menu::Segment,
+        keys: key(NONE, Key::CloseBracket),
+        ready: |v| v.kit.has_brush(),
+        run: |v, _| v.kit.turn(1.0),
     },
     Command { title: "Fit", menu: Menu::View, keys: key(NONE, Key::F), ready: open, run: |v, _| v.fit() },
     Command {
@@ -203,7 +252,7 @@ pub static COMMANDS: &[Command] = &[
         keys: key(NONE, Key::Escape),
         ready: always,
         run: |v, _| {
-            if !v.export.escape() {
+            if !v.export.escape() && !v.kit.stop() {
                 v.bench.stop();
             }
         },
@@ -483,7 +532,9 @@ mod tests {
         for (i, a) in COMMANDS.iter().enumerate() {
             for b in &COMMANDS[i + 1..] {
                 assert_ne!(a.title, b.title);
-                assert!(a.keys.is_none() || a.keys != b.keys, "{} and {}", a.title, b.title);
+                // With a brush in hand, brackets are its radius.
+                let shared = a.title.ends_with("brush") && b.title.ends_with("time frame");
+                assert!(a.keys.is_none() || a.keys != b.keys || shared, "{} and {}", a.title, b.title);
             }
         }
     }

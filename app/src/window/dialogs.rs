@@ -14,6 +14,9 @@ pub enum Answer {
     Save(PathBuf),
     Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
     Export(PathBuf),
+    SaveLabels(PathBuf),
+    /// The labels of a layer are as they were after so many edits; none: they could not be saved.
+    SavedLabels(u64, Option<u64>),
     Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
     /// Good news.
@@ -106,7 +109,7 @@ const NO_DIALOGS: &str = "there is no dialog for files on this desktop: install 
                           zenity, drop files on the window, or name them on the command line";
 
 /// What the user is told of a file that was to be written.
-fn told(path: &Path, written: voxelry_core::Result<()>) -> Answer {
+pub fn told(path: &Path, written: voxelry_core::Result<()>) -> Answer {
     written.map_or_else(
         |error| Answer::Tell(error.to_string()),
         |()| Answer::Say(format!("Saved {}", path.display())),

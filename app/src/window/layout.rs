@@ -171,7 +171,7 @@ impl Viewer {
     }
 
     /// Lets go of what belongs to layers that are no longer there.
-    fn keep_layers(&mut self) {
+    pub(super) fn keep_layers(&mut self) {
         let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
         self.painter.keep(|id| there.contains(&id));
     }

@@ -28,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod tools;
 mod widgets;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};

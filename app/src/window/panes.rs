@@ -6,6 +6,7 @@ use super::grips::{self, Place};
 use super::overlay;
 use super::strip;
 use super::theme::GROUND;
+use super::tools::{Kit, Phase, Tool, Touch};
 use crate::view::plane::short;
 use crate::view::profile::Profile;
 use crate::view::shot::{Plane, Tiles};
@@ -58,6 +59,29 @@ pub struct Hover {
     pub index: DVec3,
 }
 
+/// The tool in hand, as panes need to know it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hand {
+    /// The tool.
+    pub tool: Tool,
+    /// Radius of brushes in voxels of the smallest spacing; 0: it has none.
+    pub radius: f64,
+    /// How far the wheel was turned over an image for the tool, in steps.
+    pub turned: f32,
+}
+
+impl Hand {
+    /// The one that holds a kit's tool.
+    pub fn of(kit: &Kit) -> Self {
+        let brush = matches!(kit.tool, Tool::Paint | Tool::Erase);
+        Self { tool: kit.tool, radius: if brush { kit.radius } else { 0.0 }, turned: 0.0 }
+    }
+
+    fn draws(self) -> bool {
+        !matches!(self.tool, Tool::Look | Tool::Threshold)
+    }
+}
+
 /// Everything that panes need while they are shown.
 pub struct Panes<'a> {
     /// What is open.
@@ -84,6 +108,10 @@ pub struct Panes<'a> {
     pub picked: &'a Picked,
     /// Wheel movement that is not yet a whole slice.
     pub wheel: &'a mut f32,
+    /// The tool in hand.
+    pub hand: Hand,
+    /// What it touches.
+    pub touches: Vec<Touch>,
     /// Whether a picture will get better by itself.
     #[cfg(test)]
     pub unfinished: bool,
@@ -176,6 +204,20 @@ impl Panes<'_> {
         };
         let title = cover(&painter, scene, tile.pane, rect, size, per_point, over);
         grips::paint(&painter, &self.document.scenes[tile.scene], &place);
+        if let (Pane::Plane(axis), Some(pos), true) =
+            (tile.pane, response.hover_pos(), self.hand.radius > 0.0)
+        {
+            let scene = &self.document.scenes[tile.scene];
+            let plane = Plane::new(scene, axis, size.map(f64::from));
+            let least = scene.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
+            let radius = (self.hand.radius * least / plane.pixel) as f32 / per_point;
+            painter.circle_stroke(
+                pos,
+                radius.max(1.0),
+                egui::Stroke::new(2.5, Color32::from_black_alpha(120)),
+            );
+            painter.circle_stroke(pos, radius.max(1.0), egui::Stroke::new(1.0, Color32::WHITE));
+        }
         let loading = seen.unfinished && self.studio.painter.is_busy();
         if rect.width() >= SMALL || self.preview {
             overlay::badge(&painter, rect, seen.level, loading, self.preview);
@@ -275,7 +317,11 @@ impl Panes<'_> {
         if let Some(pos) = response.hover_pos() {
             *self.hover = Some(Hover { scene: at, index: plane.index(pixel(pos)) });
         }
-        if lines != 0.0 {
+        let for_tool =
+            (self.hand.tool == Tool::Wand && !held.any()) || (self.hand.radius > 0.0 && held.shift_only());
+        if lines != 0.0 && for_tool {
+            self.hand.turned += lines;
+        } else if lines != 0.0 {
             if held.command || held.ctrl {
                 let by = 1.2f64.powf(f64::from(lines));
                 let zoom = (scene.view.zoom * by).clamp(0.05, 500.0);
@@ -304,6 +350,16 @@ impl Panes<'_> {
             scene.view.middle -= moved / scene.extent();
         } else if response.dragged_by(PointerButton::Secondary) {
             turn_window(scene, response.drag_delta());
+        } else if self.hand.draws() {
+            let axis = (!scene.is_turned()).then_some(axis);
+            let touch = |pos: Pos2, phase| Touch {
+                scene: at,
+                axis,
+                at: plane.index(pixel(pos)),
+                phase,
+                shift: held.shift || ui.input(|i| i.modifiers.shift),
+            };
+            self.touch_plane(ui, response, touch);
         } else {
             let follow = ui.input(|i| i.modifiers.shift) && response.contains_pointer();
             let pressed = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.primary_down());
@@ -315,6 +371,31 @@ impl Panes<'_> {
                 }
                 scene.look_at(part);
             }
+        }
+    }
+
+    /// What the pointer does with a tool in hand.
+    fn touch_plane(&mut self, ui: &Ui, response: &Response, touch: impl Fn(Pos2, Phase) -> Touch) {
+        let (pressed, held, released) = ui.input(|i| {
+            let p = &i.pointer;
+            (p.primary_pressed(), p.primary_down(), p.primary_released())
+        });
+        let Some(pos) = ui.input(|i| i.pointer.latest_pos()) else { return };
+        if response.is_pointer_button_down_on() && pressed {
+            self.touches.push(touch(pos, Phase::Press));
+        } else if response.is_pointer_button_down_on() && held {
+            // Every place since the last frame: a quick stroke is as smooth as a slow one.
+            let moves: Vec<Pos2> = ui.input(|i| {
+                let moved =
+                    |e: &egui::Event| if let egui::Event::PointerMoved(p) = e { Some(*p) } else { None };
+                i.events.iter().filter_map(moved).collect()
+            });
+            self.touches.extend(moves.into_iter().map(|p| touch(p, Phase::Drag)));
+        }
+        if released {
+            self.touches.push(touch(pos, Phase::Release));
+        } else if response.contains_pointer() && !held {
+            self.touches.push(touch(pos, Phase::Hover));
         }
     }
 

@@ -92,6 +92,7 @@ impl Viewer {
         let Some(again) = answer else { return };
         self.left.remove(0);
         if !again {
+            let _ = std::fs::remove_dir_all(path.with_extension("labels"));
             Keeper::forget(&path);
             return;
         }
@@ -168,9 +169,15 @@ impl Viewer {
     /// Keeps what is open for the case of a crash.
     pub(super) fn keep(&mut self, ctx: &Context) {
         ctx.request_repaint_after(Duration::from_secs(10));
+        if self.keeper.as_ref().is_some_and(Keeper::is_due) {
+            self.keep_now();
+        }
+    }
+
+    /// Keeps what is open at once.
+    pub(super) fn keep_now(&mut self) {
         let Some(mut keeper) = self.keeper.take() else { return };
-        if keeper.is_due()
-            && !self.document.scenes.is_empty()
+        if !self.document.scenes.is_empty()
             && let Ok(text) = Session::of(self, keeper.path(), &[]).text()
         {
             keeper.keep(text);
@@ -192,7 +199,7 @@ impl Drop for Viewer {
             }
             return;
         }
-        for folder in &self.borrowed {
+        for folder in self.borrowed.iter().chain(&self.logs) {
             // It may never have been there.
             let _ = std::fs::remove_dir_all(folder);
         }

@@ -3,6 +3,7 @@
 use super::app::Viewer;
 use super::links::Links;
 use super::panes::Tile;
+use super::tools::{BUDGET, NEW};
 use crate::view::difference::difference;
 use crate::view::document::Minus;
 use crate::view::open;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::io::browse::Cache;
-use voxelry_core::io::{ImageSource, OpenOptions, atomic};
+use voxelry_core::io::{Frame, ImageSource, OpenOptions, atomic};
+use voxelry_core::labels::Labels;
 use voxelry_core::measure::{Table, parquet};
 use voxelry_core::recipe::Recipe;
 use voxelry_core::{Error, Result};
@@ -70,6 +72,17 @@ struct SavedLayer {
     /// What is subtracted from it.
     #[serde(default)]
     minus: Option<Minus>,
+    /// Edits that are in no other file, which only a crash leaves behind.
+    #[serde(default)]
+    edits: Option<Edits>,
+}
+
+/// The log of edited labels, and the image over which they lie where they have no file of their own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Edits {
+    log: PathBuf,
+    /// Whether the layer's file is what was edited; else there was nothing.
+    over: bool,
 }
 
 /// A channel of a file.
@@ -80,12 +93,22 @@ fn channel(path: &Path, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
 }
 
 impl SavedLayer {
-    fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<Layer> {
+    fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<(Layer, Option<Edited>)> {
         let path = folder.join(&self.path);
-        let Some(minus) = &self.minus else { return channel(&path, self.channel, cache) };
-        let from = channel(&path, minus.channel, cache)?;
-        let other = channel(&folder.join(&minus.path), minus.other, cache)?;
-        difference(&from, &other, cache)
+        if let Some(minus) = &self.minus {
+            let from = channel(&path, minus.channel, cache)?;
+            let other = channel(&folder.join(&minus.path), minus.other, cache)?;
+            return Ok((difference(&from, &other, cache)?, None));
+        }
+        let layer = channel(&path, self.channel, cache)?;
+        let Some(Edits { log, over }) = &self.edits else { return Ok((layer, None)) };
+        let (info, frame) = (layer.source.info(), Frame::new(self.channel, self.time));
+        let below = over.then(|| (layer.source.source().clone(), frame));
+        let labels = Labels::reopen(log, info.shape(), info.geometry(), below, BUDGET)?;
+        let name = if *over { &layer.name } else { NEW };
+        let edited = open::layers_of(labels.clone(), name, None, cache).swap_remove(0);
+        let base = over.then_some((path, self.channel, self.time));
+        Ok((edited, Some(Edited { labels, base })))
     }
 
     /// Shows a layer as it was.
@@ -104,6 +127,22 @@ impl Session {
     pub fn of(viewer: &Viewer, path: &Path, results: &[(u64, PathBuf)]) -> Self {
         let folder = path.parent().unwrap_or(Path::new("."));
         let saved = |layer: &Layer| {
+            let homeless = !results.iter().any(|(id, _)| *id == layer.id);
+            if let Some(desk) = viewer.kit.desks().find(|d| d.layer == layer.id && homeless) {
+                // Where there is no file of labels, that of the image says on which grid they are.
+                let base = desk.base.clone();
+                let grid = || scene_of(viewer, layer.id).and_then(|s| s.layers[0].path.clone());
+                let (path, channel, time) = base.clone().or_else(|| Some((grid()?, 0, 0)))?;
+                return Some(SavedLayer {
+                    path: relative(&path, folder),
+                    channel,
+                    time,
+                    content: layer.content,
+                    display: layer.display.clone(),
+                    minus: None,
+                    edits: Some(Edits { log: desk.board.labels.log(), over: base.is_some() }),
+                });
+            }
             let made = || results.iter().find(|(id, _)| *id == layer.id).map(|(_, path)| path);
             let path = made().or(layer.path.as_ref())?;
             Some(SavedLayer {
@@ -113,6 +152,7 @@ impl Session {
                 content: layer.content,
                 display: layer.display.clone(),
                 minus: layer.minus.as_ref().map(|m| Minus { path: relative(&m.path, folder), ..m.clone() }),
+                edits: None,
             })
         };
         let scenes = viewer.document.scenes.iter().map(|scene| SavedScene {
@@ -184,8 +224,18 @@ pub struct Restored {
     pub recipe: Option<Recipe>,
     /// Tables of the last run, with their titles.
     pub tables: Vec<(String, Table)>,
+    /// Labels that were being edited, by their layers.
+    pub edited: Vec<(u64, Edited)>,
     /// What could not be opened, and why.
     pub problems: Vec<String>,
+}
+
+/// Labels that were being edited, and what they were read from.
+pub struct Edited {
+    /// The labels, with all edits.
+    pub labels: Arc<Labels>,
+    /// File, channel and time frame; none: there was nothing before the edits.
+    pub base: Option<(PathBuf, usize, usize)>,
 }
 
 /// Opens a session with its images. An image that is missing does not keep the others away.
@@ -195,12 +245,13 @@ pub struct Restored {
 pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
     let session = Session::read(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let (mut scenes, mut problems) = (Vec::new(), Vec::new());
+    let (mut scenes, mut edited, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for saved in &session.scene {
         let mut layers: Vec<Layer> = Vec::new();
         for wanted in &saved.layer {
             match wanted.open(folder, cache) {
-                Ok(mut layer) => {
+                Ok((mut layer, edits)) => {
+                    edited.extend(edits.map(|e| (layer.id, e)));
                     wanted.dress(&mut layer, cache);
                     layers.push(layer);
                 }
@@ -229,7 +280,11 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
             None
         }
     };
-    Ok(Restored { scenes, panes, links: session.links, recipe, tables, problems })
+    Ok(Restored { scenes, panes, links: session.links, recipe, tables, edited, problems })
+}
+
+fn scene_of(viewer: &Viewer, layer: u64) -> Option<&Scene> {
+    viewer.document.scenes.iter().find(|s| s.layers.iter().any(|l| l.id == layer))
 }
 
 /// A path as seen from a folder, where both have a common beginning.

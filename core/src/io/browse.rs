@@ -32,6 +32,8 @@ struct State {
     order: BTreeSet<(u64, Key)>,
     bytes: u64,
     clock: u64,
+    /// How often voxels of an image have changed.
+    changes: HashMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -86,11 +88,19 @@ impl Cache {
             }
         }
         state.blocks.insert(key, Slot::Making);
+        let before = state.changes.get(&key.0).copied();
         drop(state);
         let unmade = Unmade { cache: self, key };
         let volume = Arc::new(make()?);
         std::mem::forget(unmade);
         let mut state = self.lock();
+        if state.changes.get(&key.0).copied() != before {
+            // It may be made of what was there before the change.
+            state.blocks.remove(&key);
+            drop(state);
+            self.made.notify_all();
+            return Ok(volume);
+        }
         state.bytes += volume.byte_len() as u64;
         state.blocks.insert(key, Slot::Made(volume.clone(), 0));
         state.touch(key);
@@ -105,6 +115,7 @@ impl Cache {
 
     fn forget(&self, image: u64) {
         let mut state = self.lock();
+        state.changes.remove(&image);
         let gone: Vec<(u64, Key)> = state.order.iter().filter(|(_, k)| k.0 == image).copied().collect();
         for entry in gone {
             state.order.remove(&entry);
@@ -177,6 +188,31 @@ impl Browsed {
     /// The image itself.
     pub fn source(&self) -> &Arc<dyn ImageSource> {
         &self.source
+    }
+
+    /// Takes note that voxels of the finest level have changed: what was read of them is read again, at all levels.
+    /// Only for sources of one level.
+    pub fn changed(&self, regions: &[Region]) {
+        let shapes: Vec<[usize; 3]> = self.info.levels.iter().map(|l| l.shape).collect();
+        let blocks: Vec<[usize; 3]> = (0..shapes.len()).map(|level| self.block(level)).collect();
+        let mut state = self.cache.lock();
+        *state.changes.entry(self.id).or_default() += 1;
+        let mut gone = BTreeSet::new();
+        for region in regions {
+            for (level, (shape, block)) in shapes.iter().zip(&blocks).enumerate() {
+                let part = scaled(*region, shapes[0], *shape);
+                let first: [usize; 3] = std::array::from_fn(|a| part.start[a] / block[a] * block[a]);
+                let around =
+                    Region { start: first, shape: std::array::from_fn(|a| part.end()[a] - first[a]) };
+                gone.extend(around.tiles(*block).into_iter().map(|tile| (level, tile.start)));
+            }
+        }
+        let here = |key: &Key| key.0 == self.id && gone.contains(&(key.1.level, key.2));
+        let old: Vec<(u64, Key)> = state.order.iter().filter(|(_, key)| here(key)).copied().collect();
+        for entry in old {
+            state.order.remove(&entry);
+            state.drop_block(&entry.1);
+        }
     }
 
     /// How many levels the file has; the others are made.
@@ -264,6 +300,18 @@ impl Browsed {
         }
         sum
     }
+}
+
+/// The voxels of a coarser level that are made of a region of the finest, and those next to them.
+pub fn scaled(region: Region, finest: [usize; 3], level: [usize; 3]) -> Region {
+    let scale = |v: usize, a: usize| v as f64 * level[a] as f64 / finest[a].max(1) as f64;
+    let start: [usize; 3] = std::array::from_fn(|a| {
+        (scale(region.start[a], a).floor() as usize).saturating_sub(1).min(level[a] - 1)
+    });
+    let end: [usize; 3] = std::array::from_fn(|a| {
+        (scale(region.end()[a], a).ceil() as usize + 1).clamp(start[a] + 1, level[a])
+    });
+    Region { start, shape: std::array::from_fn(|a| end[a] - start[a]) }
 }
 
 impl ImageSource for Browsed {
@@ -374,6 +422,40 @@ mod tests {
         assert_eq!(browsed.read_all(frame).unwrap(), source.volume);
         drop(browsed);
         assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn what_has_changed_is_read_again_at_all_levels_and_nothing_else() {
+        struct Changing(ImageInfo, Mutex<Volume>, AtomicUsize);
+        impl ImageSource for Changing {
+            fn info(&self) -> &ImageInfo {
+                &self.0
+            }
+            fn read(&self, _: Frame, region: Region) -> Result<Volume> {
+                self.2.fetch_add(region.len(), Ordering::Relaxed);
+                Ok(self.1.lock().unwrap().crop(region))
+            }
+        }
+        let shape = [70, 200, 131];
+        let mut info = ImageInfo::simple("changing", shape, [32; 3], VoxelType::U32, Geometry::default());
+        info.labels = true;
+        let changing = Arc::new(Changing(info, Mutex::new(Volume::zeros(VoxelType::U32, shape)), 0.into()));
+        let browsed = Browsed::new(changing.clone(), &Cache::new(1 << 30));
+        let levels = browsed.info().levels.len();
+        let read = |level: usize| browsed.read_all(Frame { level, ..Frame::default() }).unwrap();
+        (0..levels).for_each(|level| drop(read(level)));
+        let before = changing.2.load(Ordering::Relaxed);
+        let region = Region::new([60, 100, 40], [7, 30, 50]);
+        changing.1.lock().unwrap().paste(region.start, &Volume::from(Array3::from_elem(region.shape, 9u32)));
+        browsed.changed(&[region]);
+        let fresh = Browsed::new(changing.clone(), &Cache::new(1 << 30));
+        for level in 0..levels {
+            let frame = Frame { level, ..Frame::default() };
+            assert_eq!(browsed.read_all(frame).unwrap(), fresh.read_all(frame).unwrap(), "level {level}");
+        }
+        let whole: usize = shape.iter().product();
+        let again = changing.2.load(Ordering::Relaxed) - before - whole;
+        assert!(again < whole, "{again} of {whole} voxels were read again");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod spec;
 mod anisotropic_diffusion;
 mod bilateral;
 mod boundaries;
+pub mod classify;
 pub mod components;
 pub mod distance;
 mod expand;
@@ -108,6 +109,7 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &hysteresis::Hysteresis,
     &window::LocalMean,
     &window::Sauvola,
+    &classify::Classify,
     // Morphology
     &morphology::Erode,
     &morphology::Dilate,
@@ -143,6 +145,38 @@ pub static OPERATORS: &[&dyn Operator] = &[
 /// The operator with this id.
 pub fn find(id: &str) -> Option<&'static dyn Operator> {
     OPERATORS.iter().copied().find(|op| op.spec().id == id)
+}
+
+/// Runs an operator on volumes in memory; parameters are as on the command line, inputs in the declared order.
+///
+/// # Errors
+/// If there is no such operator or parameter, or what the operator says.
+pub(crate) fn on_volumes(
+    id: &'static str,
+    given: &[(&str, &str)],
+    inputs: Vec<(Kind, crate::Volume)>,
+    geometry: crate::Geometry,
+    job: &crate::Job,
+) -> Result<crate::Volume> {
+    let op = find(id).ok_or_else(|| crate::Error::Usage(format!("there is no operator {id}")))?;
+    let spec = op.spec();
+    let wrong = |reason: String| crate::Error::Operator { op: id, reason };
+    let mut values = std::collections::BTreeMap::new();
+    for (name, text) in given {
+        let param = spec.param(name).ok_or_else(|| wrong(format!("has no parameter {name}")))?;
+        values.insert(param.name, Value::parse(&param.ty, text).map_err(wrong)?);
+    }
+    let args = Args::complete(spec, values).map_err(wrong)?;
+    let grid = |(kind, volume): &(Kind, crate::Volume)| {
+        Some(Grid { shape: volume.shape(), voxel: volume.voxel_type(), kind: *kind, geometry })
+    };
+    let mut grids: Vec<Option<Grid>> = inputs.iter().map(grid).collect();
+    grids.resize(spec.inputs.len(), None);
+    let prepared = op.prepare(&Call { op: id, args: &args, inputs: &grids })?;
+    let mut volumes: Vec<Option<std::sync::Arc<crate::Volume>>> =
+        inputs.into_iter().map(|(_, v)| Some(std::sync::Arc::new(v))).collect();
+    volumes.resize(spec.inputs.len(), None);
+    Ok(prepared.kernel.whole(volumes, job)?.into_volume())
 }
 
 /// The operator set up with its defaults for a large image with cubic voxels of 1 µm, to tell how

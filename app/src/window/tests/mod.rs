@@ -2,6 +2,7 @@
 
 mod doing;
 mod looks;
+mod segmenting;
 
 use super::app::Viewer;
 use super::settings::Settings;

@@ -1,0 +1,186 @@
+//! Segmentation with mouse and keys, against what is known of the images.
+
+use super::super::tools::{Phase, Tool, Touch};
+use super::*;
+use glam::DVec3;
+use voxelry_core::Region;
+use voxelry_core::labels::Editable;
+
+/// A window on balls, with new labels on the desk.
+fn desk(folder: &Path) -> Option<Harness<'static, Viewer>> {
+    let mut harness = window(vec![balls(folder, "balls.nii.gz")])?;
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    assert!(harness.state_mut().new_labels());
+    settle(&mut harness);
+    Some(harness)
+}
+
+/// Waits until nothing is being done to labels.
+fn settle(harness: &mut Harness<'static, Viewer>) {
+    until(harness, "the edit", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
+    assert_eq!(harness.state().messages(), [""; 0]);
+}
+
+fn voxels(viewer: &Viewer) -> ndarray::Array3<u32> {
+    let labels = &viewer.kit.desk.as_ref().expect("there is one").board.labels;
+    labels.get(Region::whole(labels.shape())).unwrap()
+}
+
+fn count(viewer: &Viewer, label: u32) -> usize {
+    voxels(viewer).iter().filter(|v| **v == label).count()
+}
+
+/// Touches the plane across z at places `(x, y, z)`.
+fn touch(harness: &mut Harness<'static, Viewer>, tool: Tool, way: &[[f64; 3]]) {
+    let viewer = harness.state_mut();
+    viewer.take_tool(tool);
+    let touch =
+        |at: [f64; 3], phase| Touch { scene: 0, axis: Some(0), at: DVec3::from(at), phase, shift: false };
+    viewer.touch(touch(way[0], Phase::Press));
+    way[1..].iter().for_each(|at| viewer.touch(touch(*at, Phase::Drag)));
+    viewer.touch(touch(way[way.len() - 1], Phase::Release));
+    settle(harness);
+}
+
+/// Voxels of the three balls, by what they were made of.
+const BALL: usize = 2109;
+
+#[test]
+fn the_wand_takes_a_ball_with_one_click_and_undo_gives_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    touch(&mut harness, Tool::Wand, &[[40.0, 30.0, 26.0]]);
+    assert_eq!(count(harness.state(), 1), BALL);
+    // Every voxel of it and no other: Dice is 1.
+    let truth =
+        |z: f64, y: f64, x: f64| ((z - 26.0).powi(2) + (y - 30.0).powi(2) + (x - 40.0).powi(2)).sqrt() <= 8.0;
+    for ((z, y, x), v) in voxels(harness.state()).indexed_iter() {
+        assert_eq!(*v == 1, truth(z as f64, y as f64, x as f64));
+    }
+    press(&mut harness, Modifiers::NONE, Key::M);
+    touch(&mut harness, Tool::Wand, &[[14.0, 12.0, 12.0]]);
+    assert_eq!((count(harness.state(), 1), count(harness.state(), 2)), (BALL, BALL));
+    assert_eq!(harness.state().kit.rows.iter().map(|r| r.0).collect::<Vec<_>>(), [1, 2]);
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    assert_eq!(count(harness.state(), 2), 0);
+    press(&mut harness, Modifiers::COMMAND, Key::Y);
+    settle(&mut harness);
+    assert_eq!(count(harness.state(), 2), BALL);
+}
+
+#[test]
+fn the_wand_shows_what_a_click_would_take_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().take_tool(Tool::Wand);
+    let hover = |harness: &mut Harness<'static, Viewer>, at: [f64; 3]| {
+        let at = DVec3::from(at);
+        harness.state_mut().touch(Touch { scene: 0, axis: Some(0), at, phase: Phase::Hover, shift: false });
+        settle(harness);
+    };
+    hover(&mut harness, [40.0, 30.0, 26.0]);
+    assert_eq!(count(harness.state(), 1), 197);
+    assert!(harness.state().kit.says.starts_with("197 voxels · 394 µm³"), "{}", harness.state().kit.says);
+    hover(&mut harness, [2.0, 2.0, 26.0]);
+    assert_eq!(count(harness.state(), 1), 48 * 56 - 197 - 149);
+    press(&mut harness, Modifiers::NONE, Key::Escape);
+    settle(&mut harness);
+    assert_eq!(voxels(harness.state()).iter().max(), Some(&0));
+    assert!(!harness.state().kit.can_undo());
+}
+
+#[test]
+fn brush_eraser_lasso_and_fill_draw_in_the_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.radius = 5.0;
+    touch(&mut harness, Tool::Paint, &[[20.0, 20.0, 10.0]]);
+    assert_eq!(count(harness.state(), 1), 81);
+    touch(&mut harness, Tool::Erase, &[[20.0, 20.0, 10.0], [30.0, 20.0, 10.0]]);
+    assert_eq!(count(harness.state(), 1), 0);
+    let square = [[10.2, 10.2, 5.0], [20.8, 10.2, 5.0], [20.8, 20.8, 5.0], [10.2, 20.8, 5.0]];
+    touch(&mut harness, Tool::Lasso, &square);
+    assert_eq!(count(harness.state(), 1), 100);
+    // Only the background around it in that slice.
+    harness.state_mut().kit.take(7);
+    touch(&mut harness, Tool::Fill, &[[0.0, 0.0, 5.0]]);
+    assert_eq!((count(harness.state(), 1), count(harness.state(), 7)), (100, 48 * 56 - 100));
+    // Where the mask does not allow it, nothing changes.
+    harness.state_mut().kit.mask.editable = Editable::Inside(1);
+    harness.state_mut().kit.deep = true;
+    touch(&mut harness, Tool::Paint, &[[11.0, 15.0, 5.0]]);
+    let found = count(harness.state(), 1);
+    assert!(found < 100 && found > 20, "{found}");
+    assert_eq!(found + count(harness.state(), 7), 48 * 56);
+}
+
+#[test]
+fn threshold_split_and_merge_make_and_join_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().segment(Tool::Threshold);
+    harness.step();
+    assert_eq!(harness.state().kit.range.map(|r| r[1]), Some(200.0));
+    settle(&mut harness);
+    // Shown in the three planes of the crosshair, and not yet done.
+    let shown = count(harness.state(), 1);
+    assert!(shown > 0 && shown < 1000, "{shown}");
+    assert!(!harness.state().kit.can_undo());
+    harness.get_by_label("Label the whole image").click();
+    harness.step();
+    settle(&mut harness);
+    assert_eq!(count(harness.state(), 1), 3 * BALL);
+    let z = |z: f64| [40.0, 30.0, z];
+    touch(&mut harness, Tool::Merge, &[z(26.0), [12.0, 36.0, 20.0]]);
+    assert_eq!(count(harness.state(), 1), 3 * BALL);
+    touch(&mut harness, Tool::Split, &[z(26.0)]);
+    let sizes: Vec<i64> = harness.state().kit.rows.iter().map(|r| r.1.count).collect();
+    assert_eq!(sizes, [BALL as i64; 3]);
+    touch(&mut harness, Tool::Merge, &[[14.0, 12.0, 12.0], z(26.0)]);
+    assert_eq!(harness.state().kit.rows.len(), 2);
+}
+
+#[test]
+fn labels_of_a_recipe_can_be_edited_saved_and_survive_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    let id = harness.state().document.scenes[0].layers[1].id;
+    assert!(harness.state_mut().edit_layer(id));
+    settle(&mut harness);
+    // What was there is the beginning, to which undo reaches back.
+    assert_eq!((harness.state().kit.rows.len(), harness.state().kit.can_undo()), (3, false));
+    harness.state_mut().kit.take(2);
+    harness.state_mut().delete_label();
+    settle(&mut harness);
+    assert_eq!(harness.state().kit.rows.len(), 2);
+    let path = folder.path().join("labels.nii.gz");
+    let ctx = harness.ctx.clone();
+    assert!(harness.state().kit.desks().all(|d| d.is_unsaved()));
+    harness.state_mut().save_labels(&ctx, path.clone());
+    until(&mut harness, "the file", |v| v.messages().iter().any(|m| m.starts_with("Saved")));
+    assert!(!harness.state().kit.desks().any(|d| d.is_unsaved()));
+    let saved = voxelry_core::io::open(&path, &OpenOptions::default()).unwrap();
+    let saved =
+        saved.read_all(voxelry_core::io::Frame::default()).unwrap().cast(voxelry_core::VoxelType::U32);
+    assert_eq!(saved.view::<u32>().unwrap(), voxels(harness.state()));
+    // A crash: the session that is kept names the log.
+    let kept = folder.path().join("kept.voxelry");
+    super::super::session::Session::of(harness.state(), &kept, &[]).write(&kept).unwrap();
+    let before = voxels(harness.state());
+    let log = harness.state().kit.desk.as_ref().unwrap().board.labels.log();
+    let left = folder.path().join("left.log");
+    std::fs::copy(&log, &left).unwrap();
+    drop(harness);
+    assert!(!log.exists(), "a window that was closed leaves nothing");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::copy(&left, &log).unwrap();
+    let Some(mut harness) = window(vec![kept]) else { return };
+    until(&mut harness, "the session", |v| v.kit.desk.is_some());
+    settle(&mut harness);
+    assert_eq!(voxels(harness.state()), before);
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    assert_eq!(harness.state().kit.rows.len(), 3);
+}

@@ -1,0 +1,161 @@
+//! What commands do to tools and labels.
+
+use super::{Kit, Tool};
+use crate::window::app::{Side, Viewer};
+use crate::window::dialogs::Answer;
+use egui::Context;
+use std::path::PathBuf;
+use voxelry_core::Job;
+use voxelry_core::io::convert::{ConvertOptions, convert};
+
+impl Kit {
+    /// Whether a brush is in hand.
+    pub fn has_brush(&self) -> bool {
+        matches!(self.tool, Tool::Paint | Tool::Erase)
+    }
+
+    /// The wheel was turned for the tool: brushes get larger, the wand takes more.
+    pub fn turn(&mut self, steps: f32) {
+        let by = 1.15f64.powf(f64::from(steps));
+        if steps == 0.0 {
+            return;
+        }
+        if self.has_brush() {
+            let whole = (self.radius * by).max(if steps > 0.0 { self.radius + 0.5 } else { 0.0 });
+            self.radius = ((whole * 2.0).round() / 2.0).clamp(0.0, 200.0);
+        } else if self.tool == Tool::Wand {
+            self.tolerance *= by;
+        }
+    }
+
+    /// The label in hand and the one before change places; at first that is the background.
+    pub fn swap(&mut self) {
+        std::mem::swap(&mut self.label, &mut self.other);
+        self.shown = None;
+    }
+}
+
+impl Viewer {
+    /// Whether undo is about labels: they are on the desk, and no recipe is being built.
+    pub fn edits_labels(&self) -> bool {
+        self.kit.desk.is_some() && (self.side != Side::Recipe || !self.panels)
+    }
+
+    /// Takes the last change back.
+    pub fn undo(&mut self) {
+        match &self.kit.desk {
+            Some(desk) if self.edits_labels() => desk.board.undo(),
+            _ => self.bench.undo(),
+        }
+    }
+
+    /// Makes a change again that was taken back.
+    pub fn redo(&mut self) {
+        match &self.kit.desk {
+            Some(desk) if self.edits_labels() => desk.board.redo(),
+            _ => self.bench.redo(),
+        }
+    }
+
+    /// Takes a tool in hand and shows what it is set to.
+    pub fn segment(&mut self, tool: Tool) {
+        if tool != Tool::Look {
+            (self.panels, self.side) = (true, Side::Segment);
+        }
+        self.take_tool(tool);
+    }
+
+    /// Takes a new label in hand.
+    pub fn new_label(&mut self) {
+        if self.kit.desk.is_none() && !self.take_labels() {
+            return;
+        }
+        if let Some(desk) = &self.kit.desk {
+            let label = desk.board.labels.unused();
+            self.kit.take(label);
+        }
+    }
+
+    /// Asks where the labels on the desk go.
+    pub fn ask_where_to_save_labels(&mut self, ctx: &Context) {
+        self.ask(ctx, |d| {
+            let dialog = d.add_filter("Labels", &["nii.gz", "nii", "tif", "nrrd", "mha", "zarr", "npy"]);
+            dialog.set_file_name("labels.nii.gz").save_file().map(Answer::SaveLabels)
+        });
+    }
+
+    /// Writes the labels on the desk to a file, on a thread.
+    pub fn save_labels(&mut self, ctx: &Context, path: PathBuf) {
+        let Some(desk) = &self.kit.desk else { return };
+        let (layer, edits) = (desk.layer, desk.board.edits());
+        let (labels, send, ctx) = (desk.board.labels.clone(), self.answers.0.clone(), ctx.clone());
+        self.saving_labels += 1;
+        std::thread::spawn(move || {
+            let options = ConvertOptions { labels: Some(true), ..ConvertOptions::default() };
+            let written = convert(&*labels, &path, &options, &Job::silent());
+            // Nobody listens when the window has closed.
+            let _ = send.send(Answer::SavedLabels(layer, written.is_ok().then_some(edits)));
+            let _ = send.send(crate::window::dialogs::told(&path, written.map(|_| ())));
+            ctx.request_repaint();
+        });
+    }
+
+    pub(in crate::window) fn saved_labels(&mut self, layer: u64, edits: Option<u64>) {
+        self.saving_labels -= 1;
+        let desks = self.kit.desk.iter_mut().chain(&mut self.kit.aside);
+        if let (Some(desk), Some(edits)) = (desks.into_iter().find(|d| d.layer == layer), edits) {
+            desk.saved = edits;
+        }
+    }
+
+    /// Asks what becomes of edits that are in no file, when the window is to close.
+    pub(in crate::window) fn ask_before_closing(&mut self, ctx: &Context) {
+        let wants = ctx.input(|i| i.viewport().close_requested());
+        if wants && self.closing != Some(true) && self.kit.desks().any(super::Desk::is_unsaved) {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.closing = Some(false);
+        }
+        if self.closing != Some(false) {
+            return;
+        }
+        let mut answer = None;
+        egui::Window::new("Labels are not saved")
+            .collapsible(false)
+            .resizable(false)
+            .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
+            .show(ctx, |ui| {
+                ui.label("There are edits of labels that are in no file.");
+                ui.add_space(6.0);
+                ui.horizontal(|ui| {
+                    for (i, text) in ["Save…", "Close without saving", "Go on"].into_iter().enumerate() {
+                        if ui.button(text).clicked() {
+                            answer = Some(i);
+                        }
+                    }
+                });
+            });
+        match answer {
+            Some(0) => {
+                self.closing = None;
+                self.ask_where_to_save_labels(ctx);
+            }
+            Some(1) => {
+                self.closing = Some(true);
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            }
+            Some(_) => self.closing = None,
+            None => {}
+        }
+    }
+
+    /// Puts the crosshair on a place of the labels on the desk, `[z, y, x]`.
+    pub(super) fn jump_on_desk(&mut self, [z, y, x]: [f64; 3]) {
+        let Some(desk) = &self.kit.desk else { return };
+        let Some((s, _)) = self.place_of(desk.layer) else { return };
+        let world = desk.board.labels.geometry().world_from_index.transform_point3(glam::DVec3::new(x, y, z));
+        let scene = &mut self.document.scenes[s];
+        let index = scene.geometry().world_from_index.inverse().transform_point3(world);
+        scene.view.at = scene.snapped(scene.part(index));
+        scene.view.middle = scene.view.at;
+    }
+}

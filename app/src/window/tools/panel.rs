@@ -1,0 +1,406 @@
+//! The panel of segmentation: tools, what they are set to, what can be done to an object, and the list of labels.
+
+use super::touch::{Image, amount, radius_text};
+use super::{Tool, list};
+use crate::view::board::{Done, Work};
+use crate::window::app::Viewer;
+use crate::window::theme::ACCENT;
+use crate::window::widgets::{WIDE, choice, slider};
+use egui::{CollapsingHeader, DragValue, ProgressBar, RichText, Ui};
+use voxelry_core::Region;
+use voxelry_core::labels::tools::{self, Change};
+use voxelry_core::labels::{Editable, Over};
+
+/// The panel.
+pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
+    ui.add_space(4.0);
+    if viewer.layer_to_work_on().is_none() && viewer.kit.desk.is_none() {
+        ui.weak("Open an image to segment");
+        return;
+    }
+    header(viewer, ui);
+    ui.separator();
+    ui.horizontal_wrapped(|ui| {
+        for (tool, name, hint) in Tool::ALL {
+            if ui.selectable_label(viewer.kit.tool == tool, name).on_hover_text(hint).clicked() {
+                viewer.take_tool(tool);
+            }
+        }
+    });
+    ui.add_space(4.0);
+    options(viewer, ui);
+    let text = if viewer.kit.says.is_empty() { " " } else { viewer.kit.says.as_str() };
+    let runs_away = text.starts_with("runs away");
+    let colour = if runs_away { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
+    ui.add(egui::Label::new(RichText::new(text).color(colour).small()).truncate());
+    if let Some(progress) = viewer.kit.progress() {
+        ui.horizontal(|ui| {
+            let part = if progress.total > 0 { progress.done as f32 / progress.total as f32 } else { 0.0 };
+            let width = ui.available_width() - 70.0;
+            let bar = ProgressBar::new(part).desired_width(width).text(RichText::new(progress.name).small());
+            ui.add(bar.fill(ACCENT));
+            if ui.button("Cancel").clicked() {
+                viewer.kit.stop();
+            }
+        });
+    }
+    ui.separator();
+    if viewer.kit.desk.is_none() {
+        ui.weak("A tool makes labels as soon as it is used.");
+        return;
+    }
+    CollapsingHeader::new(RichText::new("What may be changed").strong())
+        .show_unindented(ui, |ui| mask(viewer, ui));
+    CollapsingHeader::new(RichText::new(format!("Object {}", viewer.kit.label)).strong())
+        .id_salt("object")
+        .default_open(true)
+        .show_unindented(ui, |ui| object(viewer, ui));
+    ui.separator();
+    list::show(viewer, ui);
+}
+
+fn header(viewer: &mut Viewer, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        let desk = viewer.kit.desk.as_ref().map(|d| d.layer);
+        let name = desk
+            .and_then(|id| viewer.place_of(id))
+            .map(|(s, l)| viewer.document.scenes[s].layers[l].name.clone());
+        let title = name.unwrap_or_else(|| "No labels yet".to_owned());
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if ui.button("New").on_hover_text("New labels over the image that is chosen").clicked() {
+                viewer.new_labels();
+            }
+            let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
+            if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {
+                viewer.ask_where_to_save_labels(&ui.ctx().clone());
+            }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.add(egui::Label::new(RichText::new(title).strong()).truncate());
+            });
+        });
+    });
+}
+
+fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
+    egui::Grid::new(id).num_columns(2).min_col_width(76.0).spacing([8.0, 6.0]).show(ui, contents);
+}
+
+/// What the tool in hand is set to.
+fn options(viewer: &mut Viewer, ui: &mut Ui) {
+    let stats = viewer.image_of_desk().or_else(|| viewer.layer_to_work_on()).and_then(|l| l.stats.clone());
+    let kit = &mut viewer.kit;
+    let (mut range, mut apply) = (false, false);
+    rows(ui, "tool", |ui| match kit.tool {
+        Tool::Paint | Tool::Erase => {
+            ui.label("Radius");
+            ui.horizontal(|ui| {
+                slider(ui, "Radius", &mut kit.radius, 0.0..=60.0, Some(1));
+                let labels = kit.desk.as_ref().map(|d| &*d.board.labels);
+                ui.label(RichText::new(radius_text(kit.radius, labels)).weak().small());
+            });
+            ui.end_row();
+            ui.label("Shape");
+            ui.horizontal(|ui| {
+                ui.selectable_value(&mut kit.deep, false, "Disc").on_hover_text("Only in the slice");
+                ui.selectable_value(&mut kit.deep, true, "Ball");
+            });
+            ui.end_row();
+        }
+        Tool::Wand | Tool::Fill => {
+            if kit.tool == Tool::Wand {
+                ui.label("Tolerance");
+                let most = stats.as_ref().map_or(100.0, |s| (s.window[1] - s.window[0]).abs());
+                ui.horizontal(|ui| slider(ui, "Tolerance", &mut kit.tolerance, 0.0..=most, None));
+                ui.end_row();
+            }
+            ui.label("Reach");
+            ui.horizontal(|ui| {
+                ui.selectable_value(&mut kit.deep, false, "Slice");
+                ui.selectable_value(&mut kit.deep, true, "Volume");
+            });
+            ui.end_row();
+        }
+        Tool::Threshold => {
+            let Some(stats) = &stats else {
+                ui.label("Looking at intensities");
+                return;
+            };
+            let [least, most] = stats.range;
+            let middle = f64::midpoint(stats.window[0], stats.window[1]);
+            let [low, high] = kit.range.get_or_insert([middle, most]);
+            let (to_high, from_low) = (least..=*high, *low..=most);
+            for (name, value, bounds) in [("From", low, to_high), ("To", high, from_low)] {
+                ui.label(name);
+                ui.horizontal(|ui| range |= slider(ui, name, value, bounds, None).changed());
+                ui.end_row();
+            }
+            ui.label("");
+            apply = ui.button("Label the whole image").clicked();
+            ui.end_row();
+        }
+        Tool::Split => {
+            ui.label("Depth of necks");
+            ui.add(DragValue::new(&mut kit.reach).range(0.0..=50.0).speed(0.1).suffix(" voxels"))
+                .accessible_name("Depth of necks");
+            ui.end_row();
+        }
+        Tool::Look | Tool::Lasso | Tool::Merge => {}
+    });
+    if kit.tool == Tool::Threshold {
+        viewer.preview_threshold();
+        if apply {
+            viewer.apply_threshold();
+        }
+    }
+}
+
+/// What tools may change.
+fn mask(viewer: &mut Viewer, ui: &mut Ui) {
+    let stats = viewer.image_of_desk().and_then(|l| l.stats.clone());
+    let crop = viewer.chosen_box();
+    let kit = &mut viewer.kit;
+    let label = kit.label;
+    rows(ui, "mask", |ui| {
+        ui.label("Where");
+        let wheres = [
+            (Editable::Everywhere, "Everywhere".to_owned()),
+            (Editable::Inside(0), "In the background".to_owned()),
+            (Editable::Inside(label), format!("Inside label {label}")),
+            (Editable::Outside(label), format!("Outside label {label}")),
+        ];
+        let now = match kit.mask.editable {
+            Editable::Everywhere => "Everywhere".to_owned(),
+            Editable::Inside(0) => "In the background".to_owned(),
+            Editable::Inside(l) => format!("Inside label {l}"),
+            Editable::Outside(l) => format!("Outside label {l}"),
+        };
+        choice(ui, "Where", &now, WIDE, |ui| {
+            for (value, name) in wheres {
+                ui.selectable_value(&mut kit.mask.editable, value, name);
+            }
+        });
+        ui.end_row();
+        ui.label("Overwrite");
+        let overs = [
+            (Over::Labels, "All labels"),
+            (Over::Shown, "Shown labels"),
+            (Over::Background, "Nothing but background"),
+        ];
+        let now = overs.iter().find(|o| o.0 == kit.mask.over).map_or("", |o| o.1);
+        choice(ui, "Overwrite", now, WIDE, |ui| {
+            for (value, name) in overs {
+                ui.selectable_value(&mut kit.mask.over, value, name);
+            }
+        });
+        ui.end_row();
+        ui.label("Crop box");
+        let mut inside = kit.mask.inside.is_some();
+        ui.checkbox(&mut inside, "Only inside")
+            .on_hover_text("Only in the crop box, which can be dragged (K)");
+        kit.mask.inside = if inside { crop } else { None };
+        ui.end_row();
+        ui.label("Intensity");
+        let mut some = kit.mask.intensities.is_some();
+        ui.checkbox(&mut some, "Only within")
+            .on_hover_text("Only where the image has an intensity within a range");
+        ui.end_row();
+        let bounds = stats.map_or([0.0, 1.0], |s| s.range);
+        kit.mask.intensities = some.then(|| kit.mask.intensities.unwrap_or(bounds));
+        if let Some([low, high]) = &mut kit.mask.intensities {
+            ui.label("");
+            ui.horizontal(|ui| {
+                let speed = (bounds[1] - bounds[0]).abs() / 300.0;
+                for (name, value) in [("Least intensity", &mut *low), ("Greatest intensity", &mut *high)] {
+                    ui.add(DragValue::new(value).speed(speed).max_decimals(3)).accessible_name(name);
+                }
+            });
+            ui.end_row();
+        }
+    });
+}
+
+/// What can be done to the object in hand.
+fn object(viewer: &mut Viewer, ui: &mut Ui) {
+    let kit = &mut viewer.kit;
+    let mut wanted = None;
+    ui.horizontal_wrapped(|ui| {
+        ui.add(DragValue::new(&mut kit.reach).range(0.5..=50.0).speed(0.1).max_decimals(1).suffix(" voxels"))
+            .on_hover_text("How far it grows, shrinks and is smoothed")
+            .accessible_name("How far");
+        let reach = kit.reach.to_string();
+        for what in [Change::Grow(reach.clone()), Change::Shrink(reach.clone()), Change::Smooth(reach)] {
+            if ui.button(what.name()).clicked() {
+                wanted = Some(what);
+            }
+        }
+    });
+    ui.horizontal_wrapped(|ui| {
+        for (what, name) in [(Change::Fill, "Fill holes"), (Change::Largest, "Keep largest")] {
+            if ui.button(name).on_hover_text(what.name()).clicked() {
+                wanted = Some(what);
+            }
+        }
+        if ui.button("Remove small").on_hover_text("Takes parts away of fewer voxels than this").clicked() {
+            wanted = Some(Change::Remove(kit.small));
+        }
+        ui.add(DragValue::new(&mut kit.small).range(2..=100_000_000u64).speed(1.0)).accessible_name("Small");
+    });
+    let (mut between, mut cut, mut seeds) = (false, false, None);
+    ui.horizontal_wrapped(|ui| {
+        between = ui
+            .button("Fill between slices")
+            .on_hover_text("Where it was drawn in some slices: makes those between them")
+            .clicked();
+        cut = ui.button("Delete").on_hover_text("Takes all of its voxels away").clicked();
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label("All labels as seeds");
+        if ui.button("Grow").on_hover_text("Seeds grow until they meet where the intensity changes").clicked()
+        {
+            seeds = Some(Seeds::Grow);
+        }
+        let hint = "Floods the edges of the image from the seeds until floods meet";
+        if ui.button("Watershed").on_hover_text(hint).clicked() {
+            seeds = Some(Seeds::Watershed);
+        }
+    });
+    if let Some(what) = wanted {
+        let (label, mask, name) = (viewer.kit.label, viewer.kit.mask.clone(), what.name());
+        viewer.on_desk(
+            name,
+            Box::new(move |edit, job| Ok(tools::change(edit, label, &what, &mask, job)?.into())),
+        );
+    }
+    if between {
+        viewer.fill_between();
+    }
+    if cut {
+        viewer.delete_label();
+    }
+    if let Some(seeds) = seeds {
+        viewer.use_seeds(seeds);
+    }
+}
+
+/// What becomes of seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seeds {
+    /// They grow.
+    Grow,
+    /// They are markers.
+    Watershed,
+}
+
+impl Viewer {
+    /// Takes a tool in hand.
+    pub fn take_tool(&mut self, tool: Tool) {
+        if self.kit.tool != tool && self.kit.preview {
+            self.kit.stop();
+        }
+        self.kit.tool = tool;
+        self.kit.says.clear();
+        if tool != Tool::Look && self.kit.desk.is_none() {
+            self.take_labels();
+        }
+    }
+
+    /// The crop box in voxels of the chosen image.
+    fn chosen_box(&self) -> Option<Region> {
+        self.document.scenes.get(self.chosen.0).map(|s| s.boxed())
+    }
+
+    /// Does something to the labels on the desk.
+    pub(super) fn on_desk(&mut self, name: &str, work: Work) {
+        (self.kit.preview, self.kit.shown) = (false, None);
+        if let Some(desk) = &self.kit.desk {
+            desk.board.whole(name, work);
+        }
+    }
+
+    fn fill_between(&mut self) {
+        let Some(desk) = &self.kit.desk else { return };
+        let (labels, label) = (desk.board.labels.clone(), self.kit.label);
+        let axis = match self.active.map(|t| t.pane) {
+            Some(crate::view::Pane::Plane(axis)) => axis,
+            _ => 0,
+        };
+        let Some(ink) = self.ink() else { return };
+        self.on_desk(
+            "Fill between slices",
+            Box::new(move |edit, job| {
+                let Some((region, filled)) = tools::fill_between(&labels, label, axis, job)? else {
+                    let says = format!("Label {label} has no empty slices across this plane");
+                    return Ok(Done { says: Some(says), ..Done::default() });
+                };
+                Ok(ink.put(edit, region, &filled)?.into())
+            }),
+        );
+    }
+
+    /// Takes all voxels of the label in hand away.
+    pub fn delete_label(&mut self) {
+        let Some(desk) = &self.kit.desk else { return };
+        let (labels, label) = (desk.board.labels.clone(), self.kit.label);
+        self.on_desk(
+            "Delete",
+            Box::new(move |edit, job| {
+                let mut regions = Vec::new();
+                edit.set_info(label, None);
+                for tile in labels.within(label).into_iter().flat_map(|w| w.tiles([64; 3])) {
+                    job.check()?;
+                    let new = labels.get(tile)?.mapv(|v| if v == label { 0 } else { v });
+                    regions.extend(edit.put(tile.start, new.view())?);
+                }
+                Ok(regions.into())
+            }),
+        );
+    }
+
+    /// Lets all labels grow as seeds, in the box of all seeds and some way around.
+    fn use_seeds(&mut self, seeds: Seeds) {
+        let (Some(ink), Some(image)) = (self.ink(), self.image_of_desk().map(Image::of)) else { return };
+        let Some(desk) = &self.kit.desk else { return };
+        let labels = desk.board.labels.clone();
+        let crop = self.kit.mask.inside;
+        let name = if seeds == Seeds::Grow { "Grow from seeds" } else { "Watershed from seeds" };
+        self.on_desk(
+            name,
+            Box::new(move |edit, job| {
+                let all: Vec<u32> = labels.sums().unwrap_or_default().keys().copied().collect();
+                let boxes = all.iter().filter_map(|l| labels.within(*l));
+                let Some(around) = boxes.reduce(union) else {
+                    return Ok(Done { says: Some("There are no seeds".into()), ..Done::default() });
+                };
+                if all.len() < 2 {
+                    let says = "Paint seeds of at least two labels: one inside, one around".to_owned();
+                    return Ok(Done { says: Some(says), ..Done::default() });
+                }
+                let margin = around.shape.map(|n| n / 10 + 4);
+                let region = crop.unwrap_or_else(|| around.grown(margin, labels.shape()));
+                // What is on the way takes about 20 bytes a voxel.
+                let most = voxelry_core::blocks::physical_memory() / 2 / 20;
+                if region.len() as u64 > most {
+                    return Err(voxelry_core::Error::Memory(format!(
+                        "seeds grow in a box of {} voxels; at most {most} fit: mark a smaller crop box (K)",
+                        region.len()
+                    )));
+                }
+                let old = labels.get(region)?;
+                let grey = image.read(region)?;
+                let new = match seeds {
+                    Seeds::Grow => tools::grow_cut(grey.view(), old.view(), job)?,
+                    Seeds::Watershed => tools::watershed(grey, &old, labels.geometry(), job)?,
+                };
+                let regions = ink.put_labels(edit, region, &old, new)?;
+                let says = format!("{} labels in {}", all.len(), amount(region.len() as u64, &labels));
+                Ok(Done { regions, says: Some(says) })
+            }),
+        );
+    }
+}
+
+fn union(a: Region, b: Region) -> Region {
+    let start: [usize; 3] = std::array::from_fn(|i| a.start[i].min(b.start[i]));
+    let end: [usize; 3] = std::array::from_fn(|i| a.end()[i].max(b.end()[i]));
+    Region { start, shape: std::array::from_fn(|i| end[i] - start[i]) }
+}

@@ -1,0 +1,325 @@
+//! Edits, undo, and what a program that was killed leaves behind.
+
+use super::*;
+use crate::{Geometry, Job, Region};
+use ndarray::Array3;
+use std::path::Path;
+use std::sync::Arc;
+
+const SHAPE: [usize; 3] = [40, 70, 65];
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % n
+    }
+
+    fn region(&mut self) -> Region {
+        let start: [usize; 3] = std::array::from_fn(|a| self.below(SHAPE[a]));
+        Region { start, shape: std::array::from_fn(|a| 1 + self.below((SHAPE[a] - start[a]).min(40))) }
+    }
+}
+
+fn fresh(path: &Path) -> Arc<Labels> {
+    Labels::create(path, SHAPE, Geometry::default(), None, 0).unwrap()
+}
+
+fn again(path: &Path) -> Arc<Labels> {
+    Labels::reopen(path, SHAPE, Geometry::default(), None, 0).unwrap()
+}
+
+fn all(labels: &Labels) -> Array3<u32> {
+    labels.get(Region::whole(SHAPE)).unwrap()
+}
+
+/// Fills a box with a label.
+fn fill(edit: &mut Edit, region: Region, label: u32) {
+    edit.put(region.start, Array3::from_elem(region.shape, label).view()).unwrap();
+}
+
+fn put(array: &mut Array3<u32>, region: Region, label: u32) {
+    let [z, y, x] = region.ranges();
+    array.slice_mut(ndarray::s![z, y, x]).fill(label);
+}
+
+/// Sums are those of the voxels.
+fn check_sums(labels: &Labels, expected: &Array3<u32>) {
+    let sums = labels.sums().unwrap();
+    let mut counted = std::collections::BTreeMap::<u32, (i64, [i64; 3])>::new();
+    for ((z, y, x), label) in expected.indexed_iter().filter(|(_, l)| **l != 0) {
+        let sum = counted.entry(*label).or_default();
+        sum.0 += 1;
+        [z, y, x].iter().enumerate().for_each(|(a, v)| sum.1[a] += *v as i64);
+        let within = labels.within(*label).unwrap();
+        assert!(within.contains(&Region::new([z, y, x], [1; 3])));
+    }
+    let found: std::collections::BTreeMap<u32, (i64, [i64; 3])> =
+        sums.iter().map(|(l, s)| (*l, (s.count, s.at))).collect();
+    assert_eq!(found, counted);
+}
+
+#[test]
+fn edits_undo_and_redo_are_those_of_a_list_of_whole_images() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..6 {
+        let path = folder.path().join(format!("{round}"));
+        let mut labels = fresh(&path);
+        let mut random = Random(round);
+        let mut past = vec![(Array3::<u32>::zeros(SHAPE), None)];
+        let mut at = 0usize;
+        for _ in 0..40 {
+            match random.below(9) {
+                8 if at > 3 => {
+                    labels.settle().unwrap();
+                    past.drain(..at);
+                    past.truncate(1);
+                    at = 0;
+                }
+                0 | 1 => {
+                    let undone = labels.undo().unwrap();
+                    assert_eq!(undone.is_some(), at > 0);
+                    at = at.saturating_sub(1);
+                }
+                2 => {
+                    let redone = labels.redo().unwrap();
+                    assert_eq!(redone.is_some(), at + 1 < past.len());
+                    at = (at + 1).min(past.len() - 1);
+                }
+                3 => {
+                    // Given up in the middle.
+                    let mut edit = labels.edit().unwrap();
+                    fill(&mut edit, random.region(), 99);
+                    assert!(labels.edit().is_err());
+                    if random.below(2) == 0 {
+                        edit.cancel();
+                    }
+                }
+                4 => {
+                    drop(labels);
+                    labels = again(&path);
+                }
+                _ => {
+                    let (mut next, mut info) = past[at].clone();
+                    let mut edit = labels.edit().unwrap();
+                    for _ in 0..1 + random.below(4) {
+                        let (region, label) = (random.region(), random.below(4) as u32);
+                        fill(&mut edit, region, label);
+                        put(&mut next, region, label);
+                    }
+                    if random.below(3) == 0 {
+                        info = (random.below(2) == 0)
+                            .then(|| Info { name: format!("cell {}", random.below(9)), ..Info::default() });
+                        edit.set_info(3, info.clone());
+                    }
+                    assert_eq!(edit.labels().get(Region::whole(SHAPE)).unwrap(), next);
+                    let changed = edit.commit("fill").unwrap();
+                    if next != past[at].0 || info != past[at].1 {
+                        past.truncate(at + 1);
+                        past.push((next, info));
+                        at += 1;
+                        assert_eq!(changed.name, "fill");
+                    } else {
+                        assert_eq!(changed, Changed::default());
+                    }
+                }
+            }
+            assert_eq!(all(&labels), past[at].0);
+            assert_eq!(labels.info_of(3), past[at].1);
+            check_sums(&labels, &past[at].0);
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_byte_only_the_edit_under_way_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let labels = fresh(&path);
+    let mut states = vec![(std::fs::metadata(&path).unwrap().len(), all(&labels))];
+    let mut random = Random(5);
+    for step in 0..12 {
+        if step % 4 == 3 {
+            labels.undo().unwrap();
+        } else {
+            let mut edit = labels.edit().unwrap();
+            fill(&mut edit, random.region(), step + 1);
+            fill(&mut edit, random.region(), step + 2);
+            edit.commit("fill").unwrap();
+        }
+        states.push((std::fs::metadata(&path).unwrap().len(), all(&labels)));
+    }
+    drop(labels);
+    let whole = std::fs::read(&path).unwrap();
+    let cut = folder.path().join("cut");
+    for length in (states[0].0 as usize..=whole.len()).step_by(7).chain([whole.len()]) {
+        std::fs::write(&cut, &whole[..length]).unwrap();
+        let labels = again(&cut);
+        let last = states.iter().rfind(|(end, _)| *end <= length as u64).unwrap();
+        assert_eq!(all(&labels), last.1, "cut to {length}");
+        check_sums(&labels, &last.1);
+        // And it goes on.
+        let mut edit = labels.edit().unwrap();
+        fill(&mut edit, Region::new([1; 3], [3; 3]), 1000);
+        edit.commit("more").unwrap();
+        let expected = all(&labels);
+        drop(labels);
+        assert_eq!(all(&again(&cut)), expected);
+    }
+}
+
+#[test]
+fn a_stroke_costs_kilobytes_and_a_large_edit_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let shape = [256; 3];
+    let labels = Labels::create(&path, shape, Geometry::default(), None, 0).unwrap();
+    let brush = shapes::Brush { radius: 20.0, spacing: [1.0; 3], disc: None };
+    let before = std::fs::metadata(&path).unwrap().len();
+    let (region, ball) = brush.stroke([100.0; 3], [120.0; 3], shape).unwrap();
+    let mut edit = labels.edit().unwrap();
+    edit.put(region.start, ball.mapv(|v| u32::from(v) * 7).view()).unwrap();
+    edit.commit("paint").unwrap();
+    let cost = std::fs::metadata(&path).unwrap().len() - before;
+    assert!(cost < 30_000, "{cost}");
+    // All chunks change: with a budget for sixteen, most are written before the edit ends.
+    let mut edit = labels.edit().unwrap();
+    for z in (0..256).step_by(32) {
+        let slab = Array3::from_shape_fn([32, 256, 256], |(a, b, c)| ((a + b + c + z) % 5) as u32);
+        edit.put([z, 0, 0], slab.view()).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() > before + cost);
+    }
+    let half = edit.labels().get(Region::new([31, 0, 0], [2, 5, 5])).unwrap();
+    assert_eq!(half[[1, 1, 1]], (1 + 1 + 32) % 5);
+    let length = std::fs::metadata(&path).unwrap().len();
+    edit.cancel();
+    assert!(std::fs::metadata(&path).unwrap().len() < length);
+    assert_eq!(labels.get(region).unwrap(), ball.mapv(|v| u32::from(v) * 7));
+    assert_eq!(labels.sums().unwrap().keys().copied().collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn labels_over_a_file_are_those_of_the_file_where_nothing_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = fresh(&folder.path().join("below"));
+    let mut edit = below.edit().unwrap();
+    fill(&mut edit, Region::new([3, 3, 3], [30, 30, 60]), 5);
+    fill(&mut edit, Region::new([20, 20, 20], [4, 40, 4]), 9);
+    edit.commit("made").unwrap();
+    let base = Some((below.clone() as Arc<dyn crate::io::ImageSource>, crate::io::Frame::default()));
+    let path = folder.path().join("log");
+    let labels = Labels::create(&path, SHAPE, Geometry::default(), base.clone(), 0).unwrap();
+    assert!(labels.sums().is_none());
+    labels.survey(&Job::silent()).unwrap();
+    assert_eq!(labels.unused(), 10);
+    let mut expected = all(&below);
+    check_sums(&labels, &expected);
+    let region = Region::new([21, 21, 0], [1, 1, 65]);
+    let mut edit = labels.edit().unwrap();
+    fill(&mut edit, region, 0);
+    edit.commit("erase").unwrap();
+    put(&mut expected, region, 0);
+    assert_eq!(all(&labels), expected);
+    check_sums(&labels, &expected);
+    drop(labels);
+    let labels = Labels::reopen(&path, SHAPE, Geometry::default(), base, 0).unwrap();
+    assert_eq!(all(&labels), expected);
+    labels.survey(&Job::silent()).unwrap();
+    check_sums(&labels, &expected);
+    labels.undo().unwrap();
+    assert_eq!(all(&labels), all(&below));
+    let other = Labels::reopen(&path, [9; 3], Geometry::default(), None, 0);
+    assert!(other.err().unwrap().to_string().contains("not [9, 9, 9]"));
+}
+
+#[test]
+fn masks_keep_what_may_not_be_changed() {
+    let old = Array3::from_shape_fn([1, 1, 8], |(_, _, x)| [0, 0, 1, 1, 2, 2, 3, 3][x]);
+    let image = Array3::from_shape_fn([1, 1, 8], |(_, _, x)| if x == 7 { f32::NAN } else { x as f32 });
+    let mut infos = std::collections::BTreeMap::new();
+    infos.insert(1, Info { locked: true, ..Info::default() });
+    infos.insert(2, Info { shown: false, ..Info::default() });
+    let kept = |mask: Mask| {
+        let mut new = Array3::from_elem([1, 1, 8], 9);
+        mask.keep([5, 5, 10], old.view(), &mut new, Some(image.view()), &infos);
+        new.into_raw_vec_and_offset().0
+    };
+    assert_eq!(kept(Mask::default()), [9, 9, 1, 1, 9, 9, 9, 9]);
+    assert_eq!(kept(Mask { over: Over::Background, ..Mask::default() }), [9, 9, 1, 1, 2, 2, 3, 3]);
+    assert_eq!(kept(Mask { over: Over::Shown, ..Mask::default() }), [9, 9, 1, 1, 2, 2, 9, 9]);
+    assert_eq!(kept(Mask { editable: Editable::Inside(3), ..Mask::default() }), [0, 0, 1, 1, 2, 2, 9, 9]);
+    assert_eq!(kept(Mask { editable: Editable::Outside(0), ..Mask::default() }), [0, 0, 1, 1, 9, 9, 9, 9]);
+    let inside = Some(Region::new([5, 5, 11], [1, 1, 4]));
+    assert_eq!(kept(Mask { inside, ..Mask::default() }), [0, 9, 1, 1, 9, 2, 3, 3]);
+    let range = Mask { intensities: Some([1.0, 6.0]), ..Mask::default() };
+    assert_eq!(kept(range), [0, 9, 1, 1, 9, 9, 9, 3]);
+}
+
+#[test]
+fn objects_are_changed_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fresh(&folder.path().join("log"));
+    let job = Job::silent();
+    let brush = shapes::Brush { radius: 9.0, spacing: [1.0; 3], disc: None };
+    let mut edit = labels.edit().unwrap();
+    for x in [20.0, 35.0] {
+        let (region, ball) = brush.stroke([20.0, 30.0, x], [20.0, 30.0, x], SHAPE).unwrap();
+        let old = edit.labels().get(region).unwrap();
+        let new = ndarray::Zip::from(&old).and(&ball).map_collect(|old, ball| if *ball { 4 } else { *old });
+        edit.put(region.start, new.view()).unwrap();
+    }
+    fill(&mut edit, Region::new([2, 2, 2], [2, 2, 2]), 4);
+    fill(&mut edit, Region::new([20, 30, 20], [1; 3]), 0);
+    edit.commit("two balls, a crumb and a hole").unwrap();
+    let count = |label: u32| labels.sums().unwrap().get(&label).map_or(0, |s| s.count);
+    let whole = count(4);
+    let mask = Mask::default();
+    let run = |what: &Change, label: u32| {
+        let mut edit = labels.edit().unwrap();
+        let regions = change(&mut edit, label, what, &mask, &job).unwrap();
+        assert!(!regions.is_empty());
+        edit.commit(what.name()).unwrap();
+    };
+    use tools::{Change, change};
+    run(&Change::Remove(9), 4);
+    assert_eq!(count(4), whole - 8);
+    run(&Change::Fill, 4);
+    assert_eq!(count(4), whole - 7);
+    let mut edit = labels.edit().unwrap();
+    tools::split(&mut edit, 4, "1", &job).unwrap();
+    edit.commit("split").unwrap();
+    assert!((count(4) - count(5)).abs() < 200, "{} {}", count(4), count(5));
+    assert_eq!(count(4) + count(5), whole - 7);
+    let before = count(5);
+    run(&Change::Grow("2".into()), 5);
+    assert!(count(5) > before);
+    run(&Change::Shrink("3".into()), 5);
+    assert!(count(5) < before && count(5) > 0);
+    while labels.undo().unwrap().is_some() {}
+    assert!(all(&labels).iter().all(|v| *v == 0));
+}
+
+#[test]
+fn what_lies_between_drawn_slices_is_between_their_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fresh(&folder.path().join("log"));
+    let job = Job::silent();
+    assert!(tools::fill_between(&labels, 3, 0, &job).unwrap().is_none());
+    let mut edit = labels.edit().unwrap();
+    for (z, radius) in [(5, 6.0), (15, 14.0)] {
+        let disc = shapes::Brush { radius, spacing: [1.0; 3], disc: Some(0) };
+        let at = [f64::from(z), 30.0, 30.0];
+        let (region, disc) = disc.stroke(at, at, SHAPE).unwrap();
+        edit.put(region.start, disc.mapv(|v| u32::from(v) * 3).view()).unwrap();
+    }
+    edit.commit("two discs").unwrap();
+    let (region, filled) = tools::fill_between(&labels, 3, 0, &job).unwrap().unwrap();
+    assert_eq!((region.start[0], region.shape[0]), (5, 11));
+    for i in 1..10 {
+        let area = filled.index_axis(ndarray::Axis(0), i).iter().filter(|v| **v).count() as f64;
+        let radius = 6.0 + 0.8 * i as f64;
+        let exact = std::f64::consts::PI * radius * radius;
+        assert!((area / exact - 1.0).abs() < 0.08, "slice {i}: {area} {exact}");
+    }
+}
