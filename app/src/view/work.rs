@@ -2,6 +2,7 @@
 
 use super::document::{Content, Layer};
 use crossbeam_channel::{Receiver, bounded};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use voxelry_core::io::{Frame, ImageInfo, ImageSource};
 use voxelry_core::jobs::Event;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Grid, Kind};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
 use voxelry_core::{Error, Job, Region, Result, Volume};
 
 /// An image that is not in a file: what a recipe made.
@@ -125,22 +126,71 @@ fn grid(layer: &Layer) -> Grid {
     Grid { shape: info.shape(), voxel: info.voxel, kind: kind(layer), geometry: info.geometry() }
 }
 
+/// An image that a recipe runs on.
+struct Input {
+    name: String,
+    source: Arc<voxelry_core::io::browse::Browsed>,
+    frame: Frame,
+    grid: Grid,
+}
+
+impl Input {
+    fn of(name: &str, layer: &Layer, region: Option<Region>) -> Self {
+        let mut grid = grid(layer);
+        if let Some(region) = region {
+            grid.shape = region.shape;
+            grid.geometry = grid.geometry.cropped(region.start.map(|n| n as f64));
+        }
+        let frame = Frame::new(layer.channel, layer.time);
+        Self { name: name.to_owned(), source: layer.source.clone(), frame, grid }
+    }
+
+    fn field(self, region: Option<Region>) -> Result<Arc<dyn Field>> {
+        let Self { source, frame, grid, .. } = self;
+        let Some(region) = region else {
+            return Ok(Arc::new(FileField::new(source.source().clone(), frame, grid.kind)));
+        };
+        // What is looked at is in memory already.
+        let mut voxels = source.read(frame, region)?;
+        if grid.kind == Kind::Labels {
+            voxels = voxels.cast(grid.voxel);
+        }
+        Ok(Arc::new(MemoryField::new(Arc::new(voxels), grid)))
+    }
+}
+
 /// Runs a recipe on a layer, or on a region of it as a preview. `wake` is called as it goes on.
-///
-/// # Errors
-/// What is wrong with the recipe.
 pub fn run(
     recipe: &Recipe,
     layer: &Layer,
     region: Option<Region>,
     wake: Arc<dyn Fn() + Send + Sync>,
-) -> Result<Running> {
-    let mut grid = grid(layer);
-    if let Some(region) = region {
-        grid.shape = region.shape;
-        grid.geometry = grid.geometry.cropped(region.start.map(|n| n as f64));
+) -> Running {
+    begin(recipe, vec![Input::of(IMAGE, layer, region)], region, wake)
+}
+
+/// The name by which the recipe of [`measure`] refers to intensities.
+const GREY: &str = "grey";
+
+/// Measures the objects of a layer of labels, and the intensities of an image in them. `wake` is called as it goes on.
+pub fn measure(labels: &Layer, image: Option<&Layer>, wake: Arc<dyn Fn() + Send + Sync>) -> Running {
+    let op = voxelry_core::ops::find("measure").expect("it is in the list");
+    let mut step = Step::new(op, BTreeMap::new());
+    let mut inputs = vec![Input::of(IMAGE, labels, None)];
+    if let Some(image) = image {
+        step.inputs.insert("intensity", GREY.to_owned());
+        inputs.push(Input::of(GREY, image, None));
     }
-    let plan = Plan::new(recipe, &[(IMAGE.to_owned(), grid)])?;
+    begin(&Recipe { title: None, steps: vec![step] }, inputs, None, wake)
+}
+
+fn begin(
+    recipe: &Recipe,
+    inputs: Vec<Input>,
+    region: Option<Region>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Running {
+    let recipe = recipe.clone();
     let status = Status {
         stage: "waiting".to_owned(),
         done: 0,
@@ -167,9 +217,10 @@ pub fn run(
     });
     let (send, result) = bounded(1);
     let running = Running { job: job.clone(), status: status.clone(), result };
-    let (source, frame, kind) = (layer.source.clone(), Frame::new(layer.channel, layer.time), kind(layer));
     std::thread::spawn(move || {
-        let made = work(&plan, source, frame, kind, grid, region, &job).map(|mut made| {
+        let grids: Vec<(String, Grid)> = inputs.iter().map(|i| (i.name.clone(), i.grid)).collect();
+        let plan = Plan::new(&recipe, &grids);
+        let made = plan.and_then(|plan| work(&plan, inputs, region, &job)).map(|mut made| {
             let status = lock(&status);
             (made.facts, made.warnings) = (status.facts.clone(), status.warnings.clone());
             made
@@ -178,29 +229,11 @@ pub fn run(
         let _ = send.send(made);
         wake();
     });
-    Ok(running)
+    running
 }
 
-fn work(
-    plan: &Plan,
-    source: Arc<voxelry_core::io::browse::Browsed>,
-    frame: Frame,
-    kind: Kind,
-    grid: Grid,
-    region: Option<Region>,
-    job: &Job,
-) -> Result<Made> {
-    let field: Arc<dyn Field> = match region {
-        // What is looked at is in memory already.
-        Some(region) => {
-            let mut voxels = source.read(frame, region)?;
-            if kind == Kind::Labels {
-                voxels = voxels.cast(grid.voxel);
-            }
-            Arc::new(MemoryField::new(Arc::new(voxels), grid))
-        }
-        None => Arc::new(FileField::new(source.source().clone(), frame, kind)),
-    };
+fn work(plan: &Plan, inputs: Vec<Input>, region: Option<Region>, job: &Job) -> Result<Made> {
+    let fields: Result<Vec<Arc<dyn Field>>> = inputs.into_iter().map(|input| input.field(region)).collect();
     let last = plan.last_image();
     let keep: &[usize] = if last < plan.sources { &[] } else { &[last] };
     let budget = physical_memory() / 2;
@@ -211,7 +244,7 @@ fn work(
         let path: PathBuf = folder.path().to_owned();
         (How::Blocks(Engine { block: block_for(budget), scratch: path }), Some(Arc::new(folder)))
     };
-    let results = recipe::run(plan, &[field], keep, &how, job)?;
+    let results = recipe::run(plan, &fields?, keep, &how, job)?;
     let image = results.images.into_iter().next().map(|field| Arc::new(MadeImage::new(field, scratch)));
     Ok(Made { image, tables: results.tables, facts: Vec::new(), warnings: Vec::new() })
 }

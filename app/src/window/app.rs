@@ -364,6 +364,7 @@ impl Viewer {
                 Answer::Save(path) => self.save(path),
                 Answer::Saved(path, saved) => self.saved(&path, saved),
                 Answer::Export(path) => self.export(ctx, path),
+                Answer::Learned(model) => self.learned(model),
                 Answer::SaveLabels(path) => self.save_labels(ctx, path),
                 Answer::SavedLabels(layer, edits) => self.saved_labels(layer, edits),
                 Answer::Recipe(result) => match *result {
@@ -536,6 +537,8 @@ impl eframe::App for Viewer {
         self.receive(&ctx);
         recipe::receive(self);
         self.hear_desks();
+        self.learn_again();
+        self.measured();
         self.bench.remember(ctx.input(|i| i.time));
         if self.painter.begin() {
             ctx.request_repaint();

@@ -14,6 +14,8 @@ pub enum Answer {
     Save(PathBuf),
     Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
     Export(PathBuf),
+    /// Where the forest lies that was learned.
+    Learned(voxelry_core::Result<PathBuf>),
     SaveLabels(PathBuf),
     /// The labels of a layer are as they were after so many edits; none: they could not be saved.
     SavedLabels(u64, Option<u64>),

@@ -3,9 +3,10 @@
 
 use super::app::Viewer;
 use super::links::GROUPS;
+use super::widgets::eye;
 use crate::view::plane::short;
 use crate::view::{Content, Layer};
-use egui::{RichText, Role, ScrollArea, Ui, WidgetInfo};
+use egui::{RichText, ScrollArea, Ui};
 use voxelry_core::io::ImageSource;
 
 /// The layers of every scene.
@@ -156,29 +157,6 @@ fn chip(ui: &mut Ui, group: &mut usize) {
     })
     .response
     .on_hover_text("The group that it moves together with");
-}
-
-/// An eye, open where something is shown.
-fn eye(ui: &mut Ui, open: bool) -> egui::Response {
-    let (rect, response) = ui.allocate_exact_size(egui::vec2(20.0, 18.0), egui::Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, open, "Shown"));
-    let visuals = ui.style().interact(&response);
-    let colour = if open { visuals.fg_stroke.color } else { visuals.fg_stroke.color.gamma_multiply(0.4) };
-    let (c, stroke) = (rect.center(), egui::Stroke::new(1.3, colour));
-    let lid = |up: f32| -> Vec<egui::Pos2> {
-        (0..=12u8)
-            .map(|i| {
-                let t = f32::from(i) / 12.0;
-                c + egui::vec2((t - 0.5) * 15.0, -up * 5.0 * (t * std::f32::consts::PI).sin())
-            })
-            .collect()
-    };
-    ui.painter().line(lid(1.0), stroke);
-    if open {
-        ui.painter().line(lid(-1.0), stroke);
-        ui.painter().circle_filled(c, 2.4, colour);
-    }
-    response
 }
 
 fn swatch(ui: &mut Ui, layer: &Layer) {

@@ -24,7 +24,9 @@ pub struct Bench {
     steps: Vec<Draft>,
     undoer: Undoer<Vec<Draft>>,
     /// Whether it is shown on what is visible as it is built.
-    preview: bool,
+    pub preview: bool,
+    /// Layer and recipe, and how much memory it needs or what is wrong with it.
+    planned: (String, Option<Result<u64, String>>),
     previewing: Option<(String, Running)>,
     /// What the last preview was of.
     previewed: String,
@@ -136,6 +138,11 @@ impl Bench {
         self.steps = recipe.steps.iter().map(Draft::of).collect();
     }
 
+    /// Whether it can be run.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.planned.1, Some(Ok(_))) && !self.steps.is_empty()
+    }
+
     /// Whether a preview is shown.
     pub fn is_previewing(&self) -> bool {
         self.shown.is_some()
@@ -178,13 +185,6 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
     });
     ui.separator();
-    let layer = viewer.layer_to_work_on().map(|l| l.id);
-    let planned = viewer.layer_to_work_on().map(|layer| {
-        viewer
-            .bench
-            .recipe()
-            .and_then(|recipe| work::plan(&recipe, layer).map(|plan| (recipe, plan.memory(&[]))))
-    });
     let bottom = 118.0;
     ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
         ui,
@@ -194,15 +194,15 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         },
     );
     ui.separator();
-    let ok = planned.as_ref().is_some_and(|p| p.is_ok()) && !viewer.bench.steps.is_empty();
-    match &planned {
-        None => {
+    let ok = viewer.bench.is_ready();
+    match &viewer.bench.planned.1 {
+        None if viewer.layer_to_work_on().is_none() => {
             ui.weak("Open an image to run a recipe on");
         }
         Some(Err(error)) if !viewer.bench.steps.is_empty() => {
-            ui.label(RichText::new(plain(error)).color(Color32::from_rgb(240, 110, 100)).small());
+            ui.label(RichText::new(error).color(Color32::from_rgb(240, 110, 100)).small());
         }
-        Some(Ok((_, memory))) if !viewer.bench.steps.is_empty() => {
+        Some(Ok(memory)) if !viewer.bench.steps.is_empty() => {
             ui.label(
                 RichText::new(format!("needs about {} in memory", super::bars::bytes(*memory)))
                     .weak()
@@ -225,7 +225,6 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         progress(running, ui, ui.available_width());
     }
     facts(&viewer.bench, ui);
-    preview(viewer, layer, ok);
 }
 
 /// The message of an error without the place in a file that a recipe being built has not.
@@ -352,10 +351,11 @@ fn add_menu(bench: &mut Bench, ui: &mut Ui) {
     });
 }
 
-fn start(viewer: &mut Viewer) {
+/// Runs the recipe on the whole image.
+pub fn start(viewer: &mut Viewer) {
     let wake = viewer.waker();
     let Some(layer) = viewer.layer_to_work_on() else { return };
-    let result = viewer.bench.recipe().and_then(|recipe| work::run(&recipe, layer, None, wake));
+    let result = viewer.bench.recipe().map(|recipe| work::run(&recipe, layer, None, wake));
     match result {
         Ok(running) => viewer.bench.running = Some(running),
         Err(error) => viewer.tell(error.to_string()),
@@ -412,10 +412,7 @@ fn preview(viewer: &mut Viewer, layer: Option<u64>, ok: bool) {
     }
     let wake = viewer.waker();
     let Some(layer) = viewer.layer_to_work_on() else { return };
-    match work::run(&recipe, layer, Some(region), wake) {
-        Ok(running) => viewer.bench.previewing = Some((wanted, running)),
-        Err(_) => viewer.bench.previewed = wanted,
-    }
+    viewer.bench.previewing = Some((wanted, work::run(&recipe, layer, Some(region), wake)));
 }
 
 fn drop_preview(viewer: &mut Viewer) {
@@ -426,8 +423,27 @@ fn drop_preview(viewer: &mut Viewer) {
     }
 }
 
+/// Plans the recipe where it or its image is another one.
+fn plan(viewer: &mut Viewer) {
+    let recipe = viewer.bench.recipe();
+    let text = recipe.as_ref().map_or_else(ToString::to_string, Recipe::to_toml);
+    let layer = viewer.layer_to_work_on();
+    let wanted = format!("{:?} {text}", layer.map(|l| l.id));
+    if viewer.bench.planned.0 == wanted {
+        return;
+    }
+    let planned = layer.map(|layer| {
+        let plan = recipe.and_then(|recipe| work::plan(&recipe, layer));
+        plan.map(|plan| plan.memory(&[])).map_err(|e| plain(&e))
+    });
+    viewer.bench.planned = (wanted, planned);
+}
+
 /// Takes in what has ended, once a frame.
 pub fn receive(viewer: &mut Viewer) {
+    plan(viewer);
+    let layer = viewer.layer_to_work_on().map(|l| l.id);
+    preview(viewer, layer, viewer.bench.is_ready());
     if let Some((wanted, result)) =
         viewer.bench.previewing.as_ref().and_then(|(w, r)| Some((w.clone(), r.ended()?)))
     {

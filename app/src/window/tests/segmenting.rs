@@ -84,7 +84,7 @@ fn the_wand_shows_what_a_click_would_take_and_leaves_nothing() {
     assert_eq!(count(harness.state(), 1), 197);
     assert!(harness.state().kit.says.starts_with("197 voxels · 394 µm³"), "{}", harness.state().kit.says);
     hover(&mut harness, [2.0, 2.0, 26.0]);
-    assert_eq!(count(harness.state(), 1), 48 * 56 - 197 - 149);
+    assert_eq!(count(harness.state(), 1), 48 * 56 - 197 - 89);
     press(&mut harness, Modifiers::NONE, Key::Escape);
     settle(&mut harness);
     assert_eq!(voxels(harness.state()).iter().max(), Some(&0));
@@ -183,4 +183,36 @@ fn labels_of_a_recipe_can_be_edited_saved_and_survive_a_crash() {
     press(&mut harness, Modifiers::COMMAND, Key::Z);
     settle(&mut harness);
     assert_eq!(harness.state().kit.rows.len(), 3);
+}
+
+#[test]
+fn classes_are_learned_from_strokes_shown_and_applied_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.radius = 2.0;
+    touch(&mut harness, Tool::Paint, &[[36.0, 30.0, 26.0], [44.0, 30.0, 26.0]]);
+    harness.state_mut().kit.take(2);
+    touch(&mut harness, Tool::Paint, &[[5.0, 5.0, 26.0], [50.0, 8.0, 26.0]]);
+    touch(&mut harness, Tool::Paint, &[[40.0, 19.0, 26.0], [50.0, 21.0, 26.0]]);
+    harness.state_mut().learn();
+    until(&mut harness, "the preview", |v| v.bench.is_previewing());
+    assert!(harness.state().kit.classes.model.as_ref().is_some_and(|m| m.is_file()));
+    super::super::recipe::start(harness.state_mut());
+    until(&mut harness, "the classes", |v| v.bench.running().is_none() && is_shown(v, 3));
+    let made = harness.state().document.scenes[0].layers[2].source.clone();
+    let classes =
+        voxelry_core::io::ImageSource::read_all(&*made, voxelry_core::io::Frame::default()).unwrap();
+    let classes = classes.cast(voxelry_core::VoxelType::U32);
+    let ball = |z: f64, y: f64, x: f64| {
+        let near = |c: [f64; 3]| ((z - c[0]).powi(2) + (y - c[1]).powi(2) + (x - c[2]).powi(2)).sqrt() <= 8.0;
+        near([12.0, 12.0, 14.0]) || near([26.0, 30.0, 40.0]) || near([20.0, 36.0, 12.0])
+    };
+    let (mut both, mut sum) = (0, 0);
+    for ((z, y, x), class) in classes.view::<u32>().unwrap().indexed_iter() {
+        let (found, there) = (*class == 1, ball(z as f64, y as f64, x as f64));
+        both += 2 * usize::from(found && there);
+        sum += usize::from(found) + usize::from(there);
+    }
+    let dice = both as f64 / sum as f64;
+    assert!(dice > 0.95, "Dice {dice}");
 }

@@ -2,6 +2,7 @@
 
 use crate::view::plane::short;
 use crate::window::app::Viewer;
+use crate::window::widgets::{eye, lock};
 use egui::{Align, Color32, Layout, RichText, ScrollArea, Sense, TextEdit, Ui};
 use std::collections::BTreeMap;
 use voxelry_core::labels::{Info, Sum};
@@ -109,16 +110,11 @@ impl Row<'_> {
                 if changed.accessible_name("Colour").changed() {
                     asked = Some(Asked::Colour(self.label, Some(colour)));
                 }
-                for (on, off, is, hint, what) in [
-                    ("👁", "–", info.shown, "Show or hide", Asked::Show(self.label)),
-                    ("🔒", "🔓", info.locked, "Lock: tools leave it as it is", Asked::Lock(self.label)),
-                ] {
-                    let text = RichText::new(if is { on } else { off }).small();
-                    let button =
-                        ui.add(egui::Button::new(text).frame(false).min_size(egui::vec2(16.0, 16.0)));
-                    if button.on_hover_text(hint).clicked() {
-                        asked = Some(what);
-                    }
+                if eye(ui, info.shown).on_hover_text("Show or hide").clicked() {
+                    asked = Some(Asked::Show(self.label));
+                }
+                if lock(ui, info.locked).on_hover_text("Lock: tools leave it as it is").clicked() {
+                    asked = Some(Asked::Lock(self.label));
                 }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let (count, volume) =

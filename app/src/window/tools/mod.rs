@@ -1,16 +1,19 @@
 //! Segmentation by hand: what the tools are, what they are set to, and the labels that they change.
 
 mod board;
+mod classes;
 mod doing;
 mod list;
 mod panel;
 mod touch;
 
 pub use board::{BUDGET, NEW};
+pub use classes::Classes;
 pub use panel::panel;
 pub use touch::{Phase, Touch};
 
 use crate::view::board::{Board, Progress};
+use crate::view::work::Running;
 use glam::DVec3;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +120,10 @@ pub struct Kit {
     pub preview: bool,
     /// The text of the label that is being renamed.
     pub(super) naming: Option<(u32, String)>,
+    /// Classes that are learned from the labels.
+    pub classes: Classes,
+    /// The measuring of the labels, and how many edits they had.
+    measuring: Option<(Running, u64)>,
     made: u32,
 }
 
@@ -141,6 +148,8 @@ impl Default for Kit {
             shown: None,
             preview: false,
             naming: None,
+            classes: Classes::default(),
+            measuring: None,
             made: 0,
         }
     }

@@ -1,7 +1,7 @@
 //! The panel of segmentation: tools, what they are set to, what can be done to an object, and the list of labels.
 
 use super::touch::{Image, amount, radius_text};
-use super::{Tool, list};
+use super::{Tool, classes, list};
 use crate::view::board::{Done, Work};
 use crate::window::app::Viewer;
 use crate::window::theme::ACCENT;
@@ -33,6 +33,9 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
     let runs_away = text.starts_with("runs away");
     let colour = if runs_away { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
     ui.add(egui::Label::new(RichText::new(text).color(colour).small()).truncate());
+    if let Some((running, _)) = &viewer.kit.measuring {
+        crate::window::recipe::progress(running, ui, ui.available_width());
+    }
     if let Some(progress) = viewer.kit.progress() {
         ui.horizontal(|ui| {
             let part = if progress.total > 0 { progress.done as f32 / progress.total as f32 } else { 0.0 };
@@ -55,6 +58,8 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         .id_salt("object")
         .default_open(true)
         .show_unindented(ui, |ui| object(viewer, ui));
+    CollapsingHeader::new(RichText::new("Classes from strokes").strong())
+        .show_unindented(ui, |ui| classes::show(viewer, ui));
     ui.separator();
     list::show(viewer, ui);
 }
@@ -69,6 +74,11 @@ fn header(viewer: &mut Viewer, ui: &mut Ui) {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if ui.button("New").on_hover_text("New labels over the image that is chosen").clicked() {
                 viewer.new_labels();
+            }
+            let some = !viewer.kit.rows.is_empty() && viewer.kit.measuring.is_none();
+            let measure = ui.add_enabled(some, egui::Button::new("Measure"));
+            if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
+                viewer.measure_labels();
             }
             let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
             if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {

@@ -87,7 +87,7 @@ impl Forest {
         }
         let owners: Vec<u32> = samples.iter().map(|s| class(s) as u32).collect();
         let trees = parallel::map(TREES, job, &|tree| {
-            let mut random = Random(tree as u64 * 0x2545_f491_4f6c_dd1d + 1);
+            let mut random = Random((tree as u64).wrapping_mul(0x2545_f491_4f6c_dd1d) + 1);
             // As many of every class, drawn with repetition: rare classes count as much.
             let each = by_class.iter().map(Vec::len).max().unwrap_or(1).min(MOST);
             let mut drawn: Vec<u32> = by_class

@@ -1,0 +1,178 @@
+//! Classes of voxels from strokes: a forest learns from the labels on the desk, and a recipe applies it everywhere.
+
+use super::touch::Image;
+use crate::window::app::Viewer;
+use crate::window::dialogs::Answer;
+use egui::{RichText, Ui};
+use std::path::PathBuf;
+use std::sync::Arc;
+use voxelry_core::labels::Labels;
+use voxelry_core::ops::classify::{Forest, Sample, halo, samples};
+use voxelry_core::ops::{self, Value};
+use voxelry_core::recipe::{Recipe, Step};
+use voxelry_core::{Error, Job, Region, Result, Volume};
+
+/// Samples of all strokes together, at most; more are thinned out evenly.
+const MOST: usize = 400_000;
+
+/// What has been learned.
+#[derive(Default)]
+pub struct Classes {
+    /// Whether it is learned anew after each stroke.
+    pub live: bool,
+    /// The model that was learned last.
+    pub model: Option<PathBuf>,
+    /// Edits of the labels that it was learned from.
+    of: Option<u64>,
+    running: Option<Job>,
+    made: u32,
+}
+
+/// What is known of the forest, and what it is for.
+pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
+    let classes = viewer.kit.rows.len();
+    let busy = viewer.kit.classes.running.is_some();
+    let hint = "Paint strokes of each class with a label of its own, some in every kind of place";
+    ui.add(egui::Label::new(RichText::new(hint).weak().small()).wrap());
+    ui.horizontal(|ui| {
+        let learn = ui.add_enabled(classes > 1 && !busy, egui::Button::new("Learn"));
+        if learn.on_hover_text("Learns from the labels, and shows the classes on what is visible").clicked() {
+            viewer.learn();
+        }
+        ui.checkbox(&mut viewer.kit.classes.live, "Live").on_hover_text("Learns again after each stroke");
+        if busy {
+            ui.spinner();
+            ui.label("Learning");
+        }
+    });
+    let there = viewer.kit.classes.model.is_some();
+    ui.horizontal(|ui| {
+        let ready = there && viewer.bench.is_ready() && viewer.bench.running().is_none();
+        let apply = ui.add_enabled(ready, egui::Button::new("Apply everywhere"));
+        if apply
+            .on_hover_text("Classifies the whole image, as the recipe step that the Recipe panel shows")
+            .clicked()
+        {
+            viewer.kit.classes.live = false;
+            crate::window::recipe::start(viewer);
+        }
+        let save = ui.add_enabled(there, egui::Button::new("Save model…"));
+        if save.on_hover_text("For the step classify in recipes and on the command line").clicked() {
+            viewer.ask_where_to_save_model(&ui.ctx().clone());
+        }
+        let mut shown = viewer.bench.preview;
+        if there && ui.checkbox(&mut shown, "Show").on_hover_text("On what is visible").changed() {
+            viewer.bench.preview = shown;
+        }
+    });
+    if let Some(running) = viewer.bench.running() {
+        crate::window::recipe::progress(running, ui, ui.available_width());
+    }
+}
+
+impl Viewer {
+    /// Learns from the labels on the desk, on a thread.
+    pub fn learn(&mut self) {
+        let Some(image) = self.image_of_desk().map(Image::of) else { return };
+        let Some(desk) = &self.kit.desk else { return };
+        let labels = desk.board.labels.clone();
+        let Some(folder) = labels.log().parent().map(PathBuf::from) else { return };
+        let classes = &mut self.kit.classes;
+        classes.made += 1;
+        classes.of = Some(desk.board.edits());
+        let path = folder.join(format!("classes-{}.json", classes.made));
+        let job = Job::silent();
+        if let Some(old) = classes.running.replace(job.clone()) {
+            old.cancel();
+        }
+        let (send, wake) = (self.answers.0.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let learned = learn(&labels, &image, &job).and_then(|forest| forest.write(&path));
+            // Nobody listens when the window has closed.
+            let _ = send.send(Answer::Learned(learned.map(|()| path)));
+            wake();
+        });
+    }
+
+    /// Takes the model in that was learned: the recipe applies it to what is visible.
+    pub(in crate::window) fn learned(&mut self, learned: Result<PathBuf>) {
+        let path = match learned {
+            Ok(path) => path,
+            // A newer one is being learned.
+            Err(Error::Cancelled) => return,
+            Err(error) => {
+                self.kit.classes.running = None;
+                return self.tell(error.to_string());
+            }
+        };
+        self.kit.classes.running = None;
+        let op = ops::find("classify").expect("it is in the list");
+        let model = Value::Text(path.display().to_string());
+        let step = Step::new(op, [("model", model)].into());
+        self.bench.load(&Recipe { title: Some("Classes".to_owned()), steps: vec![step] });
+        self.bench.preview = true;
+        self.kit.classes.model = Some(path);
+    }
+
+    /// Learns again where that is wanted and strokes have come.
+    pub(in crate::window) fn learn_again(&mut self) {
+        let Some(desk) = &self.kit.desk else { return };
+        let classes = &self.kit.classes;
+        let new = classes.of != Some(desk.board.edits());
+        if classes.live
+            && new
+            && !desk.board.is_busy()
+            && classes.running.is_none()
+            && self.kit.rows.len() > 1
+        {
+            self.learn();
+        }
+    }
+
+    /// Asks where the model goes, and copies it there.
+    fn ask_where_to_save_model(&mut self, ctx: &egui::Context) {
+        let Some(model) = self.kit.classes.model.clone() else { return };
+        self.ask(ctx, move |d| {
+            let path = d.add_filter("Trained forest", &["json"]).set_file_name("classes.json").save_file()?;
+            let written = Forest::read(&model).and_then(|forest| forest.write(&path));
+            Some(crate::window::dialogs::told(&path, written))
+        });
+    }
+}
+
+/// Learns from all labels that are there.
+fn learn(labels: &Arc<Labels>, image: &Image, job: &Job) -> Result<Forest> {
+    let shape = labels.shape();
+    let boxes = labels.sums().unwrap_or_default();
+    let mut all: Vec<Sample> = Vec::new();
+    let total: i64 = boxes.values().map(|s| s.count).sum();
+    let every = (total as usize).div_ceil(MOST).max(1);
+    let mut tiles: Vec<Region> =
+        boxes.keys().filter_map(|label| labels.within(*label)).flat_map(|b| touched(b, shape)).collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    for tile in tiles {
+        job.check()?;
+        let strokes = labels.get(tile)?;
+        if strokes.iter().all(|v| *v == 0) {
+            continue;
+        }
+        let around = tile.grown([halo(); 3], shape);
+        let grey = Volume::F32(image.read(around)?);
+        let found = samples(&grey, tile.relative_to(around.start), &strokes, job)?;
+        all.extend(found.into_iter().step_by(every));
+    }
+    Forest::train(&all, job)
+}
+
+/// The tiles of an image of `shape` that a box touches.
+fn touched(part: Region, shape: [usize; 3]) -> Vec<Region> {
+    const TILE: [usize; 3] = [16, 64, 64];
+    let start: [usize; 3] = std::array::from_fn(|a| part.start[a] / TILE[a] * TILE[a]);
+    let around = Region { start, shape: std::array::from_fn(|a| part.end()[a] - start[a]) };
+    let whole = |t: Region| Region {
+        start: t.start,
+        shape: std::array::from_fn(|a| TILE[a].min(shape[a] - t.start[a])),
+    };
+    around.tiles(TILE).into_iter().map(whole).collect()
+}
