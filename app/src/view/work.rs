@@ -141,6 +141,56 @@ pub fn run(
         grid.geometry = grid.geometry.cropped(region.start.map(|n| n as f64));
     }
     let plan = Plan::new(recipe, &[(IMAGE.to_owned(), grid)])?;
+    let (source, frame, kind) = (layer.source.clone(), Frame::new(layer.channel, layer.time), kind(layer));
+    let field = move || -> Result<Arc<dyn Field>> {
+        let Some(region) = region else {
+            return Ok(Arc::new(FileField::new(source.source().clone(), frame, kind)));
+        };
+        // What is looked at is in memory already.
+        let mut voxels = source.read(frame, region)?;
+        if kind == Kind::Labels {
+            voxels = voxels.cast(grid.voxel);
+        }
+        Ok(Arc::new(MemoryField::new(Arc::new(voxels), grid)))
+    };
+    Ok(begin(plan, move || Ok(vec![field()?]), wake))
+}
+
+/// The recipe that measures labels, with the intensities in them where there are some.
+///
+/// # Errors
+/// Never: it is one that is right.
+pub fn measuring(intensities: bool) -> Result<Recipe> {
+    let labels =
+        if intensities { "labels = \"labels\"\nintensity = \"image\"" } else { "labels = \"image\"" };
+    Recipe::parse(&format!("[[step]]\nop = \"measure\"\n{labels}\n"))
+}
+
+/// Measures the objects of a layer of labels, with the intensities of another on the same grid.
+///
+/// # Errors
+/// If they can't be measured.
+pub fn measure(labels: &Layer, grey: Option<&Layer>, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Running> {
+    let recipe = measuring(grey.is_some())?;
+    let layers: Vec<&Layer> = grey.into_iter().chain([labels]).collect();
+    let names = if grey.is_some() { &[IMAGE, "labels"][..] } else { &[IMAGE] };
+    let grids: Vec<(String, Grid)> =
+        names.iter().zip(&layers).map(|(name, layer)| ((*name).to_owned(), grid(layer))).collect();
+    let plan = Plan::new(&recipe, &grids)?;
+    let field = |layer: &&Layer| -> Arc<dyn Field> {
+        let frame = Frame::new(layer.channel, layer.time);
+        Arc::new(FileField::new(layer.source.source().clone(), frame, kind(layer)))
+    };
+    let fields: Vec<Arc<dyn Field>> = layers.iter().map(field).collect();
+    Ok(begin(plan, move || Ok(fields), wake))
+}
+
+/// Begins a run on a thread.
+fn begin(
+    plan: Plan,
+    fields: impl FnOnce() -> Result<Vec<Arc<dyn Field>>> + Send + 'static,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Running {
     let status = Status {
         stage: "waiting".to_owned(),
         done: 0,
@@ -167,9 +217,8 @@ pub fn run(
     });
     let (send, result) = bounded(1);
     let running = Running { job: job.clone(), status: status.clone(), result };
-    let (source, frame, kind) = (layer.source.clone(), Frame::new(layer.channel, layer.time), kind(layer));
     std::thread::spawn(move || {
-        let made = work(&plan, source, frame, kind, grid, region, &job).map(|mut made| {
+        let made = fields().and_then(|fields| work(&plan, &fields, &job)).map(|mut made| {
             let status = lock(&status);
             (made.facts, made.warnings) = (status.facts.clone(), status.warnings.clone());
             made
@@ -178,29 +227,10 @@ pub fn run(
         let _ = send.send(made);
         wake();
     });
-    Ok(running)
+    running
 }
 
-fn work(
-    plan: &Plan,
-    source: Arc<voxelry_core::io::browse::Browsed>,
-    frame: Frame,
-    kind: Kind,
-    grid: Grid,
-    region: Option<Region>,
-    job: &Job,
-) -> Result<Made> {
-    let field: Arc<dyn Field> = match region {
-        // What is looked at is in memory already.
-        Some(region) => {
-            let mut voxels = source.read(frame, region)?;
-            if kind == Kind::Labels {
-                voxels = voxels.cast(grid.voxel);
-            }
-            Arc::new(MemoryField::new(Arc::new(voxels), grid))
-        }
-        None => Arc::new(FileField::new(source.source().clone(), frame, kind)),
-    };
+fn work(plan: &Plan, fields: &[Arc<dyn Field>], job: &Job) -> Result<Made> {
     let last = plan.last_image();
     let keep: &[usize] = if last < plan.sources { &[] } else { &[last] };
     let budget = physical_memory() / 2;
@@ -211,7 +241,7 @@ fn work(
         let path: PathBuf = folder.path().to_owned();
         (How::Blocks(Engine { block: block_for(budget), scratch: path }), Some(Arc::new(folder)))
     };
-    let results = recipe::run(plan, &[field], keep, &how, job)?;
+    let results = recipe::run(plan, fields, keep, &how, job)?;
     let image = results.images.into_iter().next().map(|field| Arc::new(MadeImage::new(field, scratch)));
     Ok(Made { image, tables: results.tables, facts: Vec::new(), warnings: Vec::new() })
 }

@@ -11,7 +11,7 @@ use super::panes::{Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
-use super::table::{self, Sheet};
+use super::table::{self, Desk};
 use super::{layers, panels, theme};
 use crate::view::open::{self, Done, Opener};
 use crate::view::pace::Turns;
@@ -88,7 +88,7 @@ pub struct Viewer {
     /// Whether the tables of the last run are shown, and how.
     pub tables: bool,
     /// See `tables`.
-    pub table: Sheet,
+    pub table: Desk,
     pub(super) state: RenderState,
     pub(super) painter: Painter,
     pub(super) opener: Opener,
@@ -163,7 +163,7 @@ impl Viewer {
             side: Side::Display,
             bench: Bench::default(),
             tables: false,
-            table: Sheet::default(),
+            table: Desk::default(),
             drawer: Drawer::new(wake.clone()),
             turns: Turns::default(),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
@@ -244,7 +244,7 @@ impl Viewer {
         }
         if !restored.tables.is_empty() {
             self.bench.tables = restored.tables;
-            self.table = Sheet::default();
+            self.bench.about = restored.about;
             self.tables = true;
         }
         for layer in self.document.scenes.iter().flat_map(|s| &s.layers) {
@@ -320,6 +320,8 @@ impl Viewer {
                     layer.source.info().geometry().world_from_index.transform_point3(place.as_dvec3());
                 let index = scene.geometry().world_from_index.inverse().transform_point3(world);
                 scene.view.at = scene.snapped(scene.part(index));
+                let beside = ctx.input(|i| i.modifiers.command);
+                self.choose_in_layer(id, place.as_dvec3(), beside);
             }
         }
         let answers: Vec<Answer> = self.answers.1.try_iter().collect();
@@ -461,6 +463,7 @@ impl Viewer {
             #[cfg(test)]
             unfinished: false,
             asked: Vec::new(),
+            clicked: None,
         };
         let alone = panes.maximised.and_then(|id| self.tree.tiles.get_pane(&id).map(|tile| (id, *tile)));
         match alone {
@@ -473,9 +476,13 @@ impl Viewer {
         {
             self.unfinished = panes.unfinished;
         }
+        let clicked = panes.clicked.take();
         for (id, tile, ask) in std::mem::take(&mut panes.asked) {
             self.active = Some(tile);
             self.rearrange(id, tile, ask);
+        }
+        if let Some((hover, beside)) = clicked {
+            self.choose_at(hover, beside);
         }
         if let Some(active) = self.active
             && active.scene != self.chosen.0
@@ -509,8 +516,11 @@ impl eframe::App for Viewer {
         self.blink(&ctx);
         self.time_bar(ui);
         let open = !self.document.scenes.is_empty();
-        if open && self.panels {
+        if open {
             table::show(self, ui);
+            self.mark_objects();
+        }
+        if open && self.panels {
             Panel::left("layers")
                 .default_size(200.0)
                 .size_range(140.0..=420.0)

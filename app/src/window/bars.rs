@@ -95,7 +95,10 @@ impl Viewer {
             // What is left of the bar is for what the pointer is over, or for what the buttons do.
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 let text = match self.hover.and_then(|hover| readout(&self.document, hover)) {
-                    Some(text) => RichText::new(text).monospace(),
+                    Some(text) => {
+                        let more = self.hover.and_then(|hover| self.table.readout(&self.document, hover));
+                        RichText::new(text + more.as_deref().unwrap_or("")).monospace()
+                    }
                     None => RichText::new(hint_for(self.active, ui)).weak(),
                 };
                 ui.add(egui::Label::new(text).truncate());

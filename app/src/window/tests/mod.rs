@@ -2,6 +2,7 @@
 
 mod doing;
 mod looks;
+mod objects;
 
 use super::app::Viewer;
 use super::settings::Settings;
