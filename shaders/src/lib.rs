@@ -3,13 +3,14 @@
 //! Every image reaches the GPU as bricks in an atlas with a page table ([`bricks`], [`atlas`],
 //! [`image`], [`store`]), images in memory too: neither the limit of 3D textures nor the GPU's memory bounds
 //! what can be looked at, and out-of-core is not a second renderer. What is drawn from them lies in
-//! [`slice`] and [`volume`]. Nothing here knows of a window: a renderer draws into any texture view.
+//! [`slice`] and [`volume`]; [`lookup`] has the colours of labels. Nothing here knows of a window: a renderer draws into any texture view.
 
 pub mod atlas;
 pub mod bricks;
 mod draw;
 pub mod gpu;
 pub mod image;
+pub mod lookup;
 pub mod picture;
 pub mod slice;
 pub mod store;

@@ -58,6 +58,8 @@ pub struct Sheet {
     /// The edge, in pixels of the view, of the squares of a checkerboard of which every other one shows
     /// nothing; 0 shows all.
     pub checker: f32,
+    /// Of labels: the one that is pointed at; 0 is none.
+    pub marked: u32,
 }
 
 #[repr(C)]
@@ -82,7 +84,8 @@ struct SheetUniform {
     opacity: f32,
     outline: f32,
     checker: f32,
-    pad: [u32; 3],
+    marked: u32,
+    pad: [u32; 2],
 }
 
 /// Fields of the uniform and where they lie, for the test that holds the shaders to them.
@@ -107,6 +110,7 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("opacity", std::mem::offset_of!(SheetUniform, opacity)),
     ("outline", std::mem::offset_of!(SheetUniform, outline)),
     ("checker", std::mem::offset_of!(SheetUniform, checker)),
+    ("marked", std::mem::offset_of!(SheetUniform, marked)),
     ("pad", std::mem::offset_of!(SheetUniform, pad)),
 ];
 /// Bytes of the uniform.
@@ -134,6 +138,7 @@ impl Sheet {
             opacity: 1.0,
             outline: 0.0,
             checker: 0.0,
+            marked: 0,
         }
     }
 
@@ -226,7 +231,8 @@ impl Sheet {
             opacity: self.opacity,
             outline: self.outline,
             checker: self.checker,
-            pad: [0; 3],
+            marked: self.marked,
+            pad: [0; 2],
         }
     }
 }
@@ -284,7 +290,7 @@ impl SheetRenderer {
         self.pipelines.begin((), self.maker(gpu), then)
     }
 
-    /// Readies a sheet; `colours` is a texture one texel high.
+    /// Readies a sheet; `colours` is a texture one texel high, or that of a [`crate::lookup::Lookup`] for labels.
     pub fn prepare(
         &self,
         gpu: &Gpu,

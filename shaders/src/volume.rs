@@ -58,6 +58,8 @@ pub struct View {
     pub step: f32,
     /// Opacities are those of a path of this many voxels of the finest level.
     pub path: f32,
+    /// Of labels: the one that is pointed at; 0 is none.
+    pub marked: u32,
 }
 
 #[repr(C)]
@@ -68,7 +70,7 @@ struct ViewUniform {
     low: [f32; 3],
     level: u32,
     high: [f32; 3],
-    pad_high: u32,
+    marked: u32,
     planes: [[f32; 4]; 3],
     light: [f32; 3],
     step: f32,
@@ -94,7 +96,7 @@ pub const UNIFORM_FIELDS: &[(&str, usize)] = &[
     ("low", std::mem::offset_of!(ViewUniform, low)),
     ("level", std::mem::offset_of!(ViewUniform, level)),
     ("high", std::mem::offset_of!(ViewUniform, high)),
-    ("pad_high", std::mem::offset_of!(ViewUniform, pad_high)),
+    ("marked", std::mem::offset_of!(ViewUniform, marked)),
     ("planes", std::mem::offset_of!(ViewUniform, planes)),
     ("light", std::mem::offset_of!(ViewUniform, light)),
     ("step", std::mem::offset_of!(ViewUniform, step)),
@@ -175,6 +177,7 @@ impl View {
             slices: None,
             step: 1.0,
             path: 1.0,
+            marked: 0,
         }
     }
 
@@ -242,7 +245,7 @@ impl View {
             low: self.low.to_array(),
             level,
             high: self.high.to_array(),
-            pad_high: 0,
+            marked: self.marked,
             planes,
             light: (near - far).normalize_or_zero().as_vec3().to_array(),
             step: self.step,
@@ -340,7 +343,8 @@ impl VolumeRenderer {
         self.pipelines.begin(variant, self.maker(gpu, variant), then)
     }
 
-    /// Readies a part of a view of `size` pixels; `colours` is a texture one texel high. What is before or
+    /// Readies a part of a view of `size` pixels; `colours` is a texture one texel high, or that of a
+    /// [`crate::lookup::Lookup`] for labels. What is before or
     /// behind solid things needs their `depth`.
     pub fn prepare(
         &self,

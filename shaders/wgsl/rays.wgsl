@@ -25,6 +25,8 @@ struct View {
     low: vec3<f32>,
     level: u32,
     high: vec3<f32>,
+    // Of labels: the one that is pointed at; 0 is none.
+    marked: u32,
     // Planes; what has a negative distance is cut away.
     planes: array<vec4<f32>, 3>,
     // Towards the light, in the world.

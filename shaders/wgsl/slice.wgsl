@@ -28,9 +28,10 @@ struct Sheet {
     outline: f32,
     // The edge of the squares of a checkerboard of which every other one shows nothing; 0 shows all.
     checker: f32,
+    // Of labels: the one that is pointed at; 0 is none.
+    marked: u32,
     pad_a: u32,
     pad_b: u32,
-    pad_c: u32,
 }
 
 @group(1) @binding(0) var<uniform> sheet: Sheet;

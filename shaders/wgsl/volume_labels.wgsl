@@ -25,6 +25,19 @@ fn normal_at(p: vec3<f32>, label: u32) -> vec3<f32> {
     return sum;
 }
 
+// The colour of an object: brighter where it is selected or pointed at.
+fn lit_colour(colour: vec4<f32>, label: u32) -> vec3<f32> {
+    let selected = is_selected(colour);
+    let white = select(select(0.0, 0.3, label == view.marked), 0.4, selected);
+    return mix(colour.rgb, vec3(1.0), white);
+}
+
+// How much of an outline is over a surface that is selected or pointed at, whose normal is of length 1.
+fn rim(colour: vec4<f32>, label: u32, normal: vec3<f32>) -> f32 {
+    let chosen = label == view.marked || is_selected(colour);
+    return select(0.0, 1.0 - smoothstep(0.25, 0.6, abs(dot(normal, view.light))), chosen);
+}
+
 // Each object as a mist of its colour.
 fn mist(ray: Ray, noise: f32) -> Seen {
     var sum = vec4(0.0);
@@ -46,12 +59,12 @@ fn mist(ray: Ray, noise: f32) -> Seen {
             if label == 0u {
                 continue;
             }
-            let colour = textureLoad(colours, vec2((label - 1u) % textureDimensions(colours).x, 0u), 0);
+            let colour = colour_of(label);
             let add = (1.0 - sum.a) * (1.0 - clear) * colour.a;
             if sum.a < 0.5 && sum.a + add >= 0.5 {
                 place = vec4(ray.origin + ray.direction * (k * pace), 1.0);
             }
-            sum += vec4(colour.rgb * add, add);
+            sum += vec4(lit_colour(colour, label) * add, add);
             if sum.a > 0.99 {
                 return Seen(vec4(sum.rgb / sum.a, 1.0), place);
             }
@@ -98,7 +111,7 @@ fn surfaces(ray: Ray) -> Seen {
             if label == 0u {
                 continue;
             }
-            let colour = textureLoad(colours, vec2((label - 1u) % textureDimensions(colours).x, 0u), 0);
+            let colour = colour_of(label);
             if colour.a == 0.0 {
                 continue;
             }
@@ -117,14 +130,17 @@ fn surfaces(ray: Ray) -> Seen {
             let normal = view.world_gradient * normal_at(hit, label);
             let size = length(normal);
             var light = vec2(1.0, 0.0);
+            var edge = 0.0;
             if size > 0.0 {
                 light = mix(light, light_on(normal / size), view.shading);
+                edge = rim(colour, label, normal / size);
             }
             let add = (1.0 - sum.a) * colour.a;
             if place.w == 0.0 {
                 place = vec4(hit, 1.0);
             }
-            sum += vec4((colour.rgb * light.x + light.y) * add, add);
+            let seen = mix(lit_colour(colour, label) * light.x + light.y, vec3(1.0), edge);
+            sum += vec4(seen * add, add);
             if sum.a > 0.99 {
                 return Seen(vec4(sum.rgb / sum.a, 1.0), place);
             }

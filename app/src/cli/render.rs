@@ -279,6 +279,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         crosshair: matches.get_flag("crosshair"),
         scale_bar: true,
         legend: !matches.get_flag("no-legend"),
+        objects: false,
         name: false,
         time: true,
     };

@@ -1,6 +1,7 @@
 //! Images, how they are shown, and where one looks.
 
 use super::colours::Map;
+use super::objects::Lookup;
 use super::plane::{self, Facing};
 use super::stats::Stats;
 use glam::{DQuat, DVec2, DVec3};
@@ -72,6 +73,17 @@ pub struct Layer {
     pub stats: Option<Arc<Stats>>,
     /// The recipe that made it, as text.
     pub provenance: Option<Arc<str>>,
+    /// How its objects stand out.
+    pub marks: Marks,
+}
+
+/// How the objects of a layer of labels stand out.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    /// The colours of its objects, where their table says something about them.
+    pub lookup: Option<Arc<Lookup>>,
+    /// The label that is pointed at; 0 is none.
+    pub pointed: u32,
 }
 
 impl Layer {

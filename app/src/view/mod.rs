@@ -8,6 +8,7 @@ pub mod document;
 pub mod figure;
 pub mod loader;
 pub mod movie;
+pub mod objects;
 pub mod open;
 pub mod pace;
 pub mod painter;

@@ -1,7 +1,7 @@
 //! Opening images without anybody waiting.
 
 use super::colours::{CHANNELS, Map};
-use super::document::{Content, Display, Layer};
+use super::document::{Content, Display, Layer, Marks};
 use super::stats::Stats;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,7 @@ pub fn layers_of(
                 display,
                 stats: None,
                 provenance: None,
+                marks: Marks::default(),
             }
         })
         .collect()
@@ -98,7 +99,8 @@ pub fn meant(layer: &Layer, content: Content, cache: &Arc<Cache>) -> Layer {
     info.labels = content == Content::Labels;
     let source = Meant { source: layer.source.source().clone(), info };
     let made = layers_of(Arc::new(source), &layer.name, None, cache).swap_remove(layer.channel);
-    Layer { id: made.id, source: made.source, layout: made.layout, content, ..layer.clone() }
+    let marks = Marks::default();
+    Layer { id: made.id, source: made.source, layout: made.layout, content, marks, ..layer.clone() }
 }
 
 /// See [`meant`].

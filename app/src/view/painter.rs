@@ -4,6 +4,7 @@
 use super::colours;
 use super::document::{Content, Layer, Pane, Scene};
 use super::loader::{Loader, Request};
+use super::objects;
 use super::shot::{Look, Quality, level, look};
 use glam::{DAffine3, Vec3};
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::{Browsed, scaled};
 use voxelry_shaders::bricks::{CORE, Key, Layout, Texels};
 use voxelry_shaders::gpu::Gpu;
+use voxelry_shaders::lookup::Lookup;
 use voxelry_shaders::picture::{self, FORMAT};
 use voxelry_shaders::slice::{Sheet, SheetRenderer, Slab};
 use voxelry_shaders::store::Store;
@@ -36,6 +38,8 @@ pub struct Painter {
     sheets: HashMap<(Texels, Blend), SheetRenderer>,
     volumes: HashMap<(Texels, Blend), VolumeRenderer>,
     palettes: Vec<(Palette, wgpu::TextureView)>,
+    /// Colours of objects by their layer.
+    lookups: HashMap<u64, (Arc<objects::Lookup>, Lookup)>,
     wanted: Vec<Request>,
     /// What may be wanted next: neighbours of what is seen.
     spare: Vec<Request>,
@@ -58,10 +62,29 @@ struct Resident {
     texels: Texels,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 enum Palette {
     Labels,
+    /// Labels with colours of their own.
+    Objects(Arc<objects::Lookup>),
     Texels(Vec<[u8; 4]>),
+}
+
+impl Palette {
+    fn is_of_labels(&self) -> bool {
+        matches!(self, Self::Labels | Self::Objects(_))
+    }
+}
+
+impl PartialEq for Palette {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Labels, Self::Labels) => true,
+            (Self::Objects(a), Self::Objects(b)) => a.version == b.version,
+            (Self::Texels(a), Self::Texels(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl Shot {
@@ -98,6 +121,7 @@ impl Painter {
             sheets: HashMap::new(),
             volumes: HashMap::new(),
             palettes: Vec::new(),
+            lookups: HashMap::new(),
             wanted: Vec::new(),
             spare: Vec::new(),
             asked: Vec::new(),
@@ -175,6 +199,7 @@ impl Painter {
     pub fn keep(&mut self, there: impl Fn(u64) -> bool) {
         let gone: Vec<(u64, usize)> = self.residents.keys().copied().filter(|(id, _)| !there(*id)).collect();
         gone.into_iter().for_each(|key| self.let_go(key));
+        self.lookups.retain(|id, _| there(*id));
     }
 
     fn let_go(&mut self, key: (u64, usize)) {
@@ -296,7 +321,7 @@ impl Painter {
             self.wanted.extend(missing.into_iter().filter(|key| !failed(key)).map(request));
             self.spare.extend(near.into_iter().filter(|key| !failed(key)).map(request));
             let palette = match (layer.content, pane) {
-                (Content::Labels, _) => Palette::Labels,
+                (Content::Labels, _) => layer.marks.lookup.clone().map_or(Palette::Labels, Palette::Objects),
                 (Content::Grey, Pane::Volume) => Palette::Texels(colours::volume(&layer.display)),
                 (Content::Grey, _) => Palette::Texels(colours::plane(&layer.display)),
             };
@@ -316,18 +341,39 @@ impl Painter {
         (shots, complete)
     }
 
-    fn palette(&mut self, palette: &Palette) -> wgpu::TextureView {
+    /// The colours of a shot. Those of objects are changed where they are, so that a selection costs no more
+    /// than the rows that it changes.
+    fn palette(&mut self, shot: &Shot) -> wgpu::TextureView {
+        let palette = match &shot.palette {
+            Palette::Objects(lookup) => return self.lookup(shot.layer, lookup),
+            palette => palette,
+        };
         if let Some(at) = self.palettes.iter().position(|(p, _)| p == palette) {
             // Those in use stay at the front.
             self.palettes[..=at].rotate_right(1);
             return self.palettes[0].1.clone();
         }
         let texels = match palette {
-            Palette::Labels => colours::labels(),
             Palette::Texels(texels) => texels.clone(),
+            _ => colours::labels(),
         };
         let view = picture::colours(self.gpu(), &texels);
         self.palettes.insert(0, (palette.clone(), view.clone()));
+        view
+    }
+
+    fn lookup(&mut self, layer: u64, wanted: &Arc<objects::Lookup>) -> wgpu::TextureView {
+        let gpu = self.store.gpu();
+        if let Some((there, lookup)) = self.lookups.get_mut(&layer) {
+            let same = there.version == wanted.version;
+            if same || lookup.update(gpu, &there.texels, &wanted.texels) {
+                *there = wanted.clone();
+                return lookup.view().clone();
+            }
+        }
+        let lookup = Lookup::new(gpu, objects::WIDTH, &wanted.texels);
+        let view = lookup.view().clone();
+        self.lookups.insert(layer, (wanted.clone(), lookup));
         view
     }
 
@@ -362,7 +408,7 @@ impl Painter {
         let bounded = parts.iter().any(|(_, part)| *part == Part::Depth);
         let depth = bounded.then(|| Depth::new(self.store.gpu(), size));
         for (shot, part) in parts {
-            let colours = self.palette(&shot.palette);
+            let colours = self.palette(shot);
             let gpu = self.store.gpu();
             let Some(image) = self.store.image(shot.image) else { continue };
             let kind = (image.texels(), shot.blend);
@@ -397,7 +443,7 @@ impl Painter {
     ) {
         let mut looks = Vec::new();
         for shot in shots {
-            let colours = self.palette(&shot.palette);
+            let colours = self.palette(shot);
             let (Look::Rays(rays), Some(image)) = (&shot.look, self.store.image(shot.image)) else {
                 continue;
             };
@@ -445,7 +491,7 @@ fn neighbours(
 /// What is drawn of shots, in order.
 fn parts(shots: &[Shot]) -> Vec<(&Shot, Part)> {
     let deep = |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if rays.is_deep());
-    let labels = |shot: &Shot| shot.palette == Palette::Labels;
+    let labels = |shot: &Shot| shot.palette.is_of_labels();
     let surface =
         |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if labels(shot) && rays.mode != Mode::Composite);
     let mist: Vec<&Shot> = shots.iter().filter(|s| deep(s) && !labels(s)).collect();

@@ -226,6 +226,7 @@ pub fn look(scene: &Scene, layer: &Layer, pane: Pane, size: [u32; 2], quality: Q
             interpolate: layer.display.interpolate,
             opacity: layer.display.opacity,
             checker: if layer.display.checker { CHECKER } else { 0.0 },
+            marked: layer.marks.pointed,
             outline: if layer.content == Content::Labels && layer.display.outline { 1.5 } else { 0.0 },
             ..sheet
         })
@@ -316,6 +317,7 @@ fn rays(scene: &Scene, layer: &Layer, size: [u32; 2], quality: Quality, window: 
     }
     // An image looks as dense however many voxels it has.
     rays.path = (extent.max_element() / 128.0).max(1.0) as f32;
+    rays.marked = layer.marks.pointed;
     rays.visible = visible(&style.opacity, window);
     rays
 }

@@ -2,7 +2,6 @@
 
 use super::document::{Content, Layer};
 use crossbeam_channel::{Receiver, bounded};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -12,7 +11,7 @@ use voxelry_core::io::{Frame, ImageInfo, ImageSource};
 use voxelry_core::jobs::Event;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Grid, Kind};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
+use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Error, Job, Region, Result, Volume};
 
 /// An image that is not in a file: what a recipe made.
@@ -169,19 +168,27 @@ pub fn run(
     begin(recipe, vec![Input::of(IMAGE, layer, region)], region, wake)
 }
 
-/// The name by which the recipe of [`measure`] refers to intensities.
-const GREY: &str = "grey";
+/// The recipe that measures labels, with the intensities in them where there are some.
+///
+/// # Errors
+/// Never: it is one that is right.
+pub fn measuring(intensities: bool) -> Result<Recipe> {
+    let labels =
+        if intensities { "labels = \"labels\"\nintensity = \"image\"" } else { "labels = \"image\"" };
+    Recipe::parse(&format!("[[step]]\nop = \"measure\"\n{labels}\n"))
+}
 
-/// Measures the objects of a layer of labels, and the intensities of an image in them. `wake` is called as it goes on.
-pub fn measure(labels: &Layer, image: Option<&Layer>, wake: Arc<dyn Fn() + Send + Sync>) -> Running {
-    let op = voxelry_core::ops::find("measure").expect("it is in the list");
-    let mut step = Step::new(op, BTreeMap::new());
-    let mut inputs = vec![Input::of(IMAGE, labels, None)];
-    if let Some(image) = image {
-        step.inputs.insert("intensity", GREY.to_owned());
-        inputs.push(Input::of(GREY, image, None));
-    }
-    begin(&Recipe { title: None, steps: vec![step] }, inputs, None, wake)
+/// Measures the objects of a layer of labels, with the intensities of another on the same grid.
+///
+/// # Errors
+/// If they can't be measured.
+pub fn measure(labels: &Layer, grey: Option<&Layer>, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Running> {
+    let recipe = measuring(grey.is_some())?;
+    let inputs = match grey {
+        Some(grey) => vec![Input::of(IMAGE, grey, None), Input::of("labels", labels, None)],
+        None => vec![Input::of(IMAGE, labels, None)],
+    };
+    Ok(begin(&recipe, inputs, None, wake))
 }
 
 fn begin(

@@ -11,7 +11,7 @@ use super::panes::{Hand, Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
-use super::table::{self, Sheet};
+use super::table::{self, Desk};
 use super::tools::{self, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
 use crate::view::open::{self, Done, Opener};
@@ -93,7 +93,7 @@ pub struct Viewer {
     /// Whether the tables of the last run are shown, and how.
     pub tables: bool,
     /// See `tables`.
-    pub table: Sheet,
+    pub table: Desk,
     pub(super) state: RenderState,
     pub(super) painter: Painter,
     pub(super) opener: Opener,
@@ -175,7 +175,7 @@ impl Viewer {
             bench: Bench::default(),
             kit: Kit::default(),
             tables: false,
-            table: Sheet::default(),
+            table: Desk::default(),
             drawer: Drawer::new(wake.clone()),
             turns: Turns::default(),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
@@ -259,7 +259,7 @@ impl Viewer {
         }
         if !restored.tables.is_empty() {
             self.bench.tables = restored.tables;
-            self.table = Sheet::default();
+            self.bench.about = restored.about;
             self.tables = true;
         }
         for (layer, edited) in restored.edited {
@@ -339,7 +339,10 @@ impl Viewer {
                     layer.source.info().geometry().world_from_index.transform_point3(place.as_dvec3());
                 let index = scene.geometry().world_from_index.inverse().transform_point3(world);
                 scene.view.at = scene.snapped(scene.part(index));
-                if self.kit.tool != Tool::Look {
+                if self.kit.tool == Tool::Look {
+                    let beside = ctx.input(|i| i.modifiers.command);
+                    self.choose_in_layer(id, place.as_dvec3(), beside);
+                } else {
                     touched.extend(
                         self.document
                             .scenes
@@ -498,6 +501,7 @@ impl Viewer {
             #[cfg(test)]
             unfinished: false,
             asked: Vec::new(),
+            clicked: None,
         };
         let alone = panes.maximised.and_then(|id| self.tree.tiles.get_pane(&id).map(|tile| (id, *tile)));
         match alone {
@@ -510,6 +514,7 @@ impl Viewer {
         {
             self.unfinished = panes.unfinished;
         }
+        let clicked = panes.clicked.take();
         let (touches, turned) = (std::mem::take(&mut panes.touches), panes.hand.turned);
         let asked = std::mem::take(&mut panes.asked);
         for touch in touches {
@@ -519,6 +524,9 @@ impl Viewer {
         for (id, tile, ask) in asked {
             self.active = Some(tile);
             self.rearrange(id, tile, ask);
+        }
+        if let Some((hover, beside)) = clicked {
+            self.choose_at(hover, beside);
         }
         if let Some(active) = self.active
             && active.scene != self.chosen.0
@@ -538,7 +546,6 @@ impl eframe::App for Viewer {
         recipe::receive(self);
         self.hear_desks();
         self.learn_again();
-        self.measured();
         self.bench.remember(ctx.input(|i| i.time));
         if self.painter.begin() {
             ctx.request_repaint();
@@ -555,8 +562,11 @@ impl eframe::App for Viewer {
         self.blink(&ctx);
         self.time_bar(ui);
         let open = !self.document.scenes.is_empty();
-        if open && self.panels {
+        if open {
             table::show(self, ui);
+            self.mark_objects();
+        }
+        if open && self.panels {
             Panel::left("layers")
                 .default_size(200.0)
                 .size_range(140.0..=420.0)

@@ -102,10 +102,13 @@ impl Viewer {
                 let tool = self.kit.tool;
                 let says = Some(&self.kit.says).filter(|s| tool != Tool::Look && !s.is_empty());
                 let text = match self.hover.and_then(|hover| readout(&self.document, hover)) {
-                    Some(text) => match says {
-                        Some(says) => RichText::new(format!("{text}   {says}")).monospace(),
-                        None => RichText::new(text).monospace(),
-                    },
+                    Some(text) => {
+                        let more = match says {
+                            Some(says) => Some(format!("   {says}")),
+                            None => self.hover.and_then(|hover| self.table.readout(&self.document, hover)),
+                        };
+                        RichText::new(text + more.as_deref().unwrap_or("")).monospace()
+                    }
                     None if tool != Tool::Look => RichText::new(tool.hint()).weak(),
                     None => RichText::new(hint_for(self.active, ui)).weak(),
                 };

@@ -247,6 +247,13 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.tables = !v.tables,
     },
     Command {
+        title: "Measure objects",
+        menu: Menu::Edit,
+        keys: key(COMMAND, Key::M),
+        ready: |v| v.layer_to_measure().is_some(),
+        run: |v, _| v.measure_objects(),
+    },
+    Command {
         title: "Stop what is running",
         menu: Menu::Go,
         keys: key(NONE, Key::Escape),

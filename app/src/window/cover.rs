@@ -16,8 +16,10 @@ pub struct Over {
     pub crosshair: bool,
     /// A bar of a round length.
     pub scale_bar: bool,
-    /// What the colours of intensities mean.
+    /// What colours mean, those of intensities too.
     pub legend: bool,
+    /// What colours of objects mean that are those of a column.
+    pub objects: bool,
     /// The image's name, for there are others.
     pub name: bool,
     /// Which time frame is shown, where there are several.
@@ -78,8 +80,8 @@ pub fn cover(
     if over.scale_bar && !small {
         overlay::scale_bar(painter, rect, pixel * f64::from(per_point), scene.geometry().unit);
     }
-    if over.legend {
-        overlay::legend(painter, rect, scene);
+    if over.legend || over.objects {
+        overlay::legend(painter, rect, &overlay::ramps(scene, over.legend));
     }
     let (name, mut place) = title?;
     if small {

@@ -2,6 +2,7 @@
 
 use super::app::Viewer;
 use super::session::Restored;
+use super::table::Which;
 use egui::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,13 +68,13 @@ impl Viewer {
         });
     }
 
-    /// Asks where the table that is shown goes, and writes it.
-    pub fn ask_where_to_save_table(&mut self, ctx: &Context) {
-        let Some((_, table)) = self.bench.tables.get(self.table.chosen()).cloned() else { return };
+    /// Asks where rows of the table that is shown go, and writes them.
+    pub fn ask_where_to_save_table(&mut self, ctx: &Context, which: Which) {
+        let Some(paper) = self.table_to_save(which) else { return };
         self.ask(ctx, move |d| {
             let dialog = d.add_filter("Table", &["csv", "parquet"]);
-            let path = dialog.set_file_name(format!("{}.csv", table.name)).save_file()?;
-            let written = table.write(&path);
+            let path = dialog.set_file_name(format!("{}.csv", paper.name())).save_file()?;
+            let written = paper.write(&path);
             Some(told(&path, written))
         });
     }

@@ -54,7 +54,8 @@ pub struct Export {
 
 impl Default for Export {
     fn default() -> Self {
-        let over = Over { crosshair: false, scale_bar: true, legend: true, name: false, time: true };
+        let over =
+            Over { crosshair: false, scale_bar: true, legend: true, objects: false, name: false, time: true };
         Self {
             shown: false,
             what: What::Pane,

@@ -78,14 +78,6 @@ impl Viewer {
         scene.step(axis, by);
     }
 
-    /// Puts the crosshair on a voxel `[z, y, x]`.
-    pub fn jump(&mut self, [z, y, x]: [f64; 3]) {
-        if let Some(scene) = self.document.scenes.get_mut(self.chosen.0) {
-            scene.view.at = scene.snapped(scene.part(glam::DVec3::new(x, y, z)));
-            scene.view.middle = scene.view.at;
-        }
-    }
-
     /// Whether images lie over each other.
     pub fn has_layers(&self) -> bool {
         self.document.scenes.iter().any(|s| s.layers.len() > 1)

@@ -1,6 +1,7 @@
 //! What lies over the pictures: names, letters, scale bars, crosshairs.
 
 use super::theme::{ACCENT, AXES, OVER};
+use crate::view::colours::Map;
 use crate::view::plane::{length, round_length, short};
 use crate::view::shot::Plane;
 use crate::view::{Content, Layer, Scene};
@@ -100,33 +101,57 @@ pub fn scale_bar(painter: &Painter, rect: Rect, point: f64, unit: Unit) {
     text(painter, pos2(left, y - 6.0), Align2::LEFT_BOTTOM, &length(round, unit), 12.0, OVER);
 }
 
-/// What the colours of intensities mean: a bar of colours with the values at its ends for each layer that
-/// is shown, the uppermost layer's at the top.
-pub fn legend(painter: &Painter, rect: Rect, scene: &Scene) {
+/// What colours mean: a bar of them with the values at its ends.
+pub struct Ramp {
+    /// The colours.
+    pub map: Map,
+    /// Values of the first and the last.
+    pub range: [f64; 2],
+    /// What the values are of, where that must be said.
+    pub name: Option<String>,
+}
+
+/// The bars of the layers that are shown, the uppermost layer's at the top: of intensities, and of objects that
+/// are coloured by a column.
+pub fn ramps(scene: &Scene, intensities: bool) -> Vec<Ramp> {
+    let shown = || scene.layers.iter().filter(|l| l.display.visible);
+    let several = shown().filter(|l| l.content == Content::Grey).count() > 1;
+    let ramp = |layer: &Layer| match layer.content {
+        Content::Grey => {
+            let name = several.then(|| layer.name.clone());
+            Some(Ramp { map: layer.display.map, range: layer.display.window?, name }).filter(|_| intensities)
+        }
+        Content::Labels => {
+            let legend = layer.marks.lookup.as_ref()?.legend.as_ref()?;
+            Some(Ramp { map: legend.map, range: legend.range, name: Some(legend.title.clone()) })
+        }
+    };
+    shown().filter_map(ramp).collect()
+}
+
+/// Draws such bars in the lower right corner.
+pub fn legend(painter: &Painter, rect: Rect, ramps: &[Ramp]) {
     const HIGH: f32 = 8.0;
     const STEPS: usize = 64;
-    let shown = |l: &&Layer| l.content == Content::Grey && l.display.visible;
-    let layers: Vec<&Layer> = scene.layers.iter().filter(shown).collect();
     let wide = (rect.width() * 0.25).min(140.0);
-    let named = layers.len() > 1;
+    let named = ramps.iter().any(|ramp| ramp.name.is_some());
     let each = HIGH + 16.0 + if named { 16.0 } else { 0.0 };
-    let high = each * layers.len() as f32;
-    if layers.is_empty() || wide < 50.0 || high > rect.height() * 0.45 {
+    let high = each * ramps.len() as f32;
+    if ramps.is_empty() || wide < 50.0 || high > rect.height() * 0.45 {
         return;
     }
     let corner = rect.max - Vec2::splat(MARGIN);
     let plate =
         Rect::from_min_max(pos2(corner.x - wide - 5.0, corner.y - high - 3.0), corner + vec2(5.0, 4.0));
     painter.rect_filled(plate, 4.0, Color32::from_black_alpha(180));
-    for (i, layer) in layers.iter().enumerate() {
-        let Some(window) = layer.display.window else { continue };
+    for (i, ramp) in ramps.iter().enumerate() {
         let bottom = corner.y - each * i as f32;
         let bar =
             Rect::from_min_max(pos2(corner.x - wide, bottom - 16.0 - HIGH), pos2(corner.x, bottom - 16.0));
         let mut mesh = Mesh::default();
         for step in 0..=STEPS {
             let part = step as f32 / STEPS as f32;
-            let [r, g, b] = layer.display.map.at(part);
+            let [r, g, b] = ramp.map.at(part);
             let (x, colour) = (bar.left() + part * wide, Color32::from_rgb(r, g, b));
             mesh.colored_vertex(pos2(x, bar.top()), colour);
             mesh.colored_vertex(pos2(x, bar.bottom()), colour);
@@ -138,15 +163,12 @@ pub fn legend(painter: &Painter, rect: Rect, scene: &Scene) {
         }
         painter.add(mesh);
         painter.rect_stroke(bar, 0.0, Stroke::new(1.0, OVER.gamma_multiply(0.6)), egui::StrokeKind::Outside);
-        let [low, high] = window.map(short);
+        let [low, high] = ramp.range.map(short);
         text(painter, pos2(bar.left(), bottom), Align2::LEFT_BOTTOM, &low, 11.0, OVER);
         text(painter, pos2(bar.right(), bottom), Align2::RIGHT_BOTTOM, &high, 11.0, OVER);
-        if named {
-            let mut job = egui::text::LayoutJob::simple_singleline(
-                layer.name.clone(),
-                FontId::proportional(11.0),
-                OVER,
-            );
+        if let Some(name) = &ramp.name {
+            let mut job =
+                egui::text::LayoutJob::simple_singleline(name.clone(), FontId::proportional(11.0), OVER);
             job.wrap = egui::text::TextWrapping::truncate_at_width(wide);
             let galley = painter.layout_job(job);
             painter.galley(pos2(bar.left(), bar.top() - 2.0 - galley.size().y), galley, OVER);

@@ -115,6 +115,8 @@ pub struct Panes<'a> {
     /// Whether a picture will get better by itself.
     #[cfg(test)]
     pub unfinished: bool,
+    /// What was clicked in a plane, and whether beside what is selected.
+    pub clicked: Option<(Hover, bool)>,
     /// What is to become of panes, when all have been shown.
     pub asked: Vec<(TileId, Tile, Ask)>,
 }
@@ -199,6 +201,7 @@ impl Panes<'_> {
             crosshair: self.crosshair,
             scale_bar: true,
             legend: false,
+            objects: true,
             name: self.document.scenes.len() > 1,
             time: false,
         };
@@ -315,7 +318,11 @@ impl Panes<'_> {
             DVec2::new(f64::from(p.x), f64::from(p.y))
         };
         if let Some(pos) = response.hover_pos() {
-            *self.hover = Some(Hover { scene: at, index: plane.index(pixel(pos)) });
+            let hover = Hover { scene: at, index: plane.index(pixel(pos)) };
+            *self.hover = Some(hover);
+            if response.clicked() {
+                self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
+            }
         }
         let for_tool =
             (self.hand.tool == Tool::Wand && !held.any()) || (self.hand.radius > 0.0 && held.shift_only());
@@ -409,7 +416,11 @@ impl Panes<'_> {
         };
         let index = response.hover_pos().and_then(|pos| tiles.index(pixel(pos), scene));
         if let Some(index) = index {
-            *self.hover = Some(Hover { scene: at, index });
+            let hover = Hover { scene: at, index };
+            *self.hover = Some(hover);
+            if response.clicked() {
+                self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
+            }
         }
         let sheet = tiles.sheet();
         if lines != 0.0 && (held.ctrl || held.command) {

@@ -35,6 +35,12 @@ pub struct Bench {
     running: Option<Running>,
     /// What runs found.
     pub tables: Vec<(String, Table)>,
+    /// The layer of labels that the tables are about.
+    pub about: Option<u64>,
+    /// The layer of labels that is being measured.
+    measured: Option<u64>,
+    /// Whether intensities were measured in it.
+    with_intensities: bool,
     facts: Vec<(String, f64)>,
 }
 
@@ -116,6 +122,11 @@ impl Bench {
     /// The layer that shows the preview.
     pub fn shown(&self) -> Option<u64> {
         self.shown
+    }
+
+    /// The recipe that labels from a file were measured by.
+    pub fn measured_by(&self) -> Option<std::sync::Arc<str>> {
+        Some(work::measuring(self.with_intensities).ok()?.to_toml().into())
     }
 
     /// How far the recipe is that runs.
@@ -357,8 +368,36 @@ pub fn start(viewer: &mut Viewer) {
     let Some(layer) = viewer.layer_to_work_on() else { return };
     let result = viewer.bench.recipe().map(|recipe| work::run(&recipe, layer, None, wake));
     match result {
-        Ok(running) => viewer.bench.running = Some(running),
+        Ok(running) => (viewer.bench.running, viewer.bench.measured) = (Some(running), None),
         Err(error) => viewer.tell(error.to_string()),
+    }
+}
+
+impl Viewer {
+    /// The layer whose objects would be measured: the one that is chosen, or else the uppermost of labels.
+    pub fn layer_to_measure(&self) -> Option<&Layer> {
+        let scene = self.document.scenes.get(self.chosen.0)?;
+        let labels = |l: &&Layer| l.content == Content::Labels && Some(l.id) != self.bench.shown();
+        let chosen = scene.layers.get(self.chosen.1).filter(labels);
+        chosen.or_else(|| scene.layers.iter().rfind(labels))
+    }
+
+    /// Measures its objects, with the intensities on its grid that are worked on.
+    pub fn measure_objects(&mut self) {
+        if self.bench.running.is_some() {
+            return;
+        }
+        let Some(layer) = self.layer_to_measure() else { return };
+        let shape = layer.source.info().shape();
+        let grey = self.layer_to_work_on().filter(|l| l.source.info().shape() == shape);
+        let (id, with) = (layer.id, grey.is_some());
+        match work::measure(layer, grey, self.waker()) {
+            Ok(running) => {
+                (self.bench.running, self.bench.measured) = (Some(running), Some(id));
+                self.bench.with_intensities = with;
+            }
+            Err(error) => self.tell(error.to_string()),
+        }
     }
 }
 
@@ -473,13 +512,12 @@ pub fn receive(viewer: &mut Viewer) {
                 .title
                 .clone()
                 .or_else(|| viewer.bench.steps.last().map(|s| s.op.spec().id.to_owned()));
-            if let Some(image) = made.image {
-                viewer.add_result(image, name.as_deref().unwrap_or("result"), false);
-            }
+            let made_of =
+                made.image.and_then(|i| viewer.add_result(i, name.as_deref().unwrap_or("result"), false));
             made.warnings.into_iter().for_each(|w| viewer.tell(w));
             viewer.bench.facts = made.facts;
             viewer.bench.tables = made.tables;
-            viewer.table = super::table::Sheet::default();
+            viewer.bench.about = viewer.bench.measured.take().or(made_of);
             viewer.tables = !viewer.bench.tables.is_empty();
         }
         Err(Error::Cancelled) => {}

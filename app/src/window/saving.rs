@@ -75,10 +75,16 @@ impl Papers {
             (folder.join(format!("{}.{}.parquet", plain(title), plain(&table.name))), table.clone())
         });
         let tables: Vec<(PathBuf, Table)> = tables.collect();
+        // Layers have the places that they will have in the session.
+        let kept = |l: &&Layer| Some(l.id) != preview;
+        let about = viewer.document.scenes.iter().enumerate().find_map(|(s, scene)| {
+            let at = scene.layers.iter().filter(kept).position(|l| Some(l.id) == viewer.bench.about)?;
+            Some([s, at])
+        });
         let paths: Vec<(u64, PathBuf)> = layers.iter().map(|l| (l.id, l.path.clone())).collect();
         let mut session = Session::of(viewer, path, &paths);
         for ((title, table), (file, _)) in viewer.bench.tables.iter().zip(&tables) {
-            session.add_table(title, &table.name, file, path);
+            session.add_table((title, &table.name), about, file, path);
         }
         Self { session, layers, tables, path: path.to_owned() }
     }

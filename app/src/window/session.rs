@@ -48,6 +48,9 @@ pub struct Session {
 struct SavedTable {
     title: String,
     name: String,
+    /// The layer that it is about: its scene's place and its own.
+    #[serde(default)]
+    about: Option<[usize; 2]>,
     /// Relative to the session, where it can be.
     path: PathBuf,
 }
@@ -170,11 +173,17 @@ impl Session {
         }
     }
 
-    /// Adds a table that lies at `file` to a session that lies at `path`.
-    pub fn add_table(&mut self, title: &str, name: &str, file: &Path, path: &Path) {
+    /// Adds a table that lies at `file` to a session that lies at `path`, and the layer that it is about.
+    pub fn add_table(
+        &mut self,
+        (title, name): (&str, &str),
+        about: Option<[usize; 2]>,
+        file: &Path,
+        path: &Path,
+    ) {
         let folder = path.parent().unwrap_or(Path::new("."));
         let (title, name) = (title.to_owned(), name.to_owned());
-        self.table.push(SavedTable { title, name, path: relative(file, folder) });
+        self.table.push(SavedTable { title, name, about, path: relative(file, folder) });
     }
 
     /// Reads a session.
@@ -226,6 +235,8 @@ pub struct Restored {
     pub tables: Vec<(String, Table)>,
     /// Labels that were being edited, by their layers.
     pub edited: Vec<(u64, Edited)>,
+    /// The layer that they are about.
+    pub about: Option<u64>,
     /// What could not be opened, and why.
     pub problems: Vec<String>,
 }
@@ -272,6 +283,8 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
             Err(error) => problems.push(error.to_string()),
         }
     }
+    let about = session.table.iter().find_map(|t| t.about).filter(|_| whole);
+    let about = about.and_then(|[s, l]| Some(scenes.get(s)?.layers.get(l)?.id));
     let recipe = match Recipe::parse(&session.recipe) {
         _ if session.recipe.trim().is_empty() => None,
         Ok(recipe) => Some(recipe),
@@ -280,7 +293,7 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
             None
         }
     };
-    Ok(Restored { scenes, panes, links: session.links, recipe, tables, edited, problems })
+    Ok(Restored { scenes, panes, links: session.links, recipe, tables, edited, about, problems })
 }
 
 fn scene_of(viewer: &Viewer, layer: u64) -> Option<&Scene> {

@@ -13,7 +13,8 @@ use voxelry_core::io::{OpenOptions, WriteOptions};
 use voxelry_core::picture::Canvas;
 use voxelry_core::{Geometry, Unit, Volume};
 
-const OVER: Over = Over { crosshair: false, scale_bar: true, legend: true, name: false, time: true };
+const OVER: Over =
+    Over { crosshair: false, scale_bar: true, legend: true, objects: false, name: false, time: true };
 const PLAIN: Over = Over { scale_bar: false, legend: false, ..OVER };
 
 /// What draws, or a printed reason why the test is skipped.

@@ -2,6 +2,7 @@
 
 mod doing;
 mod looks;
+mod objects;
 mod segmenting;
 
 use super::app::Viewer;

@@ -65,9 +65,6 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
             viewer.bench.preview = shown;
         }
     });
-    if let Some(running) = viewer.bench.running() {
-        crate::window::recipe::progress(running, ui, ui.available_width());
-    }
 }
 
 impl Viewer {

@@ -1,13 +1,12 @@
 //! What commands do to tools and labels.
 
 use super::{Kit, Tool};
-use crate::view::work;
 use crate::window::app::{Side, Viewer};
 use crate::window::dialogs::Answer;
 use egui::Context;
 use std::path::PathBuf;
+use voxelry_core::Job;
 use voxelry_core::io::convert::{ConvertOptions, convert};
-use voxelry_core::{Error, Job};
 
 impl Kit {
     /// Whether a brush is in hand.
@@ -103,26 +102,10 @@ impl Viewer {
 
     /// Measures the labels on the desk, and the intensities in them.
     pub fn measure_labels(&mut self) {
-        let Some(desk) = &self.kit.desk else { return };
-        let Some((s, l)) = self.place_of(desk.layer) else { return };
-        let running =
-            work::measure(&self.document.scenes[s].layers[l], self.image_of_desk(), self.wake.clone());
-        self.kit.measuring = Some((running, desk.board.edits()));
-    }
-
-    /// Takes in what was measured.
-    pub(in crate::window) fn measured(&mut self) {
-        let Some(result) = self.kit.measuring.as_ref().and_then(|m| m.0.ended()) else { return };
-        self.kit.measuring = None;
-        match result {
-            Ok(made) => {
-                made.warnings.into_iter().for_each(|w| self.tell(w));
-                self.bench.tables = made.tables;
-                self.table = super::super::table::Sheet::default();
-                self.tables = !self.bench.tables.is_empty();
-            }
-            Err(Error::Cancelled) => {}
-            Err(error) => self.tell(error.to_string()),
+        let place = self.kit.desk.as_ref().and_then(|d| self.place_of(d.layer));
+        if let Some(place) = place {
+            self.chosen = place;
+            self.measure_objects();
         }
     }
 

@@ -13,7 +13,6 @@ pub use panel::panel;
 pub use touch::{Phase, Touch};
 
 use crate::view::board::{Board, Progress};
-use crate::view::work::Running;
 use glam::DVec3;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,8 +121,6 @@ pub struct Kit {
     pub(super) naming: Option<(u32, String)>,
     /// Classes that are learned from the labels.
     pub classes: Classes,
-    /// The measuring of the labels, and how many edits they had.
-    measuring: Option<(Running, u64)>,
     made: u32,
 }
 
@@ -149,7 +146,6 @@ impl Default for Kit {
             preview: false,
             naming: None,
             classes: Classes::default(),
-            measuring: None,
             made: 0,
         }
     }

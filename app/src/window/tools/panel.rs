@@ -33,7 +33,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
     let runs_away = text.starts_with("runs away");
     let colour = if runs_away { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
     ui.add(egui::Label::new(RichText::new(text).color(colour).small()).truncate());
-    if let Some((running, _)) = &viewer.kit.measuring {
+    if let Some(running) = viewer.bench.running() {
         crate::window::recipe::progress(running, ui, ui.available_width());
     }
     if let Some(progress) = viewer.kit.progress() {
@@ -75,7 +75,7 @@ fn header(viewer: &mut Viewer, ui: &mut Ui) {
             if ui.button("New").on_hover_text("New labels over the image that is chosen").clicked() {
                 viewer.new_labels();
             }
-            let some = !viewer.kit.rows.is_empty() && viewer.kit.measuring.is_none();
+            let some = !viewer.kit.rows.is_empty() && viewer.bench.running().is_none();
             let measure = ui.add_enabled(some, egui::Button::new("Measure"));
             if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
                 viewer.measure_labels();
