@@ -50,7 +50,15 @@ impl Gpu {
         };
         let adapter = pollster::block_on(instance.request_adapter(&options))
             .map_err(|e| Error::NoAdapter(format!("{NO_ADAPTER} ({e})")))?;
-        let (device, queue) = pollster::block_on(adapter.request_device(&Self::wanted(&adapter)))
+        Self::of(&adapter)
+    }
+
+    /// A device of an adapter.
+    ///
+    /// # Errors
+    /// If it refuses.
+    pub fn of(adapter: &Adapter) -> Result<Self> {
+        let (device, queue) = pollster::block_on(adapter.request_device(&Self::wanted(adapter)))
             .map_err(|e| Error::Device(format!("{} refuses: {e}", adapter.get_info().name)))?;
         Ok(Self { device, queue, info: adapter.get_info() })
     }

@@ -7,6 +7,7 @@
 
 pub mod atlas;
 pub mod bricks;
+pub mod compute;
 mod draw;
 pub mod gpu;
 pub mod image;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench peers`: times every operator beside its peers, in one run.
+//! `cargo xtask bench peers`: times every operator beside its peers, in one run. `cargo xtask bench gpu`: times
+//! kernels on a device.
 
 use crate::{root, sh, target};
 use anyhow::Result;
@@ -39,4 +40,10 @@ pub fn peers(arguments: &[&str]) -> Result<()> {
     sh(&text(&python), &[&[&*script, &*program, &*folder, "--table", &*table], arguments].concat())?;
     println!("\nThe table: {table}");
     Ok(())
+}
+
+/// Times the kernels of the graphics device and prints a table.
+pub fn gpu(arguments: &[&str]) -> Result<()> {
+    let run = ["run", "--release", "--quiet", "--package", "voxelry-shaders", "--example", "bench", "--"];
+    sh("cargo", &[&run, arguments].concat())
 }

@@ -15,12 +15,15 @@ fn main() -> Result<()> {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["bench", "peers", ref more @ ..] => bench::peers(more),
+        ["bench", "gpu", ref more @ ..] => bench::gpu(more),
         _ => {
             eprintln!(
                 "cargo xtask demo    build, make a sample, run the main job on it, open it\n\
                  cargo xtask test    everything that must pass\n\
                  cargo xtask bench peers [--only REGEX] [--threads N]\n\
-                                     time operators beside their peers"
+                                     time operators beside their peers\n\
+                 cargo xtask bench gpu [--size EDGE] [--only WORD] [--device gpu:N]\n\
+                                     time kernels on a device beside a copy there and the processor"
             );
             bail!("which one?")
         }

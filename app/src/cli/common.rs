@@ -7,9 +7,10 @@ use clap::{Arg, ArgMatches, value_parser};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::Engine;
+use voxelry_core::blocks::{Accelerator, Engine};
 use voxelry_core::io::{self, ImageSource, OpenOptions};
 use voxelry_core::{Error, Job, Unit, VoxelType};
+use voxelry_shaders::compute::{Choice, Chosen};
 
 /// Prints text on standard output. A reader that has seen enough, such as `head`, is no error.
 ///
@@ -122,7 +123,7 @@ pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
     }
 }
 
-/// `--memory` and `--block`, for commands that run operators.
+/// `--memory`, `--block` and `--device`, for commands that run operators.
 pub fn engine_args() -> Vec<Arg> {
     vec![
         Arg::new("memory").long("memory").value_name("SIZE").help(
@@ -132,7 +133,24 @@ pub fn engine_args() -> Vec<Arg> {
             .long("block")
             .value_name("Z,Y,X")
             .help("Work block by block, with blocks of this many voxels; the result doesn't depend on it"),
+        Arg::new("device")
+            .long("device")
+            .value_name("DEVICE")
+            .default_value("auto")
+            .help("What operators run on: auto (whatever is faster), cpu, gpu, or gpu:1 for the second; the result doesn't depend on it"),
     ]
+}
+
+/// What `--device` asks for; `None` for the processor alone. `-v` says where each step runs.
+///
+/// # Errors
+/// If the argument can't be read, or a device is asked for that is not there.
+pub fn device(matches: &ArgMatches, job: &Job) -> Result<Option<Arc<dyn Accelerator>>> {
+    let text = matches.try_get_one::<String>("device").ok().flatten().map_or("auto", String::as_str);
+    let choice: Choice = text.parse().map_err(|e| Error::Usage(format!("--device: {e}")))?;
+    let job = job.clone();
+    let chosen = Chosen::new(choice, memory(matches)? / 4, move |text| job.note(text))?;
+    Ok(chosen.map(|chosen| chosen as Arc<dyn Accelerator>))
 }
 
 /// A size in bytes such as `512M` or `2G`.

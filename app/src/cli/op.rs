@@ -125,7 +125,8 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         }
         None => How::Memory,
     };
-    let ran = recipe::run(&plan, &fields, keep, &how, &job)?;
+    let device = common::device(matches, &job)?;
+    let ran = recipe::run_on(&plan, &fields, keep, &how, device.as_ref(), &job)?;
     if let Some(field) = ran.images.first() {
         results::save(out, &**field, &WriteOptions::default(), &job)?;
     }

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Field, FileField};
+use voxelry_core::blocks::{Accelerator, Field, FileField};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::atomic::AtomicDir;
 use voxelry_core::io::{FORMATS, Frame, OpenOptions};
@@ -112,6 +112,7 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
         None => tasks(matches, out)?,
     };
     let overwrite = matches.get_flag("overwrite");
+    let device = common::device(matches, &job)?;
     common::can_hold(out)?;
     for task in &tasks {
         free(&task.folder, overwrite)?;
@@ -133,7 +134,7 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
         if several {
             progress.say(&format!("image {} of {}: {}", number + 1, tasks.len(), task.inputs[0].1.display()));
         }
-        for (name, table) in run_one(task, matches, &progress, &job)? {
+        for (name, table) in run_one(task, matches, device.as_ref(), &progress, &job)? {
             all.entry(name).or_default().push((task.sample.clone(), table));
         }
     }
@@ -304,6 +305,7 @@ fn prepare(task: &Task) -> Result<Ready> {
 fn run_one(
     task: &Task,
     matches: &ArgMatches,
+    device: Option<&Arc<dyn Accelerator>>,
     progress: &Progress,
     job: &Job,
 ) -> Result<Vec<(String, Table)>> {
@@ -312,7 +314,7 @@ fn run_one(
         job.warn(format!("{}: {warning}", task.sample));
     }
     let dir = AtomicDir::create(&task.folder)?;
-    let ran = run_in(&dir, task, &ready, matches, progress, job).map_err(|error| {
+    let ran = run_in(&dir, task, &ready, matches, device, progress, job).map_err(|error| {
         match error.downcast::<Error>() {
             Ok(error) => dir.named(error).into(),
             Err(other) => other,
@@ -329,6 +331,7 @@ fn run_in(
     task: &Task,
     Ready { fields, plan, .. }: &Ready,
     matches: &ArgMatches,
+    device: Option<&Arc<dyn Accelerator>>,
     progress: &Progress,
     job: &Job,
 ) -> Result<recipe::Results> {
@@ -366,7 +369,7 @@ fn run_in(
         }
     }
 
-    let ran = recipe::run(plan, fields, keep, &how, job)?;
+    let ran = recipe::run_on(plan, fields, keep, &how, device, job)?;
     let heard = progress.finish();
     let record = Record {
         program: format!("voxelry {}", env!("CARGO_PKG_VERSION")),

@@ -4,11 +4,13 @@
 //!
 //! Architecture invariant: whole = blocked, bit for bit, for every operator; a property test holds it.
 
+mod accelerator;
 mod engine;
 mod field;
 mod memory;
 mod scratch;
 
+pub use accelerator::{Accelerator, Chain, Part, Step};
 pub use engine::{Engine, Ran, run_prepared};
 pub use field::{Field, FileField, LocalField, MemoryField};
 pub use memory::{block_for, physical_memory};

@@ -24,7 +24,7 @@ mod flat_field;
 mod gaussian;
 mod grid;
 mod grow;
-mod histogram;
+pub mod histogram;
 mod hysteresis;
 mod intensity;
 mod label;
@@ -45,6 +45,8 @@ mod watershed;
 mod window;
 
 pub use args::{Args, Length, Value};
+pub use filter::rank::Window;
+pub use filter::{Border, Taps};
 pub use kernel::{
     Block, Call, FieldSpec, Grid, Kernel, Local, LocalKernel, Mode, Next, Output, Phase, Prepared, Program,
     Source, Tiling,

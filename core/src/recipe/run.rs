@@ -1,10 +1,10 @@
 //! Runs a plan, whole in memory or block by block.
 
 use super::Plan;
-use crate::blocks::{Engine, Field, MemoryField, Ran};
+use crate::blocks::{Accelerator, Chain, Engine, Field, LocalField, MemoryField, Part, Ran, Step};
 use crate::measure::{Mesh, Table};
-use crate::ops::{Mode, Output, Source};
-use crate::{Job, Result, Volume};
+use crate::ops::{Args, Mode, Output, Source};
+use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 
 /// How to run.
@@ -42,23 +42,101 @@ impl Results {
 /// # Errors
 /// What an operator cannot do, an unreadable source, a full disk, or [`crate::Error::Cancelled`].
 pub fn run(plan: &Plan, sources: &[Arc<dyn Field>], keep: &[usize], how: &How, job: &Job) -> Result<Results> {
+    run_on(plan, sources, keep, how, None, job)
+}
+
+/// The same, where an accelerator may run steps.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(
+    plan: &Plan,
+    sources: &[Arc<dyn Field>],
+    keep: &[usize],
+    how: &How,
+    accelerator: Option<&Arc<dyn Accelerator>>,
+    job: &Job,
+) -> Result<Results> {
     assert_eq!(sources.len(), plan.sources, "the plan was made for these sources");
     match how {
-        How::Memory => run_whole(plan, sources, keep, job),
-        How::Blocks(engine) => run_blocks(plan, sources, keep, engine, job),
+        How::Memory => run_whole(plan, sources, keep, accelerator.map(|a| &**a), job),
+        How::Blocks(engine) => run_blocks(plan, sources, keep, engine, accelerator, job),
     }
 }
 
-fn run_whole(plan: &Plan, sources: &[Arc<dyn Field>], keep: &[usize], job: &Job) -> Result<Results> {
+/// A step as an accelerator sees it.
+fn plain(plan: &Plan, number: usize) -> Step {
+    let (step, resolved) = (&plan.steps[number], &plan.resolved.steps[number]);
+    Step {
+        op: step.op,
+        args: Args::complete(resolved.op.spec(), resolved.given.clone()).expect("it was resolved with these"),
+        inputs: step.inputs.iter().map(|v| v.map(|v| plan.grids[v])).collect(),
+        output: plan.grids[plan.sources + number],
+    }
+}
+
+/// The steps from `number` on of which each but the first is alone in reading the one before, as its first input.
+fn chain_from(plan: &Plan, number: usize, last: &[usize]) -> Vec<Step> {
+    let mut chain = Vec::new();
+    for next in number..plan.steps.len() {
+        let inputs = &plan.steps[next].inputs;
+        let before = plan.sources + next - 1;
+        let follows = next == number
+            || inputs[0] == Some(before)
+                && last[before] == next
+                && inputs[1..].iter().flatten().all(|v| *v < plan.sources + number);
+        let step = plain(plan, next);
+        if !follows || !plan.makes_image(next) || !step.keeps_shape() {
+            break;
+        }
+        chain.push(step);
+    }
+    chain
+}
+
+fn run_whole(
+    plan: &Plan,
+    sources: &[Arc<dyn Field>],
+    keep: &[usize],
+    accelerator: Option<&dyn Accelerator>,
+    job: &Job,
+) -> Result<Results> {
     let mut results = Results::default();
     let last = plan.last_use(keep);
     let mut values: Vec<Option<Arc<Volume>>> = vec![None; plan.grids.len()];
+    // The first step that an accelerator has not been asked for, or has not made.
+    let (mut asked, mut made) = (0, 0);
     for (number, step) in plan.steps.iter().enumerate() {
         job.check()?;
-        for &value in step.inputs.iter().flatten() {
+        if number < made {
+            continue;
+        }
+        let mut taken = Vec::new();
+        if let Some(accelerator) = accelerator.filter(|_| number >= asked) {
+            taken = chain_from(plan, number, &last);
+            let steps: Vec<&Step> = taken.iter().collect();
+            let whole = Region::whole(plan.grids[plan.sources + number].shape);
+            let count = if steps.is_empty() { 0 } else { accelerator.takes(&steps, whole) };
+            taken.truncate(count);
+        }
+        let end = number + taken.len().max(1);
+        for &value in plan.steps[number..end].iter().flat_map(|s| s.inputs.iter().flatten()) {
             if values[value].is_none() && value < plan.sources {
                 job.stage("read", plan.grids[value].shape.iter().map(|&n| n as u64).product());
                 values[value] = Some(sources[value].read_all(job)?);
+            }
+        }
+        if let Some(accelerator) = accelerator.filter(|_| !taken.is_empty()) {
+            asked = end;
+            if let Some(volume) = accelerate(plan, number, &taken, &values, accelerator, job) {
+                values[plan.sources + end - 1] = Some(Arc::new(volume?));
+                for value in 0..plan.sources + end - 1 {
+                    if last[value] < end {
+                        values[value] = None;
+                    }
+                }
+                made = end;
+                continue;
             }
         }
         // An input that is read here for the last time is handed over, to be worked on in place.
@@ -90,11 +168,35 @@ fn run_whole(plan: &Plan, sources: &[Arc<dyn Field>], keep: &[usize], job: &Job)
     Ok(results)
 }
 
+/// What an accelerator makes of whole volumes; `None` if it can't after all.
+fn accelerate(
+    plan: &Plan,
+    number: usize,
+    taken: &[Step],
+    values: &[Option<Arc<Volume>>],
+    accelerator: &dyn Accelerator,
+    job: &Job,
+) -> Option<Result<Volume>> {
+    let planned = &plan.steps[number..number + taken.len()];
+    let part = |value: usize| {
+        let voxels = values[value].clone()?;
+        Some(Part { region: Region::whole(voxels.shape()), voxels })
+    };
+    let input = planned[0].inputs[0].and_then(part)?;
+    let others = planned.iter().map(|s| s.inputs[1..].iter().map(|v| v.and_then(part)).collect()).collect();
+    let out = input.region;
+    let titles: Vec<&str> = planned.iter().map(|s| s.title.as_str()).collect();
+    job.stage(titles.join(" + "), out.len() as u64);
+    let steps: Vec<&Step> = taken.iter().collect();
+    accelerator.run(&Chain { steps: &steps, input, others, out }, job)
+}
+
 fn run_blocks(
     plan: &Plan,
     sources: &[Arc<dyn Field>],
     keep: &[usize],
     engine: &Engine,
+    accelerator: Option<&Arc<dyn Accelerator>>,
     job: &Job,
 ) -> Result<Results> {
     let mut results = Results::default();
@@ -107,7 +209,14 @@ fn run_blocks(
         let value = plan.sources + number;
         let inputs: Vec<_> = step.inputs.iter().map(|v| v.and_then(|v| values[v].clone())).collect();
         let mode = step.prepared.kernel.mode();
-        match engine.run(&step.title, step.prepared.clone(), inputs, job)? {
+        let ran = match (&mode, accelerator) {
+            (Mode::Local(_), Some(accelerator)) => {
+                let field = LocalField::new(step.prepared.clone(), inputs);
+                Ran::Field(Arc::new(field.accelerated(plain(plan, number), accelerator.clone())))
+            }
+            _ => engine.run(&step.title, step.prepared.clone(), inputs, job)?,
+        };
+        match ran {
             Ran::Field(field) => {
                 let mut field = field;
                 if let Mode::Local(local) = mode {
