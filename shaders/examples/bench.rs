@@ -43,7 +43,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let computer = Computer::new(gpu);
     let info = computer.info();
     println!("{} ({:?}, {}), {edge}³ voxels\n", info.name, info.device_type, info.driver_info);
-    println!("| kernel | voxels | passes | device ms | GB/s | of a copy | with transfers ms | processor ms |");
+    println!(
+        "| kernel | voxels | passes | device ms | GB/s | of a copy | with transfers ms | processor ms |"
+    );
     println!("|---|---|---:|---:|---:|---:|---:|---:|");
     for voxel in [VoxelType::U8, VoxelType::U16, VoxelType::F32] {
         let copy = computer.time_copy(&image(edge, Kind::Grey, voxel))?;
@@ -104,7 +106,12 @@ fn image(edge: usize, kind: Kind, voxel: VoxelType) -> Arc<Volume> {
     Arc::new(Volume::F64(values * scale).cast(voxel))
 }
 
-fn processor(op: &str, args: &Args, volume: &Arc<Volume>, grid: Grid) -> Result<f64, Box<dyn std::error::Error>> {
+fn processor(
+    op: &str,
+    args: &Args,
+    volume: &Arc<Volume>,
+    grid: Grid,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let operator = find(op).ok_or("no such operator")?;
     let mut inputs = vec![None; operator.spec().inputs.len()];
     inputs[0] = Some(grid);

@@ -10,7 +10,7 @@ use voxelry_core::jobs::Event;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
-use voxelry_shaders::compute::{Bound, Computer, TWINS, shaders_of};
+use voxelry_shaders::compute::{Bound, Computer, TWINS, shaders_of, whole_shaders};
 use voxelry_shaders::gpu::Gpu;
 
 /// `id: name=value …`, a run each.
@@ -249,6 +249,10 @@ fn hold(
         assert!(made.is_none(), "{what}: the operator refuses");
         return true;
     };
+    if made.is_none() && filling == Filling::Wild {
+        // What ranges over all numbers may be refused.
+        return false;
+    }
     let made = made.unwrap_or_else(|| panic!("{what}: nothing was made")).unwrap();
     if let Some(difference) = difference(&expected, &made, bound) {
         panic!("{what}: {difference}");
@@ -269,9 +273,9 @@ fn hold_all(ops: &[&str]) {
                     .into_iter()
                     .enumerate()
                 {
-                    for round in 0..3 {
-                        let seed = (i * 3 + round) as u64;
-                        let computer = if round == 2 { &computer } else { &small };
+                    for round in 0..2 {
+                        let seed = (i * 2 + round) as u64;
+                        let computer = if round == 1 { &computer } else { &small };
                         // Wild numbers overflow, and then no bound on the greatest value says anything.
                         if filling == Filling::Wild && voxel == VoxelType::F32 && twin.bound != Bound::Exact {
                             continue;
@@ -280,7 +284,7 @@ fn hold_all(ops: &[&str]) {
                     }
                 }
             }
-            assert!(held >= 9, "{}: {text}: only {held} calls had a twin", twin.op);
+            assert!(held >= 6, "{}: {text}: only {held} calls had a twin", twin.op);
         }
     }
 }
@@ -322,8 +326,8 @@ fn all_others_are_their_operators() {
 fn one_broken_voxel_is_seen() {
     let mut random = Random(5);
     for voxel in TYPES {
-        let volume = volume(Kind::Grey, voxel, [3, 4, 5], Filling::Poisoned, &mut random);
-        for bound in [Bound::Exact, Bound::Within(1e-5)] {
+        for (bound, filling) in [(Bound::Exact, Filling::Poisoned), (Bound::Within(1e-5), Filling::Blobs)] {
+            let volume = volume(Kind::Grey, voxel, [3, 4, 5], filling, &mut random);
             assert_eq!(difference(&volume, &volume, bound), None);
             for at in 0..60 {
                 let mut broken = volume.clone();
@@ -331,9 +335,10 @@ fn one_broken_voxel_is_seen() {
                 // The lowest bit, or for a bound one that counts.
                 let bit = if bound == Bound::Exact { 0 } else { voxel.size() - 1 };
                 bytes[at * voxel.size() + bit] ^= 1;
-                let was_nan = volume.get(place(at, [3, 4, 5])).unwrap().is_nan();
-                let seen = difference(&volume, &broken, bound);
-                assert!(seen.is_some() || was_nan, "{voxel} {at} {bound:?}");
+                // Of NaN nothing is compared but that it is NaN, and next to 0 everything is small.
+                let was = volume.get(place(at, [3, 4, 5])).unwrap();
+                let blind = was.is_nan() || was == 0.0 && bound != Bound::Exact;
+                assert!(difference(&volume, &broken, bound).is_some() || blind, "{voxel} {at} {bound:?}");
             }
         }
     }
@@ -464,7 +469,6 @@ impl Accelerator for Losing {
 
 #[test]
 fn all_shaders_are_valid_within_the_webgpu_baseline() {
-    use naga::valid::{Capabilities, ValidationFlags, Validator};
     let mut count = 0;
     for twin in TWINS {
         let operator = find(twin.op).unwrap();
@@ -491,18 +495,28 @@ fn all_shaders_are_valid_within_the_webgpu_baseline() {
                 let output = prepared.output;
                 let step = Step { op: twin.op, args: args.clone(), inputs: inputs.clone(), output };
                 for (name, shader) in shaders_of(&step).unwrap_or_default() {
-                    let module = naga::front::wgsl::parse_str(&shader)
-                        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&shader)));
-                    let valid =
-                        Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
-                    valid.unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&shader)));
-                    for entry in &module.entry_points {
-                        assert!(entry.workgroup_size.iter().product::<u32>() <= 256, "{name}");
-                    }
+                    validate(&name, &shader);
                     count += 1;
                 }
             }
         }
     }
+    for voxel in TYPES {
+        for (name, shader) in whole_shaders(voxel) {
+            validate(name, &shader);
+            count += 1;
+        }
+    }
     assert!(count > 100, "only {count} shaders were made");
+}
+
+fn validate(name: &str, shader: &str) {
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+    let module = naga::front::wgsl::parse_str(shader)
+        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(shader)));
+    let valid = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    valid.unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(shader)));
+    for entry in &module.entry_points {
+        assert!(entry.workgroup_size.iter().product::<u32>() <= 256, "{name}");
+    }
 }

@@ -31,10 +31,9 @@ mod twins;
 pub use bricks::Limits;
 pub use choose::{Choice, Chosen, adapters};
 pub use device::Failure;
-pub use graph::whole as whole_shader;
 pub use model::Estimate;
 pub use timing::Timing;
-pub use twins::{Bound, TWINS, Twin, find as find_twin};
+pub use twins::{Bound, TWINS, Twin, find as find_twin, whole_shaders};
 
 use crate::gpu::Gpu;
 use bricks::Image;

@@ -6,7 +6,7 @@ use super::graph::Graph;
 use super::{Computer, Failure as Refusal, find_twin};
 use std::sync::Arc;
 use std::time::Instant;
-use voxelry_core::blocks::{Part, Step};
+use voxelry_core::blocks::Part;
 use voxelry_core::ops::{Args, Grid};
 use voxelry_core::{Job, Region, Volume, VoxelType};
 

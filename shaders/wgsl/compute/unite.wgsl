@@ -7,10 +7,11 @@ fn root(start: u32) -> u32 {
     loop {
         let next = atomicLoad(&made[i]);
         if next == i {
-            return i;
+            break;
         }
         i = next;
     }
+    return i;
 }
 
 fn unite(one: u32, other: u32) {

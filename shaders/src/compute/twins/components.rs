@@ -41,6 +41,21 @@ fn neighbours(steps: Vec<[isize; 3]>) -> Vec<u32> {
     table
 }
 
+/// Which voxels are connected to a neighbour: those of a mask that are not 0, or of the same label.
+fn same(voxel: VoxelType) -> &'static str {
+    if voxel == VoxelType::U8 { "a_at(j) != 0u" } else { "a_at(j) == own" }
+}
+
+/// The shaders, for tests.
+pub fn shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
+    let mut all: Vec<_> = ["begin", "flatten", "count", "number", "spread"]
+        .map(|step| (step, whole(&ROOTS.replace("STEP", step), voxel)))
+        .into();
+    all.push(("unite", whole(&UNITE.replace("SAME", same(voxel)), voxel)));
+    all.push(("grow", whole(STEP, voxel)));
+    all
+}
+
 fn label(
     device: &Arc<Device>,
     step: &Step,
@@ -53,7 +68,6 @@ fn label(
     let (shape, voxel) = (on.shape, on.voxel);
     let voxels = shape[0] * shape[1] * stride(shape[2]);
     let blocks = voxels.div_ceil(BLOCK);
-    let same = if voxel == VoxelType::U8 { "a_at(j) != 0u" } else { "a_at(j) == own" };
     let preceding = neighbours(Connectivity::of(&step.args, "connectivity").preceding());
     let roots = |name: &str| whole(&ROOTS.replace("STEP", name), voxel);
     let (forest, coming) = device.guarded(|| {
@@ -68,7 +82,7 @@ fn label(
             device.record(&mut encoder, &pipeline, uniforms(shape, [0; 3]), &bound, all);
         };
         on_forest("components: begin", &roots("begin"));
-        on_forest("components: unite", &whole(&UNITE.replace("SAME", same), voxel));
+        on_forest("components: unite", &whole(&UNITE.replace("SAME", same(voxel)), voxel));
         on_forest("components: flatten", &roots("flatten"));
         let pipeline = device.pipeline("components: count", &roots("count"));
         let bound = [&*counts, &table, &on.buffer, &forest];

@@ -99,6 +99,11 @@ pub fn find(op: &str) -> Option<&'static Twin> {
     TWINS.iter().find(|t| t.op == op)
 }
 
+/// The shaders of kernels on whole images, for tests, with what they are called.
+pub fn whole_shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
+    [statistics::shaders(voxel), components::shaders(voxel)].concat()
+}
+
 /// Whether voxels of this type go to the device.
 pub fn holds(voxel: VoxelType) -> bool {
     voxel.size() <= 4

@@ -85,6 +85,13 @@ fn of_key(key: u32, voxel: VoxelType) -> f64 {
     }
 }
 
+/// The shaders, for tests.
+pub fn shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
+    let shader = |code: &str| whole(&(code.to_owned() + keys(voxel)), voxel);
+    let histogram = |edges| shader(&HISTOGRAM.replace("EDGES", edges));
+    vec![("range", shader(RANGE)), ("values", histogram("false")), ("edges", histogram("true"))]
+}
+
 /// Runs a kernel on a whole image into words, and brings them down.
 fn gather(
     device: &Arc<Device>,
@@ -188,6 +195,12 @@ fn automatic(
             (Bins::between(range.0, range.1, step.args.int("bins") as usize, on.voxel), Some(range))
         }
     };
+    if let Bins::Edges { edges, .. } = &bins
+        && !edges.is_sorted()
+    {
+        // A range beyond that of f32 has bins that are none.
+        return Err(Failure::Refused("the range of intensities is beyond that of f32".into()));
+    }
     let counts = counts(device, &on, &bins)?;
     let threshold =
         threshold(step, on.shape, range, &counts).ok_or_else(|| Failure::Refused("no threshold".into()))?;
@@ -230,8 +243,8 @@ fn rescale(
         0.0 => ends(device, &on)?,
         percent => ranks(device, &on, [percent / 100.0, 1.0 - percent / 100.0])?,
     };
-    let (a, b) = found.unwrap_or((0.0, 0.0));
-    let ends = (fixed.0.unwrap_or(a), fixed.1.unwrap_or(b));
+    let ends = told(found.map(|(a, b)| (fixed.0.unwrap_or(a), fixed.1.unwrap_or(b))), job);
+    let ends = (fixed.0.unwrap_or(ends.0), fixed.1.unwrap_or(ends.1));
     finished(device, &Image::Device(on), limits, job, |graph, of| intensity::stretched(graph, of, step, ends))
 }
 
@@ -244,7 +257,7 @@ fn invert(
     job: &Job,
 ) -> Result<Image, Failure> {
     let on = upload(device, image)?;
-    let ends = ends(device, &on)?.unwrap_or((0.0, 0.0));
+    let ends = told(ends(device, &on)?, job);
     finished(device, &Image::Device(on), limits, job, |graph, of| Some(intensity::mirrored(graph, of, ends)))
 }
 
@@ -258,7 +271,7 @@ fn normalise(
 ) -> Result<Image, Failure> {
     let on = upload(device, image)?;
     let fractions = [step.args.float("low") / 100.0, step.args.float("high") / 100.0];
-    let (a, b) = ranks(device, &on, fractions)?.unwrap_or((0.0, 0.0));
+    let (a, b) = told(ranks(device, &on, fractions)?, job);
     let width = b - a;
     finished(device, &Image::Device(on), limits, job, |graph, of| {
         table_of(graph, of, VoxelType::F32, |values| {
@@ -267,6 +280,15 @@ fn normalise(
             Some(Volume::F32(values.mapv(|v| (if width > 0.0 { (v - a) / width } else { v - a }) as f32)))
         })
     })
+}
+
+/// Ends that were found, reported as the operators do; those of an image without finite voxels are 0.
+fn told(ends: Option<(f64, f64)>, job: &Job) -> (f64, f64) {
+    if let Some((a, b)) = ends {
+        job.fact("from", a);
+        job.fact("to", b);
+    }
+    ends.unwrap_or((0.0, 0.0))
 }
 
 /// The values at two fractions of the order, of ranks ⌊fraction·(n − 1)⌋; types of up to 16 bits.
