@@ -9,6 +9,7 @@ use super::links::{Before, Links};
 use super::panels::Of;
 use super::panes::{Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
+use super::rulers::Rulers;
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Desk};
@@ -89,6 +90,8 @@ pub struct Viewer {
     pub tables: bool,
     /// See `tables`.
     pub table: Desk,
+    /// Rulers, and the one in hand.
+    pub rulers: Rulers,
     pub(super) state: RenderState,
     pub(super) painter: Painter,
     pub(super) opener: Opener,
@@ -164,6 +167,7 @@ impl Viewer {
             bench: Bench::default(),
             tables: false,
             table: Desk::default(),
+            rulers: Rulers::default(),
             drawer: Drawer::new(wake.clone()),
             turns: Turns::default(),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
@@ -460,6 +464,7 @@ impl Viewer {
             hover: &mut self.hover,
             picked: &self.picked,
             wheel: &mut self.wheel,
+            rulers: &mut self.rulers,
             #[cfg(test)]
             unfinished: false,
             asked: Vec::new(),
@@ -519,6 +524,7 @@ impl eframe::App for Viewer {
         if open {
             table::show(self, ui);
             self.mark_objects();
+            self.read_rulers();
         }
         if open && self.panels {
             Panel::left("layers")

@@ -71,7 +71,7 @@ impl Plots {
             area.min + vec2(LEFT, 20.0),
             pos2(area.right() - 14.0, (area.bottom() - BELOW).max(area.top() + 30.0)),
         );
-        let Some((wanted, drawn)) = self.drawn.clone() else { return None };
+        let (wanted, drawn) = self.drawn.clone()?;
         let Some(drawn) = drawn else {
             let weak = ui.visuals().weak_text_color();
             let text = "There are no numbers to plot";
@@ -226,7 +226,7 @@ impl Plots {
             let unit = Some(wanted.table.unit(name)).filter(|u| !u.is_empty() && *u != "1");
             unit.map_or_else(|| spoken(name), |unit| format!("{} [{unit}]", spoken(name)))
         };
-        let group = || wanted.group.as_deref().map_or("group".to_owned(), spoken);
+        let group = || wanted.group.as_deref().map_or(String::new(), spoken);
         let (x, y) = match &drawn.shape {
             Shape::Bars(_) => (title(0), "objects".to_owned()),
             Shape::Boxes(..) => (group(), title(0)),
@@ -379,9 +379,9 @@ impl Plots {
                 painter.circle_stroke(at, 6.0, Stroke::new(1.5, ui.visuals().strong_text_color()));
                 if response.clicked() {
                     if ui.input(|i| i.modifiers.command) {
-                        objects.toggle(row)
+                        objects.toggle(row);
                     } else {
-                        objects.select([row])
+                        objects.select([row]);
                     }
                 }
                 let text = describe(objects, wanted, row);
