@@ -3,6 +3,7 @@
 use super::colours::Map;
 use super::objects::Lookup;
 use super::plane::{self, Facing};
+use super::ruling::Ruler;
 use super::stats::Stats;
 use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct Scene {
     pub order: u64,
     /// The group whose views move together; 0 is none.
     pub group: usize,
+    /// What was drawn in its planes to measure.
+    pub rulers: Vec<Ruler>,
 }
 
 /// What the voxels of a layer mean.
@@ -367,7 +370,7 @@ pub enum Pane {
 impl Scene {
     /// A scene of layers, of which there must be one.
     pub fn new(layers: Vec<Layer>) -> Self {
-        let mut scene = Self { layers, view: View::default(), order: 0, group: 1 };
+        let mut scene = Self { layers, view: View::default(), order: 0, group: 1, rulers: Vec::new() };
         let geometry = scene.geometry();
         scene.view.camera.turn = upright(&geometry);
         scene.view.at = scene.snapped(scene.view.at);

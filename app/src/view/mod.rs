@@ -16,6 +16,7 @@ pub mod plane;
 pub mod profile;
 pub mod reel;
 pub mod roi;
+pub mod ruling;
 pub mod shot;
 pub mod stats;
 #[cfg(test)]

@@ -332,7 +332,9 @@ impl Objects {
         selected.iter().for_each(|row| self.verdicts[row] = verdict);
         self.table = Arc::new(Verdict::put(&self.table, &self.verdicts));
         self.edits += 1;
-        self.looks += 1;
+        if self.colour.as_ref().is_some_and(|colour| colour.column == VERDICT) {
+            self.looks += 1;
+        }
     }
 
     /// The middle of a row's object, as indices `(x, y, z)` of its image.

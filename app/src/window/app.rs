@@ -9,6 +9,7 @@ use super::links::{Before, Links};
 use super::panels::Of;
 use super::panes::{Hand, Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
+use super::rulers::Rulers;
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Desk};
@@ -94,6 +95,8 @@ pub struct Viewer {
     pub tables: bool,
     /// See `tables`.
     pub table: Desk,
+    /// Rulers, and the one in hand.
+    pub rulers: Rulers,
     pub(super) state: RenderState,
     pub(super) painter: Painter,
     pub(super) opener: Opener,
@@ -176,6 +179,7 @@ impl Viewer {
             kit: Kit::default(),
             tables: false,
             table: Desk::default(),
+            rulers: Rulers::default(),
             drawer: Drawer::new(wake.clone()),
             turns: Turns::default(),
             painter: Painter::new(gpu, settings.device << 20, wake.clone()),
@@ -498,6 +502,7 @@ impl Viewer {
             wheel: &mut self.wheel,
             hand: Hand::of(&self.kit),
             touches: Vec::new(),
+            rulers: &mut self.rulers,
             #[cfg(test)]
             unfinished: false,
             asked: Vec::new(),
@@ -565,6 +570,7 @@ impl eframe::App for Viewer {
         if open {
             table::show(self, ui);
             self.mark_objects();
+            self.read_rulers();
         }
         if open && self.panels {
             Panel::left("layers")

@@ -110,7 +110,7 @@ impl Viewer {
                         RichText::new(text + more.as_deref().unwrap_or("")).monospace()
                     }
                     None if tool != Tool::Look => RichText::new(tool.hint()).weak(),
-                    None => RichText::new(hint_for(self.active, ui)).weak(),
+                    None => RichText::new(self.rulers.hint().unwrap_or(hint_for(self.active, ui))).weak(),
                 };
                 ui.add(egui::Label::new(text).truncate());
             });
@@ -195,12 +195,12 @@ fn hint_for(active: Option<Tile>, ui: &Ui) -> &'static str {
         None => "",
         Some(Pane::Volume) if held.shift => "Drag: move",
         Some(Pane::Volume) => {
-            "Drag: turn · wheel: zoom · middle drag: move · click: crosshair to what is seen"
+            "Drag: turn · wheel: zoom · middle drag: move · click: object, and crosshair to what is seen"
         }
         Some(_) if held.ctrl => "Wheel: zoom at the pointer",
         Some(Pane::Plane(_)) if held.shift => "Move: crosshair follows · wheel: ten slices",
         Some(Pane::Plane(_)) => {
-            "Drag: crosshair · wheel: slices · Ctrl+wheel: zoom · middle drag: move · right drag: window"
+            "Drag: crosshair · click: object · wheel: slices · Ctrl+wheel: zoom · middle drag: move · right drag: window"
         }
         Some(Pane::Montage) => {
             "Click: crosshair · drag: move · wheel: scroll · Ctrl+wheel: zoom · right drag: window"

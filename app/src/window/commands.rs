@@ -3,6 +3,7 @@
 use super::app::{Side, Viewer};
 use super::layout::Layout;
 use super::tools::Tool;
+use crate::view::ruling::Kind;
 use crate::view::{Pane, Scene};
 use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
@@ -28,6 +29,7 @@ pub enum Menu {
     Edit,
     Segment,
     View,
+    Measure,
     Layout,
     Go,
     Help,
@@ -35,11 +37,12 @@ pub enum Menu {
 
 impl Menu {
     /// All menus with their titles.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
         (Self::Segment, "Segment"),
         (Self::View, "View"),
+        (Self::Measure, "Measure"),
         (Self::Layout, "Layout"),
         (Self::Go, "Go"),
         (Self::Help, "Help"),
@@ -241,17 +244,59 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         title: "Measurements",
-        menu: Menu::View,
+        menu: Menu::Measure,
         keys: key(COMMAND, Key::T),
         ready: |v| !v.bench.tables.is_empty(),
         run: |v, _| v.tables = !v.tables,
     },
     Command {
         title: "Measure objects",
-        menu: Menu::Edit,
+        menu: Menu::Measure,
         keys: key(COMMAND, Key::M),
         ready: |v| v.layer_to_measure().is_some(),
         run: |v, _| v.measure_objects(),
+    },
+    Command {
+        title: "Measure a length",
+        menu: Menu::Measure,
+        keys: None,
+        ready: open,
+        run: |v, _| v.rulers.take(Kind::Length),
+    },
+    Command {
+        title: "Measure an angle",
+        menu: Menu::Measure,
+        keys: None,
+        ready: open,
+        run: |v, _| v.rulers.take(Kind::Angle),
+    },
+    Command {
+        title: "Profile along a line",
+        menu: Menu::Measure,
+        keys: None,
+        ready: open,
+        run: |v, _| v.rulers.take(Kind::Profile),
+    },
+    Command {
+        title: "Intensities in a rectangle",
+        menu: Menu::Measure,
+        keys: None,
+        ready: open,
+        run: |v, _| v.rulers.take(Kind::Rectangle),
+    },
+    Command {
+        title: "Intensities in an ellipse",
+        menu: Menu::Measure,
+        keys: None,
+        ready: open,
+        run: |v, _| v.rulers.take(Kind::Ellipse),
+    },
+    Command {
+        title: "Remove all rulers",
+        menu: Menu::Measure,
+        keys: None,
+        ready: Viewer::has_rulers,
+        run: |v, _| v.remove_rulers(),
     },
     Command {
         title: "Stop what is running",
@@ -259,7 +304,7 @@ pub static COMMANDS: &[Command] = &[
         keys: key(NONE, Key::Escape),
         ready: always,
         run: |v, _| {
-            if !v.export.escape() && !v.kit.stop() {
+            if !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {
                 v.bench.stop();
             }
         },

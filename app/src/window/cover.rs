@@ -1,7 +1,7 @@
 //! What lies over the picture of a pane, in the window and in figures alike.
 
-use super::overlay;
 use super::theme::{ACCENT, OVER};
+use super::{overlay, rulers};
 use crate::view::plane::length;
 use crate::view::shot::{Plane, Tiles, clip_from_world, pixel_at_target};
 use crate::view::{Content, Pane, Scene, Show};
@@ -57,6 +57,7 @@ pub fn cover(
             if over.crosshair {
                 overlay::crosshair(painter, rect, &plane, scene, per_point);
             }
+            rulers::paint(painter, scene, &plane, rect, per_point);
             if let Some(letters) = scene.letters(axis).filter(|_| !small) {
                 overlay::letters(painter, rect, letters);
             }

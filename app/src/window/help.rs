@@ -3,7 +3,7 @@
 use super::commands::COMMANDS;
 use egui::{Context, RichText};
 
-const MOUSE: [(&str, &str); 16] = [
+const MOUSE: [(&str, &str); 20] = [
     ("Wheel", "slices; in the montage, scroll; in 3D, zoom"),
     ("Shift+wheel", "ten slices"),
     ("Ctrl+wheel", "zoom at the pointer"),
@@ -19,6 +19,10 @@ const MOUSE: [(&str, &str); 16] = [
     ("3D: handles", "drag faces of the crop box (K), move and tilt cuts (O)"),
     ("3D: Shift+drag", "move"),
     ("3D: click", "crosshair to what is seen"),
+    ("Rulers (menu Measure)", "drag; Delete over an end removes, Esc puts away"),
+    ("Click an object", "select its row in the table of measurements; Ctrl adds to what is selected"),
+    ("Rows", "click, Ctrl+click, Shift+click select; Enter or double click: jump; Ctrl+A, Ctrl+C"),
+    ("Pictures of objects", "A accepts, D rejects, arrows move"),
     ("Histogram", "drag handles; double click adds a point of opacity, right click removes it"),
 ];
 

@@ -22,6 +22,7 @@ mod panes;
 mod plots;
 mod recipe;
 mod recovery;
+mod rulers;
 mod saving;
 mod session;
 mod settings;

@@ -4,6 +4,7 @@ use super::canvas::{Canvas, Studio};
 use super::cover::{Over, SMALL, cover, name_of};
 use super::grips::{self, Place};
 use super::overlay;
+use super::rulers::Rulers;
 use super::strip;
 use super::theme::GROUND;
 use super::tools::{Kit, Phase, Tool, Touch};
@@ -106,6 +107,8 @@ pub struct Panes<'a> {
     pub hover: &'a mut Option<Hover>,
     /// Places that were clicked in three dimensions.
     pub picked: &'a Picked,
+    /// Rulers, and the one in hand.
+    pub rulers: &'a mut Rulers,
     /// Wheel movement that is not yet a whole slice.
     pub wheel: &'a mut f32,
     /// The tool in hand.
@@ -173,7 +176,9 @@ impl Panes<'_> {
             *self.active = Some(tile);
         }
         let place = Place { pane: tile.pane, rect, size, per_point, crosshair: self.crosshair };
-        let held = grips::drag(ui, &response, &mut self.document.scenes[tile.scene], &place);
+        let scene = &mut self.document.scenes[tile.scene];
+        let held =
+            self.rulers.use_mouse(ui, &response, scene, &place) || grips::drag(ui, &response, scene, &place);
         match tile.pane {
             _ if held => {}
             Pane::Plane(axis) => self.use_plane(ui, &response, tile.scene, axis, size, per_point),

@@ -226,7 +226,7 @@ impl Plots {
             let unit = Some(wanted.table.unit(name)).filter(|u| !u.is_empty() && *u != "1");
             unit.map_or_else(|| spoken(name), |unit| format!("{} [{unit}]", spoken(name)))
         };
-        let group = || wanted.group.as_deref().map_or("group".to_owned(), spoken);
+        let group = || wanted.group.as_deref().map_or(String::new(), spoken);
         let (x, y) = match &drawn.shape {
             Shape::Bars(_) => (title(0), "objects".to_owned()),
             Shape::Boxes(..) => (group(), title(0)),

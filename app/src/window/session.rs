@@ -7,6 +7,7 @@ use super::tools::{BUDGET, NEW};
 use crate::view::difference::difference;
 use crate::view::document::Minus;
 use crate::view::open;
+use crate::view::ruling::Ruler;
 use crate::view::{Content, Display, Layer, Scene, View};
 use egui_tiles::Tree;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ struct SavedScene {
     #[serde(default)]
     group: usize,
     view: View,
+    #[serde(default)]
+    rulers: Vec<Ruler>,
     layer: Vec<SavedLayer>,
 }
 
@@ -161,6 +164,7 @@ impl Session {
         let scenes = viewer.document.scenes.iter().map(|scene| SavedScene {
             group: scene.group,
             view: scene.view,
+            rulers: scene.rulers.clone(),
             layer: scene.layers.iter().filter_map(saved).collect(),
         });
         Self {
@@ -270,7 +274,13 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
             }
         }
         if !layers.is_empty() {
-            scenes.push(Scene { layers, view: saved.view, order: 0, group: saved.group });
+            scenes.push(Scene {
+                layers,
+                view: saved.view,
+                order: 0,
+                group: saved.group,
+                rulers: saved.rulers.clone(),
+            });
         }
     }
     // Panes name scenes by their place, so they fit only if all are there.

@@ -1,5 +1,8 @@
 //! An image in memory, brought to whatever adapter there is.
 
+// Each test uses a part of it.
+#![allow(dead_code)]
+
 use ndarray::Array3;
 use voxelry_core::io::{Level, pyramid};
 use voxelry_core::{Geometry, Unit, Volume};
@@ -29,7 +32,6 @@ impl Scene {
     }
 
     /// Labels; colours are the same grey ramp.
-    #[allow(dead_code)]
     pub fn labels(gpu: Gpu, volume: Volume) -> Self {
         Self::of(gpu, volume, true)
     }

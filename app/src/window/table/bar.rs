@@ -24,7 +24,7 @@ pub enum Which {
     All,
     /// Those that the filter lets through, in the order that is shown.
     Shown,
-    /// Those that are selected, in the order that is shown.
+    /// Those that are selected: the ones that are shown in their order, then the others.
     Selected,
 }
 
@@ -36,7 +36,14 @@ impl Which {
             Self::Shown => objects.shown().to_vec(),
             Self::Selected => {
                 let selected = objects.selected();
-                objects.shown().iter().copied().filter(|row| selected.has(*row as usize)).collect()
+                let is_in = |row: &u32| selected.has(*row as usize);
+                let mut rows: Vec<u32> = objects.shown().iter().copied().filter(is_in).collect();
+                if rows.len() < selected.count() {
+                    let mut rest = selected.as_ref().clone();
+                    rows.iter().for_each(|row| rest.set(*row as usize, false));
+                    rows.extend(rest.iter().map(|row| row as u32));
+                }
+                rows
             }
         }
     }

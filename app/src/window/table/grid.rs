@@ -93,6 +93,7 @@ impl Grid {
         }
         objects.hovered = None;
         let mut ui = ui.new_child(egui::UiBuilder::new().max_rect(body));
+        ui.spacing_mut().scroll.fade.strength = 0.0;
         let shown = scroll.show_viewport(&mut ui, |ui, viewport| {
             ui.set_min_size(vec2(wide, rows.len() as f32 * ROW));
             let clip = ui.clip_rect().intersect(body);

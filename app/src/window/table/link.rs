@@ -32,7 +32,8 @@ fn voxel_of(document: &Document, scene: usize, layer: &Layer, index: DVec3) -> [
     [at.z, at.y, at.x].map(|v| v as i64)
 }
 
-/// The label at a voxel, or one beside it if there is none; finer levels first.
+/// The label at a voxel, or the most frequent one around it if there is none: what is seen in three dimensions is
+/// found at a coarser level.
 fn look_up(layer: &Layer, voxel: [i64; 3]) -> Option<u32> {
     let info = layer.source.info();
     let shape = info.shape();

@@ -340,3 +340,71 @@ fn labels_from_a_file_are_measured_on_request() {
     assert_eq!(sheet.objects.row(7), Some(1));
     assert_eq!(numbers(harness.state(), "intensity_mean").len(), 2);
 }
+
+#[test]
+fn rulers_measure_in_the_image_s_unit_and_are_kept() {
+    use crate::view::ruling::Kind;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    let drag = |harness: &mut Harness<'static, Viewer>, from: DVec3, to: DVec3| {
+        let [from, to] = [from, to].map(|index| place_in_plane(harness.state(), index));
+        let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+        harness.event(egui::Event::PointerMoved(from));
+        harness.step();
+        harness.event(egui::Event::PointerButton { pos: from, button, pressed: true, modifiers });
+        harness.step();
+        for part in [0.4, 1.0] {
+            harness.event(egui::Event::PointerMoved(from + (to - from) * part));
+            harness.step();
+        }
+        harness.event(egui::Event::PointerButton { pos: to, button, pressed: false, modifiers });
+        harness.step();
+        harness.step();
+    };
+    let at = harness.state().document.scenes[0].voxel();
+    // Slice 20 cuts the ball about (12, 36, 20), whose radius is 8.
+    let z = at[0] as f64;
+    assert_eq!(z, 20.0);
+    let p = |x: f64, y: f64| DVec3::new(x, y, z);
+    harness.state_mut().rulers.take(Kind::Length);
+    drag(&mut harness, p(5.0, 10.0), p(45.0, 40.0));
+    assert_eq!(harness.state().document.scenes[0].voxel(), at, "the crosshair stays");
+    harness.state_mut().rulers.take(Kind::Profile);
+    drag(&mut harness, p(2.0, 36.0), p(30.0, 36.0));
+    harness.state_mut().rulers.take(Kind::Rectangle);
+    drag(&mut harness, p(9.5, 33.5), p(14.5, 38.5));
+    harness.state_mut().rulers.take(Kind::Angle);
+    drag(&mut harness, p(40.0, 6.0), p(30.0, 6.0));
+    let end = place_in_plane(harness.state(), p(30.0, 20.0));
+    click(&mut harness, end, Modifiers::NONE);
+    press(&mut harness, Modifiers::NONE, Key::Escape);
+    assert!(harness.state().rulers.tool.is_none());
+    until(&mut harness, "what lies under the rulers", |v| {
+        v.document.scenes[0].rulers.iter().filter(|r| r.reading.is_some()).count() == 2
+    });
+    let scene = &harness.state().document.scenes[0];
+    let [length, profile, rectangle, angle] = &scene.rulers[..] else { panic!("{:?}", scene.rulers) };
+    // Pixels of the screen are finer than a voxel, but not infinitely so.
+    assert!((length.length(scene) - 50.0).abs() < 0.6, "{}", length.length(scene));
+    let along = &profile.reading.as_ref().unwrap().along;
+    assert!(along[0] < 30.0 && along[along.len() / 3] > 190.0 && along[along.len() - 1] < 30.0, "{along:?}");
+    let (count, [mean, deviation, least, most]) = rectangle.reading.as_ref().unwrap().region.unwrap();
+    assert_eq!((mean, deviation, least, most), (200.0, 0.0, 200.0, 200.0));
+    assert!((16..=36).contains(&count), "{count}");
+    assert!((rectangle.area(scene).unwrap() - 25.0).abs() < 2.0);
+    assert!((angle.angle(scene).unwrap() - 90.0).abs() < 2.0, "{:?}", angle.angle(scene));
+    let session = folder.path().join("mine.voxelry");
+    harness.state_mut().save(session.clone());
+    until(&mut harness, "the session", |v| v.saving.is_none());
+    drop(harness);
+    let Some(mut harness) = window(vec![session]) else { return };
+    until(&mut harness, "the session", |v| is_shown(v, 1));
+    assert_eq!(harness.state().document.scenes[0].rulers.len(), 4);
+    // Delete over an end removes one.
+    let end = place_in_plane(harness.state(), p(45.0, 40.0));
+    harness.event(egui::Event::PointerMoved(end));
+    harness.step();
+    press(&mut harness, Modifiers::NONE, Key::Delete);
+    assert_eq!(harness.state().document.scenes[0].rulers.len(), 3);
+}

@@ -56,6 +56,11 @@ impl Window {
             Self::Ball(_) => self.rows().iter().map(|r| 2 * r.2 + 1).sum(),
         }
     }
+
+    /// Whether there is none, which can't be: the voxel itself is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// The operator: the value of a rank.

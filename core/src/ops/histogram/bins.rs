@@ -65,6 +65,11 @@ impl Bins {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The value that stands for a bin.
     pub fn centre(&self, bin: usize) -> f64 {
         match self {
@@ -134,6 +139,9 @@ impl Histogram {
 }
 
 /// Least and greatest finite value; `None` if there is none.
+///
+/// # Errors
+/// That the job was cancelled.
 pub fn range(volume: &Volume, job: &Job) -> Result<Option<(f64, f64)>> {
     with_volume!(volume, |a| typed_range(slice(a), job))
 }
@@ -168,6 +176,9 @@ pub fn merge_ranges(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64
 }
 
 /// Counts the finite voxels in bins that cover them all.
+///
+/// # Errors
+/// That the job was cancelled.
 pub fn count(volume: &Volume, bins: &Bins, job: &Job) -> Result<Vec<u64>> {
     match volume {
         Volume::U8(a) => direct::<u8, 256>(slice(a), usize::from, job),

@@ -90,7 +90,7 @@ fn label(
         let coming = device.fetch(encoder, &counts, 4 * blocks as u64);
         Ok((forest, coming))
     })?;
-    let counts: Vec<u32> = coming.wait(device, |bytes| bytemuck::pod_collect_to_vec(bytes))?;
+    let counts: Vec<u32> = coming.wait(device, bytemuck::pod_collect_to_vec)?;
     // The number of the last root before each block.
     let mut next = 0;
     let bases: Vec<u32> = counts

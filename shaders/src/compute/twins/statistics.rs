@@ -118,7 +118,7 @@ fn gather(
         );
         Ok(device.fetch(encoder, &made, 4 * start.len() as u64))
     })?;
-    coming.wait(device, |bytes| bytemuck::pod_collect_to_vec(bytes))
+    coming.wait(device, bytemuck::pod_collect_to_vec)
 }
 
 /// The uniforms of a kernel on a whole image.
