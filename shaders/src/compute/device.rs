@@ -17,16 +17,6 @@ pub enum Failure {
     Cancelled,
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self {
-            Self::Lost => write!(f, "the device is lost"),
-            Self::Refused(why) => write!(f, "the device refuses: {why}"),
-            Self::Cancelled => write!(f, "cancelled"),
-        }
-    }
-}
-
 impl std::error::Error for Failure {}
 
 /// Bindings of a kernel: uniforms, what it makes, its numbers, and images that it reads.
