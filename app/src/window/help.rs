@@ -35,23 +35,26 @@ pub fn show(open: &mut bool, ctx: &Context) {
     egui::Window::new("Mouse and keys").open(&mut shown).collapsible(false).resizable(false).show(
         ctx,
         |ui| {
-            ui.horizontal_top(|ui| {
-                egui::Grid::new("mouse").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
-                    for (what, does) in MOUSE {
-                        ui.label(RichText::new(what).strong());
-                        ui.add(egui::Label::new(does).wrap());
-                        ui.end_row();
-                    }
-                });
-                ui.separator();
-                egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
-                    for command in COMMANDS {
-                        let Some(keys) = command.keys else { continue };
-                        ui.label(RichText::new(ui.ctx().format_shortcut(&keys)).strong());
-                        ui.label(command.title);
-                        ui.end_row();
-                    }
-                });
+            let high = ctx.content_rect().height() - 80.0;
+            egui::ScrollArea::vertical().max_height(high).show(ui, |ui| {
+                ui.horizontal_top(|ui| {
+                    egui::Grid::new("mouse").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
+                        for (what, does) in MOUSE {
+                            ui.label(RichText::new(what).strong());
+                            ui.add(egui::Label::new(does).wrap());
+                            ui.end_row();
+                        }
+                    });
+                    ui.separator();
+                    egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
+                        for command in COMMANDS {
+                            let Some(keys) = command.keys else { continue };
+                            ui.label(RichText::new(ui.ctx().format_shortcut(&keys)).strong());
+                            ui.label(command.title);
+                            ui.end_row();
+                        }
+                    });
+                })
             });
         },
     );

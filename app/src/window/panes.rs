@@ -393,7 +393,8 @@ impl Panes<'_> {
             (p.primary_pressed(), p.primary_down(), p.primary_released())
         });
         let Some(pos) = ui.input(|i| i.pointer.latest_pos()) else { return };
-        if response.is_pointer_button_down_on() && pressed {
+        // A quick click goes down and up within one frame.
+        if pressed && (response.is_pointer_button_down_on() || response.clicked()) {
             self.touches.push(touch(pos, Phase::Press));
         } else if response.is_pointer_button_down_on() && held {
             // Every place since the last frame: a quick stroke is as smooth as a slow one.

@@ -3,8 +3,10 @@
 use super::Column;
 use super::bits::Bits;
 use crate::view::colours::{self, Map};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use voxelry_core::labels::Info;
 use voxelry_core::measure::Table;
 
 /// Texels of a row. The first row has colours for labels that the table does not have.
@@ -68,6 +70,27 @@ pub struct Paint {
     pub colour: Option<Colouring>,
 }
 
+impl Lookup {
+    /// The colours that were chosen for labels, without those that are hidden; none if all look as they do anyway.
+    pub fn chosen(infos: &BTreeMap<u32, Info>) -> Option<Self> {
+        let special = |info: &Info| info.color.is_some() || !info.shown;
+        let most = infos.iter().rfind(|(_, info)| special(info)).map(|(label, _)| *label as usize)?;
+        let rows = most.div_ceil(WIDTH).min(ROWS);
+        let row = colours::labels();
+        let mut texels = Vec::with_capacity((rows + 1) * WIDTH);
+        (0..=rows).for_each(|_| texels.extend_from_slice(&row));
+        for (label, info) in infos.iter().filter(|(_, info)| special(info)) {
+            let Some(texel) = texel(&mut texels, *label) else { continue };
+            let [r, g, b] = info.color.unwrap_or([texel[0], texel[1], texel[2]]);
+            *texel = [r, g, b, if info.shown { PLAIN } else { 0 }];
+        }
+        Some(Self { version: NEXT.fetch_add(1, Ordering::Relaxed), texels, legend: None })
+    }
+}
+
+/// The number of the next lookup.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 impl Paint {
     /// Whether labels look as they do without a table.
     pub fn is_plain(&self) -> bool {
@@ -77,7 +100,6 @@ impl Paint {
 
     /// The colours.
     pub fn lookup(&self) -> Lookup {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let most = self.labels.iter().max().map_or(0, |l| *l as usize);
         let rows = most.div_ceil(WIDTH).min(ROWS);
         let mut row = colours::labels();

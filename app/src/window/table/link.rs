@@ -127,10 +127,11 @@ impl Viewer {
             if layer.content != Content::Labels {
                 continue;
             }
+            let chosen = self.kit.look_of(layer.id);
             layer.marks = match self.table.of_layer(layer.id) {
-                None => Marks::default(),
+                None => Marks { lookup: chosen, pointed: 0 },
                 Some((_, sheet)) => Marks {
-                    lookup: sheet.objects.lookup().cloned(),
+                    lookup: sheet.objects.lookup().cloned().or(chosen),
                     pointed: sheet.objects.hovered.and_then(|row| sheet.objects.label(row)).unwrap_or(0),
                 },
             };

@@ -48,7 +48,14 @@ impl Viewer {
         };
         layer.display.outline = false;
         layer.display.opacity = 0.6;
-        let desk = Desk { layer: layer.id, image: Some(id), board: self.board(labels), base: None, saved: 0 };
+        let desk = Desk {
+            layer: layer.id,
+            image: Some(id),
+            board: self.board(labels),
+            base: None,
+            look: None,
+            saved: 0,
+        };
         let Some(scene) = self.document.scenes.iter_mut().find(|s| s.layers.iter().any(|l| l.id == id))
         else {
             return false;
@@ -92,7 +99,7 @@ impl Viewer {
         if base.is_none() {
             board.take_over(source, frame);
         }
-        let desk = Desk { layer: edited.id, image: self.image_below(id), board, base, saved: 0 };
+        let desk = Desk { layer: edited.id, image: self.image_below(id), board, base, look: None, saved: 0 };
         self.document.scenes[s].layers[l] = edited;
         self.keep_layers();
         self.put_on_desk(desk);
@@ -112,7 +119,7 @@ impl Viewer {
             self.logs.insert(folder.to_owned());
         }
         let image = self.image_below(layer);
-        let desk = Desk { layer, image, board: self.board(labels), base, saved: 0 };
+        let desk = Desk { layer, image, board: self.board(labels), base, look: None, saved: 0 };
         self.put_on_desk(desk);
     }
 

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use voxelry_core::labels::{Info, Sum};
 use voxelry_core::picture::label_color;
 
+/// Height of the list where there is no room for more.
+const LEAST: f32 = 180.0;
+
 /// What was asked of a label.
 enum Asked {
     Take(u32),
@@ -47,7 +50,10 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     let height = ui.spacing().interact_size.y + 2.0;
     let naming = &mut viewer.kit.naming;
     let in_hand = viewer.kit.label;
-    ScrollArea::vertical().auto_shrink(false).show_rows(ui, height, extra.len() + rows.len(), |ui, range| {
+    let list = ScrollArea::vertical().id_salt("labels").max_height(ui.available_height().max(LEAST));
+    list.auto_shrink(false).show_rows(ui, height, extra.len() + rows.len(), |ui, range| {
+        // The scroll bar has a place of its own.
+        ui.set_max_width(ui.available_width() - 10.0);
         for i in range {
             let (label, sum) = match extra.get(i) {
                 Some(label) => (*label, None),
@@ -105,6 +111,7 @@ impl Row<'_> {
             ui.horizontal(|ui| {
                 ui.set_min_width(ui.available_width());
                 ui.spacing_mut().item_spacing.x = 5.0;
+                ui.spacing_mut().interact_size.x = 22.0;
                 let mut colour = info.color.unwrap_or_else(|| label_color(self.label));
                 let changed = ui.color_edit_button_srgb(&mut colour);
                 if changed.accessible_name("Colour").changed() {

@@ -13,10 +13,12 @@ pub use panel::panel;
 pub use touch::{Phase, Touch};
 
 use crate::view::board::{Board, Progress};
+use crate::view::objects::Lookup;
 use glam::DVec3;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::labels::{Mask, Sum};
+use voxelry_core::labels::{Info, Mask, Sum};
 
 /// A tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +162,8 @@ pub struct Desk {
     pub board: Board,
     /// What the labels were read from, if it is a file, and which channel and time frame.
     pub base: Option<(PathBuf, usize, usize)>,
+    /// What was known of labels, and the colours that follow.
+    look: Option<(BTreeMap<u32, Info>, Option<Arc<Lookup>>)>,
     /// How many edits there were when they were saved.
     pub saved: u64,
 }
@@ -186,6 +190,17 @@ impl Kit {
     /// Whether there is an edit to make again.
     pub fn can_redo(&self) -> bool {
         self.desk.as_ref().is_some_and(|d| d.board.labels.next()[1].is_some())
+    }
+
+    /// The colours that were chosen for the labels of a layer, and which of them are hidden.
+    pub fn look_of(&mut self, layer: u64) -> Option<Arc<Lookup>> {
+        let desk = self.desk.iter_mut().chain(&mut self.aside).find(|d| d.layer == layer)?;
+        let infos = desk.board.labels.infos();
+        if desk.look.as_ref().is_none_or(|(of, _)| *of != infos) {
+            let look = Lookup::chosen(&infos).map(Arc::new);
+            desk.look = Some((infos, look));
+        }
+        desk.look.as_ref().and_then(|(_, look)| look.clone())
     }
 
     /// All desks.

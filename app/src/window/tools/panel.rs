@@ -13,6 +13,14 @@ use voxelry_core::labels::{Editable, Over};
 
 /// The panel.
 pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
+    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        // The scroll bar has a place of its own.
+        ui.set_max_width(ui.available_width() - 10.0);
+        contents(viewer, ui);
+    });
+}
+
+fn contents(viewer: &mut Viewer, ui: &mut Ui) {
     ui.add_space(4.0);
     if viewer.layer_to_work_on().is_none() && viewer.kit.desk.is_none() {
         ui.weak("Open an image to segment");
@@ -65,29 +73,25 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
 }
 
 fn header(viewer: &mut Viewer, ui: &mut Ui) {
+    let desk = viewer.kit.desk.as_ref().map(|d| d.layer);
+    let name = desk
+        .and_then(|id| viewer.place_of(id))
+        .map(|(s, l)| viewer.document.scenes[s].layers[l].name.clone());
+    let title = name.unwrap_or_else(|| "No labels yet".to_owned());
+    ui.add(egui::Label::new(RichText::new(title).heading()).truncate());
     ui.horizontal(|ui| {
-        let desk = viewer.kit.desk.as_ref().map(|d| d.layer);
-        let name = desk
-            .and_then(|id| viewer.place_of(id))
-            .map(|(s, l)| viewer.document.scenes[s].layers[l].name.clone());
-        let title = name.unwrap_or_else(|| "No labels yet".to_owned());
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if ui.button("New").on_hover_text("New labels over the image that is chosen").clicked() {
-                viewer.new_labels();
-            }
-            let some = !viewer.kit.rows.is_empty() && viewer.bench.running().is_none();
-            let measure = ui.add_enabled(some, egui::Button::new("Measure"));
-            if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
-                viewer.measure_labels();
-            }
-            let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
-            if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {
-                viewer.ask_where_to_save_labels(&ui.ctx().clone());
-            }
-            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                ui.add(egui::Label::new(RichText::new(title).strong()).truncate());
-            });
-        });
+        if ui.button("New").on_hover_text("New labels over the image that is chosen").clicked() {
+            viewer.new_labels();
+        }
+        let some = !viewer.kit.rows.is_empty() && viewer.bench.running().is_none();
+        let measure = ui.add_enabled(some, egui::Button::new("Measure"));
+        if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
+            viewer.measure_labels();
+        }
+        let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
+        if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {
+            viewer.ask_where_to_save_labels(&ui.ctx().clone());
+        }
     });
 }
 
