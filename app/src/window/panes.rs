@@ -393,17 +393,22 @@ impl Panes<'_> {
             (p.primary_pressed(), p.primary_down(), p.primary_released())
         });
         let Some(pos) = ui.input(|i| i.pointer.latest_pos()) else { return };
+        // It goes up for the pane in which it went down.
+        let released = released && (response.drag_stopped() || response.clicked());
         // A quick click goes down and up within one frame.
-        if pressed && (response.is_pointer_button_down_on() || response.clicked()) {
-            self.touches.push(touch(pos, Phase::Press));
-        } else if response.is_pointer_button_down_on() && held {
+        let down = response.is_pointer_button_down_on();
+        if pressed && (down || response.clicked()) {
+            let from = ui.input(|i| i.pointer.press_origin()).unwrap_or(pos);
+            self.touches.push(touch(from, Phase::Press));
+        }
+        if (down && held) || released {
             // Every place since the last frame: a quick stroke is as smooth as a slow one.
             let moves: Vec<Pos2> = ui.input(|i| {
                 let moved =
                     |e: &egui::Event| if let egui::Event::PointerMoved(p) = e { Some(*p) } else { None };
                 i.events.iter().filter_map(moved).collect()
             });
-            self.touches.extend(moves.into_iter().map(|p| touch(p, Phase::Drag)));
+            self.touches.extend(moves.into_iter().filter(|_| !pressed).map(|p| touch(p, Phase::Drag)));
         }
         if released {
             self.touches.push(touch(pos, Phase::Release));
