@@ -10,7 +10,7 @@ use voxelry_core::jobs::Event;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
-use voxelry_shaders::compute::{Bound, Computer, TWINS, shaders_of, whole_shaders};
+use voxelry_shaders::compute::{Bound, Computer, TWINS, pyramid_shader, shaders_of, whole_shaders};
 use voxelry_shaders::gpu::Gpu;
 
 /// `id: name=value …`, a run each.
@@ -292,8 +292,19 @@ fn hold_all(ops: &[&str]) {
 const FILTERS: &[&str] = &["gaussian", "mean", "gradient-magnitude", "bilateral"];
 const RANKS: &[&str] = &["median", "percentile"];
 const SHAPES: &[&str] = &["erode", "dilate", "open", "close", "boundaries"];
-const WHOLE: &[&str] =
-    &["otsu", "li", "yen", "triangle", "isodata", "label", "grow", "normalise", "rescale", "invert"];
+const WHOLE: &[&str] = &[
+    "otsu",
+    "li",
+    "yen",
+    "triangle",
+    "isodata",
+    "label",
+    "distance",
+    "grow",
+    "normalise",
+    "rescale",
+    "invert",
+];
 
 #[test]
 fn filters_are_their_operators() {
@@ -420,6 +431,29 @@ fn a_chain_is_that_of_the_operators_whole_and_in_blocks() {
 }
 
 #[test]
+fn coarser_levels_are_those_of_the_core() {
+    let Some(gpu) = gpu() else { return };
+    let small = Computer::new(gpu).limited(1 << 30, Some([3, 2, 4]));
+    let mut random = Random(31);
+    let mut held = 0;
+    for voxel in TYPES {
+        for labels in [false, true] {
+            for factor in [[2, 2, 2], [1, 2, 2], [2, 1, 1], [1, 1, 2]] {
+                let shape = [[7, 6, 9], [1, 5, 8], [6, 1, 1]][random.below(3)];
+                let filling = [Filling::Blobs, Filling::Poisoned, Filling::Wild][random.below(3)];
+                let fine = volume(Kind::Grey, voxel, shape, filling, &mut random);
+                let Some(made) = small.downsample(&fine, factor, labels, &Job::silent()) else { continue };
+                let expected = voxelry_core::io::pyramid::downsample(&fine, factor, labels);
+                let differs = difference(&expected, &made.unwrap(), Bound::Exact);
+                assert_eq!(differs, None, "{voxel} {shape:?} {factor:?} {labels} {filling:?}");
+                held += 1;
+            }
+        }
+    }
+    assert!(held > 40, "only {held}");
+}
+
+#[test]
 fn a_lost_device_leaves_the_same_result() {
     if gpu().is_none() {
         return;
@@ -502,6 +536,9 @@ fn all_shaders_are_valid_within_the_webgpu_baseline() {
         }
     }
     for voxel in TYPES {
+        for shader in [false, true].into_iter().filter_map(|labels| pyramid_shader(voxel, labels)) {
+            validate("pyramid", &shader);
+        }
         for (name, shader) in whole_shaders(voxel) {
             validate(name, &shader);
             count += 1;

@@ -245,7 +245,7 @@ fn brick(
 }
 
 /// The voxels of a region, rows padded to quads.
-fn take(volume: &Volume, region: Region) -> Vec<u8> {
+pub fn take(volume: &Volume, region: Region) -> Vec<u8> {
     let size = volume.voxel_type().size();
     let [_, ny, nx] = volume.shape();
     let source = volume.as_bytes();
@@ -261,7 +261,7 @@ fn take(volume: &Volume, region: Region) -> Vec<u8> {
 }
 
 /// Writes the padded rows of `tile` where they belong in the volume of `out`.
-fn put(volume: &mut Volume, out: Region, tile: Region, bytes: &[u8]) {
+pub fn put(volume: &mut Volume, out: Region, tile: Region, bytes: &[u8]) {
     let size = volume.voxel_type().size();
     let at = tile.relative_to(out.start);
     let [_, rows, width] = tile.shape;

@@ -103,7 +103,11 @@ impl Graph {
     pub fn point(&mut self, of: Slot, point: Point) -> Slot {
         let more = usize::from(point.other.is_some());
         let free = match &self.nodes[of] {
-            Node::Pass(pass) => pass.inputs.len() + more <= READS && !self.is_read(of),
+            Node::Pass(pass) => {
+                // Passes run in order; images that go up are there before all.
+                let there = point.other.is_none_or(|o| o < of || matches!(self.nodes[o], Node::Input(..)));
+                there && pass.inputs.len() + more <= READS && !self.is_read(of)
+            }
             Node::Input(..) => false,
         };
         let at = if free { of } else { self.copied(of) };
@@ -261,6 +265,11 @@ fn load(letter: &str, voxel: VoxelType) -> String {
          \nfn {letter}_f32(at: vec3<i32>) -> f32 {{\n    let bits = {letter}_bits(at);\n    return {number};\n}}\n\
          \nfn {letter}_whole(at: vec3<i32>) -> i32 {{\n    return bitcast<i32>({letter}_bits(at));\n}}\n"
     )
+}
+
+/// The shader of a kernel that reads one image, of the type that it makes, and defines `finished` itself.
+pub fn single(code: &str, voxel: VoxelType, double: bool) -> String {
+    format!("{BRICK}{}{}{code}{}", if double { DOUBLE } else { "" }, load("a", voxel), store(voxel))
 }
 
 const WHOLE: &str = include_str!("../../wgsl/compute/whole.wgsl");

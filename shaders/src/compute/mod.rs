@@ -25,6 +25,7 @@ mod choose;
 mod device;
 mod graph;
 mod model;
+mod pyramid;
 mod timing;
 mod twins;
 
@@ -32,6 +33,7 @@ pub use bricks::Limits;
 pub use choose::{Choice, Chosen, adapters};
 pub use device::Failure;
 pub use model::Estimate;
+pub use pyramid::shader as pyramid_shader;
 pub use timing::Timing;
 pub use twins::{Bound, TWINS, Twin, find as find_twin, whole_shaders};
 
@@ -227,12 +229,15 @@ pub fn plan(steps: &[(&str, &Args)], grid: Grid) -> Option<Vec<Step>> {
     Some(planned)
 }
 
-/// The shader of every pass that a step makes brick by brick, for tests; `None` if it makes none.
+/// The shader of every pass that a step makes, for tests; `None` if it makes none.
 pub fn shaders_of(step: &Step) -> Option<Vec<(String, String)>> {
     let mut graph = Graph::default();
     let slots: Vec<_> =
         step.inputs.iter().enumerate().map(|(i, g)| g.map(|g| graph.input(i, g.voxel))).collect();
-    find_twin(step.op)?.local?(&mut graph, slots[0]?, step, &slots[1..])?;
+    match find_twin(step.op)?.local {
+        Some(local) => local(&mut graph, slots[0]?, step, &slots[1..])?,
+        None => twins::passes_of_whole(&mut graph, slots[0]?, step)?,
+    };
     let pass = |node: &Node| match node {
         Node::Pass(pass) => Some((pass.name.to_owned(), graph.shader(pass).0)),
         Node::Input(..) => None,

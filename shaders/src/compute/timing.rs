@@ -3,7 +3,7 @@
 use super::bricks::{self, Image};
 use super::device::Failure;
 use super::graph::Graph;
-use super::{Computer, Failure as Refusal, find_twin};
+use super::{Computer, find_twin, no_twin};
 use std::sync::Arc;
 use std::time::Instant;
 use voxelry_core::blocks::Part;
@@ -30,9 +30,8 @@ impl Computer {
     /// # Errors
     /// What the device did not do.
     pub fn time(&self, op: &str, args: &Args, input: &Arc<Volume>, grid: Grid) -> Result<Timing, Failure> {
-        let none = || Refusal::Refused("no twin".into());
-        let step = super::plan(&[(op, args)], grid).and_then(|mut p| p.pop()).ok_or_else(none)?;
-        let twin = find_twin(op).ok_or_else(none)?;
+        let step = super::plan(&[(op, args)], grid).and_then(|mut p| p.pop()).ok_or_else(no_twin)?;
+        let twin = find_twin(op).ok_or_else(no_twin)?;
         let part = Part { region: Region::whole(grid.shape), voxels: input.clone() };
         let image = Image::Device(bricks::upload(&self.device, &Image::Host(part))?);
         let mut graph = Graph::default();
@@ -43,7 +42,7 @@ impl Computer {
         {
             return self.time_graph(&graph, &image, grid.shape);
         }
-        let global = twin.global.as_ref().ok_or_else(none)?;
+        let global = twin.global.as_ref().ok_or_else(no_twin)?;
         let others = vec![None; step.inputs.len() - 1];
         let run = || -> Result<(), Failure> {
             (global.run)(&self.device, &step, &image, &others, &self.limits, &Job::silent())?;

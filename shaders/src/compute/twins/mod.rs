@@ -4,6 +4,7 @@
 mod bilateral;
 mod boundaries;
 mod components;
+mod distance;
 mod flat;
 mod intensity;
 mod number;
@@ -91,6 +92,7 @@ pub static TWINS: &[Twin] = &[
     global("triangle", statistics::AUTOMATIC),
     global("isodata", statistics::AUTOMATIC),
     global("label", components::LABEL),
+    global("distance", distance::DISTANCE),
     global("grow", components::GROW),
 ];
 
@@ -102,6 +104,11 @@ pub fn find(op: &str) -> Option<&'static Twin> {
 /// The shaders of kernels on whole images, for tests, with what they are called.
 pub fn whole_shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
     [statistics::shaders(voxel), components::shaders(voxel)].concat()
+}
+
+/// Passes of steps that need the whole image in one brick, for tests.
+pub fn passes_of_whole(graph: &mut Graph, of: Slot, step: &Step) -> Option<Slot> {
+    if step.op == "distance" { distance::passes(graph, of, step) } else { None }
 }
 
 /// Whether voxels of this type go to the device.
