@@ -368,7 +368,9 @@ fn hold_recipe(text: &str, volume: &Volume, block: Option<[usize; 3]>) {
         Some(block) => How::Blocks(Engine { block, scratch: std::env::temp_dir() }),
     };
     let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
-        let ran = recipe::run_on(&plan, &[source.clone()], &keep, &how, accelerator, &Job::silent()).unwrap();
+        let ran =
+            recipe::run_on(&plan, std::slice::from_ref(&source), &keep, &how, accelerator, &Job::silent())
+                .unwrap();
         ran.images[0].read_all(&Job::silent()).unwrap()
     };
     let expected = run(None);
@@ -464,14 +466,22 @@ fn a_lost_device_leaves_the_same_result() {
     let plan = Plan::new(&Recipe::parse(CHAIN).unwrap(), &[(IMAGE.to_owned(), grid)]).unwrap();
     let source: Arc<dyn Field> = Arc::new(MemoryField::new(Arc::new(image), grid));
     let keep = [plan.last_image()];
-    let expected = recipe::run(&plan, &[source.clone()], &keep, &How::Memory, &Job::silent()).unwrap();
+    let expected =
+        recipe::run(&plan, std::slice::from_ref(&source), &keep, &How::Memory, &Job::silent()).unwrap();
     let expected = expected.images[0].read_all(&Job::silent()).unwrap();
     for how in [How::Memory, How::Blocks(Engine { block: [8; 3], scratch: std::env::temp_dir() })] {
         let gpu = Gpu::headless().unwrap();
         let lost = Arc::new(Losing { computer: Computer::new(gpu.clone()), gpu, runs: Mutex::new(0) });
         let accelerator: Arc<dyn Accelerator> = lost.clone();
-        let ran = recipe::run_on(&plan, &[source.clone()], &keep, &how, Some(&accelerator), &Job::silent())
-            .unwrap();
+        let ran = recipe::run_on(
+            &plan,
+            std::slice::from_ref(&source),
+            &keep,
+            &how,
+            Some(&accelerator),
+            &Job::silent(),
+        )
+        .unwrap();
         let made = ran.images[0].read_all(&Job::silent()).unwrap();
         assert_eq!(difference(&expected, &made, Bound::Exact), None);
         assert!(*lost.runs.lock().unwrap() > 0);
