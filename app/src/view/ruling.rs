@@ -83,6 +83,11 @@ impl Ruler {
         Self { id: next(), kind, axis, places: vec![place], reading: None }
     }
 
+    /// What was read where it is now.
+    pub fn current(&self) -> Option<&Reading> {
+        self.reading.as_deref().filter(|reading| reading.of.2 == self.places)
+    }
+
     /// Places in the world.
     fn world(&self, scene: &Scene) -> Vec<DVec3> {
         let geometry = scene.geometry();

@@ -195,7 +195,7 @@ pub fn paint(painter: &Painter, scene: &Scene, plane: &Plane, rect: Rect, per_po
             text(painter, at, Align2::LEFT_TOP, line, 12.0, OVER);
             at.y += 15.0;
         }
-        if let Some(reading) = ruler.reading.as_ref().filter(|r| r.along.len() > 1) {
+        if let Some(reading) = ruler.current().filter(|r| r.along.len() > 1) {
             curve(painter, rect, at + vec2(0.0, 4.0), reading, &length(ruler.length(scene), unit));
         }
     }
@@ -218,7 +218,7 @@ fn words(ruler: &Ruler, scene: &Scene, unit: Unit) -> Vec<String> {
             }
         }
     }
-    if let Some(reading) = &ruler.reading {
+    if let Some(reading) = ruler.current() {
         if let Some((count, [mean, deviation, least, most])) = reading.region {
             said.push(format!("mean {} ± {} (sd)", short(mean), short(deviation)));
             said.push(format!("{} to {}, {count} voxels", short(least), short(most)));
