@@ -521,6 +521,7 @@ impl Viewer {
         }
         let clicked = panes.clicked.take();
         let (touches, turned) = (std::mem::take(&mut panes.touches), panes.hand.turned);
+        self.kit.holding = panes.hand.holding;
         let asked = std::mem::take(&mut panes.asked);
         for touch in touches {
             self.touch(touch);

@@ -69,13 +69,20 @@ pub struct Hand {
     pub radius: f64,
     /// How far the wheel was turned over an image for the tool, in steps.
     pub turned: f32,
+    /// The pane in which it is held down.
+    pub holding: Option<egui::Id>,
 }
 
 impl Hand {
     /// The one that holds a kit's tool.
     pub fn of(kit: &Kit) -> Self {
         let brush = matches!(kit.tool, Tool::Paint | Tool::Erase);
-        Self { tool: kit.tool, radius: if brush { kit.radius } else { 0.0 }, turned: 0.0 }
+        Self {
+            tool: kit.tool,
+            radius: if brush { kit.radius } else { 0.0 },
+            turned: 0.0,
+            holding: kit.holding,
+        }
     }
 
     fn draws(self) -> bool {
@@ -386,33 +393,31 @@ impl Panes<'_> {
         }
     }
 
-    /// What the pointer does with a tool in hand.
+    /// What the pointer does with a tool in hand: everything since the last frame in its order, so that strokes do
+    /// not depend on how often there is a frame.
     fn touch_plane(&mut self, ui: &Ui, response: &Response, touch: impl Fn(Pos2, Phase) -> Touch) {
-        let (pressed, held, released) = ui.input(|i| {
-            let p = &i.pointer;
-            (p.primary_pressed(), p.primary_down(), p.primary_released())
+        let (id, over) = (response.id, response.contains_pointer() || response.is_pointer_button_down_on());
+        let holding = &mut self.hand.holding;
+        ui.input(|i| {
+            for event in &i.events {
+                match event {
+                    egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, .. } => {
+                        if *pressed && over && response.rect.contains(*pos) {
+                            *holding = Some(id);
+                            self.touches.push(touch(*pos, Phase::Press));
+                        } else if !*pressed && *holding == Some(id) {
+                            *holding = None;
+                            self.touches.push(touch(*pos, Phase::Release));
+                        }
+                    }
+                    egui::Event::PointerMoved(pos) if *holding == Some(id) => {
+                        self.touches.push(touch(*pos, Phase::Drag));
+                    }
+                    _ => {}
+                }
+            }
         });
-        let Some(pos) = ui.input(|i| i.pointer.latest_pos()) else { return };
-        // It goes up for the pane in which it went down.
-        let released = released && (response.drag_stopped() || response.clicked());
-        // A quick click goes down and up within one frame.
-        let down = response.is_pointer_button_down_on();
-        if pressed && (down || response.clicked()) {
-            let from = ui.input(|i| i.pointer.press_origin()).unwrap_or(pos);
-            self.touches.push(touch(from, Phase::Press));
-        }
-        if (down && held) || released {
-            // Every place since the last frame: a quick stroke is as smooth as a slow one.
-            let moves: Vec<Pos2> = ui.input(|i| {
-                let moved =
-                    |e: &egui::Event| if let egui::Event::PointerMoved(p) = e { Some(*p) } else { None };
-                i.events.iter().filter_map(moved).collect()
-            });
-            self.touches.extend(moves.into_iter().filter(|_| !pressed).map(|p| touch(p, Phase::Drag)));
-        }
-        if released {
-            self.touches.push(touch(pos, Phase::Release));
-        } else if response.contains_pointer() && !held {
+        if let (None, true, Some(pos)) = (*holding, over, response.hover_pos()) {
             self.touches.push(touch(pos, Phase::Hover));
         }
     }

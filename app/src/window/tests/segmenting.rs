@@ -216,3 +216,47 @@ fn classes_are_learned_from_strokes_shown_and_applied_everywhere() {
     let dice = both as f64 / sum as f64;
     assert!(dice > 0.95, "Dice {dice}");
 }
+
+#[test]
+fn strokes_of_the_mouse_do_not_depend_on_how_often_there_is_a_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let strokes = |each: bool| {
+        let mut harness = desk(folder.path())?;
+        harness.state_mut().kit.radius = 2.0;
+        harness.state_mut().segment(Tool::Paint);
+        harness.step();
+        harness.step();
+        for way in [
+            [(300.0, 120.0), (330.0, 150.0), (345.0, 160.0)],
+            [(480.0, 200.0), (470.0, 230.0), (460.0, 240.0)],
+        ] {
+            let at = way.map(|(x, y)| egui::pos2(x, y));
+            let button = |pos, pressed| egui::Event::PointerButton {
+                pos,
+                button: egui::PointerButton::Primary,
+                pressed,
+                modifiers: Modifiers::NONE,
+            };
+            let moved = egui::Event::PointerMoved;
+            let events =
+                [moved(at[0]), button(at[0], true), moved(at[1]), moved(at[2]), button(at[2], false)];
+            harness.event(moved(at[0]));
+            harness.step();
+            for event in events {
+                harness.event(event);
+                if each {
+                    harness.step();
+                }
+            }
+            if each {
+                harness.step();
+            }
+        }
+        harness.step();
+        settle(&mut harness);
+        Some((voxels(harness.state()), harness.state().kit.rows.len()))
+    };
+    let (Some(slow), Some(quick)) = (strokes(false), strokes(true)) else { return };
+    assert!(slow.1 == 1 && slow.0.iter().filter(|v| **v == 1).count() > 50);
+    assert!(slow.0 == quick.0);
+}

@@ -115,6 +115,8 @@ pub struct Kit {
     aside: Vec<Desk>,
     /// The way of the tool, in indices of the labels.
     way: Vec<DVec3>,
+    /// The pane in which the tool is held down.
+    pub holding: Option<egui::Id>,
     /// What a preview was last asked for.
     shown: Option<String>,
     /// Whether something can be kept that is only shown.
@@ -144,6 +146,7 @@ impl Default for Kit {
             desk: None,
             aside: Vec::new(),
             way: Vec::new(),
+            holding: None,
             shown: None,
             preview: false,
             naming: None,
