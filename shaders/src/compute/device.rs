@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use wgpu::{Buffer, BufferUsages};
 
 /// Why the device did not do it. The operators of the core do it then.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The device is gone, for good.
+    #[error("the device is lost")]
     Lost,
     /// It refused, most likely for want of memory.
+    #[error("{0}")]
     Refused(String),
     /// The job was cancelled.
+    #[error("cancelled")]
     Cancelled,
 }
 

@@ -244,13 +244,3 @@ pub fn shaders_of(step: &Step) -> Option<Vec<(String, String)>> {
     };
     Some(graph.nodes.iter().filter_map(pass).collect())
 }
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Lost => f.write_str("the device is lost"),
-            Self::Refused(reason) => f.write_str(reason),
-            Self::Cancelled => f.write_str("cancelled"),
-        }
-    }
-}

@@ -21,8 +21,10 @@ pub struct Timing {
     pub passes: usize,
 }
 
-/// Runs in one timing.
-const RUNS: u32 = 5;
+/// How often to run what took so many seconds: for half a second, and 20 times at most.
+fn runs(seconds: f64) -> u32 {
+    ((0.5 / seconds) as u32).clamp(1, 20)
+}
 
 impl Computer {
     /// Times the passes of a step on an image in memory, which must fit as one brick.
@@ -50,10 +52,13 @@ impl Computer {
         };
         run()?;
         let begun = Instant::now();
-        for _ in 0..RUNS {
+        run()?;
+        let runs = runs(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        for _ in 0..runs {
             run()?;
         }
-        let seconds = begun.elapsed().as_secs_f64() / f64::from(RUNS);
+        let seconds = begun.elapsed().as_secs_f64() / f64::from(runs);
         let bytes = bricks::bytes(grid.shape, grid.voxel) + bricks::bytes(grid.shape, step.output.voxel);
         Ok(Timing { seconds, bytes, passes: 0 })
     }
@@ -74,14 +79,17 @@ impl Computer {
     fn time_graph(&self, graph: &Graph, image: &Image, shape: [usize; 3]) -> Result<Timing, Failure> {
         let images = [image.clone()];
         let run = || bricks::run_resident(&self.device, graph, &images, shape);
-        run()?;
-        self.device.finish(self.device.encoder())?;
-        let begun = Instant::now();
-        for _ in 0..RUNS {
-            run()?;
-        }
-        self.device.finish(self.device.encoder())?;
-        let seconds = begun.elapsed().as_secs_f64() / f64::from(RUNS);
+        let timed = |runs: u32| -> Result<f64, Failure> {
+            let begun = Instant::now();
+            for _ in 0..runs {
+                run()?;
+            }
+            self.device.finish(self.device.encoder())?;
+            Ok(begun.elapsed().as_secs_f64() / f64::from(runs))
+        };
+        // The first run makes the pipelines.
+        timed(1)?;
+        let seconds = timed(runs(timed(1)?))?;
         let size = |voxel: VoxelType| bricks::bytes(shape, voxel);
         let passes: Vec<_> = graph.passes().collect();
         let bytes = passes
