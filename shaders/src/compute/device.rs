@@ -20,8 +20,6 @@ pub enum Failure {
     Cancelled,
 }
 
-impl std::error::Error for Failure {}
-
 /// Bindings of a kernel: uniforms, what it makes, its numbers, and images that it reads.
 pub const BINDINGS: usize = 6;
 
