@@ -332,7 +332,7 @@ impl Panes<'_> {
         if let Some(pos) = response.hover_pos() {
             let hover = Hover { scene: at, index: plane.index(pixel(pos)) };
             *self.hover = Some(hover);
-            if response.clicked() {
+            if response.clicked() && !self.hand.draws() {
                 self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
             }
         }
@@ -398,25 +398,23 @@ impl Panes<'_> {
     fn touch_plane(&mut self, ui: &Ui, response: &Response, touch: impl Fn(Pos2, Phase) -> Touch) {
         let (id, over) = (response.id, response.contains_pointer() || response.is_pointer_button_down_on());
         let holding = &mut self.hand.holding;
-        ui.input(|i| {
-            for event in &i.events {
-                match event {
-                    egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, .. } => {
-                        if *pressed && over && response.rect.contains(*pos) {
-                            *holding = Some(id);
-                            self.touches.push(touch(*pos, Phase::Press));
-                        } else if !*pressed && *holding == Some(id) {
-                            *holding = None;
-                            self.touches.push(touch(*pos, Phase::Release));
-                        }
+        for event in ui.input(|i| i.events.clone()) {
+            match event {
+                egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, .. } => {
+                    if pressed && over && response.rect.contains(pos) {
+                        *holding = Some(id);
+                        self.touches.push(touch(pos, Phase::Press));
+                    } else if !pressed && *holding == Some(id) {
+                        *holding = None;
+                        self.touches.push(touch(pos, Phase::Release));
                     }
-                    egui::Event::PointerMoved(pos) if *holding == Some(id) => {
-                        self.touches.push(touch(*pos, Phase::Drag));
-                    }
-                    _ => {}
                 }
+                egui::Event::PointerMoved(pos) if *holding == Some(id) => {
+                    self.touches.push(touch(pos, Phase::Drag));
+                }
+                _ => {}
             }
-        });
+        }
         if let (None, true, Some(pos)) = (*holding, over, response.hover_pos()) {
             self.touches.push(touch(pos, Phase::Hover));
         }
