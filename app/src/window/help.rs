@@ -36,7 +36,7 @@ pub fn show(open: &mut bool, ctx: &Context) {
         ctx,
         |ui| {
             let high = ctx.content_rect().height() - 80.0;
-            egui::ScrollArea::vertical().max_height(high).show(ui, |ui| {
+            egui::ScrollArea::vertical().max_height(high).min_scrolled_height(high).show(ui, |ui| {
                 ui.horizontal_top(|ui| {
                     egui::Grid::new("mouse").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
                         for (what, does) in MOUSE {
