@@ -365,6 +365,12 @@ impl Viewer {
         let answers: Vec<Answer> = self.answers.1.try_iter().collect();
         for answer in answers {
             match answer {
+                // What is only shown of an edit, or still being done, is waited for.
+                Answer::Save(_) | Answer::SaveLabels(_) | Answer::Measure if !self.labels_are_settled() => {
+                    let _ = self.answers.0.send(answer);
+                    ctx.request_repaint();
+                }
+                Answer::Measure => self.measure_objects(),
                 Answer::Open(paths) => {
                     paths.into_iter().for_each(|path| self.open(path, OpenOptions::default()));
                 }

@@ -254,7 +254,7 @@ pub static COMMANDS: &[Command] = &[
         menu: Menu::Measure,
         keys: key(COMMAND, Key::M),
         ready: |v| v.layer_to_measure().is_some(),
-        run: |v, _| v.measure_objects(),
+        run: |v, ctx| v.ask_to_measure(ctx),
     },
     Command {
         title: "Measure a length",

@@ -15,6 +15,8 @@ pub enum Answer {
     Save(PathBuf),
     Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
     Export(PathBuf),
+    /// The objects of the chosen labels are measured.
+    Measure,
     /// Where the forest lies that was learned.
     Learned(voxelry_core::Result<PathBuf>),
     SaveLabels(PathBuf),

@@ -143,6 +143,26 @@ fn threshold_split_and_merge_make_and_join_objects() {
 }
 
 #[test]
+fn what_is_only_shown_is_neither_saved_nor_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.radius = 5.0;
+    touch(&mut harness, Tool::Paint, &[[20.0, 20.0, 10.0]]);
+    harness.state_mut().segment(Tool::Threshold);
+    harness.step();
+    settle(&mut harness);
+    assert!(harness.state().kit.preview && count(harness.state(), 1) > 200);
+    let path = folder.path().join("labels.nii.gz");
+    let answer = super::super::dialogs::Answer::SaveLabels(path.clone());
+    harness.state().answers.0.send(answer).unwrap();
+    until(&mut harness, "the file", |v| v.messages().iter().any(|m| m.starts_with("Saved")));
+    let saved = voxelry_core::io::open(&path, &OpenOptions::default()).unwrap();
+    let saved =
+        saved.read_all(voxelry_core::io::Frame::default()).unwrap().cast(voxelry_core::VoxelType::U32);
+    assert_eq!(saved.view::<u32>().unwrap().iter().filter(|v| **v != 0).count(), 81);
+}
+
+#[test]
 fn labels_of_a_recipe_can_be_edited_saved_and_survive_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };

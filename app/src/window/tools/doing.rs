@@ -100,12 +100,27 @@ impl Viewer {
         });
     }
 
+    /// Whether labels are what they will stay: a preview is put away first, as it is no part of them.
+    pub(in crate::window) fn labels_are_settled(&mut self) -> bool {
+        if self.kit.preview {
+            self.take_tool(Tool::Look);
+        }
+        !self.kit.desks().any(|d| d.board.is_busy())
+    }
+
+    /// Measures the objects that are chosen, as soon as their labels are settled.
+    pub fn ask_to_measure(&self, ctx: &Context) {
+        // The window itself listens.
+        let _ = self.answers.0.send(Answer::Measure);
+        ctx.request_repaint();
+    }
+
     /// Measures the labels on the desk, and the intensities in them.
-    pub fn measure_labels(&mut self) {
+    pub fn measure_labels(&mut self, ctx: &Context) {
         let place = self.kit.desk.as_ref().and_then(|d| self.place_of(d.layer));
         if let Some(place) = place {
             self.chosen = place;
-            self.measure_objects();
+            self.ask_to_measure(ctx);
         }
     }
 

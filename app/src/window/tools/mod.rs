@@ -211,6 +211,16 @@ impl Kit {
         self.desk.iter().chain(&self.aside)
     }
 
+    /// Forgets what is only shown; what is being done goes on.
+    pub fn put_away(&mut self) {
+        self.shown = None;
+        if std::mem::take(&mut self.preview)
+            && let Some(desk) = &self.desk
+        {
+            desk.board.forget();
+        }
+    }
+
     /// Stops what is being done; whether there was something to stop or to forget.
     pub fn stop(&mut self) -> bool {
         let Some(desk) = &self.desk else { return false };

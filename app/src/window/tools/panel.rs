@@ -86,7 +86,7 @@ fn header(viewer: &mut Viewer, ui: &mut Ui) {
         let some = !viewer.kit.rows.is_empty() && viewer.bench.running().is_none();
         let measure = ui.add_enabled(some, egui::Button::new("Measure"));
         if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
-            viewer.measure_labels();
+            viewer.measure_labels(&ui.ctx().clone());
         }
         let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
         if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {
@@ -308,8 +308,8 @@ pub enum Seeds {
 impl Viewer {
     /// Takes a tool in hand.
     pub fn take_tool(&mut self, tool: Tool) {
-        if self.kit.tool != tool && self.kit.preview {
-            self.kit.stop();
+        if self.kit.tool != tool {
+            self.kit.put_away();
         }
         self.kit.tool = tool;
         self.kit.says.clear();

@@ -270,12 +270,7 @@ impl Viewer {
     }
 
     fn forget_preview(&mut self) {
-        if std::mem::take(&mut self.kit.preview)
-            && let Some(desk) = &self.kit.desk
-        {
-            desk.board.forget();
-        }
-        self.kit.shown = None;
+        self.kit.put_away();
         self.kit.says.clear();
     }
 
