@@ -2,17 +2,19 @@
 
 use super::common::{self, open_args, open_options, print_line};
 use crate::view::figure::{load, survey};
+use crate::view::live::Live;
 use crate::view::pace::Pace;
 use crate::view::shot::Quality;
-use crate::view::{Painter, Pane, Scene, Show, open};
+use crate::view::{Painter, Pane, Scene, Show, open, work};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use glam::DQuat;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use voxelry_core::Job;
 use voxelry_core::io::browse::Cache;
+use voxelry_core::io::{Frame, ImageSource};
+use voxelry_core::{Job, Region};
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture;
 
@@ -22,7 +24,9 @@ pub fn command() -> Command {
         Arg::new(name).long(name).value_name("PIXELS").value_parser(range).default_value(default)
     };
     Command::new("viewer")
-        .about("Time the pictures of an orbit, of scrolling, windowing and panning")
+        .about(
+            "Time the pictures of an orbit, of scrolling, windowing and panning, and of a recipe's sliders",
+        )
         .arg(Arg::new("image").value_name("IMAGE").required(true).value_parser(value_parser!(PathBuf)))
         .arg(pixels("width", "800").help("Width of the picture"))
         .arg(pixels("height", "600").help("Height of the picture"))
@@ -99,7 +103,32 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         |scene, i| {
             scene.view.montage.middle = [0.4 + 0.2 * f64::from(i) / f64::from(frames); 2];
         },
-    )
+    )?;
+    for (what, recipe) in SLIDERS {
+        stage.slide(what, recipe, frames, &mut scene, &cache)?;
+    }
+    Ok(())
+}
+
+/// What is slid, as recipes, while a plane shows the preview.
+const SLIDERS: [(&str, Recipe); 6] = [
+    ("slide a threshold", |at, [low, high]| step("threshold", "min", low + (high - low) * at)),
+    ("slide a gaussian", |at, _| step("gaussian", "sigma", 1.0 + at)),
+    ("slide gaussian, threshold", |at, [low, high]| {
+        step("gaussian", "sigma", 1.0 + at) + &step("threshold", "min", f64::midpoint(low, high))
+    }),
+    ("slide a median 3³", |at, _| step("median", "radius", 1.0 + 0.01 * at)),
+    ("slide a median 5³", |at, _| step("median", "radius", 2.0 + 0.01 * at)),
+    ("slide a bilateral", |at, [low, high]| {
+        step("bilateral", "sigma", 1.5) + &format!("range = {}\n", (high - low) * (0.1 + 0.1 * at))
+    }),
+];
+
+/// A recipe, where its slider is from 0 to 1 and between which intensities.
+type Recipe = fn(f64, [f64; 2]) -> String;
+
+fn step(op: &str, param: &str, value: f64) -> String {
+    format!("[[step]]\nop = \"{op}\"\n{param} = {value}\n")
 }
 
 struct Stage {
@@ -109,6 +138,44 @@ struct Stage {
 }
 
 impl Stage {
+    /// Drags a slider of a recipe and prints how long it took until a plane showed its result.
+    fn slide(
+        &mut self,
+        what: &str,
+        recipe: Recipe,
+        frames: u32,
+        scene: &mut Scene,
+        cache: &Arc<Cache>,
+    ) -> Result<()> {
+        let below = scene.layers[0].clone();
+        let window = below.display.window.unwrap_or([0.0, 1.0]);
+        let recipe =
+            |i: u32| voxelry_core::recipe::Recipe::parse(&recipe(f64::from(i) / f64::from(frames), window));
+        let fast = self.gpu.info.device_type != wgpu::DeviceType::Cpu;
+        let frame = Frame::new(below.channel, below.time);
+        let live = Arc::new(Live::new(&recipe(0)?, below.source.clone(), frame, work::kind(&below), fast)?);
+        let mut layer = open::layers_of(live.clone(), "preview", None, cache).swap_remove(0);
+        (layer.live, layer.display) = (Some(live.clone()), below.display.clone());
+        let id = layer.id;
+        scene.layers.push(layer);
+        let mut took = Vec::new();
+        for i in 0..=frames {
+            let begun = Instant::now();
+            live.change(&recipe(i)?)?;
+            self.painter.changed(id, &[Region::whole(below.source.info().shape())]);
+            let shots =
+                load(&mut self.painter, scene, Pane::Plane(0), self.size, Quality::SHARP, &Job::silent())?;
+            let drawing = self.painter.prepare(&shots, self.size);
+            picture::picture(&self.gpu, self.size, wgpu::Color::BLACK, &drawing)?;
+            if i > 0 {
+                took.push(begun.elapsed());
+            }
+        }
+        scene.layers.pop();
+        self.painter.keep(|other| other != id);
+        say(what, took, 150)
+    }
+
     /// Plays something and prints how long its pictures took, with everything that they show in memory.
     fn play(
         &mut self,
@@ -137,18 +204,23 @@ impl Stage {
                 took.push(this);
             }
         }
-        took.sort();
-        let ms = |d: Duration| d.as_secs_f64() * 1e3;
-        let part = |p: usize| ms(took[(took.len() - 1) * p / 100]);
-        let late = took.iter().filter(|t| **t > Duration::from_millis(33)).count();
-        print_line!(
-            "{what:24} {:8.1} ms median, {:.1} least, {:.1} in 95 %, {:.1} most; {late} of {} above 33 ms",
-            part(50),
-            part(0),
-            part(95),
-            part(100),
-            took.len()
-        )?;
-        Ok(())
+        say(what, took, 33)
     }
+}
+
+/// Prints how long pictures took, and how many of them took more than `most` milliseconds.
+fn say(what: &str, mut took: Vec<Duration>, most: u64) -> Result<()> {
+    took.sort();
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let part = |p: usize| ms(took[(took.len() - 1) * p / 100]);
+    let late = took.iter().filter(|t| **t > Duration::from_millis(most)).count();
+    print_line!(
+        "{what:26} {:8.1} ms median, {:.1} least, {:.1} in 95 %, {:.1} most; {late} of {} above {most} ms",
+        part(50),
+        part(0),
+        part(95),
+        part(100),
+        took.len()
+    )?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Images, how they are shown, and where one looks.
 
 use super::colours::Map;
+use super::live::Live;
 use super::objects::Lookup;
 use super::plane::{self, Facing};
 use super::ruling::Ruler;
@@ -78,6 +79,8 @@ pub struct Layer {
     pub provenance: Option<Arc<str>>,
     /// How its objects stand out.
     pub marks: Marks,
+    /// What makes its voxels where they are looked at, for previews.
+    pub live: Option<Arc<Live>>,
 }
 
 /// How the objects of a layer of labels stand out.

@@ -1,11 +1,12 @@
 //! Bricks from files: what is wanted now, read by threads in the order in which it is wanted.
 
+use super::live::Live;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use voxelry_core::Result;
 use voxelry_core::io::browse::Browsed;
 use voxelry_core::io::{Frame, ImageSource};
+use voxelry_core::{Region, Result, Volume};
 use voxelry_shaders::bricks::{Brick, CORE, Key, Layout, Texels, pack};
 
 /// A brick that is wanted.
@@ -27,13 +28,55 @@ pub struct Request {
     pub time: usize,
     /// How many changes of voxels it knows of.
     pub stamp: u64,
+    /// What makes its voxels, where they are made when they are looked at.
+    pub live: Option<Arc<Live>>,
+    /// The part of such a brick that is wanted; nothing for all of it.
+    pub thin: Option<Thin>,
+}
+
+/// Planes of a level: an axis, the first of them, and the one after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thin {
+    /// Across which axis they lie.
+    pub axis: usize,
+    /// First and end.
+    pub planes: [usize; 2],
+}
+
+impl Thin {
+    /// Whether the other planes are among these.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.axis == other.axis && self.planes[0] <= other.planes[0] && self.planes[1] >= other.planes[1]
+    }
 }
 
 impl Request {
     fn read(&self) -> Result<Brick> {
         let region = self.layout.region(self.key);
-        let voxels = self.source.read(self.frame(), region)?;
+        let voxels = match &self.live {
+            None => self.source.read(self.frame(), region)?,
+            Some(live) => self.made(live, region)?,
+        };
         Ok(pack(&voxels, region, self.key.at.map(|i| i as usize * CORE), self.texels))
+    }
+
+    /// The brick, of which only a part may be made.
+    fn made(&self, live: &Live, region: Region) -> Result<Volume> {
+        let mut part = region;
+        if let Some(Thin { axis, planes: [first, end] }) = self.thin {
+            part.start[axis] = first.max(region.start[axis]);
+            part.shape[axis] = end.min(region.end()[axis]).saturating_sub(part.start[axis]);
+            if part.is_empty() {
+                return Ok(Volume::zeros(live.info().voxel, region.shape));
+            }
+        }
+        let voxels = live.read(Frame { level: self.key.level as usize, ..Frame::default() }, part)?;
+        if part == region {
+            return Ok(voxels);
+        }
+        let mut brick = Volume::zeros(voxels.voxel_type(), region.shape);
+        brick.paste(part.relative_to(region.start).start, &voxels);
+        Ok(brick)
     }
 
     fn frame(&self) -> Frame {
@@ -43,7 +86,7 @@ impl Request {
     /// Whether much of the file must be read for it, as for the coarse levels of a file without any.
     fn is_dear(&self) -> bool {
         const MUCH: u64 = 16 << 20;
-        self.source.cost(self.frame(), self.layout.region(self.key), MUCH) >= MUCH
+        self.live.is_none() && self.source.cost(self.frame(), self.layout.region(self.key), MUCH) >= MUCH
     }
 }
 
@@ -55,6 +98,8 @@ pub struct Loaded {
     pub key: Key,
     /// How many changes of voxels it knows of.
     pub stamp: u64,
+    /// The part of it that is there; nothing for all of it.
+    pub thin: Option<Thin>,
     /// The brick, or why it could not be read.
     pub brick: Result<Brick>,
 }
@@ -147,7 +192,7 @@ impl Drop for Loader {
 
 fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
     while let Some(request) = shared.next(dear) {
-        let (image, key, stamp) = (request.image, request.key, request.stamp);
+        let (image, key, stamp, thin) = (request.image, request.key, request.stamp, request.thin);
         if !dear && request.is_dear() {
             let mut queue = shared.lock();
             queue.reading.remove(&(image, key));
@@ -158,7 +203,7 @@ fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
         }
         let brick = request.read();
         // Nobody listens when the window has closed.
-        let _ = send.send(Loaded { image, key, stamp, brick });
+        let _ = send.send(Loaded { image, key, stamp, thin, brick });
         shared.lock().reading.remove(&(image, key));
         wake();
     }

@@ -6,6 +6,7 @@ pub mod colours;
 pub mod difference;
 pub mod document;
 pub mod figure;
+pub mod live;
 pub mod loader;
 pub mod movie;
 pub mod objects;

@@ -87,6 +87,7 @@ pub fn layers_of(
                 stats: None,
                 provenance: None,
                 marks: Marks::default(),
+                live: None,
             }
         })
         .collect()

@@ -3,15 +3,16 @@
 
 use super::colours;
 use super::document::{Content, Layer, Pane, Scene};
-use super::loader::{Loader, Request};
+use super::live::{Live, THIN};
+use super::loader::{Loader, Request, Thin};
 use super::objects;
 use super::shot::{Look, Quality, level, look};
 use glam::{DAffine3, Vec3};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use voxelry_core::Region;
 use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::{Browsed, scaled};
+use voxelry_core::{Error, Region};
 use voxelry_shaders::bricks::{CORE, Key, Layout, Texels};
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::lookup::Lookup;
@@ -48,6 +49,10 @@ pub struct Painter {
     /// Bricks whose voxels have changed since they were asked for, and when; they are shown until there are others.
     stale: HashMap<(u64, Key), u64>,
     changes: u64,
+    /// Bricks of which only some planes are there.
+    thin: HashMap<(u64, Key), Thin>,
+    /// Layers that are made where they are looked at, and lacked something in a plane in the last two frames.
+    unsettled: [HashSet<u64>; 2],
     errors: Vec<String>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -60,6 +65,7 @@ struct Resident {
     source: Arc<Browsed>,
     layout: Arc<Layout>,
     texels: Texels,
+    live: Option<Arc<Live>>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,6 +134,8 @@ impl Painter {
             failed: HashSet::new(),
             stale: HashMap::new(),
             changes: 0,
+            thin: HashMap::new(),
+            unsettled: Default::default(),
             errors: Vec::new(),
             wake,
         }
@@ -157,6 +165,8 @@ impl Painter {
     pub fn begin(&mut self) -> bool {
         self.store.begin();
         self.frame += 1;
+        self.unsettled.swap(0, 1);
+        self.unsettled[1].clear();
         let loaded = self.loader.loaded(UPLOADS);
         let more = loaded.len() == UPLOADS;
         if !loaded.is_empty() {
@@ -170,8 +180,14 @@ impl Painter {
             }
             match brick.brick {
                 Ok(voxels) => {
+                    match brick.thin {
+                        Some(thin) => self.thin.insert(place, thin),
+                        None => self.thin.remove(&place),
+                    };
                     self.store.put(brick.image, brick.key, &voxels);
                 }
+                // Another recipe is there: it is asked for again.
+                Err(Error::Cancelled) => {}
                 Err(error) => {
                     if self.failed.insert((brick.image, brick.key)) && self.errors.len() < 3 {
                         self.errors.push(error.to_string());
@@ -207,6 +223,7 @@ impl Painter {
             self.store.remove(resident.image);
             self.stale.retain(|(image, _), _| *image != resident.image);
             self.failed.retain(|(image, _)| *image != resident.image);
+            self.thin.retain(|(image, _), _| *image != resident.image);
         }
     }
 
@@ -228,6 +245,11 @@ impl Painter {
         }
     }
 
+    /// Whether all that planes show of a layer that is made where it is looked at is there.
+    pub fn is_settled(&self, layer: u64) -> bool {
+        !self.unsettled.iter().any(|lacking| lacking.contains(&layer))
+    }
+
     fn resident(&mut self, layer: &Layer) -> Option<&Resident> {
         let key = (layer.id, layer.time);
         if !self.residents.contains_key(&key) {
@@ -241,7 +263,8 @@ impl Painter {
                 }
             };
             let (source, layout) = (layer.source.clone(), Arc::new(layer.layout.clone()));
-            self.residents.insert(key, Resident { image, shown: 0, source, layout, texels });
+            self.residents
+                .insert(key, Resident { image, shown: 0, source, layout, texels, live: layer.live.clone() });
             // Some time frames of a layer stay, so that they can be played again.
             let mut times: Vec<(u64, (u64, usize))> =
                 self.residents.iter().filter(|(k, _)| k.0 == layer.id).map(|(k, r)| (r.shown, *k)).collect();
@@ -277,6 +300,7 @@ impl Painter {
             let Some(resident) = self.resident(layer) else { continue };
             let (image, texels) = (resident.image, resident.texels);
             let (layout, source) = (resident.layout.clone(), resident.source.clone());
+            let live = resident.live.clone();
             let capacity = self.store.share(image, SHARE);
             let level = level(scene, &layout, &look, size, quality, capacity);
             let world_from_index = layer.source.info().geometry().world_from_index;
@@ -293,6 +317,19 @@ impl Painter {
                 let stale = |key: &Key| self.stale.contains_key(&(image, *key)) && !there.contains(key);
                 missing.extend(seen.iter().copied().filter(stale));
             }
+            // Of what is made where it is looked at, planes suffice for a plane.
+            let planes = if live.is_some() { thin(&look, &layout, level) } else { None };
+            if live.is_some() && !self.thin.is_empty() {
+                let there: HashSet<Key> = missing.iter().copied().collect();
+                let lacks = |key: &&Key| {
+                    let part = self.thin.get(&(image, **key));
+                    !there.contains(*key) && part.is_some_and(|t| planes.is_none_or(|p| !t.holds(&p)))
+                };
+                missing.extend(seen.iter().filter(lacks).copied());
+            }
+            if live.is_some() && !missing.is_empty() && matches!(look, Look::Sheet(_)) {
+                self.unsettled[1].insert(layer.id);
+            }
             complete &= missing.iter().all(|key| self.failed.contains(&(image, *key)));
             if level < last && !missing.is_empty() {
                 let mut coarse = Vec::new();
@@ -303,7 +340,7 @@ impl Painter {
                 missing = coarse;
             }
             let mut near = Vec::new();
-            if let (Look::Sheet(sheet), true) = (&look, missing.is_empty()) {
+            if let (Look::Sheet(sheet), true, None) = (&look, missing.is_empty(), &live) {
                 near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
                 near = self.store.missing(image, &near);
             }
@@ -316,6 +353,13 @@ impl Painter {
                 channel: layer.channel,
                 time: layer.time,
                 stamp: self.changes,
+                live: live.clone(),
+                // What another plane needs of the same brick makes it whole.
+                thin: planes.filter(|p| {
+                    p.planes[1] - p.planes[0] <= THIN
+                        && key.level == level
+                        && self.thin.get(&(image, key)).is_none_or(|there| there.axis == p.axis)
+                }),
             };
             let failed = |key: &Key| self.failed.contains(&(image, *key));
             self.wanted.extend(missing.into_iter().filter(|key| !failed(key)).map(request));
@@ -486,6 +530,26 @@ fn neighbours(
         found.extend(sheet.wanted(layout, level - 1, size));
     }
     if found.len() <= capacity { found } else { Vec::new() }
+}
+
+/// The planes of a level that a plane needs, if it lies across an axis of the image.
+fn thin(look: &Look, layout: &Layout, level: u32) -> Option<Thin> {
+    let Look::Sheet(sheet) = look else { return None };
+    if sheet.tiles != 1 {
+        return None;
+    }
+    let here = &layout.levels()[level as usize];
+    let [right, down] = [sheet.right * sheet.size.x, sheet.down * sheet.size.y];
+    let corners =
+        [Vec3::ZERO, right, down, right + down].map(|c| (sheet.origin + c) * here.scale + here.offset);
+    let half = sheet.slab.map_or(Vec3::ZERO, |(_, half)| (half * here.scale).abs());
+    let low = corners.iter().copied().fold(Vec3::INFINITY, Vec3::min) - half;
+    let high = corners.iter().copied().fold(Vec3::NEG_INFINITY, Vec3::max) + half;
+    let axis = (0..3).find(|a| high[*a] - low[*a] - 2.0 * half[*a] < 1e-3)?;
+    let shape = here.shape[2 - axis];
+    let first = (low[axis] - 1e-3).floor().clamp(0.0, shape as f32 - 1.0) as usize;
+    let end = (high[axis] + 1e-3).ceil().clamp(first as f32, shape as f32 - 1.0) as usize + 1;
+    Some(Thin { axis: 2 - axis, planes: [first, end] })
 }
 
 /// What is drawn of shots, in order.

@@ -1,6 +1,7 @@
 //! Recipes that run while the window goes on.
 
 use super::document::{Content, Layer};
+use super::live;
 use crossbeam_channel::{Receiver, bounded};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,7 +114,8 @@ pub fn plan(recipe: &Recipe, layer: &Layer) -> Result<Plan> {
     Plan::new(recipe, &[(IMAGE.to_owned(), grid(layer))])
 }
 
-fn kind(layer: &Layer) -> Kind {
+/// What its voxels are taken as.
+pub fn kind(layer: &Layer) -> Kind {
     match layer.content {
         Content::Grey => Kind::Grey,
         Content::Labels => Kind::Labels,
@@ -121,8 +123,12 @@ fn kind(layer: &Layer) -> Kind {
 }
 
 fn grid(layer: &Layer) -> Grid {
-    let info = layer.source.info();
-    Grid { shape: info.shape(), voxel: info.voxel, kind: kind(layer), geometry: info.geometry() }
+    grid_of(layer.source.info(), kind(layer))
+}
+
+/// The grid of the finest level of an image that is taken as `kind`.
+pub fn grid_of(info: &ImageInfo, kind: Kind) -> Grid {
+    Grid { shape: info.shape(), voxel: info.voxel, kind, geometry: info.geometry() }
 }
 
 /// An image that a recipe runs on.
@@ -134,13 +140,14 @@ struct Input {
 }
 
 impl Input {
-    fn of(name: &str, layer: &Layer, region: Option<Region>) -> Self {
+    fn of(name: &str, layer: &Layer, part: Option<Part>) -> Self {
         let mut grid = grid(layer);
-        if let Some(region) = region {
-            grid.shape = region.shape;
-            grid.geometry = grid.geometry.cropped(region.start.map(|n| n as f64));
+        let mut frame = Frame::new(layer.channel, layer.time);
+        if let Some(Part { level, region }) = part {
+            let at = &layer.source.info().levels[level];
+            (frame.level, grid.shape) = (level, region.shape);
+            grid.geometry = at.geometry.cropped(region.start.map(|n| n as f64));
         }
-        let frame = Frame::new(layer.channel, layer.time);
         Self { name: name.to_owned(), source: layer.source.clone(), frame, grid }
     }
 
@@ -158,14 +165,22 @@ impl Input {
     }
 }
 
-/// Runs a recipe on a layer, or on a region of it as a preview. `wake` is called as it goes on.
-pub fn run(
-    recipe: &Recipe,
-    layer: &Layer,
-    region: Option<Region>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-) -> Running {
-    begin(recipe, vec![Input::of(IMAGE, layer, region)], region, wake)
+/// A part of a level of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The level.
+    pub level: usize,
+    /// Its voxels.
+    pub region: Region,
+}
+
+/// Runs a recipe on a layer, or on a part of it as a preview. `wake` is called as it goes on.
+pub fn run(recipe: &Recipe, layer: &Layer, part: Option<Part>, wake: Arc<dyn Fn() + Send + Sync>) -> Running {
+    let input = Input::of(IMAGE, layer, part);
+    let finest = layer.source.info().geometry();
+    let at = part.map(|part| layer.source.info().levels[part.level].geometry);
+    let recipe = at.map_or(recipe.clone(), |at| live::at_level(recipe, &finest, &at));
+    begin(&recipe, vec![input], part.map(|part| part.region), wake)
 }
 
 /// The recipe that measures labels, with the intensities in them where there are some.

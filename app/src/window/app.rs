@@ -15,11 +15,11 @@ use super::settings::{Keeper, Settings};
 use super::table::{self, Desk};
 use super::tools::{self, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
+use crate::view;
 use crate::view::open::{self, Done, Opener};
 use crate::view::pace::Turns;
 use crate::view::profile::Profile;
 use crate::view::roi::Part;
-use crate::view::work::MadeImage;
 use crate::view::{Content, Document, Layer, Painter, Pane, Scene};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
@@ -30,9 +30,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+use voxelry_core::Job;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{ImageSource, OpenOptions};
-use voxelry_core::{Job, Region};
 use voxelry_shaders::gpu::Gpu;
 
 /// The panels on the right.
@@ -442,22 +442,33 @@ impl Viewer {
     /// The layer that recipes run on: the one that is chosen, if it comes from a file or a run.
     pub fn layer_to_work_on(&self) -> Option<&Layer> {
         let scene = self.document.scenes.get(self.chosen.0)?;
-        let chosen = scene.layers.get(self.chosen.1).filter(|l| l.content == Content::Grey);
-        chosen.or_else(|| scene.layers.iter().find(|l| l.content == Content::Grey))
+        let grey = |l: &&Layer| l.content == Content::Grey && Some(l.id) != self.bench.shown();
+        let chosen = scene.layers.get(self.chosen.1).filter(grey);
+        chosen.or_else(|| scene.layers.iter().find(grey))
     }
 
     /// What is visible of it, for previews.
-    pub fn visible(&self) -> Option<Region> {
+    pub fn visible(&self) -> Option<view::work::Part> {
         let scene = self.document.scenes.get(self.chosen.0)?;
-        let axis = match self.active.map(|t| t.pane) {
-            Some(Pane::Plane(axis)) => axis,
-            _ => 0,
+        let plane = |t: &Tile| t.scene == self.chosen.0 && matches!(t.pane, Pane::Plane(_));
+        let mut tiles = self.tree.tiles.iter().filter_map(|(id, tile)| match tile {
+            egui_tiles::Tile::Pane(pane) if plane(pane) => Some((*id, *pane)),
+            _ => None,
+        });
+        let active = self.active.filter(plane);
+        let (id, tile) = match active {
+            Some(active) => tiles.find(|(_, t)| *t == active)?,
+            None => {
+                tiles.next().unwrap_or((TileId::from_u64(u64::MAX), Tile { scene: 0, pane: Pane::Plane(0) }))
+            }
         };
-        Some(recipe::around(self.layer_to_work_on()?, scene.voxel(), axis))
+        let Pane::Plane(axis) = tile.pane else { return None };
+        let level = self.canvases.get(&id).map_or(0, Canvas::level);
+        Some(recipe::around(self.layer_to_work_on()?, scene.voxel(), axis, level as usize))
     }
 
     /// Shows what a recipe made over the image that is chosen; the number of its layer.
-    pub fn add_result(&mut self, image: Arc<MadeImage>, name: &str, preview: bool) -> Option<u64> {
+    pub fn add_result(&mut self, image: Arc<dyn ImageSource>, name: &str, preview: bool) -> Option<u64> {
         let mut layer = open::layers_of(image, name, None, self.opener.cache()).pop()?;
         let below = self.layer_to_work_on()?.display.clone();
         if layer.content == Content::Grey {

@@ -223,6 +223,11 @@ pub struct Seen {
 }
 
 impl Canvas {
+    /// The coarsest level that was shown last.
+    pub fn level(&self) -> u32 {
+        self.drawn.iter().map(|shot| shot.level).max().unwrap_or(0)
+    }
+
     /// Shows a pane of so many pixels.
     pub fn show(&mut self, studio: &mut Studio, scene: &Scene, pane: Pane, size: [u32; 2]) -> Option<Seen> {
         if size.contains(&0) {

@@ -4,18 +4,23 @@ use super::app::Viewer;
 use super::theme::ACCENT;
 use super::widgets::{WIDE, choice};
 use crate::cli::recipes::BUILT_IN;
+use crate::view::live::{self, Live};
 use crate::view::plane::short;
-use crate::view::work::{self, Running};
+use crate::view::work::{self, Part, Running};
 use crate::view::{Content, Layer};
 use egui::util::undoer::Undoer;
 use egui::{Color32, RichText, ScrollArea, Ui};
 use std::collections::BTreeMap;
-use std::time::Duration;
-use voxelry_core::io::ImageSource;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default as Given, Group, OPERATORS, Operator, Param, ParamType, Value};
 use voxelry_core::recipe::{Recipe, Step};
 use voxelry_core::{Error, Region, Result};
+
+/// How long a preview may take before the next one takes its place unfinished.
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// A recipe that is being built, and what becomes of it.
 #[derive(Default)]
@@ -32,6 +37,13 @@ pub struct Bench {
     previewed: String,
     /// The layer that shows the preview.
     shown: Option<u64>,
+    /// What makes it, where it is made as it is looked at; when its recipe changed last.
+    live: Option<Arc<Live>>,
+    changed: Option<Instant>,
+    /// The steps that would see the whole image, and see only what is visible in the preview.
+    whole: Vec<String>,
+    /// The layer whose window was fitted to its intensities, and the level that they were found at.
+    fitted: Option<(u64, usize)>,
     running: Option<Running>,
     /// What runs found.
     pub tables: Vec<(String, Table)>,
@@ -196,11 +208,13 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
     });
     ui.separator();
-    let bottom = 118.0;
+    let bottom = 140.0;
     ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
         ui,
         |ui| {
-            steps(&mut viewer.bench, ui);
+            let layer = viewer.layer_to_work_on();
+            let stats = layer.and_then(|l| Some((l.stats.as_ref()?.range, l.source.info().voxel.is_float())));
+            steps(&mut viewer.bench, stats, ui);
             add_menu(&mut viewer.bench, ui);
         },
     );
@@ -235,6 +249,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
     if let Some(running) = &viewer.bench.running {
         progress(running, ui, ui.available_width());
     }
+    previewed(&viewer.bench, ui);
     facts(&viewer.bench, ui);
 }
 
@@ -244,7 +259,7 @@ fn plain(error: &Error) -> String {
     text.strip_prefix("recipe: ").map_or(text.clone(), str::to_owned)
 }
 
-fn steps(bench: &mut Bench, ui: &mut Ui) {
+fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
     enum Change {
         Up(usize),
         Down(usize),
@@ -276,7 +291,8 @@ fn steps(bench: &mut Bench, ui: &mut Ui) {
                 |ui| {
                     for param in spec.params {
                         ui.label(param.name.replace('_', " ")).on_hover_text(param.help);
-                        field(ui, param, draft.values.entry(param.name).or_default(), (i, param.name));
+                        let text = draft.values.entry(param.name).or_default();
+                        field(ui, param, text, image, (i, param.name));
                         ui.end_row();
                     }
                 },
@@ -307,7 +323,13 @@ fn arrow(ui: &mut Ui, up: bool, enabled: bool) -> egui::Response {
 }
 
 /// The field of a parameter; empty means its default.
-fn field(ui: &mut Ui, param: &Param, text: &mut String, salt: (usize, &str)) {
+fn field(
+    ui: &mut Ui,
+    param: &Param,
+    text: &mut String,
+    image: Option<([f64; 2], bool)>,
+    salt: (usize, &str),
+) {
     let default = match param.default {
         Given::Required => "needed",
         Given::Absent => "",
@@ -332,15 +354,98 @@ fn field(ui: &mut Ui, param: &Param, text: &mut String, salt: (usize, &str)) {
         }
         _ => {
             let wrong = !text.trim().is_empty() && Value::parse(&param.ty, text).is_err();
-            let mut edit = egui::TextEdit::singleline(text).hint_text(default).desired_width(120.0);
-            if wrong {
-                edit = edit.text_color(Color32::from_rgb(240, 110, 100));
-            }
-            ui.add(edit).accessible_name(param.name).on_hover_text(format!(
+            let slider = Slide::of(param, text, default, image);
+            let wide = if slider.is_some() { 62.0 } else { 120.0 };
+            let place = ui.horizontal(|ui| {
+                let mut edit = egui::TextEdit::singleline(text).hint_text(default).desired_width(wide);
+                if wrong {
+                    edit = edit.text_color(Color32::from_rgb(240, 110, 100));
+                }
+                let response = ui.add(edit);
+                if let Some(slide) = slider {
+                    slide.show(ui, param, text);
+                }
+                response
+            });
+            place.inner.accessible_name(param.name).on_hover_text(format!(
                 "{}\n{}",
                 param.help,
                 param.ty.describe()
             ));
+        }
+    }
+}
+
+/// A slider beside a number that is typed.
+struct Slide {
+    value: f64,
+    range: [f64; 2],
+    whole: bool,
+    /// What follows the number: a unit.
+    unit: String,
+}
+
+impl Slide {
+    /// One for a parameter that is one number, if it is clear between which it moves. `image`: the range of the
+    /// image's intensities, and whether they have fractions.
+    fn of(param: &Param, text: &str, default: &str, image: Option<([f64; 2], bool)>) -> Option<Self> {
+        let shown = if text.trim().is_empty() { default } else { text }.trim();
+        let end = shown.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c))).unwrap_or(shown.len());
+        let (number, unit) = shown.split_at(end);
+        if unit.contains(',') {
+            return None;
+        }
+        let given: Option<f64> = number.parse().ok();
+        let usual: Option<f64> = default.parse().ok();
+        let far = |least: f64| (4.0 * usual.or(given).unwrap_or(0.0).abs()).max(least);
+        let (range, whole) = match param.ty {
+            ParamType::Int { min, max } => {
+                let min = if min == i64::MIN { 0 } else { min };
+                ([min as f64, (max as f64).min(min as f64 + far(10.0))], true)
+            }
+            ParamType::Float { min, max } if min.is_finite() && max.is_finite() && max - min <= 1e3 => {
+                ([min, max], false)
+            }
+            ParamType::Float { min, .. } if min.is_finite() => {
+                // What is no multiple of something is most often an intensity.
+                let wide = image.filter(|_| usual.is_none()).map(|([low, high], _)| high - low);
+                {
+                    let high = wide.unwrap_or(far(1.0));
+                    ([if min > 0.0 { min.max(high / 100.0) } else { min }, high], false)
+                }
+            }
+            ParamType::Float { .. } => {
+                let (range, fractions) = image?;
+                (range, !fractions)
+            }
+            ParamType::Length { min } if unit.is_empty() => ([min, far(10.0)], false),
+            ParamType::Length { .. } => ([0.0, 4.0 * given?], false),
+            _ => return None,
+        };
+        let [low, high] = range;
+        let at_end = ["upper", "high", "max"].iter().any(|word| param.name.starts_with(word));
+        let value = given.unwrap_or(if at_end { high } else { low });
+        (high > low).then(|| Self {
+            value,
+            range: [low.min(value), high.max(value)],
+            whole,
+            unit: unit.to_owned(),
+        })
+    }
+
+    fn show(mut self, ui: &mut Ui, param: &Param, text: &mut String) {
+        ui.spacing_mut().slider_width = (ui.available_width() - 4.0).clamp(40.0, 110.0);
+        let [low, high] = self.range;
+        let mut slider = egui::Slider::new(&mut self.value, low..=high).show_value(false);
+        if self.whole {
+            slider = slider.step_by(1.0);
+        }
+        let name = format!("{} slider", param.name);
+        if ui.add(slider).on_hover_text(param.help).accessible_name(&name).changed() {
+            let digits =
+                if self.whole { 0 } else { (2.5 - (high - low).log10()).ceil().clamp(0.0, 6.0) as i32 };
+            let scale = 10f64.powi(digits);
+            *text = format!("{}{}", (self.value * scale).round() / scale, self.unit);
         }
     }
 }
@@ -435,31 +540,114 @@ pub fn progress(running: &Running, ui: &mut Ui, wide: f32) {
 }
 
 /// Keeps the preview up with the recipe and with what is visible.
-fn preview(viewer: &mut Viewer, layer: Option<u64>, ok: bool) {
+fn preview(viewer: &mut Viewer, ok: bool) {
     if !viewer.bench.preview || !ok {
         if !viewer.bench.preview && viewer.bench.shown.is_some() {
             drop_preview(viewer);
         }
         return;
     }
-    let (Some(region), Some(layer)) = (viewer.visible(), layer) else { return };
-    let Ok(recipe) = viewer.bench.recipe() else { return };
-    let wanted = format!("{layer} {region:?}\n{}", recipe.to_toml());
-    let current = viewer.bench.previewing.as_ref().map_or(&viewer.bench.previewed, |p| &p.0);
-    if *current == wanted {
+    let Ok(mut recipe) = viewer.bench.recipe() else { return };
+    let Some(layer) = viewer.layer_to_work_on() else { return };
+    let Ok(plan) = work::plan(&recipe, layer) else { return };
+    // What is measured in the end is no picture.
+    let images = (0..plan.steps.len()).filter(|i| plan.makes_image(*i)).count();
+    recipe.steps.truncate((0..plan.steps.len()).rev().find(|i| plan.makes_image(*i)).map_or(0, |i| i + 1));
+    if images == 0 {
         return;
     }
-    let wake = viewer.waker();
+    let whole = live::whole_steps(&plan).into_iter().filter(|op| *op != "measure").map(str::to_owned);
+    viewer.bench.whole = whole.collect();
+    if viewer.bench.whole.is_empty() { preview_live(viewer, &recipe) } else { preview_part(viewer, &recipe) }
+}
+
+/// Local steps are calculated where they are looked at.
+fn preview_live(viewer: &mut Viewer, recipe: &Recipe) {
+    let fast = viewer.gpu().info.device_type != eframe::wgpu::DeviceType::Cpu;
     let Some(layer) = viewer.layer_to_work_on() else { return };
-    viewer.bench.previewing = Some((wanted, work::run(&recipe, layer, Some(region), wake)));
+    let (source, kind) = (layer.source.clone(), work::kind(layer));
+    let frame = Frame::new(layer.channel, layer.time);
+    let wanted = format!("{} {frame:?}\n{}", layer.id, recipe.to_toml());
+    if viewer.bench.previewed == wanted {
+        return;
+    }
+    if let (Some(live), Some(shown)) = (viewer.bench.live.clone(), viewer.bench.shown)
+        && live.is_of(&source, frame)
+    {
+        // What is being made is shown before the next is begun, so that a slider shows something while it moves.
+        if !viewer.painter.is_settled(shown) && viewer.bench.changed.is_some_and(|t| t.elapsed() < PATIENCE) {
+            (viewer.waker())();
+            return;
+        }
+        match live.change(recipe) {
+            Ok(true) => {
+                let whole = Region::whole(source.info().shape());
+                viewer.painter.changed(shown, &[whole]);
+                let layers = viewer.document.scenes.iter().flat_map(|s| &s.layers);
+                layers.filter(|l| l.id == shown).for_each(|l| l.source.changed(&[whole]));
+                (viewer.bench.previewed, viewer.bench.changed) = (wanted, Some(Instant::now()));
+                return;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                viewer.bench.previewed = wanted;
+                return viewer.tell(format!("Preview: {error}"));
+            }
+        }
+    }
+    drop_preview(viewer);
+    match Live::new(recipe, source, frame, kind, fast) {
+        Ok(live) => {
+            let live = Arc::new(live);
+            viewer.bench.shown = viewer.add_result(live.clone(), "preview", true);
+            let shown = viewer.bench.shown;
+            let mut layers = viewer.document.scenes.iter_mut().flat_map(|s| &mut s.layers);
+            if let Some(layer) = layers.find(|l| Some(l.id) == shown) {
+                layer.live = Some(live.clone());
+                viewer.opener.survey(layer);
+            }
+            viewer.bench.live = Some(live);
+        }
+        Err(error) => viewer.tell(format!("Preview: {error}")),
+    }
+    (viewer.bench.previewed, viewer.bench.changed) = (wanted, Some(Instant::now()));
+}
+
+/// Steps that need more are run on what is visible.
+fn preview_part(viewer: &mut Viewer, recipe: &Recipe) {
+    let (Some(part), Some(layer)) = (viewer.visible(), viewer.layer_to_work_on()) else { return };
+    let wanted = format!("{} {part:?}\n{}", layer.id, recipe.to_toml());
+    let current = viewer.bench.previewing.as_ref().map_or(&viewer.bench.previewed, |p| &p.0);
+    if *current == wanted
+        || viewer.bench.previewing.is_some() && viewer.bench.changed.is_some_and(|t| t.elapsed() < PATIENCE)
+    {
+        return;
+    }
+    let running = work::run(recipe, layer, Some(part), viewer.waker());
+    viewer.bench.previewing = Some((wanted, running));
+    viewer.bench.changed = Some(Instant::now());
 }
 
 fn drop_preview(viewer: &mut Viewer) {
     viewer.bench.previewing = None;
+    viewer.bench.live = None;
     viewer.bench.previewed.clear();
     if let Some(id) = viewer.bench.shown.take() {
         viewer.remove_layer(id);
     }
+}
+
+/// What a preview shows, in words.
+fn previewed(bench: &Bench, ui: &mut Ui) {
+    if !bench.preview || bench.shown.is_none() {
+        return;
+    }
+    let text = if bench.whole.is_empty() {
+        "Preview: exact at the level that is shown".to_owned()
+    } else {
+        format!("Preview of what is visible only: {} would see the whole image", bench.whole.join(", "))
+    };
+    ui.add(egui::Label::new(RichText::new(&text).small().weak()).wrap());
 }
 
 /// Plans the recipe where it or its image is another one.
@@ -481,12 +669,13 @@ fn plan(viewer: &mut Viewer) {
 /// Takes in what has ended, once a frame.
 pub fn receive(viewer: &mut Viewer) {
     plan(viewer);
-    let layer = viewer.layer_to_work_on().map(|l| l.id);
-    preview(viewer, layer, viewer.bench.is_ready());
+    preview(viewer, viewer.bench.is_ready());
+    fit(viewer);
     if let Some((wanted, result)) =
         viewer.bench.previewing.as_ref().and_then(|(w, r)| Some((w.clone(), r.ended()?)))
     {
         viewer.bench.previewing = None;
+        viewer.bench.live = None;
         viewer.bench.previewed = wanted;
         if let Some(id) = viewer.bench.shown.take() {
             viewer.remove_layer(id);
@@ -525,17 +714,37 @@ pub fn receive(viewer: &mut Viewer) {
     }
 }
 
-/// The part of a layer that a preview is of: around the crosshair, as large as a screen.
-pub fn around(layer: &Layer, voxel: [usize; 3], axis: usize) -> Region {
-    let shape = layer.source.info().shape();
-    let size: [usize; 3] = std::array::from_fn(|a| if a == axis { 17 } else { 320 }.min(shape[a]));
+/// A preview has the window of its image, unless its intensities are others.
+fn fit(viewer: &mut Viewer) {
+    let shown = viewer.bench.shown;
+    let mut layers = viewer.document.scenes.iter_mut().flat_map(|s| &mut s.layers);
+    let Some(layer) = layers.find(|l| Some(l.id) == shown && l.content == Content::Grey) else { return };
+    let Some(stats) = layer.stats.clone().filter(|s| viewer.bench.fitted != Some((layer.id, s.level))) else {
+        return;
+    };
+    viewer.bench.fitted = Some((layer.id, stats.level));
+    let own = layer.window_of(&stats);
+    let [low, high] = layer.display.window.unwrap_or(own);
+    let shared = (own[1].min(high) - own[0].max(low)).max(0.0);
+    if shared < 0.5 * (own[1] - own[0]).max(high - low) {
+        layer.display.window = Some(own);
+    }
+}
+
+/// The part of a level of a layer that a preview is of: around the crosshair, as large as a screen.
+pub fn around(layer: &Layer, voxel: [usize; 3], axis: usize, level: usize) -> Part {
+    let levels = &layer.source.info().levels;
+    let level = level.min(levels.len() - 1);
+    let (finest, shape) = (levels[0].shape, levels[level].shape);
+    let size: [usize; 3] = std::array::from_fn(|a| if a == axis { 17 } else { 512 }.min(shape[a]));
     // In steps, so that a preview serves for slices and places nearby.
     let step: [usize; 3] = std::array::from_fn(|a| if a == axis { 1 } else { 64 });
     let start = std::array::from_fn(|a| {
-        let middle = voxel[a] / step[a] * step[a] + step[a] / 2;
+        let voxel = voxel[a] * shape[a] / finest[a].max(1);
+        let middle = voxel / step[a] * step[a] + step[a] / 2;
         middle.saturating_sub(size[a] / 2).min(shape[a] - size[a])
     });
-    Region::new(start, size)
+    Part { level, region: Region::new(start, size) }
 }
 
 fn copy_command(viewer: &mut Viewer, ui: &Ui) {

@@ -323,3 +323,42 @@ fn what_a_lost_device_leaves_is_opened_again_with_results() {
     drop(harness);
     assert!(!files.exists());
 }
+
+#[test]
+fn a_preview_follows_a_slider_and_says_what_it_is_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    press(&mut harness, Modifiers::COMMAND, Key::R);
+    let recipe = |text: &str| voxelry_core::recipe::Recipe::parse(text).unwrap();
+    let local = "[[step]]\nop = \"gaussian\"\nsigma = 1\n[[step]]\nop = \"threshold\"\nmin = 400\n";
+    harness.state_mut().bench.load(&recipe(local));
+    harness.state_mut().bench.preview = true;
+    let shown = |v: &Viewer| v.bench.shown().filter(|id| v.painter.is_settled(*id));
+    until(&mut harness, "the preview", |v| shown(v).is_some() && !v.unfinished);
+    harness.get_by_label("Preview: exact at the level that is shown");
+    let first = shown(harness.state()).unwrap();
+    let picture = |harness: &mut Harness<'static, Viewer>| harness.render().unwrap();
+    let before = picture(&mut harness);
+    // The slider of the threshold, by its keys.
+    let slider = harness.get_by_label("min slider");
+    slider.focus();
+    harness.step();
+    for _ in 0..12 {
+        harness.key_press(Key::ArrowRight);
+        harness.step();
+    }
+    let typed = harness.state().bench.recipe().unwrap().to_toml();
+    assert!(!typed.contains("min = 400\n"), "{typed}");
+    until(&mut harness, "the next preview", |v| shown(v).is_some() && !v.unfinished && !v.painter.is_busy());
+    let viewer = harness.state();
+    assert_eq!(shown(viewer), Some(first), "the layer is the same");
+    assert!(viewer.document.scenes[0].layers[1].live.is_some());
+    assert_ne!(picture(&mut harness), before);
+    harness.state_mut().bench.load(&recipe(&format!("{local}[[step]]\nop = \"label\"\n")));
+    until(&mut harness, "the part", |v| v.bench.shown().is_some_and(|id| id != first));
+    harness.get_by_label_contains("label would see the whole image");
+    assert!(harness.state().document.scenes[0].layers[1].live.is_none());
+    harness.state_mut().bench.preview = false;
+    until(&mut harness, "the end", |v| v.document.scenes[0].layers.len() == 1);
+}
