@@ -100,9 +100,16 @@ impl Atlas {
         self.capacity() as u64 * texel * (EDGE * EDGE * EDGE) as u64
     }
 
-    /// Writes a brick into the slot that was longest unused, but none that was used at `now`. Returns
+    /// Writes a brick, or a part of it (its first texel and how many, `[z, y, x]`), into the slot that was longest unused, but none that was used at `now`. Returns
     /// the slot and who was there, or nothing if all slots are in use.
-    pub fn put(&mut self, gpu: &Gpu, owner: Owner, texels: &[u8], now: u64) -> Option<(u32, Option<Owner>)> {
+    pub fn put(
+        &mut self,
+        gpu: &Gpu,
+        owner: Owner,
+        texels: &[u8],
+        [first, count]: [[usize; 3]; 2],
+        now: u64,
+    ) -> Option<(u32, Option<Owner>)> {
         let slot = match self.places.get(&owner) {
             Some(slot) => *slot,
             None => {
@@ -119,7 +126,9 @@ impl Atlas {
         self.places.insert(owner, slot);
         self.touch(slot, now);
         let at = self.place(slot).map(|i| i * EDGE as u32);
-        let (edge, texel) = (EDGE as u32, texels.len() as u32 / (EDGE * EDGE * EDGE) as u32);
+        let at: [u32; 3] = std::array::from_fn(|a| at[a] + first[2 - a] as u32);
+        let [deep, high, wide] = count.map(|n| n as u32);
+        let texel = texels.len() as u32 / (deep * high * wide).max(1);
         gpu.queue.write_texture(
             wgpu::TexelCopyTextureInfo {
                 texture: &self.texture,
@@ -130,10 +139,10 @@ impl Atlas {
             texels,
             wgpu::TexelCopyBufferLayout {
                 offset: 0,
-                bytes_per_row: Some(edge * texel),
-                rows_per_image: Some(edge),
+                bytes_per_row: Some(wide * texel),
+                rows_per_image: Some(high),
             },
-            Extent3d { width: edge, height: edge, depth_or_array_layers: edge },
+            Extent3d { width: wide, height: high, depth_or_array_layers: deep },
         );
         Some((slot, evicted))
     }

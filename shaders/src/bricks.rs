@@ -158,38 +158,63 @@ impl Texels {
 /// A brick ready for the atlas.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Brick {
-    /// [`EDGE`]³ texels in C order; none where all voxels are equal.
+    /// The texels of `part` in C order; none where all voxels are equal.
     pub texels: Option<Vec<u8>>,
+    /// First texel and number of texels `[z, y, x]`; of a whole brick 0 and [`EDGE`].
+    pub part: [[usize; 3]; 2],
     /// Least and greatest label, or the bits of the least and greatest finite intensity, which are
     /// ∞ and −∞ if there is none.
     pub range: [u32; 2],
 }
 
-/// Makes a brick of the voxels of [`Layout::region`]; `start` is the brick's first own voxel.
-pub fn pack(voxels: &Volume, region: Region, start: [usize; 3], texels: Texels) -> Brick {
+/// Makes a brick of the voxels of [`Layout::region`], or of some of its planes across an axis; `start` is the brick's
+/// first own voxel.
+pub fn pack(
+    voxels: &Volume,
+    region: Region,
+    start: [usize; 3],
+    texels: Texels,
+    axis: Option<usize>,
+) -> Brick {
+    let part = |a: usize| {
+        if axis != Some(a) {
+            return [0, EDGE];
+        }
+        // The outermost go on by one.
+        let first = (region.start[a] + 1 - start[a]).saturating_sub(1);
+        [first, (region.end()[a] + 2 - start[a]).min(EDGE) - first]
+    };
+    let parts: [[usize; 2]; 3] = std::array::from_fn(part);
+    let part = [parts.map(|p| p[0]), parts.map(|p| p[1])];
     with_volume!(voxels, |a| {
         let all = a.as_slice().expect("volumes are in C order");
         let unit = |v: f64| (v - f64::from(texels.offset)) / f64::from(texels.scale);
         match texels.format {
-            TextureFormat::R32Uint => pack_as(all, region, start, |v| v.to_f64() as u32),
+            TextureFormat::R32Uint => pack_as(all, region, start, part, |v| v.to_f64() as u32),
             TextureFormat::R8Unorm => {
-                pack_grey(all, region, start, |v| (unit(v.to_f64()) * 255.0).round() as u8)
+                pack_grey(all, region, start, part, |v| (unit(v.to_f64()) * 255.0).round() as u8)
             }
             TextureFormat::R16Unorm => {
-                pack_grey(all, region, start, |v| (unit(v.to_f64()) * 65535.0).round() as u16)
+                pack_grey(all, region, start, part, |v| (unit(v.to_f64()) * 65535.0).round() as u16)
             }
-            TextureFormat::R32Float => pack_grey(all, region, start, |v| v.to_f64() as f32),
-            _ => pack_grey(all, region, start, |v| half(v.to_f64() as f32)),
+            TextureFormat::R32Float => pack_grey(all, region, start, part, |v| v.to_f64() as f32),
+            _ => pack_grey(all, region, start, part, |v| half(v.to_f64() as f32)),
         }
     })
 }
 
 /// Labels and their range.
-fn pack_as<T: Voxel>(all: &[T], region: Region, start: [usize; 3], to: impl Fn(T) -> u32) -> Brick {
-    let texels = gather(all, region, start, to);
+fn pack_as<T: Voxel>(
+    all: &[T],
+    region: Region,
+    start: [usize; 3],
+    part: [[usize; 3]; 2],
+    to: impl Fn(T) -> u32,
+) -> Brick {
+    let texels = gather(all, region, start, part, to);
     let range = texels.iter().fold([u32::MAX, 0], |[low, high], v| [low.min(*v), high.max(*v)]);
     let texels = (range[0] < range[1]).then(|| bytemuck::cast_slice(&texels).to_vec());
-    Brick { texels, range }
+    Brick { texels, part, range }
 }
 
 /// Intensities and the bits of their range.
@@ -197,6 +222,7 @@ fn pack_grey<T: Voxel, U: bytemuck::NoUninit>(
     all: &[T],
     region: Region,
     start: [usize; 3],
+    part: [[usize; 3]; 2],
     to: impl Fn(T) -> U,
 ) -> Brick {
     let mut range = [f32::INFINITY, f32::NEG_INFINITY];
@@ -209,8 +235,8 @@ fn pack_grey<T: Voxel, U: bytemuck::NoUninit>(
         }
     }
     let flat = range[0] >= range[1] && !missing;
-    let texels = (!flat).then(|| bytemuck::cast_slice(&gather(all, region, start, to)).to_vec());
-    Brick { texels, range: range.map(f32::to_bits) }
+    let texels = (!flat).then(|| bytemuck::cast_slice(&gather(all, region, start, part, to)).to_vec());
+    Brick { texels, part, range: range.map(f32::to_bits) }
 }
 
 fn rows<T>(all: &[T], region: Region) -> impl Iterator<Item = &[T]> {
@@ -218,17 +244,24 @@ fn rows<T>(all: &[T], region: Region) -> impl Iterator<Item = &[T]> {
 }
 
 /// The texels of a brick; beyond the region its outermost voxels go on.
-fn gather<T: Copy, U>(all: &[T], region: Region, start: [usize; 3], to: impl Fn(T) -> U) -> Vec<U> {
+fn gather<T: Copy, U>(
+    all: &[T],
+    region: Region,
+    start: [usize; 3],
+    [from, count]: [[usize; 3]; 2],
+    to: impl Fn(T) -> U,
+) -> Vec<U> {
     // Where texel `i` of an axis lies in the region.
     let place = |a: usize| -> [usize; EDGE] {
         let first = start[a] as isize - 1 - region.start[a] as isize;
         let last = region.shape[a] as isize - 1;
         std::array::from_fn(|i| (first + i as isize).clamp(0, last) as usize)
     };
-    let (zs, ys, xs) = (place(0), place(1), place(2));
-    let mut values = Vec::with_capacity(EDGE * EDGE * EDGE);
-    for &z in &zs {
-        for &y in &ys {
+    let places = [place(0), place(1), place(2)];
+    let [zs, ys, xs]: [&[usize]; 3] = std::array::from_fn(|a| &places[a][from[a]..from[a] + count[a]]);
+    let mut values = Vec::with_capacity(count.iter().product());
+    for &z in zs {
+        for &y in ys {
             let row = &all[(z * region.shape[1] + y) * region.shape[2]..][..region.shape[2]];
             values.extend(xs.iter().map(|x| to(row[*x])));
         }
@@ -269,7 +302,7 @@ mod tests {
         let layout = Layout::new(&[level(shape)]);
         let region = layout.region(Key { level: 0, at: [0; 3] });
         let texels = Texels { format: TextureFormat::R32Float, scale: 1, offset: 0 };
-        let brick = pack(&volume, region, [0; 3], texels);
+        let brick = pack(&volume, region, [0; 3], texels, None);
         assert_eq!(brick.range.map(f32::from_bits), [0.0, 213.0]);
         let texels = brick.texels.unwrap();
         let at = |z: usize, y: usize, x: usize| {
@@ -281,7 +314,39 @@ mod tests {
             region,
             [0; 3],
             Texels::of(VoxelType::U8, false, Features::empty()),
+            None,
         );
-        assert_eq!(flat, Brick { texels: None, range: [7f32.to_bits(); 2] });
+        assert_eq!(flat, Brick { texels: None, part: [[0; 3], [EDGE; 3]], range: [7f32.to_bits(); 2] });
+    }
+
+    #[test]
+    fn planes_of_a_brick_are_those_of_the_whole_brick() {
+        let shape = [70, 40, 33];
+        let volume = Volume::from(ndarray::Array3::from_shape_fn(shape, |(z, y, x)| {
+            ((100 * z + 10 * y + x * x) % 251) as u8
+        }));
+        let layout = Layout::new(&[level(shape)]);
+        let texels = Texels { format: TextureFormat::R8Unorm, scale: 255, offset: 0 };
+        for key in layout.touched(0, Region::whole(shape)) {
+            let (region, start) = (layout.region(key), key.at.map(|i| i as usize * CORE));
+            let Some(whole) = pack(&volume.crop(region), region, start, texels, None).texels else {
+                continue;
+            };
+            for (axis, at) in (0..3).flat_map(|a| (0..region.shape[a]).map(move |i| (a, i))) {
+                let mut thin = region;
+                (thin.start[axis], thin.shape[axis]) = (region.start[axis] + at, 1);
+                let brick = pack(&volume.crop(thin), thin, start, texels, Some(axis));
+                let (Some(planes), [first, count]) = (brick.texels, brick.part) else { continue };
+                let own = thin.start[axis] + 1 - start[axis];
+                let mut all = (0..count[0])
+                    .flat_map(|z| (0..count[1]).flat_map(move |y| (0..count[2]).map(move |x| [z, y, x])));
+                assert_eq!(planes.len(), count.iter().product::<usize>());
+                assert!(all.all(|p| {
+                    let place: [usize; 3] = std::array::from_fn(|a| first[a] + p[a]);
+                    let voxel = planes[(p[0] * count[1] + p[1]) * count[2] + p[2]];
+                    place[axis] != own || voxel == whole[(place[0] * EDGE + place[1]) * EDGE + place[2]]
+                }));
+            }
+        }
     }
 }

@@ -199,7 +199,7 @@ impl GpuImage {
         let at = self.layout.entry(key);
         let (entry, evicted) = match &brick.texels {
             None => (FLAT, None),
-            Some(texels) => match atlas.put(gpu, (self.id, key), texels, now) {
+            Some(texels) => match atlas.put(gpu, (self.id, key), texels, brick.part, now) {
                 Some((slot, evicted)) => {
                     let [x, y, z] = atlas.place(slot);
                     (THERE | x | y << 10 | z << 20, evicted)

@@ -133,16 +133,17 @@ fn an_atlas_gives_away_what_was_longest_unused() {
     assert_eq!(atlas.capacity(), 2);
     let key = |x| (1, Key { level: 0, at: [0, 0, x] });
     let texels = vec![0; 34 * 34 * 34];
-    let (a, none) = atlas.put(&gpu, key(0), &texels, 1).unwrap();
+    let whole = [[0; 3], [34; 3]];
+    let (a, none) = atlas.put(&gpu, key(0), &texels, whole, 1).unwrap();
     assert_eq!(none, None);
-    let (b, none) = atlas.put(&gpu, key(1), &texels, 2).unwrap();
+    let (b, none) = atlas.put(&gpu, key(1), &texels, whole, 2).unwrap();
     assert!(none.is_none() && a != b);
     atlas.touch(a, 3);
-    assert_eq!(atlas.put(&gpu, key(2), &texels, 3), Some((b, Some(key(1)))));
+    assert_eq!(atlas.put(&gpu, key(2), &texels, whole, 3), Some((b, Some(key(1)))));
     // Both are in use now.
-    assert_eq!(atlas.put(&gpu, key(3), &texels, 3), None);
+    assert_eq!(atlas.put(&gpu, key(3), &texels, whole, 3), None);
     atlas.release(1);
-    assert!(atlas.put(&gpu, key(3), &texels, 3).is_some());
+    assert!(atlas.put(&gpu, key(3), &texels, whole, 3).is_some());
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::live::Live;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use voxelry_core::Result;
 use voxelry_core::io::browse::Browsed;
 use voxelry_core::io::{Frame, ImageSource};
-use voxelry_core::{Region, Result, Volume};
 use voxelry_shaders::bricks::{Brick, CORE, Key, Layout, Texels, pack};
 
 /// A brick that is wanted.
@@ -52,31 +52,19 @@ impl Thin {
 
 impl Request {
     fn read(&self) -> Result<Brick> {
-        let region = self.layout.region(self.key);
-        let voxels = match &self.live {
-            None => self.source.read(self.frame(), region)?,
-            Some(live) => self.made(live, region)?,
+        let mut region = self.layout.region(self.key);
+        let start = self.key.at.map(|i| i as usize * CORE);
+        let Some(live) = &self.live else {
+            return Ok(pack(&self.source.read(self.frame(), region)?, region, start, self.texels, None));
         };
-        Ok(pack(&voxels, region, self.key.at.map(|i| i as usize * CORE), self.texels))
-    }
-
-    /// The brick, of which only a part may be made.
-    fn made(&self, live: &Live, region: Region) -> Result<Volume> {
-        let mut part = region;
         if let Some(Thin { axis, planes: [first, end] }) = self.thin {
-            part.start[axis] = first.max(region.start[axis]);
-            part.shape[axis] = end.min(region.end()[axis]).saturating_sub(part.start[axis]);
-            if part.is_empty() {
-                return Ok(Volume::zeros(live.info().voxel, region.shape));
-            }
+            // Where a brick lies beside the planes, the nearest of its own are made.
+            let last = region.end()[axis];
+            let first = first.clamp(region.start[axis], last - 1);
+            (region.start[axis], region.shape[axis]) = (first, end.clamp(first + 1, last) - first);
         }
-        let voxels = live.read(Frame { level: self.key.level as usize, ..Frame::default() }, part)?;
-        if part == region {
-            return Ok(voxels);
-        }
-        let mut brick = Volume::zeros(voxels.voxel_type(), region.shape);
-        brick.paste(part.relative_to(region.start).start, &voxels);
-        Ok(brick)
+        let voxels = live.read(Frame { level: self.key.level as usize, ..Frame::default() }, region)?;
+        Ok(pack(&voxels, region, start, self.texels, self.thin.map(|t| t.axis)))
     }
 
     fn frame(&self) -> Frame {

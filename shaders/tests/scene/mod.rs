@@ -64,7 +64,8 @@ impl Scene {
             if !self.image.has(key, &mut self.atlas, now) {
                 let region = self.image.layout().region(key);
                 let voxels = self.levels[key.level as usize].crop(region);
-                let brick = pack(&voxels, region, key.at.map(|i| i as usize * CORE), self.image.texels());
+                let brick =
+                    pack(&voxels, region, key.at.map(|i| i as usize * CORE), self.image.texels(), None);
                 let (evicted, there) = self.image.put(&self.gpu, &mut self.atlas, key, &brick, now);
                 assert!(there, "the atlas is large enough");
                 if let Some((_, old)) = evicted {
