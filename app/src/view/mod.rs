@@ -9,6 +9,7 @@ pub mod figure;
 pub mod live;
 pub mod loader;
 pub mod movie;
+pub mod names;
 pub mod objects;
 pub mod open;
 pub mod pace;

@@ -378,6 +378,7 @@ impl Viewer {
                 Answer::Saved(path, saved) => self.saved(&path, saved),
                 Answer::Export(path) => self.export(ctx, path),
                 Answer::Learned(model) => self.learned(model),
+                Answer::Names(names) => self.name_labels(names),
                 Answer::SaveLabels(path) => self.save_labels(ctx, path),
                 Answer::SavedLabels(layer, edits) => self.saved_labels(layer, edits),
                 Answer::Recipe(result) => match *result {
@@ -477,6 +478,8 @@ impl Viewer {
                 self.opener.survey(&layer);
                 layer.display.window = None;
             }
+        } else if preview {
+            (layer.display.outline, layer.display.opacity) = (false, 0.5);
         }
         let id = layer.id;
         layer.provenance = self.bench.recipe().ok().map(|recipe| recipe.to_toml().into());

@@ -155,6 +155,20 @@ pub static COMMANDS: &[Command] = &[
         run: |v, ctx| v.ask_where_to_save_labels(ctx),
     },
     Command {
+        title: "Import label names…",
+        menu: Menu::Segment,
+        keys: None,
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, ctx| v.ask_for_names(ctx),
+    },
+    Command {
+        title: "Export label names…",
+        menu: Menu::Segment,
+        keys: None,
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, ctx| v.ask_where_to_save_names(ctx),
+    },
+    Command {
         title: "Smaller brush",
         menu: Menu::Segment,
         keys: key(NONE, Key::OpenBracket),

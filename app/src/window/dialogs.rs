@@ -3,6 +3,7 @@
 use super::app::Viewer;
 use super::session::Restored;
 use super::table::Which;
+use crate::view::names::Names;
 use egui::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub enum Answer {
     /// Where the forest lies that was learned.
     Learned(voxelry_core::Result<PathBuf>),
     SaveLabels(PathBuf),
+    /// Names of labels from a file.
+    Names(voxelry_core::Result<Names>),
     /// The labels of a layer are as they were after so many edits; none: they could not be saved.
     SavedLabels(u64, Option<u64>),
     Recipe(Box<anyhow::Result<Recipe>>),

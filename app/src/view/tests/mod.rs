@@ -1,4 +1,5 @@
 //! What is looked at: sizes, planes, differences, parts.
 
+mod crash;
 mod looking;
 mod size;

@@ -280,3 +280,31 @@ fn strokes_of_the_mouse_do_not_depend_on_how_often_there_is_a_frame() {
     assert!(slow.1 == 1 && slow.0.iter().filter(|v| **v == 1).count() > 50);
     assert!(slow.0 == quick.0);
 }
+
+#[test]
+fn names_from_a_file_are_one_edit() {
+    use crate::view::names;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    touch(&mut harness, Tool::Wand, &[[40.0, 30.0, 26.0]]);
+    let path = folder.path().join("names.ctbl");
+    std::fs::write(&path, "# names\n1 big_ball 10 20 30 255\n9 nothing_yet 1 2 3 0\n").unwrap();
+    harness.state_mut().name_labels(names::load(&path));
+    until(&mut harness, "the names", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
+    let infos = |v: &Viewer| v.kit.desk.as_ref().unwrap().board.labels.infos();
+    assert_eq!(infos(harness.state()).len(), 2);
+    assert_eq!(infos(harness.state())[&1].name, "big ball");
+    assert_eq!(infos(harness.state())[&1].color, Some([10, 20, 30]));
+    harness.state_mut().side = crate::window::app::Side::Segment;
+    harness.step();
+    harness.step();
+    harness.get_by_label_contains("big ball");
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    until(&mut harness, "undo", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
+    assert_eq!(infos(harness.state()).len(), 0);
+    assert_eq!(count(harness.state(), 1), BALL);
+    std::fs::write(&path, "1 big_ball 10 20\n").unwrap();
+    harness.state_mut().name_labels(names::load(&path));
+    assert!(harness.state().messages().iter().any(|m| m.contains("line 1: blue is missing")));
+}

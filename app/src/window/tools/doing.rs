@@ -1,12 +1,14 @@
 //! What commands do to tools and labels.
 
 use super::{Kit, Tool};
+use crate::view::names::{self, FORMATS, Names};
 use crate::window::app::{Side, Viewer};
 use crate::window::dialogs::Answer;
 use egui::Context;
 use std::path::PathBuf;
 use voxelry_core::Job;
 use voxelry_core::io::convert::{ConvertOptions, convert};
+use voxelry_core::labels::Info;
 
 impl Kit {
     /// Whether a brush is in hand.
@@ -82,6 +84,53 @@ impl Viewer {
             let dialog = d.add_filter("Labels", &["nii.gz", "nii", "tif", "nrrd", "mha", "zarr", "npy"]);
             dialog.set_file_name("labels.nii.gz").save_file().map(Answer::SaveLabels)
         });
+    }
+
+    /// Asks for a file with names of labels.
+    pub fn ask_for_names(&mut self, ctx: &Context) {
+        self.ask(ctx, |d| {
+            let all: Vec<&str> = FORMATS.iter().flat_map(|f| f.endings).copied().collect();
+            let path = d.set_title("Import label names").add_filter("Names of labels", &all).pick_file()?;
+            Some(Answer::Names(names::load(&path)))
+        });
+    }
+
+    /// Asks where the names of the labels on the desk go, and writes them.
+    pub fn ask_where_to_save_names(&mut self, ctx: &Context) {
+        let Some(desk) = &self.kit.desk else { return };
+        let mut names = desk.board.labels.infos();
+        // All labels are there, so that the colours of those without names go along.
+        for (label, _) in self.kit.rows.iter() {
+            names.entry(*label).or_default();
+        }
+        self.ask(ctx, move |d| {
+            let dialog = FORMATS
+                .iter()
+                .fold(d.set_title("Export label names"), |d, f| d.add_filter(f.name, f.endings));
+            let path = dialog.set_file_name("labels.label").save_file()?;
+            let written = names::save(&path, &names);
+            Some(crate::window::dialogs::told(&path, written))
+        });
+    }
+
+    /// Gives labels the names and colours of a file, as one edit.
+    pub fn name_labels(&mut self, names: voxelry_core::Result<Names>) {
+        let Some(desk) = &self.kit.desk else { return };
+        let names = match names {
+            Ok(names) => names,
+            Err(error) => return self.tell(error.to_string()),
+        };
+        let count = names.len();
+        desk.board.whole(
+            "Import names",
+            Box::new(move |edit, _: &Job| {
+                for (label, info) in names {
+                    edit.set_info(label, (info != Info::default()).then_some(info));
+                }
+                Ok(Vec::new().into())
+            }),
+        );
+        self.say(format!("{count} labels have the names of the file"));
     }
 
     /// Writes the labels on the desk to a file, on a thread.
