@@ -4,6 +4,7 @@ mod doing;
 mod looks;
 mod objects;
 mod segmenting;
+mod truth;
 
 use super::app::Viewer;
 use super::settings::Settings;

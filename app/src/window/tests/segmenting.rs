@@ -16,12 +16,12 @@ fn desk(folder: &Path) -> Option<Harness<'static, Viewer>> {
 }
 
 /// Waits until nothing is being done to labels.
-fn settle(harness: &mut Harness<'static, Viewer>) {
+pub(super) fn settle(harness: &mut Harness<'static, Viewer>) {
     until(harness, "the edit", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
     assert_eq!(harness.state().messages(), [""; 0]);
 }
 
-fn voxels(viewer: &Viewer) -> ndarray::Array3<u32> {
+pub(super) fn voxels(viewer: &Viewer) -> ndarray::Array3<u32> {
     let labels = &viewer.kit.desk.as_ref().expect("there is one").board.labels;
     labels.get(Region::whole(labels.shape())).unwrap()
 }
@@ -31,7 +31,7 @@ fn count(viewer: &Viewer, label: u32) -> usize {
 }
 
 /// Touches the plane across z at places `(x, y, z)`.
-fn touch(harness: &mut Harness<'static, Viewer>, tool: Tool, way: &[[f64; 3]]) {
+pub(super) fn touch(harness: &mut Harness<'static, Viewer>, tool: Tool, way: &[[f64; 3]]) {
     let viewer = harness.state_mut();
     viewer.take_tool(tool);
     let touch =

@@ -9,6 +9,8 @@ mod touch;
 
 pub use board::{BUDGET, NEW};
 pub use classes::Classes;
+#[cfg(test)]
+pub use panel::Seeds;
 pub use panel::panel;
 pub use touch::{Phase, Touch};
 

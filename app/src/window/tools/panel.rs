@@ -331,7 +331,8 @@ impl Viewer {
         }
     }
 
-    fn fill_between(&mut self) {
+    /// Makes the slices between those that the label in hand was drawn in.
+    pub(in crate::window) fn fill_between(&mut self) {
         let Some(desk) = &self.kit.desk else { return };
         let (labels, label) = (desk.board.labels.clone(), self.kit.label);
         let axis = match self.active.map(|t| t.pane) {
@@ -371,7 +372,7 @@ impl Viewer {
     }
 
     /// Lets all labels grow as seeds, in the box of all seeds and some way around.
-    fn use_seeds(&mut self, seeds: Seeds) {
+    pub(in crate::window) fn use_seeds(&mut self, seeds: Seeds) {
         let (Some(ink), Some(image)) = (self.ink(), self.image_of_desk().map(Image::of)) else { return };
         let Some(desk) = &self.kit.desk else { return };
         let labels = desk.board.labels.clone();
