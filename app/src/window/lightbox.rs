@@ -36,6 +36,19 @@ pub struct Lightbox {
     /// The first row of pictures in view and one after the last.
     view: [usize; 2],
     columns: usize,
+    /// What is to be done to the objects that are selected.
+    pub asked: Option<Deed>,
+}
+
+/// What can be done to objects as they are looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// They become one, with the label of the first.
+    Merge,
+    /// Each is parted at its necks.
+    Split,
+    /// They become part of the label in hand.
+    Relabel,
 }
 
 /// A picture, or the word that there will be none.
@@ -56,6 +69,7 @@ impl Default for Lightbox {
             wanted: None,
             view: [0; 2],
             columns: 1,
+            asked: None,
         }
     }
 }
@@ -246,10 +260,11 @@ impl Lightbox {
                 }
             }
         }
-        ui.weak("A accepts, D rejects, both go on to the next · Enter or double click: jump");
+        ui.weak("A accepts, D rejects, both go on to the next · M merges, S splits, L gives the label in hand · Enter: jump");
     }
 
-    fn forget(&mut self) {
+    /// Lets all pictures go: what they are of has changed.
+    pub fn forget(&mut self) {
         self.pictures.clear();
         self.turn += 1;
     }
@@ -324,6 +339,11 @@ impl Lightbox {
                 if one && !objects.filter().contains(VERDICT) {
                     self.wanted = objects.step(1, false);
                 }
+            }
+        }
+        for (key, deed) in [(Key::M, Deed::Merge), (Key::S, Deed::Split), (Key::L, Deed::Relabel)] {
+            if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) && !objects.selected().is_empty() {
+                self.asked = Some(deed);
             }
         }
         ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter)).then(|| objects.cursor()).flatten()

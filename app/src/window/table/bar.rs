@@ -3,6 +3,7 @@
 use super::{Grid, Sheet};
 use crate::view::colours::Map;
 use crate::view::objects::{Colouring, Column, Objects, Verdict, text};
+use crate::window::lightbox::Deed;
 use egui::{Color32, RichText, TextEdit, Ui};
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub struct Asked {
     pub export: Option<Which>,
     /// A row's object is looked at.
     pub jump: Option<u32>,
+    /// The layer, what is to be done, and to which of its labels.
+    pub deed: Option<(u64, Deed, Vec<u32>)>,
 }
 
 /// Which rows are meant.

@@ -173,6 +173,12 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
                 sheet.lightbox.show(ui, &mut sheet.objects, sources, &wake)
             }
         };
+        if let (Some(deed), Some(layer)) = (sheet.lightbox.asked.take(), sheet.objects.layer) {
+            let rows: Vec<usize> = sheet.objects.selected().iter().collect();
+            let labels = rows.into_iter().filter_map(|row| sheet.objects.label(row as u32)).collect();
+            asked.deed = Some((layer, deed, labels));
+            sheet.lightbox.forget();
+        }
         if let Some(column) = sheet.grid.histogram.take() {
             sheet.plots.histogram(&column);
             sheet.tab = Tab::Plot;
@@ -183,6 +189,9 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     }
     if let Some(which) = asked.export {
         viewer.ask_where_to_save_table(&ui.ctx().clone(), which);
+    }
+    if let Some((layer, deed, labels)) = asked.deed {
+        viewer.do_to_objects(layer, deed, labels);
     }
     if let Some(row) = asked.jump {
         viewer.jump_to(row);

@@ -310,6 +310,36 @@ fn objects_are_looked_through_and_judged_in_the_lightbox() {
 }
 
 #[test]
+fn objects_are_merged_and_relabelled_where_they_are_looked_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    harness.get_by_label("Pictures").click();
+    until(&mut harness, "the pictures", |v| v.table.sheets[0].lightbox.pictures() == 3);
+    let settled = |v: &Viewer| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy());
+    let labels = |v: &Viewer| v.kit.rows.iter().map(|r| (r.0, r.1.count)).collect::<Vec<_>>();
+    let at = middle_of(&harness, "Picture of 2");
+    click(&mut harness, at, Modifiers::NONE);
+    press(&mut harness, Modifiers::SHIFT, Key::ArrowRight);
+    assert_eq!(selected(harness.state()), [2, 3]);
+    press(&mut harness, Modifiers::NONE, Key::M);
+    until(&mut harness, "the merge", |v| settled(v) && labels(v).len() == 2);
+    assert_eq!(labels(harness.state()).iter().map(|l| l.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(labels(harness.state())[1].1, 2 * labels(harness.state())[0].1);
+    // The table is still about these labels, though they are edited now.
+    let viewer = harness.state();
+    let edited = viewer.document.scenes[0].layers[1].id;
+    assert_eq!(viewer.table.sheets[0].objects.layer, Some(edited));
+    until(&mut harness, "the pictures", |v| v.table.sheets[0].lightbox.pictures() == 3);
+    assert!(harness.state_mut().kit.desk.as_ref().is_some_and(|d| d.board.labels.undo().unwrap().is_some()));
+    harness.state_mut().kit.take(9);
+    let at = middle_of(&harness, "Picture of 1");
+    click(&mut harness, at, Modifiers::NONE);
+    press(&mut harness, Modifiers::NONE, Key::L);
+    until(&mut harness, "the label", |v| settled(v) && labels(v).iter().any(|l| l.0 == 9));
+    assert!(!labels(harness.state()).iter().any(|l| l.0 == 1));
+}
+
+#[test]
 fn labels_from_a_file_are_measured_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let image = balls(folder.path(), "balls.nii.gz");

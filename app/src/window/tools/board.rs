@@ -100,6 +100,10 @@ impl Viewer {
             board.take_over(source, frame);
         }
         let desk = Desk { layer: edited.id, image: self.image_below(id), board, base, look: None, saved: 0 };
+        if self.bench.about == Some(id) {
+            // Its table is about the labels that are edited now.
+            self.bench.about = Some(edited.id);
+        }
         self.document.scenes[s].layers[l] = edited;
         self.keep_layers();
         self.put_on_desk(desk);

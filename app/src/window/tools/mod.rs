@@ -2,6 +2,7 @@
 
 mod board;
 mod classes;
+mod deeds;
 mod doing;
 mod list;
 mod panel;

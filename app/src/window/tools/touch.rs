@@ -1,5 +1,6 @@
 //! What tools do where they touch an image.
 
+use super::deeds::join;
 use super::{Kit, Tool};
 use crate::view::board::{Done, Work};
 use crate::view::plane::short;
@@ -486,15 +487,7 @@ fn merge(edit: &mut Edit, labels: &Labels, way: &[DVec3], job: &Job) -> Result<D
     let [first, others @ ..] = &met[..] else {
         return Ok(Done { says: Some("There is no object here".into()), ..Done::default() });
     };
-    let mut regions = Vec::new();
-    for other in others {
-        let Some(within) = labels.within(*other) else { continue };
-        for tile in within.tiles([64; 3]) {
-            job.check()?;
-            let new = labels.get(tile)?.mapv(|v| if v == *other { *first } else { v });
-            regions.extend(edit.put(tile.start, new.view())?);
-        }
-    }
+    let regions = join(edit, labels, *first, others, job)?;
     let says = match others.len() {
         0 => "Drag from one object over others".into(),
         n => format!("{n} became part of object {first}"),
