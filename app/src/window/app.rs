@@ -13,7 +13,7 @@ use super::rulers::Rulers;
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
 use super::table::{self, Desk};
-use super::tools::{self, Kit, Phase, Tool, Touch};
+use super::tools::{self, Closing, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
 use crate::view;
 use crate::view::open::{self, Done, Opener};
@@ -111,8 +111,10 @@ pub struct Viewer {
     pub(super) wheel: f32,
     pub(super) profile: Option<Profile>,
     pub(super) opening: usize,
-    /// Whether the user was asked about edits that are not saved, and wants to close.
-    pub(super) closing: Option<bool>,
+    /// What the user wants to close, and is asked about as it has edits that are not saved.
+    pub(super) closing: Option<Closing>,
+    /// Whether edits that are in no file may be lost.
+    pub(super) may_lose: bool,
     /// Labels that are being saved.
     pub(super) saving_labels: usize,
     /// The session that is being saved.
@@ -194,6 +196,7 @@ impl Viewer {
             profile: None,
             opening: 0,
             closing: None,
+            may_lose: false,
             saving_labels: 0,
             saving: None,
             opened: 0,

@@ -2,6 +2,7 @@
 
 use super::app::Viewer;
 use super::panes::{Ask, Tile};
+use super::tools::Closing;
 use crate::view::difference::difference;
 use crate::view::{Content, Pane, open};
 use egui_tiles::{TileId, Tiles, Tree};
@@ -119,7 +120,9 @@ impl Viewer {
     /// Closes the scene that is chosen.
     pub fn close_scene(&mut self) {
         let scene = self.chosen.0;
-        if scene < self.document.scenes.len() {
+        let Some(of) = self.document.scenes.get(scene) else { return };
+        let layers: Vec<u64> = of.layers.iter().map(|l| l.id).collect();
+        if self.may_close(&layers, Closing::Scene(layers[0])) {
             self.document.scenes.remove(scene);
             self.after_closing();
         }
@@ -127,7 +130,13 @@ impl Viewer {
 
     /// Closes a layer, and its scene if it was the last one.
     pub fn close_layer(&mut self, scene: usize, layer: usize) {
-        let Some(of) = self.document.scenes.get_mut(scene) else { return };
+        let Some(id) = self.document.scenes.get(scene).and_then(|s| s.layers.get(layer)).map(|l| l.id) else {
+            return;
+        };
+        if !self.may_close(&[id], Closing::Layer(id)) {
+            return;
+        }
+        let of = &mut self.document.scenes[scene];
         of.layers.remove(layer);
         if of.layers.is_empty() {
             self.document.scenes.remove(scene);

@@ -308,3 +308,33 @@ fn names_from_a_file_are_one_edit() {
     harness.state_mut().name_labels(names::load(&path));
     assert!(harness.state().messages().iter().any(|m| m.contains("line 1: blue is missing")));
 }
+
+#[test]
+fn edits_that_are_in_no_file_are_asked_about_before_their_layer_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().close_layer(0, 1);
+    harness.step();
+    assert_eq!(harness.state().document.scenes[0].layers.len(), 1, "nothing was drawn");
+    assert!(harness.state_mut().new_labels());
+    touch(&mut harness, Tool::Paint, &[[20.0, 20.0, 10.0]]);
+    harness.state_mut().close_layer(0, 1);
+    harness.step();
+    harness.step();
+    assert_eq!(harness.state().document.scenes[0].layers.len(), 2);
+    harness.get_by_label("Go on").click();
+    harness.step();
+    harness.step();
+    assert!(harness.query_by_label("Go on").is_none());
+    assert_eq!(harness.state().document.scenes[0].layers.len(), 2);
+    harness.state_mut().close_scene();
+    harness.step();
+    harness.step();
+    assert_eq!(harness.state().document.scenes.len(), 1);
+    harness.get_by_label("Close without saving").click();
+    harness.step();
+    harness.step();
+    assert_eq!(harness.state().document.scenes.len(), 0);
+    assert!(!harness.state().may_lose, "once only");
+    assert_eq!(harness.state().kit.desks().count(), 0, "what is closed is not asked about again");
+}

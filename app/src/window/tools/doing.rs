@@ -1,6 +1,7 @@
 //! What commands do to tools and labels.
 
 use super::{Kit, Tool};
+use crate::view::Scene;
 use crate::view::names::{self, FORMATS, Names};
 use crate::window::app::{Side, Viewer};
 use crate::window::dialogs::Answer;
@@ -9,6 +10,31 @@ use std::path::PathBuf;
 use voxelry_core::Job;
 use voxelry_core::io::convert::{ConvertOptions, convert};
 use voxelry_core::labels::Info;
+
+/// What is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// The program.
+    Window,
+    /// A layer.
+    Layer(u64),
+    /// The data set that has a layer.
+    Scene(u64),
+}
+
+impl Closing {
+    /// Whether a layer goes with it.
+    fn is_of(self, layer: u64, scenes: &[Scene]) -> bool {
+        match self {
+            Self::Window => true,
+            Self::Layer(id) => id == layer,
+            Self::Scene(id) => {
+                let mut scenes = scenes.iter().map(|s| s.layers.iter().map(|l| l.id).collect::<Vec<_>>());
+                scenes.any(|layers| layers.contains(&id) && layers.contains(&layer))
+            }
+        }
+    }
+}
 
 impl Kit {
     /// Whether a brush is in hand.
@@ -181,16 +207,24 @@ impl Viewer {
         }
     }
 
-    /// Asks what becomes of edits that are in no file, when the window is to close.
+    /// Whether layers can be closed; where they have edits that are in no file, the user is asked.
+    pub(in crate::window) fn may_close(&mut self, layers: &[u64], closing: Closing) -> bool {
+        let unsaved = |d: &super::Desk| layers.contains(&d.layer) && d.is_unsaved();
+        if std::mem::take(&mut self.may_lose) || !self.kit.desks().any(unsaved) {
+            return true;
+        }
+        self.closing = Some(closing);
+        false
+    }
+
+    /// Asks what becomes of edits that are in no file, when they are to be closed.
     pub(in crate::window) fn ask_before_closing(&mut self, ctx: &Context) {
         let wants = ctx.input(|i| i.viewport().close_requested());
-        if wants && self.closing != Some(true) && self.kit.desks().any(super::Desk::is_unsaved) {
+        if wants && !self.may_lose && self.kit.desks().any(super::Desk::is_unsaved) {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            self.closing = Some(false);
+            self.closing = Some(Closing::Window);
         }
-        if self.closing != Some(false) {
-            return;
-        }
+        let Some(closing) = self.closing else { return };
         let mut answer = None;
         egui::Window::new("Labels are not saved")
             .collapsible(false)
@@ -210,11 +244,30 @@ impl Viewer {
         match answer {
             Some(0) => {
                 self.closing = None;
+                // Those that are asked about are saved, not others that may be on the desk.
+                let of = |d: &&super::Desk| d.is_unsaved() && closing.is_of(d.layer, &self.document.scenes);
+                let layer = self.kit.desks().find(of).map(|d| d.layer);
+                if let Some(layer) = layer {
+                    self.edit_layer(layer);
+                }
                 self.ask_where_to_save_labels(ctx);
             }
             Some(1) => {
-                self.closing = Some(true);
-                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                (self.closing, self.may_lose) = (None, true);
+                match closing {
+                    Closing::Window => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+                    Closing::Layer(id) => {
+                        if let Some((s, l)) = self.place_of(id) {
+                            self.close_layer(s, l);
+                        }
+                    }
+                    Closing::Scene(id) => {
+                        if let Some(place) = self.place_of(id) {
+                            self.chosen = place;
+                            self.close_scene();
+                        }
+                    }
+                }
             }
             Some(_) => self.closing = None,
             None => {}

@@ -10,6 +10,7 @@ mod touch;
 
 pub use board::{BUDGET, NEW};
 pub use classes::Classes;
+pub use doing::Closing;
 #[cfg(test)]
 pub use panel::Seeds;
 pub use panel::panel;
