@@ -66,7 +66,21 @@ xdotool key ctrl+e; keep export 1
 xdotool key Escape
 xdotool key ctrl+p; keep palette 1
 xdotool type --delay 60 "settings"; xdotool key Return; keep settings 1
-xdotool key ctrl+q
+xdotool key Escape; keep settings-shut 1
+# Segmentation: painted, taken with the wand, taken back and made again, measured, and a row chosen in the table.
+xdotool key 2; keep planes 4
+xdotool key p; sleep 1
+at 390 260; drag 1 12 6; keep painted 4
+xdotool key m; sleep 0.5
+xdotool key w; at 340 320; sleep 2
+xdotool click 1; keep wand 4
+xdotool key ctrl+z; keep undone 4
+xdotool key ctrl+y; keep redone 4
+xdotool key ctrl+m; keep measured 8
+at 260 643 click 1; keep row-chosen 4
+# Edits are in no file: the program asks before it ends.
+xdotool key ctrl+q; keep asks 2
+at 608 428 click 1
 for _ in $(seq 50); do kill -0 $viewer 2>/dev/null || break; sleep 0.1; done
 if kill -0 $viewer 2>/dev/null; then echo "the program does not end"; exit 1; fi
 [ -z "$(find "$home" -name '*.voxelry')" ] || { echo "a session was left behind"; exit 1; }

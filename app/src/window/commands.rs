@@ -318,7 +318,11 @@ pub static COMMANDS: &[Command] = &[
         keys: key(NONE, Key::Escape),
         ready: always,
         run: |v, _| {
-            if !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {
+            // What lies uppermost goes first.
+            let shut = v.closing.take().is_some()
+                || std::mem::take(&mut v.settings_shown)
+                || std::mem::take(&mut v.help);
+            if !shut && !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {
                 v.bench.stop();
             }
         },
