@@ -57,7 +57,8 @@ impl Cache {
         if size > self.budget / 4 {
             return;
         }
-        let room = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size));
+        let room =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size));
         if room.is_err() {
             let left = self.evict(size);
             self.left.store(left, Ordering::Relaxed);
@@ -121,7 +122,11 @@ mod tests {
     use super::*;
 
     fn held(folder: &Path) -> u64 {
-        fs::read_dir(folder).expect("it is there").flatten().map(|e| e.metadata().expect("a file").len()).sum()
+        fs::read_dir(folder)
+            .expect("it is there")
+            .flatten()
+            .map(|e| e.metadata().expect("a file").len())
+            .sum()
     }
 
     #[test]

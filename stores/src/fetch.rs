@@ -105,8 +105,7 @@ impl Store {
     }
 
     fn location(&self, key: &StoreKey) -> Result<Path, Failure> {
-        let text =
-            if self.prefix.is_empty() { key.to_string() } else { format!("{}/{key}", self.prefix) };
+        let text = if self.prefix.is_empty() { key.to_string() } else { format!("{}/{key}", self.prefix) };
         Path::parse(&text).map_err(|e| Failure::Lasting(e.to_string()))
     }
 
@@ -130,12 +129,7 @@ impl Store {
     }
 
     /// One request, to the last byte.
-    async fn once(
-        &self,
-        at: &Path,
-        range: Option<GetRange>,
-        head: bool,
-    ) -> Result<(Known, Bytes), Failure> {
+    async fn once(&self, at: &Path, range: Option<GetRange>, head: bool) -> Result<(Known, Bytes), Failure> {
         let silent = || Failure::Passing(format!("no answer for {} s", self.silence.as_secs_f32()));
         let options = GetOptions { range, head, ..GetOptions::default() };
         let answer =

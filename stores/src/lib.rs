@@ -111,7 +111,11 @@ pub fn open_with(address: &str, options: &Options) -> Result<ReadableStorage, St
     };
     let cache = options.cache.clone().map(|folder| Cache::new(folder, options.budget));
     // Two endpoints may have buckets of the same name.
-    let endpoint = if url.scheme() == "s3" { std::env::var("AWS_ENDPOINT_URL").unwrap_or_default() } else { String::new() };
+    let endpoint = if url.scheme() == "s3" {
+        std::env::var("AWS_ENDPOINT_URL").unwrap_or_default()
+    } else {
+        String::new()
+    };
     let name = format!("{endpoint}\n{address}");
     Ok(Arc::new(fetch::Store::new(store, prefix, name, cache, options, runtime()?)))
 }
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn sizes_read_as_written() {
-        for (text, is) in [("0", Some(0)), ("500M", Some(500 << 20)), ("2 GiB", Some(2 << 30)), ("much", None)] {
+        for (text, is) in
+            [("0", Some(0)), ("500M", Some(500 << 20)), ("2 GiB", Some(2 << 30)), ("much", None)]
+        {
             assert_eq!(size(text), is, "{text}");
         }
     }

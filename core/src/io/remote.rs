@@ -31,9 +31,8 @@ pub fn address(path: &Path) -> Option<&str> {
 
 /// The store at an address.
 pub(super) fn storage(path: &Path, address: &str) -> Result<Storage> {
-    let opener = OPENER
-        .get()
-        .ok_or_else(|| Error::file(path, "is an address, and this program opens files only"))?;
+    let opener =
+        OPENER.get().ok_or_else(|| Error::file(path, "is an address, and this program opens files only"))?;
     opener(address).map_err(|reason| Error::file(path, reason))
 }
 
