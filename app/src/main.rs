@@ -15,6 +15,7 @@ use std::process::ExitCode;
 static MEMORY: voxelry_core::memory::HugePages = voxelry_core::memory::HugePages;
 
 fn main() -> ExitCode {
+    voxelry_core::io::remote::install(voxelry_stores::open);
     match cli::main() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

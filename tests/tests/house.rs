@@ -70,3 +70,10 @@ fn the_program_carries_no_distributed_engine() {
         assert!(!crates.iter().any(|c| c.starts_with(unwanted)), "voxelry depends on {unwanted}");
     }
 }
+
+#[test]
+fn the_stores_know_nobody_of_the_house() {
+    let crates = tree("voxelry-stores");
+    assert!(crates.iter().any(|c| c == "object_store"), "the list is of the wrong crate");
+    assert_eq!(crates.iter().filter(|c| c.starts_with("voxelry")).count(), 1);
+}

@@ -1,16 +1,25 @@
 //! `voxelry info`: what an image is; `voxelry formats`: what can be read and written.
 
-use super::common::{bytes, open, open_args, open_options, print_line};
+use super::common::{self, bytes, open, open_args, open_options, print_line};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
 use std::path::PathBuf;
-use voxelry_core::io::{FORMATS, ImageInfo};
+use voxelry_core::Error;
+use voxelry_core::io::verify::verify;
+use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 
 pub fn command() -> Command {
     Command::new("info")
-        .about("Say what an image is, without reading its voxels")
+        .about("Say what an image is; --verify reads all of it")
         .arg(Arg::new("file").required(true).num_args(1..).value_parser(value_parser!(PathBuf)))
+        .arg(
+            Arg::new("verify")
+                .long("verify")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("json")
+                .help("Read every chunk of every level, and name those that are damaged"),
+        )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON"))
         .args(open_args())
 }
@@ -27,8 +36,26 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             }
             print(path, source.info())?;
         }
+        if matches.get_flag("verify") {
+            check(path, &*source, matches)?;
+        }
     }
     Ok(())
+}
+
+/// Reads all of an image.
+fn check(path: &std::path::Path, source: &dyn ImageSource, matches: &ArgMatches) -> Result<()> {
+    let (progress, job) = common::job(matches);
+    let found = verify(source, &job)?;
+    progress.finish();
+    for reason in &found.reasons {
+        print_line!("  damaged      {reason}")?;
+    }
+    if found.damaged > 0 {
+        let reason = format!("{} of {} pieces cannot be read", found.damaged, found.pieces);
+        return Err(Error::file(path, reason).into());
+    }
+    print_line!("  verified     all {} pieces can be read", found.pieces)
 }
 
 fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {

@@ -20,6 +20,7 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use voxelry_core::Error;
+use voxelry_core::io::remote;
 
 /// A command: how it reads, and what it does.
 struct Entry {
@@ -126,7 +127,7 @@ pub fn main() -> Result<()> {
 /// Opens the window on the images that were named.
 fn open_window(matches: &ArgMatches) -> Result<()> {
     let images: Vec<PathBuf> = matches.get_many("images").map(|i| i.cloned().collect()).unwrap_or_default();
-    if let Some(image) = images.iter().find(|i| !i.exists()) {
+    if let Some(image) = images.iter().find(|i| remote::address(i).is_none() && !i.exists()) {
         let commands = COMMANDS.iter().map(|c| (c.command)());
         let names: Vec<String> = commands.map(|c| c.get_name().to_owned()).collect();
         let word = image.to_string_lossy();

@@ -359,7 +359,7 @@ fn run_in(
         .iter()
         .map(|(name, path)| {
             job.stage(format!("hash {}", path.display()), 0);
-            Identity::of(name, path, job)
+            Identity::of(name, path, &task.options, job)
         })
         .collect::<error::Result<Vec<_>>>()?;
     for (identity, expected) in identities.iter().zip(&task.expected) {

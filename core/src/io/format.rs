@@ -114,12 +114,16 @@ pub fn by_extension(path: &Path) -> Result<&'static dyn Format> {
     })
 }
 
-/// Opens an image, by its content first and its name second.
+/// Opens an image, by its content first and its name second; of an address ([`super::remote`]), an OME-Zarr.
 ///
 /// # Errors
 /// If it is of no known format, damaged, or lies.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
     let path = path.as_ref();
+    if let Some(address) = super::remote::address(path) {
+        // Stores hold OME-Zarr, whose reader takes the spacing itself.
+        return super::zarr::open_store(super::remote::storage(path, address)?, path, options);
+    }
     let mut head = Vec::new();
     if !path.is_dir() {
         File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
@@ -189,5 +193,8 @@ pub fn create(
     options: &WriteOptions,
 ) -> Result<Box<dyn ImageSink>> {
     let path = path.as_ref();
+    if super::remote::address(path).is_some() {
+        return Err(Error::file(path, "images can be read from an address but not written to it"));
+    }
     by_extension(path)?.create(path, spec, options)
 }

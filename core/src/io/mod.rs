@@ -21,9 +21,11 @@ mod nrrd;
 mod planar;
 pub mod pyramid;
 mod raw;
+pub mod remote;
 #[cfg(test)]
 mod roundtrip;
 mod tiff;
+pub mod verify;
 mod zarr;
 
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};

@@ -1,7 +1,8 @@
 //! Which image a result was made from.
 
 use crate::error::PathContext;
-use crate::{Job, Result};
+use crate::io::{self, Frame, OpenOptions, remote};
+use crate::{Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -16,19 +17,21 @@ pub struct Identity {
     pub path: PathBuf,
     /// Bytes.
     pub bytes: u64,
-    /// BLAKE3 of the file; of a folder, of all names and contents in sorted order.
+    /// BLAKE3 of the file; of a folder, of all names and contents in sorted order; of an address, of the voxels.
     pub blake3: String,
 }
 
 impl Identity {
-    /// Reads and hashes a file or folder.
+    /// Reads and hashes a file, a folder, or the image at an address as `options` open it.
     ///
     /// # Errors
     /// If it can't be read, or the job is cancelled.
-    pub fn of(name: &str, path: &Path, job: &Job) -> Result<Self> {
+    pub fn of(name: &str, path: &Path, options: &OpenOptions, job: &Job) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = 0;
-        if path.is_dir() {
+        if remote::address(path).is_some() {
+            bytes = add_voxels(path, options, &mut hasher, job)?;
+        } else if path.is_dir() {
             let mut files = Vec::new();
             collect(path, &mut files)?;
             files.sort();
@@ -48,6 +51,30 @@ impl Identity {
             blake3: hasher.finalize().to_hex().to_string(),
         })
     }
+}
+
+/// Bytes of voxels that are read at once to be hashed.
+const SLAB: usize = 64 << 20;
+
+/// Voxels of the finest level: times, channels, then slices. How they are stored makes no difference.
+fn add_voxels(path: &Path, options: &OpenOptions, hasher: &mut blake3::Hasher, job: &Job) -> Result<u64> {
+    let source = io::open(path, options)?;
+    let info = source.info();
+    let shape = info.shape();
+    let slice = shape[1] * shape[2] * info.voxel.size();
+    let slab = [(SLAB / slice.max(1)).max(1), shape[1], shape[2]];
+    let mut total = 0;
+    for time in 0..info.times {
+        for channel in 0..info.channels.len() {
+            for part in Region::whole(shape).tiles(slab) {
+                job.check()?;
+                let volume = source.read(Frame::new(channel, time), part)?;
+                hasher.update(volume.as_bytes());
+                total += volume.as_bytes().len() as u64;
+            }
+        }
+    }
+    Ok(total)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

@@ -34,6 +34,15 @@ pub(crate) fn is_zarr(path: &Path) -> bool {
     ["zarr.json", ".zgroup", ".zarray", ".zattrs"].iter().any(|name| path.join(name).is_file())
 }
 
+/// Opens the image in a store, which `at` names in messages.
+pub(super) fn open_store(
+    store: super::remote::Storage,
+    at: &Path,
+    options: &OpenOptions,
+) -> Result<Box<dyn ImageSource>> {
+    Ok(Box::new(source::ZarrSource::open(store, at, options)?))
+}
+
 impl Format for OmeZarr {
     fn id(&self) -> &'static str {
         ID
@@ -52,8 +61,7 @@ impl Format for OmeZarr {
     }
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
-        let store = node::local(path)?;
-        Ok(Box::new(source::ZarrSource::open(store, path, options)?))
+        open_store(node::local(path)?, path, options)
     }
 
     fn writes(&self) -> bool {

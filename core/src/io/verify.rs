@@ -1,0 +1,127 @@
+//! Reads all of an image to see whether it can be read.
+
+use super::{Frame, ImageSource};
+use crate::{Error, Job, Region, Result};
+use rayon::prelude::*;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So many damaged pieces are named; further ones are counted.
+const NAMED: usize = 1000;
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verified {
+    /// Pieces that were read: chunks, or parts of files that have none.
+    pub pieces: u64,
+    /// How many of them are damaged.
+    pub damaged: u64,
+    /// What is wrong with each, with the name of its file or key, in the order of the image; the first thousand.
+    pub reasons: Vec<String>,
+}
+
+/// Reads every chunk of every level, channel and time. Checksums are checked where the format has them. A chunk that a
+/// Zarr array lacks is no damage: it stands for the fill value.
+///
+/// # Errors
+/// If the job is cancelled. Damage is no error here.
+pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
+    let info = source.info();
+    let frames = info.channels.len() as u64 * info.times as u64;
+    let tiles: Vec<(usize, Vec<Region>)> =
+        info.levels.iter().map(|level| Region::whole(level.shape).tiles(level.chunk)).enumerate().collect();
+    let pieces = tiles.iter().map(|(_, t)| t.len() as u64).sum::<u64>() * frames;
+    let voxels: u64 = info.levels.iter().map(|l| Region::whole(l.shape).len() as u64).sum();
+    job.stage("verify", voxels * frames);
+    let damaged = AtomicU64::new(0);
+    let mut reasons = Vec::new();
+    for time in 0..info.times {
+        for channel in 0..info.channels.len() {
+            for (level, tiles) in &tiles {
+                let frame = Frame { level: *level, channel, time };
+                let found = Mutex::new(Vec::new());
+                tiles.par_iter().enumerate().try_for_each(|(number, tile)| {
+                    job.check()?;
+                    match source.read(frame, *tile) {
+                        Err(Error::Cancelled) => return Err(Error::Cancelled),
+                        Err(error) => {
+                            damaged.fetch_add(1, Ordering::Relaxed);
+                            let mut found = found.lock().unwrap_or_else(|e| e.into_inner());
+                            if found.len() < NAMED {
+                                found.push((number, error.to_string()));
+                            }
+                        }
+                        Ok(_) => {}
+                    }
+                    job.advance(tile.len() as u64);
+                    Ok(())
+                })?;
+                let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
+                found.sort();
+                let room = NAMED - reasons.len();
+                reasons.extend(found.into_iter().map(|(_, reason)| reason).take(room));
+            }
+        }
+    }
+    Ok(Verified { pieces, damaged: damaged.into_inner(), reasons })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{OpenOptions, WriteOptions, create, open};
+    use crate::{Geometry, Unit, Volume, VoxelType, io::ImageSpec};
+    use std::path::Path;
+
+    fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("it is there").flatten() {
+            if entry.path().is_dir() {
+                files(&entry.path(), found);
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+
+    #[test]
+    fn each_chunk_that_is_cut_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.ome.zarr");
+        let shape = [40, 70, 90];
+        let spec = ImageSpec::volume(
+            shape,
+            VoxelType::U16,
+            Geometry::from_spacing([1.0; 3], Unit::Micrometre),
+            false,
+        );
+        let options = WriteOptions { chunk: Some([32; 3]), ..WriteOptions::default() };
+        let sink = create(&path, &spec, &options).expect("created");
+        let voxels =
+            ndarray::Array3::from_shape_fn(shape, |(z, y, x)| (z * 7919 + y * 613 + x * x * 31) as u16);
+        let volume = Volume::from(voxels);
+        for tile in Region::whole(shape).tiles(sink.block()) {
+            sink.write(Frame::default(), tile.start, &volume.crop(tile)).expect("written");
+        }
+        sink.finish(&Job::silent()).expect("finished");
+
+        let source = open(&path, &OpenOptions::default()).expect("opened");
+        let sound = verify(&*source, &Job::silent()).expect("verified");
+        assert_eq!((sound.damaged, &sound.reasons[..]), (0, &[][..]));
+        let mut chunks = Vec::new();
+        files(&path, &mut chunks);
+        chunks.retain(|p| p.extension().is_none_or(|e| e != "json"));
+        assert_eq!(sound.pieces, chunks.len() as u64, "every chunk of every level is read");
+        for chunk in chunks {
+            let whole = std::fs::read(&chunk).expect("a chunk");
+            std::fs::write(&chunk, &whole[..whole.len() / 2]).expect("cut");
+            let found = verify(&*source, &Job::silent()).expect("verified");
+            assert_eq!(found.damaged, 1, "{}", chunk.display());
+            let key = chunk.strip_prefix(&path).expect("inside").to_string_lossy().replace('\\', "/");
+            assert!(found.reasons[0].contains(&key), "{key}: {}", found.reasons[0]);
+            std::fs::write(&chunk, whole).expect("mended");
+        }
+        let job = Job::silent();
+        job.cancel();
+        assert!(matches!(verify(&*source, &job), Err(Error::Cancelled)));
+    }
+}
