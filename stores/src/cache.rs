@@ -162,7 +162,7 @@ mod tests {
         }
         assert!(cache.read("499").is_some());
         assert!(cache.read("1").is_none());
-        cache.write("large", "tag", &[7; 20_000]);
+        cache.write("large", "tag", &vec![7; 20_000]);
         assert!(cache.read("large").is_none(), "larger than a quarter of the budget");
     }
 }
