@@ -41,11 +41,11 @@ impl Server {
         panic!("the S3 server does not answer");
     }
 
-    /// A plain request, which the server takes without a signature.
+    /// A plain request, which the server takes without a signature; anyone may read what it puts.
     fn put(&self, path: &str, body: &[u8]) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it answered before");
         let head = format!(
-            "PUT {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "PUT {path} HTTP/1.1\r\nx-amz-acl: public-read\r\nhost: 127.0.0.1:{}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             self.port,
             body.len()
         );
@@ -72,7 +72,8 @@ fn inner(anonymous: bool, port: u16) {
         command.env("AWS_ACCESS_KEY_ID", "made-up").env("AWS_SECRET_ACCESS_KEY", "made-up");
     }
     let output = command.output().expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && text.contains("1 passed"), "anonymous {anonymous}: {text}");
 }
 
