@@ -113,6 +113,8 @@ pub struct Viewer {
     pub(super) opening: usize,
     /// What the user wants to close, and is asked about as it has edits that are not saved.
     pub(super) closing: Option<Closing>,
+    /// The address that is being typed.
+    pub address: Option<String>,
     /// Whether edits that are in no file may be lost.
     pub(super) may_lose: bool,
     /// Labels that are being saved.
@@ -196,6 +198,7 @@ impl Viewer {
             profile: None,
             opening: 0,
             closing: None,
+            address: None,
             may_lose: false,
             saving_labels: 0,
             saving: None,
@@ -627,6 +630,7 @@ impl eframe::App for Viewer {
         export::show(self, &ctx);
         self.settings_window(&ctx);
         self.ask_before_closing(&ctx);
+        self.ask_for_address(&ctx);
         self.offer(&ctx);
         self.keep(&ctx);
         commands::palette(self, &ctx);

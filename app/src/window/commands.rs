@@ -79,6 +79,13 @@ pub static COMMANDS: &[Command] = &[
         run: |v, ctx| v.ask_for_images(ctx),
     },
     Command {
+        title: "Open an address…",
+        menu: Menu::File,
+        keys: None,
+        ready: always,
+        run: |v, _| v.address = Some(String::new()),
+    },
+    Command {
         title: "Open folder…",
         menu: Menu::File,
         keys: None,
@@ -320,6 +327,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| {
             // What lies uppermost goes first.
             let shut = v.closing.take().is_some()
+                || v.address.take().is_some()
                 || std::mem::take(&mut v.settings_shown)
                 || std::mem::take(&mut v.help);
             if !shut && !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {

@@ -7,7 +7,7 @@ use crate::view::names::Names;
 use egui::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use voxelry_core::io::atomic;
+use voxelry_core::io::{OpenOptions, atomic, remote};
 use voxelry_core::recipe::Recipe;
 
 /// Answers of dialogs, which nobody waits for.
@@ -42,6 +42,40 @@ impl Viewer {
     /// Asks which folder of slices, or which OME-Zarr, to open.
     pub fn ask_for_folder(&mut self, ctx: &Context) {
         self.ask(ctx, |d| d.set_title("Open a folder").pick_folder().map(|p| Answer::Open(vec![p])));
+    }
+
+    /// Asks at which address an image lies, while one is being typed.
+    pub fn ask_for_address(&mut self, ctx: &Context) {
+        let Some(text) = &mut self.address else { return };
+        let (mut open, mut shut) = (false, false);
+        egui::Window::new("Open an address")
+            .collapsible(false)
+            .resizable(false)
+            .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
+            .show(ctx, |ui| {
+                ui.label("An OME-Zarr at http://, https:// or s3://");
+                ui.add_space(4.0);
+                let hint = "https://host/image.ome.zarr";
+                let edit = ui.add(egui::TextEdit::singleline(text).hint_text(hint).desired_width(420.0));
+                let edit = edit.accessible_name("Address");
+                let entered = edit.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+                if !entered && !edit.has_focus() && ui.memory(|m| m.focused().is_none()) {
+                    edit.request_focus();
+                }
+                ui.add_space(6.0);
+                ui.horizontal(|ui| {
+                    let is = remote::address(Path::new(text.trim())).is_some();
+                    open = ui.add_enabled(is, egui::Button::new("Open")).clicked() || entered && is;
+                    shut = ui.button("Cancel").clicked();
+                });
+            });
+        if open {
+            let path = PathBuf::from(text.trim());
+            self.open(path, OpenOptions::default());
+        }
+        if open || shut {
+            self.address = None;
+        }
     }
 
     /// Asks where the session goes.
@@ -92,7 +126,8 @@ impl Viewer {
         let (send, ctx) = (self.answers.0.clone(), ctx.clone());
         // Dialogs begin beside what is chosen.
         let chosen = self.document.scenes.get(self.chosen.0).and_then(|s| s.layers.first());
-        let folder = chosen.and_then(|l| l.path.as_deref()).and_then(Path::parent);
+        let file = chosen.and_then(|l| l.path.as_deref()).filter(|path| remote::address(path).is_none());
+        let folder = file.and_then(Path::parent);
         let folder = folder.and_then(|f| std::path::absolute(f).ok());
         std::thread::spawn(move || {
             let (mut dialog, begun) = (rfd::FileDialog::new(), Instant::now());

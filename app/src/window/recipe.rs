@@ -208,7 +208,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
     });
     ui.separator();
-    let bottom = 140.0;
+    let bottom = if viewer.bench.preview { 140.0 } else { 118.0 };
     ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
         ui,
         |ui| {

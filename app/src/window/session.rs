@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::io::browse::Cache;
+use voxelry_core::io::remote::address;
 use voxelry_core::io::{Frame, ImageSource, OpenOptions, atomic};
 use voxelry_core::labels::Labels;
 use voxelry_core::measure::{Table, parquet};
@@ -100,10 +101,10 @@ fn channel(path: &Path, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
 
 impl SavedLayer {
     fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<(Layer, Option<Edited>)> {
-        let path = folder.join(&self.path);
+        let path = beside(&self.path, folder);
         if let Some(minus) = &self.minus {
             let from = channel(&path, minus.channel, cache)?;
-            let other = channel(&folder.join(&minus.path), minus.other, cache)?;
+            let other = channel(&beside(&minus.path, folder), minus.other, cache)?;
             return Ok((difference(&from, &other, cache)?, None));
         }
         let layer = channel(&path, self.channel, cache)?;
@@ -310,8 +311,16 @@ fn scene_of(viewer: &Viewer, layer: u64) -> Option<&Scene> {
     viewer.document.scenes.iter().find(|s| s.layers.iter().any(|l| l.id == layer))
 }
 
+/// Where a path of a session lies. An address lies where it says.
+fn beside(path: &Path, folder: &Path) -> PathBuf {
+    if address(path).is_some() { path.to_owned() } else { folder.join(path) }
+}
+
 /// A path as seen from a folder, where both have a common beginning.
 fn relative(path: &Path, folder: &Path) -> PathBuf {
+    if address(path).is_some() {
+        return path.to_owned();
+    }
     let (Ok(path), Ok(folder)) = (std::path::absolute(path), std::path::absolute(folder)) else {
         return path.to_owned();
     };
@@ -333,5 +342,9 @@ mod tests {
         assert_eq!(relative(Path::new("/a/b/c.tif"), Path::new("/a/b")), Path::new("c.tif"));
         assert_eq!(relative(Path::new("/a/x/c.tif"), Path::new("/a/b/d")), Path::new("../../x/c.tif"));
         assert_eq!(relative(Path::new("/x/c.tif"), Path::new("/a/b")), Path::new("/x/c.tif"));
+        let there = Path::new("https://host/a.zarr");
+        assert_eq!(relative(there, Path::new("/a/b")).as_os_str(), there.as_os_str());
+        assert_eq!(beside(there, Path::new("/a/b")).as_os_str(), there.as_os_str());
+        assert_eq!(beside(Path::new("c.tif"), Path::new("/a/b")), Path::new("/a/b/c.tif"));
     }
 }

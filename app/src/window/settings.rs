@@ -5,7 +5,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use voxelry_core::blocks::physical_memory;
-use voxelry_core::io::atomic;
+use voxelry_core::io::{atomic, remote};
 
 /// Images and sessions that are remembered.
 const RECENT: usize = 12;
@@ -78,7 +78,9 @@ impl Settings {
 
     /// Remembers that something was opened.
     pub fn opened(&mut self, path: &Path) {
-        let Ok(path) = std::path::absolute(path) else { return };
+        // Addresses are as they are.
+        let here = |path: &Path| std::path::absolute(path).ok();
+        let Some(path) = remote::address(path).map_or_else(|| here(path), |a| Some(a.into())) else { return };
         self.recent.retain(|p| *p != path);
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);

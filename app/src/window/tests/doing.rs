@@ -362,3 +362,24 @@ fn a_preview_follows_a_slider_and_says_what_it_is_of() {
     harness.state_mut().bench.preview = false;
     until(&mut harness, "the end", |v| v.document.scenes[0].layers.len() == 1);
 }
+
+#[test]
+fn an_address_is_typed_and_what_cannot_be_had_is_said() {
+    let Some(mut harness) = window(Vec::new()) else { return };
+    harness.state_mut().address = Some(String::new());
+    harness.step();
+    harness.step();
+    harness.get_by_label("Address").focus();
+    harness.step();
+    harness.event(egui::Event::Text("ftp://host/image.zarr".to_owned()));
+    harness.step();
+    harness.step();
+    harness.get_by_label("Open").click();
+    // This program has no network installed: it says so instead of looking for a file.
+    until(&mut harness, "the answer", |v| v.messages().iter().any(|m| m.contains("ftp://host/image.zarr")));
+    assert!(harness.state().address.is_none());
+    harness.state_mut().address = Some("not an address".to_owned());
+    harness.step();
+    press(&mut harness, Modifiers::NONE, Key::Escape);
+    assert!(harness.state().address.is_none());
+}
