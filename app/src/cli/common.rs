@@ -211,7 +211,7 @@ pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Optio
         ));
     }
     let block = block.unwrap_or_else(|| voxelry_core::blocks::block_for(budget));
-    Ok(Some(Engine { block, scratch: scratch.to_owned() }))
+    Ok(Some(Engine { block, scratch: scratch.to_owned(), within: None }))
 }
 
 /// Bytes for people.

@@ -25,8 +25,9 @@ const KEPT: usize = 256 << 20;
 /// Bytes of the buffers of a device that makes tiles.
 const BUFFERS: u64 = 256 << 20;
 
-/// The steps that need more than what lies around a voxel, or change the grid: recipes with such are not live.
-pub fn whole_steps(plan: &Plan) -> Vec<&str> {
+/// Of the first `count` steps those that need more than what lies around a voxel, or change the grid: recipes with such
+/// are not live.
+pub fn whole_steps(plan: &Plan, count: usize) -> Vec<&str> {
     let first = plan.grids[0].shape;
     let local = |i: &usize| {
         let (step, grid) = (&plan.steps[*i], plan.grids[plan.sources + *i]);
@@ -35,7 +36,7 @@ pub fn whole_steps(plan: &Plan) -> Vec<&str> {
             && grid.shape == first
             && grid.geometry == plan.grids[0].geometry
     };
-    (0..plan.steps.len()).filter(|i| !local(i)).map(|i| plan.steps[i].op).collect()
+    (0..count).filter(|i| !local(i)).map(|i| plan.steps[i].op).collect()
 }
 
 /// An image that a recipe makes where it is looked at. The recipe can be exchanged.
@@ -181,7 +182,7 @@ fn planned(recipe: &Recipe, base: &Browsed, kind: Kind) -> Result<(Plan, Version
     let info = base.info();
     let grid = super::work::grid_of(info, kind);
     let plan = Plan::new(recipe, &[(IMAGE.to_owned(), grid)])?;
-    let whole = whole_steps(&plan);
+    let whole = whole_steps(&plan, plan.steps.len());
     if plan.steps.is_empty() || !whole.is_empty() {
         return Err(Error::Usage(format!("{} can't be shown as it is looked at", whole.join(", "))));
     }
@@ -191,7 +192,7 @@ fn planned(recipe: &Recipe, base: &Browsed, kind: Kind) -> Result<(Plan, Version
     Ok((plan, version))
 }
 
-/// A recipe for a coarser level: lengths in voxels are as long there as they are in the finest.
+/// A complete recipe for a coarser level: lengths in voxels are as long there as they are in the finest.
 pub fn at_level(recipe: &Recipe, finest: &Geometry, level: &Geometry) -> Recipe {
     let (fine, coarse) = (finest.spacing(), level.spacing());
     let mut recipe = recipe.clone();

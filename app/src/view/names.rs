@@ -91,6 +91,9 @@ pub fn read(text: &str) -> std::result::Result<Names, String> {
         }
         let wrong = |reason: String| format!("line {}: {reason} ({})", i + 1, format.name);
         let Some((label, info)) = (format.read)(line, &mut columns).map_err(wrong)? else { continue };
+        if label == u32::MAX {
+            return Err(wrong(format!("label {label} is too large")));
+        }
         if label != 0 && names.insert(label, info).is_some() {
             return Err(wrong(format!("label {label} is there twice")));
         }
@@ -133,6 +136,21 @@ fn color<'a>(words: &mut impl Iterator<Item = &'a str>) -> std::result::Result<[
     Ok([r, g, b])
 }
 
+/// An opacity that is written as a part of `whole`.
+fn part(word: Option<&str>, whole: f64, what: &str) -> std::result::Result<u8, String> {
+    let value: f64 = number(word, what)?;
+    if !(0.0..=whole).contains(&value) {
+        return Err(format!("{what} should be from 0 to {whole}, not {value}"));
+    }
+    Ok((value / whole * 255.0).round() as u8)
+}
+
+/// An opacity as a part of 1, as short as tells it from others.
+fn of_one(opacity: u8) -> String {
+    let text = format!("{:.3}", f64::from(opacity) / 255.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Index, red, green, blue, opacity, whether it is seen, whether its surface is, and its name in quotes.
 fn read_snap(line: &str, _: &mut Columns) -> std::result::Result<Option<(u32, Info)>, String> {
     let (numbers, name) = line.split_once('"').ok_or("the name should be in quotes")?;
@@ -140,9 +158,9 @@ fn read_snap(line: &str, _: &mut Columns) -> std::result::Result<Option<(u32, In
     let mut words = numbers.split_whitespace();
     let label = number(words.next(), "the label")?;
     let color = Some(color(&mut words)?);
-    let _: f64 = number(words.next(), "the opacity")?;
+    let opacity = part(words.next(), 1.0, "the opacity")?;
     let seen: f64 = number(words.next(), "the visibility")?;
-    Ok(Some((label, Info { name: name.to_owned(), color, shown: seen != 0.0, locked: false })))
+    Ok(Some((label, Info { name: name.to_owned(), color, shown: seen != 0.0, locked: false, opacity })))
 }
 
 fn write_snap(names: &Names) -> String {
@@ -153,7 +171,8 @@ fn write_snap(names: &Names) -> String {
     for (label, info) in names {
         let [r, g, b] = shown_color(*label, info);
         let (seen, name) = (u8::from(info.shown), named(*label, info).replace('"', "'"));
-        let _ = writeln!(text, "{label:5} {r:5} {g:4} {b:4}        1  {seen}  {seen}    \"{name}\"");
+        let opacity = of_one(info.opacity);
+        let _ = writeln!(text, "{label:5} {r:5} {g:4} {b:4} {opacity:>8}  {seen}  {seen}    \"{name}\"");
     }
     text
 }
@@ -164,8 +183,10 @@ fn read_slicer(line: &str, _: &mut Columns) -> std::result::Result<Option<(u32, 
     let label = number(words.next(), "the label")?;
     let name = words.next().ok_or("the name is missing")?.replace('_', " ");
     let color = Some(color(&mut words)?);
-    let seen: f64 = words.next().map_or(Ok(255.0), |word| number(Some(word), "the opacity"))?;
-    Ok(Some((label, Info { name, color, shown: seen > 0.0, locked: false })))
+    let opacity = words.next().map_or(Ok(255), |word| part(Some(word), 255.0, "the opacity"))?;
+    // What can't be seen is hidden, and all there when it is shown again.
+    let (shown, opacity) = if opacity == 0 { (false, 255) } else { (true, opacity) };
+    Ok(Some((label, Info { name, color, shown, locked: false, opacity })))
 }
 
 fn write_slicer(names: &Names) -> String {
@@ -175,13 +196,13 @@ fn write_slicer(names: &Names) -> String {
         let [r, g, b] = shown_color(*label, info);
         let name =
             named(*label, info).split_whitespace().collect::<Vec<_>>().join("_").replace(['"', ','], "_");
-        let _ = writeln!(text, "{label} {name} {r} {g} {b} {}", if info.shown { 255 } else { 0 });
+        let _ = writeln!(text, "{label} {name} {r} {g} {b} {}", if info.shown { info.opacity } else { 0 });
     }
     text
 }
 
 /// The columns of CSV, of which all but the first two may be missing.
-const CSV: [&str; 7] = ["label", "name", "red", "green", "blue", "shown", "locked"];
+const CSV: [&str; 8] = ["label", "name", "red", "green", "blue", "shown", "locked", "opacity"];
 
 fn read_csv(line: &str, columns: &mut Columns) -> std::result::Result<Option<(u32, Info)>, String> {
     let cells = cells(line)?;
@@ -204,7 +225,9 @@ fn read_csv(line: &str, columns: &mut Columns) -> std::result::Result<Option<(u3
         Some(other) => Err(format!("{name} should be true or false, not \"{}\"", short(other))),
     };
     let name = cell("name").unwrap_or_default().to_owned();
-    Ok(Some((label, Info { name, color, shown: truth("shown", true)?, locked: truth("locked", false)? })))
+    let (shown, locked) = (truth("shown", true)?, truth("locked", false)?);
+    let opacity = cell("opacity").map_or(Ok(255), |word| part(Some(word), 1.0, "the opacity"))?;
+    Ok(Some((label, Info { name, color, shown, locked, opacity })))
 }
 
 /// The cells of a line of CSV (RFC 4180, but for breaks of lines in cells).
@@ -236,7 +259,13 @@ fn write_csv(names: &Names) -> String {
         let plain = !name.contains([',', '"', '#']) && name.trim() == name;
         let name = if plain { name } else { format!("\"{}\"", name.replace('"', "\"\"")) };
         let [r, g, b] = info.color.map_or([const { String::new() }; 3], |c| c.map(|v| v.to_string()));
-        let _ = writeln!(text, "{label},{name},{r},{g},{b},{},{}", info.shown, info.locked);
+        let _ = writeln!(
+            text,
+            "{label},{name},{r},{g},{b},{},{},{}",
+            info.shown,
+            info.locked,
+            of_one(info.opacity)
+        );
     }
     text
 }
@@ -255,11 +284,17 @@ mod tests {
     use super::*;
 
     fn some() -> Names {
-        let info = |name: &str, color, shown, locked| Info { name: name.to_owned(), color, shown, locked };
+        let info = |name: &str, color, shown, locked, opacity| Info {
+            name: name.to_owned(),
+            color,
+            shown,
+            locked,
+            opacity,
+        };
         BTreeMap::from([
-            (1, info("left lung", Some([255, 0, 10]), true, false)),
-            (7, info("a \"b\", c", None, false, true)),
-            (4_000_000_000, info("", Some([1, 2, 3]), true, false)),
+            (1, info("left lung", Some([255, 0, 10]), true, false, 77)),
+            (7, info("a \"b\", c", None, false, true, 255)),
+            (4_000_000_000, info("", Some([1, 2, 3]), true, false, 1)),
         ])
     }
 
@@ -275,6 +310,13 @@ mod tests {
         let slicer = read(&write_slicer(&some())).unwrap();
         assert_eq!(slicer[&1], some()[&1]);
         assert!(!slicer[&7].shown);
+        // Every opacity comes back as it went.
+        for opacity in 0..=255 {
+            let names = Names::from([(5, Info { opacity, name: "a".into(), ..Info::default() })]);
+            let of = |text: String| read(&text).unwrap()[&5].opacity;
+            assert_eq!([of(write_csv(&names)), of(write_snap(&names))], [opacity; 2]);
+            assert_eq!(of(write_slicer(&names)), if opacity == 0 { 255 } else { opacity });
+        }
         assert_eq!(slicer.len(), 3);
     }
 
@@ -287,6 +329,7 @@ mod tests {
         let names = read(snap).unwrap();
         assert_eq!(names.keys().copied().collect::<Vec<_>>(), [1, 12]);
         assert_eq!((names[&12].name.as_str(), names[&12].shown), ("Grey, matter", false));
+        assert_eq!((names[&1].opacity, names[&12].opacity), (255, 128));
         let slicer = "# Color table file GenericAnatomyColors.txt\n# 3 values\n0 background 0 0 0 0\n1 tissue 128 174 \
                       128 255\n2 bone 241 214 145 255\n3 left_lung 1 2 3\n";
         let names = read(slicer).unwrap();
@@ -308,7 +351,9 @@ mod tests {
             ("1 bone 256 0 0 255\n", "line 1: red should be from 0 to 255, not 256"),
             ("1 bone 1 NaN 0 255\n", "line 1: green should be from 0 to 255"),
             ("1 bone 1 2\n", "line 1: blue is missing"),
+            ("1 bone 1 2 3 256\n", "line 1: the opacity should be from 0 to 255, not 256"),
             ("4294967296 bone 1 2 3\n", "line 1: the label should be a number"),
+            ("4294967295 bone 1 2 3\n", "line 1: label 4294967295 is too large"),
             ("# x\n1 1 1 1 1 1 1 \"a\"\n2 1 1 1 1 1 1 a\n", "line 3: the name should be in quotes"),
         ] {
             let error = read(text).unwrap_err();

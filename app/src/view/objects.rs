@@ -15,7 +15,7 @@ mod verdict;
 
 pub use bits::Bits;
 pub use column::Column;
-pub use lookup::{Colouring, Lookup, Paint, WIDTH};
+pub use lookup::{Colouring, Infos, Lookup, Paint, WIDTH};
 pub use order::{Order, Wanted};
 pub use text::{part, text};
 pub use verdict::{VERDICT, Verdict};
@@ -52,6 +52,8 @@ pub struct Objects {
     strict: bool,
     hide_filtered: bool,
     colour: Option<Colouring>,
+    /// What is known of labels besides.
+    infos: Arc<Infos>,
     /// The row that keys move from, and the one where a range began.
     cursor: Option<u32>,
     anchor: Option<u32>,
@@ -106,6 +108,7 @@ impl Objects {
             strict: false,
             hide_filtered: false,
             colour: None,
+            infos: Arc::default(),
             cursor: None,
             anchor: None,
             hovered: None,
@@ -208,6 +211,14 @@ impl Objects {
     pub fn colour_by(&mut self, colour: Option<Colouring>) {
         if self.colour != colour {
             self.colour = colour;
+            self.looks += 1;
+        }
+    }
+
+    /// Takes in what is known of labels besides: their own colours, and which are hidden.
+    pub fn know(&mut self, infos: &Arc<Infos>) {
+        if !Arc::ptr_eq(&self.infos, infos) {
+            self.infos = infos.clone();
             self.looks += 1;
         }
     }
@@ -414,6 +425,7 @@ impl Objects {
             only: self.order.passing.clone().filter(|_| self.hide_filtered),
             strict: self.strict,
             colour: self.colour.clone(),
+            infos: self.infos.clone(),
         };
         let (send, receive) = bounded(1);
         self.looking = Some((self.looks, receive));

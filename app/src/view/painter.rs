@@ -231,6 +231,7 @@ impl Painter {
     pub fn changed(&mut self, layer: u64, regions: &[Region]) {
         self.changes += 1;
         self.asked.clear();
+        let failed = &mut self.failed;
         for resident in self.residents.iter().filter(|(key, _)| key.0 == layer).map(|(_, r)| r) {
             let levels = resident.layout.levels();
             for region in regions {
@@ -239,6 +240,8 @@ impl Painter {
                     let part = scaled(*region, levels[0].shape, there.shape).grown([1; 3], there.shape);
                     for key in resident.layout.touched(level, part) {
                         self.stale.insert((resident.image, key), self.changes);
+                        // What could not be made before may be now.
+                        failed.remove(&(resident.image, key));
                     }
                 }
             }

@@ -174,7 +174,7 @@ pub struct Part {
     pub region: Region,
 }
 
-/// Runs a recipe on a layer, or on a part of it as a preview. `wake` is called as it goes on.
+/// Runs a recipe on a layer, or, complete, on a part of it as a preview. `wake` is called as it goes on.
 pub fn run(recipe: &Recipe, layer: &Layer, part: Option<Part>, wake: Arc<dyn Fn() + Send + Sync>) -> Running {
     let input = Input::of(IMAGE, layer, part);
     let finest = layer.source.info().geometry();
@@ -264,7 +264,10 @@ fn work(plan: &Plan, inputs: Vec<Input>, region: Option<Region>, job: &Job) -> R
     } else {
         let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
         let path: PathBuf = folder.path().to_owned();
-        (How::Blocks(Engine { block: block_for(budget), scratch: path }), Some(Arc::new(folder)))
+        (
+            How::Blocks(Engine { block: block_for(budget), scratch: path, within: None }),
+            Some(Arc::new(folder)),
+        )
     };
     let results = recipe::run(plan, &fields?, keep, &how, job)?;
     let image = results.images.into_iter().next().map(|field| Arc::new(MadeImage::new(field, scratch)));

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default as Given, Group, OPERATORS, Operator, Param, ParamType, Value};
-use voxelry_core::recipe::{Recipe, Step};
+use voxelry_core::recipe::{Plan, Recipe, Step};
 use voxelry_core::{Error, Region, Result};
 
 /// How long a preview may take before the next one takes its place unfinished.
@@ -30,8 +30,8 @@ pub struct Bench {
     undoer: Undoer<Vec<Draft>>,
     /// Whether it is shown on what is visible as it is built.
     pub preview: bool,
-    /// Layer and recipe, and how much memory it needs or what is wrong with it.
-    planned: (String, Option<Result<u64, String>>),
+    /// Layer and recipe, and what is known of its run or wrong with it.
+    planned: (String, Option<Result<Planned, String>>),
     previewing: Option<(String, Running)>,
     /// What the last preview was of.
     previewed: String,
@@ -40,8 +40,6 @@ pub struct Bench {
     /// What makes it, where it is made as it is looked at; when its recipe changed last.
     live: Option<Arc<Live>>,
     changed: Option<Instant>,
-    /// The steps that would see the whole image, and see only what is visible in the preview.
-    whole: Vec<String>,
     /// The layer whose window was fitted to its intensities, and the level that they were found at.
     fitted: Option<(u64, usize)>,
     running: Option<Running>,
@@ -54,6 +52,26 @@ pub struct Bench {
     /// Whether intensities were measured in it.
     with_intensities: bool,
     facts: Vec<(String, f64)>,
+}
+
+/// What is known of a recipe before it runs.
+struct Planned {
+    /// Bytes that it needs in memory.
+    memory: u64,
+    /// Its steps up to the last that makes an image, complete; none if there is no such.
+    shown: Option<Recipe>,
+    /// Those of them that would see the whole image, and see only what is visible in the preview.
+    whole: Vec<String>,
+}
+
+impl Planned {
+    fn of(plan: &Plan) -> Self {
+        let end = (0..plan.steps.len()).rev().find(|i| plan.makes_image(*i)).map_or(0, |i| i + 1);
+        let mut shown = plan.resolved.clone();
+        shown.steps.truncate(end);
+        let whole = live::whole_steps(plan, end).into_iter().map(str::to_owned).collect();
+        Self { memory: plan.memory(&[]), shown: (end > 0).then_some(shown), whole }
+    }
 }
 
 /// A step as it is typed.
@@ -227,7 +245,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         Some(Err(error)) if !viewer.bench.steps.is_empty() => {
             ui.label(RichText::new(error).color(Color32::from_rgb(240, 110, 100)).small());
         }
-        Some(Ok(memory)) if !viewer.bench.steps.is_empty() => {
+        Some(Ok(Planned { memory, .. })) if !viewer.bench.steps.is_empty() => {
             ui.label(
                 RichText::new(format!("needs about {} in memory", super::bars::bytes(*memory)))
                     .weak()
@@ -547,18 +565,9 @@ fn preview(viewer: &mut Viewer, ok: bool) {
         }
         return;
     }
-    let Ok(mut recipe) = viewer.bench.recipe() else { return };
-    let Some(layer) = viewer.layer_to_work_on() else { return };
-    let Ok(plan) = work::plan(&recipe, layer) else { return };
-    // What is measured in the end is no picture.
-    let images = (0..plan.steps.len()).filter(|i| plan.makes_image(*i)).count();
-    recipe.steps.truncate((0..plan.steps.len()).rev().find(|i| plan.makes_image(*i)).map_or(0, |i| i + 1));
-    if images == 0 {
-        return;
-    }
-    let whole = live::whole_steps(&plan).into_iter().filter(|op| *op != "measure").map(str::to_owned);
-    viewer.bench.whole = whole.collect();
-    if viewer.bench.whole.is_empty() { preview_live(viewer, &recipe) } else { preview_part(viewer, &recipe) }
+    let Some(Ok(Planned { shown: Some(recipe), whole, .. })) = &viewer.bench.planned.1 else { return };
+    let (recipe, local) = (recipe.clone(), whole.is_empty());
+    if local { preview_live(viewer, &recipe) } else { preview_part(viewer, &recipe) }
 }
 
 /// Local steps are calculated where they are looked at.
@@ -642,10 +651,11 @@ fn previewed(bench: &Bench, ui: &mut Ui) {
     if !bench.preview || bench.shown.is_none() {
         return;
     }
-    let text = if bench.whole.is_empty() {
+    let Some(Ok(Planned { whole, .. })) = &bench.planned.1 else { return };
+    let text = if whole.is_empty() {
         "Preview: exact at the level that is shown".to_owned()
     } else {
-        format!("Preview of what is visible only: {} would see the whole image", bench.whole.join(", "))
+        format!("Preview of what is visible only: {} would see the whole image", whole.join(", "))
     };
     ui.add(egui::Label::new(RichText::new(&text).small().weak()).wrap());
 }
@@ -661,7 +671,7 @@ fn plan(viewer: &mut Viewer) {
     }
     let planned = layer.map(|layer| {
         let plan = recipe.and_then(|recipe| work::plan(&recipe, layer));
-        plan.map(|plan| plan.memory(&[])).map_err(|e| plain(&e))
+        plan.map(|plan| Planned::of(&plan)).map_err(|e| plain(&e))
     });
     viewer.bench.planned = (wanted, planned);
 }

@@ -18,6 +18,9 @@ pub struct Engine {
     pub block: [usize; 3],
     /// Folder for temporary files.
     pub scratch: PathBuf,
+    /// Parts of the image to which a run keeps, for results that hang on nothing else; all of it if none. Blocks that
+    /// touch none of them are passed over.
+    pub within: Option<Vec<Region>>,
 }
 
 /// An output of [`Engine::run`].
@@ -54,9 +57,10 @@ impl Engine {
     pub fn materialise(&self, name: &str, field: &dyn Field, job: &Job) -> Result<Arc<dyn Field>> {
         let grid = field.grid();
         let scratch = ScratchField::new(grid, &self.scratch)?;
-        job.stage(name, Region::whole(grid.shape).len() as u64);
+        let tiles = self.tiles(self.block, grid.shape);
+        job.stage(name, tiles.iter().map(|t| t.len() as u64).sum());
         let part = job.part();
-        Region::whole(grid.shape).tiles(self.block).into_par_iter().try_for_each(|tile| {
+        tiles.into_par_iter().try_for_each(|tile| {
             job.check()?;
             scratch.write(tile.start, &*field.read(tile, &part)?)?;
             job.advance(tile.len() as u64);
@@ -81,9 +85,10 @@ impl Engine {
             .collect::<Result<Vec<_>>>()?;
         let mut state = Vec::new();
         for (number, phase) in program.phases().iter().enumerate() {
-            let tiles = Region::whole(grid.shape).tiles(self.tile(phase.tiling, grid.shape));
+            let tiles = self.tiles(self.tile(phase.tiling, grid.shape), grid.shape);
+            let voxels: usize = tiles.iter().map(Region::len).sum();
             loop {
-                job.stage(format!("{name}: {}", phase.name), Region::whole(grid.shape).len() as u64);
+                job.stage(format!("{name}: {}", phase.name), voxels as u64);
                 let part = job.part();
                 let seen = tiles
                     .par_iter()
@@ -128,6 +133,15 @@ impl Engine {
             Some(field) => Ran::Field(fields[field].clone()),
             None => Ran::Output(program.finish(state)?),
         })
+    }
+
+    /// The blocks of an image that a run goes through.
+    fn tiles(&self, tile: [usize; 3], shape: [usize; 3]) -> Vec<Region> {
+        let mut tiles = Region::whole(shape).tiles(tile);
+        if let Some(within) = &self.within {
+            tiles.retain(|tile| within.iter().any(|part| !tile.intersection(part).is_empty()));
+        }
+        tiles
     }
 
     fn voxels(&self) -> usize {
@@ -192,7 +206,7 @@ pub fn run_prepared(
     block: [usize; 3],
     job: &Job,
 ) -> Result<Output> {
-    let engine = Engine { block, scratch: std::env::temp_dir() };
+    let engine = Engine { block, scratch: std::env::temp_dir(), within: None };
     let fields = inputs
         .iter()
         .map(|input| {

@@ -4,6 +4,7 @@ use super::format::by_extension;
 use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, WriteOptions};
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// About this many bytes are read at once; twice that is in memory.
@@ -47,7 +48,37 @@ pub fn convert(
     options: &ConvertOptions,
     job: &Job,
 ) -> Result<Converted> {
-    let target = target.as_ref();
+    write_beside(source, target.as_ref(), options, job)?.commit(job)
+}
+
+/// An image all voxels of which are written, but that does not have its name yet.
+pub struct Pending {
+    sink: Box<dyn ImageSink>,
+    made: Converted,
+}
+
+impl Pending {
+    /// Gives the image its name, in place of what had it.
+    ///
+    /// # Errors
+    /// As [`convert`].
+    pub fn commit(self, job: &Job) -> Result<Converted> {
+        job.check()?;
+        self.sink.finish(job)?;
+        Ok(self.made)
+    }
+}
+
+/// As [`convert`], but the image does not take the place of the target yet.
+///
+/// # Errors
+/// As [`convert`].
+pub fn write_beside(
+    source: &dyn ImageSource,
+    target: &Path,
+    options: &ConvertOptions,
+    job: &Job,
+) -> Result<Pending> {
     let info = source.info();
     let spec = spec_of(info, options)?;
     let format = by_extension(target)?;
@@ -62,9 +93,46 @@ pub fn convert(
     let frames = spec.channels.len() as u64 * spec.times as u64;
     job.stage("convert", Region::whole(spec.shape).len() as u64 * frames);
     copy(source, &*sink, &spec, options.level, origin, job)?;
-    job.check()?;
-    sink.finish(job)?;
-    Ok(Converted { spec, losses })
+    Ok(Pending { sink, made: Converted { spec, losses } })
+}
+
+/// As [`write_beside`] with default options, for an image of which only the parts `changed` may differ from what lies at
+/// the target: nothing else is written. None if what lies there is no such image of Voxelry's; it then has to be
+/// written whole.
+///
+/// # Errors
+/// As [`convert`].
+pub fn update_beside(
+    source: &dyn ImageSource,
+    target: &Path,
+    labels: bool,
+    changed: &[Region],
+    job: &Job,
+) -> Result<Option<Pending>> {
+    let options = ConvertOptions { labels: Some(labels), ..ConvertOptions::default() };
+    let spec = spec_of(source.info(), &options)?;
+    let Some(sink) = by_extension(target)?.update(target, &spec, &options.write)? else { return Ok(None) };
+    let (block, whole) = (sink.block(), Region::whole(spec.shape));
+    let mut blocks = BTreeSet::new();
+    for region in changed.iter().map(|r| r.intersection(&whole)).filter(|r| !r.is_empty()) {
+        let first: [usize; 3] = std::array::from_fn(|a| region.start[a] / block[a]);
+        let count = std::array::from_fn(|a| region.end()[a].div_ceil(block[a]) - first[a]);
+        blocks.extend(Region::new(first, count).tiles([1; 3]).into_iter().map(|tile| tile.start));
+    }
+    let blocks: Vec<Region> = (blocks.into_iter())
+        .map(|at| Region::new(std::array::from_fn(|a| at[a] * block[a]), block).intersection(&whole))
+        .collect();
+    let frames = (0..spec.times).flat_map(|t| (0..spec.channels.len()).map(move |c| Frame::new(c, t)));
+    job.stage("convert", blocks.iter().map(|b| b.len() as u64).sum());
+    for frame in frames {
+        blocks.par_iter().try_for_each(|region| {
+            job.check()?;
+            sink.write(frame, region.start, &source.read(frame, *region)?.cast(spec.voxel))?;
+            job.advance(region.len() as u64);
+            Result::Ok(())
+        })?;
+    }
+    Ok(Some(Pending { sink, made: Converted { spec, losses: Vec::new() } }))
 }
 
 fn spec_of(info: &ImageInfo, options: &ConvertOptions) -> Result<ImageSpec> {

@@ -75,6 +75,20 @@ pub trait Format: Sync {
         let _ = (spec, options);
         Err(Error::file(path, format!("{} files can be read but not written", self.name())))
     }
+    /// Begins to write an image anew of which only parts differ from what lies at the path: blocks that aren't
+    /// written stay as they are. `None` if the format can't, or what lies there is no image of exactly this kind.
+    ///
+    /// # Errors
+    /// If it can't be read or written.
+    fn update(
+        &self,
+        path: &Path,
+        spec: &ImageSpec,
+        options: &WriteOptions,
+    ) -> Result<Option<Box<dyn ImageSink>>> {
+        let _ = (path, spec, options);
+        Ok(None)
+    }
 }
 
 /// All formats, in the order in which a file is offered to them.

@@ -10,9 +10,9 @@ use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Kinds of records in the log.
 const HEAD: u8 = 0;
@@ -135,13 +135,18 @@ pub(super) struct State {
     sums: HashMap<u32, Sum>,
     /// Sums of the base, once it was looked through.
     base: Option<HashMap<u32, Sum>>,
+    /// Chunks of the base that lie in a log of their own, as those in its file are others now.
+    kept: Option<(Log, HashMap<u32, Place>)>,
 }
+
+/// An image that labels were read from, and its frame.
+pub type Base = (Arc<dyn ImageSource>, Frame);
 
 /// Labels that can be edited. All threads may read while one edits.
 pub struct Labels {
     info: ImageInfo,
     chunks: [usize; 3],
-    base: Option<(Arc<dyn ImageSource>, Frame)>,
+    base: RwLock<Option<Base>>,
     /// Chunks that stay in memory.
     keep: usize,
     zeros: Voxels,
@@ -158,7 +163,7 @@ impl Labels {
         log: &Path,
         shape: [usize; 3],
         geometry: Geometry,
-        base: Option<(Arc<dyn ImageSource>, Frame)>,
+        base: Option<Base>,
         budget: u64,
     ) -> Result<Arc<Self>> {
         let head = Head { shape: shape.map(|n| n as u64) };
@@ -171,7 +176,7 @@ impl Labels {
         log: Log,
         shape: [usize; 3],
         geometry: Geometry,
-        base: Option<(Arc<dyn ImageSource>, Frame)>,
+        base: Option<Base>,
         budget: u64,
     ) -> Result<Arc<Self>> {
         if let Some((source, frame)) = &base
@@ -197,9 +202,11 @@ impl Labels {
             infos: BTreeMap::new(),
             sums: HashMap::new(),
             base: base.is_none().then(HashMap::new),
+            kept: None,
         };
         let keep = (budget as usize / (4 * VOXELS)).max(16);
         let zeros = Arc::new(vec![0; VOXELS]);
+        let base = RwLock::new(base);
         Ok(Arc::new(Self { info, chunks, base, keep, zeros, state: Mutex::new(state) }))
     }
 
@@ -211,7 +218,7 @@ impl Labels {
         log: &Path,
         shape: [usize; 3],
         geometry: Geometry,
-        base: Option<(Arc<dyn ImageSource>, Frame)>,
+        base: Option<Base>,
         budget: u64,
     ) -> Result<Arc<Self>> {
         let wrong = |what: &str| Error::file(log, format!("a record of the log is {what}"));
@@ -220,6 +227,10 @@ impl Labels {
         let mut sums = HashMap::<u32, Sum>::new();
         let (mut pending, mut begun, mut whole) = (BTreeMap::new(), false, 0);
         let count = shape.map(|n| n.div_ceil(EDGE) as u64).iter().product::<u64>();
+        let index_of = |bytes: &[u8]| {
+            let index = bytes.first_chunk().map(|i| u32::from_le_bytes(*i));
+            index.filter(|i| u64::from(*i) < count)
+        };
         let mut length = 0;
         let mut file = Log::reopen(log, |kind, place, bytes| {
             length += 9 + bytes.len() as u64;
@@ -236,9 +247,7 @@ impl Labels {
                     begun = true;
                 }
                 CHUNK => {
-                    let index = bytes.first_chunk().map(|i| u32::from_le_bytes(*i));
-                    let index = index.filter(|i| u64::from(*i) < count).ok_or_else(|| wrong("no chunk"))?;
-                    pending.insert(index, place);
+                    pending.insert(index_of(bytes).ok_or_else(|| wrong("no chunk"))?, place);
                     return Ok(());
                 }
                 COMMIT => {
@@ -286,6 +295,18 @@ impl Labels {
         let labels = Self::new(file, shape, geometry, base, budget)?;
         let mut state = labels.lock();
         state.sums = sums;
+        let path = kept_at(log);
+        if path.exists() {
+            let mut places = HashMap::new();
+            let kept = Log::reopen(&path, |_, place, bytes| {
+                places.insert(
+                    index_of(bytes).ok_or_else(|| Error::file(&path, "a record is no chunk"))?,
+                    place,
+                );
+                Ok(())
+            })?;
+            state.kept = Some((kept, places));
+        }
         (state.places, state.infos, state.past, state.at) = (places, infos, steps, at);
         drop(state);
         Ok(labels)
@@ -374,7 +395,16 @@ impl Labels {
     }
 
     fn of_base(&self, index: u32) -> Result<Voxels> {
-        let Some((source, frame)) = &self.base else { return Ok(self.zeros.clone()) };
+        // As long as this is read the base is not exchanged.
+        let base = self.base.read().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        if let Some((log, place)) = state.kept.as_mut().and_then(|(log, p)| Some((log, *p.get(&index)?))) {
+            let (bytes, path) = (log.read(place)?, log.path().to_owned());
+            drop(state);
+            return self.unpacked(index, Some(bytes), &path);
+        }
+        drop(state);
+        let Some((source, frame)) = &*base else { return Ok(self.zeros.clone()) };
         let region = self.region(index);
         let volume = source.read(*frame, region)?.cast(VoxelType::U32);
         let view = volume.view::<u32>().expect("just cast");
@@ -390,9 +420,18 @@ impl Labels {
     /// # Errors
     /// If the log or the base can't be read.
     pub fn get(&self, region: Region) -> Result<Array3<u32>> {
+        self.assembled(region, |index| self.chunk(index))
+    }
+
+    /// A part of the image, of chunks.
+    pub(super) fn assembled(
+        &self,
+        region: Region,
+        chunk: impl Fn(u32) -> Result<Voxels>,
+    ) -> Result<Array3<u32>> {
         let mut all = Array3::zeros(region.shape);
         for index in self.touched(region) {
-            let (voxels, own) = (self.chunk(index)?, self.region(index));
+            let (voxels, own) = (chunk(index)?, self.region(index));
             let part = own.intersection(&region);
             let (to, from) = (part.relative_to(region.start), part.relative_to(own.start));
             for z in 0..part.shape[0] {
@@ -596,6 +635,40 @@ impl Labels {
         Ok(())
     }
 
+    /// Lets the file of the base be written anew with a [`Version`](super::Version) of the labels that was taken
+    /// before. What edits began with is first kept beside the log, so that they can still be taken back. `write` gives
+    /// the file its new voxels and returns the image that it is then; nobody reads the base meanwhile.
+    ///
+    /// # Errors
+    /// If what is to be kept can't be read or written, or what `write` says.
+    pub fn replace_base(&self, write: impl FnOnce() -> Result<Base>) -> Result<()> {
+        let edited: BTreeSet<u32> = {
+            let state = self.lock();
+            let steps = state.past.iter().flat_map(|step| &step.chunks).map(|moved| moved.index);
+            steps.chain(state.places.keys().copied()).collect()
+        };
+        for index in edited {
+            if self.lock().kept.as_ref().is_some_and(|(_, places)| places.contains_key(&index)) {
+                continue;
+            }
+            let bytes = record(index, &encode(&self.of_base(index)?));
+            let mut state = self.lock();
+            if state.kept.is_none() {
+                let log = Log::create(&kept_at(state.log.path()))?;
+                state.kept = Some((log, HashMap::new()));
+            }
+            let (log, places) = state.kept.as_mut().expect("made just now");
+            places.insert(index, log.append(CHUNK, &bytes)?);
+        }
+        let mut base = self.base.write().unwrap_or_else(PoisonError::into_inner);
+        let (source, frame) = write()?;
+        if source.info().levels[frame.level].shape != self.shape() {
+            return Err(Error::Usage("labels and what they were written to differ in shape".into()));
+        }
+        *base = Some((source, frame));
+        Ok(())
+    }
+
     /// Waits until all edits are on the disk, whatever befalls the machine.
     ///
     /// # Errors
@@ -642,6 +715,11 @@ impl State {
             self.recent.retain(|_, v| v.1 >= oldest);
         }
     }
+}
+
+/// Where chunks of the base are kept.
+fn kept_at(log: &Path) -> PathBuf {
+    log.with_extension("base")
 }
 
 fn add(all: &mut HashMap<u32, Sum>, sums: &[(u32, Sum)], sign: i64) {

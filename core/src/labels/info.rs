@@ -13,10 +13,12 @@ pub struct Info {
     pub shown: bool,
     /// Whether its voxels may not be changed.
     pub locked: bool,
+    /// How much of what lies below it it covers, of 255.
+    pub opacity: u8,
 }
 
 impl Default for Info {
     fn default() -> Self {
-        Self { name: String::new(), color: None, shown: true, locked: false }
+        Self { name: String::new(), color: None, shown: true, locked: false, opacity: 255 }
     }
 }

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"VXLABEL1";
+const MAGIC: &[u8; 8] = b"VXLABEL2";
 /// Kind, length and checksum before the bytes of a record.
 const HEAD: usize = 9;
 

@@ -15,10 +15,12 @@ pub mod shapes;
 #[cfg(test)]
 mod tests;
 pub mod tools;
+mod version;
 
-pub use document::{Changed, Labels, Sum};
+pub use document::{Base, Changed, Labels, Sum};
 pub use edit::{Edit, Editable, Mask, Over};
 pub use info::Info;
+pub use version::Version;
 
 /// Voxels of a chunk along each axis.
 pub const EDGE: usize = 32;

@@ -1,6 +1,7 @@
 //! Edits, undo, and what a program that was killed leaves behind.
 
 use super::*;
+use crate::io::ImageSource;
 use crate::{Geometry, Job, Region};
 use ndarray::Array3;
 use std::path::Path;
@@ -321,5 +322,104 @@ fn what_lies_between_drawn_slices_is_between_their_shapes() {
         let radius = 6.0 + 0.8 * i as f64;
         let exact = std::f64::consts::PI * radius * radius;
         assert!((area / exact - 1.0).abs() < 0.08, "slice {i}: {area} {exact}");
+    }
+}
+
+#[test]
+fn a_version_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fresh(&folder.path().join("log"));
+    let mut random = Random(8);
+    let mut versions = vec![(labels.version(), all(&labels))];
+    for label in 1..12 {
+        let mut edit = labels.edit().unwrap();
+        fill(&mut edit, random.region(), label);
+        // What is under way is in no version.
+        assert!(labels.version().changed_since(&versions.last().unwrap().0).is_empty());
+        match label % 4 {
+            0 => drop(edit),
+            1 => {
+                edit.commit("fill").unwrap();
+                labels.undo().unwrap();
+            }
+            _ => drop(edit.commit("fill").unwrap()),
+        }
+        versions.push((labels.version(), all(&labels)));
+    }
+    for (version, voxels) in &versions {
+        let read = version.read(crate::io::Frame::default(), Region::whole(SHAPE)).unwrap();
+        assert_eq!(read.view::<u32>().unwrap(), voxels.view());
+        for (other, others) in &versions {
+            let changed = version.changed_since(other);
+            for ((z, y, x), v) in voxels.indexed_iter() {
+                let inside = changed.iter().any(|r| r.contains(&Region::new([z, y, x], [1; 3])));
+                assert!(*v == others[[z, y, x]] || inside);
+            }
+        }
+    }
+    let [first, second] = [&versions[0], &versions[1]].map(|v| &v.0);
+    // The first edit was taken back.
+    assert!(second.changed_since(first).is_empty());
+}
+
+/// Labels over a file that are saved into that file, in any format, again and again, while they are edited.
+#[test]
+fn a_file_that_labels_were_read_from_can_be_written_anew() {
+    use crate::io::convert::{ConvertOptions, convert, update_beside, write_beside};
+    use crate::io::{Frame, OpenOptions, open};
+    for name in ["a.ome.zarr", "a.nii", "a.nii.gz", "a.tif", "a.nrrd"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join(name), folder.path().join("1.log"));
+        let mut random = Random(5);
+        let first = fresh(&folder.path().join("first.log"));
+        for label in 1..20 {
+            let mut edit = first.edit().unwrap();
+            fill(&mut edit, random.region(), label);
+            edit.commit("fill").unwrap();
+        }
+        let original = all(&first);
+        let options = ConvertOptions { labels: Some(true), ..ConvertOptions::default() };
+        convert(&*first, &path, &options, &Job::silent()).unwrap();
+        let base =
+            || -> Base { (Arc::from(open(&path, &OpenOptions::default()).unwrap()), Frame::default()) };
+        let labels = Labels::create(&log, SHAPE, Geometry::default(), Some(base()), 0).unwrap();
+        labels.survey(&Job::silent()).unwrap();
+        let (mut states, mut saved) = (vec![original.clone()], labels.version());
+        for round in 0..3 {
+            for label in 30..33 {
+                let mut edit = labels.edit().unwrap();
+                fill(&mut edit, random.region(), label + 10 * round);
+                edit.commit("fill").unwrap();
+                states.push(all(&labels));
+            }
+            let version = labels.version();
+            let changed = version.changed_since(&saved);
+            // An edit that goes on meanwhile.
+            let mut under_way = labels.edit().unwrap();
+            fill(&mut under_way, random.region(), 77);
+            let job = Job::silent();
+            let quick = update_beside(&version, &path, true, &changed, &job).unwrap();
+            assert_eq!(quick.is_some(), name.ends_with("zarr"));
+            let written = quick.unwrap_or_else(|| write_beside(&version, &path, &options, &job).unwrap());
+            labels.replace_base(|| written.commit(&job).map(|_| base())).unwrap();
+            under_way.cancel();
+            saved = version;
+            assert_eq!(all(&labels), *states.last().unwrap(), "{name}");
+            let read = base().0.read_all(Frame::default()).unwrap().cast(crate::VoxelType::U32);
+            assert_eq!(read.view::<u32>().unwrap(), all(&labels).view(), "{name}");
+        }
+        // A program that was killed finds all of it, too.
+        drop(labels);
+        let labels = Labels::reopen(&log, SHAPE, Geometry::default(), Some(base()), 0).unwrap();
+        labels.survey(&Job::silent()).unwrap();
+        for state in states.iter().rev() {
+            assert_eq!(all(&labels), *state, "{name}");
+            labels.undo().unwrap();
+        }
+        assert_eq!(all(&labels), original);
+        for state in &states[1..] {
+            labels.redo().unwrap();
+            assert_eq!(all(&labels), *state, "{name}");
+        }
     }
 }

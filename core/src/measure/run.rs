@@ -2,7 +2,6 @@
 //! state, and the tables that follow from it. In memory the region is the whole image; block by
 //! block it is each block, and partial results and state travel as bytes.
 
-use super::Table;
 use super::balls;
 use super::bits::Bits;
 use super::boundary;
@@ -24,7 +23,9 @@ use super::regions;
 use super::scan::{self, Part, Plan};
 use super::state::{Partial, State};
 use super::structure;
+use super::sums::Objects;
 use super::voronoi;
+use crate::blocks::Accelerator;
 use crate::ops::Source;
 use crate::ops::distance::Metric;
 use crate::ops::thickness::LocalThickness;
@@ -177,6 +178,25 @@ impl Measure {
         }
     }
 
+    /// What [`Pass::Sums`] finds in a whole image without channels, found by an accelerator.
+    fn sums_on(&self, accelerator: &dyn Accelerator, labels: &Volume, job: &Job) -> Option<Result<Objects>> {
+        let moments = self.moments();
+        Some(accelerator.sums(labels, moments, job)?.map(|sums| {
+            let mut objects = Objects::new(0, moments, false);
+            for (label, sums) in sums {
+                let row = objects.row(u64::from(label));
+                objects.voxels.merge(row, &sums);
+            }
+            objects
+        }))
+    }
+
+    /// Whether second moments are asked for.
+    fn moments(&self) -> bool {
+        let needs = [Needs::Moments, Needs::Intensity, Needs::Radius].map(|n| self.needs(n));
+        self.tables.contains(&ImageTable::Foam) || needs.contains(&true) || !self.channels.is_empty()
+    }
+
     /// Runs a pass on block `out`: the volumes that it writes, and its partial result. `parts` are what
     /// it [reads](Self::reads).
     ///
@@ -249,12 +269,11 @@ impl Measure {
                 .map(Partial::Range),
             Pass::Sums => {
                 let foam = self.tables.contains(&ImageTable::Foam);
-                let moments = [Needs::Moments, Needs::Intensity, Needs::Radius].map(|n| self.needs(n));
                 let plan = Plan {
                     image: self.shape,
                     table: self.table(),
                     scales: self.scales(state),
-                    moments: foam || moments.contains(&true) || !self.channels.is_empty(),
+                    moments: self.moments(),
                     pairs: foam || self.contacts || self.needs(Needs::Contacts),
                 };
                 scan::scan(&plan, out, parts[0], &parts[1..], job).map(|o| Partial::Sums(Box::new(o)))
@@ -393,11 +412,18 @@ fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
 }
 
 /// Runs all passes on whole volumes in memory; the reference mask, if there is one, comes last among
-/// the channels.
+/// the channels. An accelerator may find the sums over voxels, where nothing else is asked for of them.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<State> {
+pub fn passes_whole(
+    what: &Measure,
+    labels: &Volume,
+    channels: &[&Volume],
+    accelerator: Option<&dyn Accelerator>,
+    job: &Job,
+) -> Result<State> {
+    let accelerator = accelerator.filter(|_| what.table().is_none() && channels.is_empty());
     let region = Region::whole(what.shape);
     let mut fields: [Option<Volume>; FIELDS] = Default::default();
     let mut state = State::default();
@@ -413,7 +439,11 @@ pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: 
                 })
                 .map(|volume| Part { volume, region })
                 .collect();
-            let (volumes, partial) = what.run(pass, &state, region, &parts, job)?;
+            let elsewhere = accelerator.filter(|_| pass == Pass::Sums);
+            let (volumes, partial) = match elsewhere.and_then(|a| what.sums_on(a, labels, job)) {
+                Some(sums) => (Vec::new(), Partial::Sums(Box::new(sums?))),
+                None => what.run(pass, &state, region, &parts, job)?,
+            };
             for (field, volume) in pass.writes().into_iter().zip(volumes) {
                 fields[field] = Some(volume);
             }
@@ -434,12 +464,4 @@ pub fn passes_whole(what: &Measure, labels: &Volume, channels: &[&Volume], job: 
         }
     }
     Ok(state)
-}
-
-/// The tables of whole volumes in memory.
-///
-/// # Errors
-/// [`crate::Error::Cancelled`].
-pub fn measure(what: &Measure, labels: &Volume, channels: &[&Volume], job: &Job) -> Result<Vec<Table>> {
-    Ok(what.finish(&passes_whole(what, labels, channels, job)?))
 }

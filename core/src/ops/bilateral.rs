@@ -106,9 +106,8 @@ impl Kernel {
         frame.fill(before(region.start, self.reach), shape, stride, voxels);
         let voxels: &[f32] = voxels;
         let row = |z: usize, y: usize| &voxels[(z * shape[1] + y) * stride..][..stride];
-        // A row of sums, then one of weights, for each row of the tile, and for two that are not in it.
+        // A row of sums, then one of weights, for each row of the tile.
         let sums = sized(&mut b.sums, 2 * stride * nz * ny);
-        let outside = sized(&mut b.outside, 4 * stride);
         for (i, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
             sums[..stride].copy_from_slice(row(i / ny + rz, i % ny + ry));
             sums[stride..].fill(1.0);
@@ -135,23 +134,25 @@ impl Kernel {
                     let (from, to) = (if dz == 0 { y + 1 } else { y.saturating_sub(ry) }, y + ry);
                     for other in from..=to.min(shape[1] - 1) {
                         let second = own(z + dz, other);
-                        let (mine, theirs) = match (first, second) {
-                            (None, None) => continue,
+                        let weights = &self.weights[((rz + dz) * (2 * ry + 1) + ry + other - y) * across..];
+                        let (rows, weights) = ([row(z, y), row(z + dz, other)], &weights[..across]);
+                        match (first, second) {
+                            (None, None) => {}
                             (Some(f), Some(s)) => {
                                 let (a, b) = sums.split_at_mut(2 * stride * s);
-                                (&mut a[2 * stride * f..], b)
+                                let mine = &mut a[2 * stride * f..][..2 * stride];
+                                between(rows, weights, [mine, &mut b[..2 * stride]], nx, self.factor);
                             }
-                            (Some(f), None) => (&mut sums[2 * stride * f..], &mut *outside),
-                            (None, Some(s)) => (&mut *outside, &mut sums[2 * stride * s..]),
-                        };
-                        let weights = &self.weights[((rz + dz) * (2 * ry + 1) + ry + other - y) * across..];
-                        between(
-                            [row(z, y), row(z + dz, other)],
-                            &weights[..across],
-                            [&mut mine[..2 * stride], &mut theirs[..2 * stride]],
-                            nx,
-                            self.factor,
-                        );
+                            // Only one of the two rows is in the tile.
+                            (Some(f), None) => {
+                                let mine = &mut sums[2 * stride * f..][..2 * stride];
+                                beside::<true>(rows, weights, mine, nx, self.factor);
+                            }
+                            (None, Some(s)) => {
+                                let theirs = &mut sums[2 * stride * s..][..2 * stride];
+                                beside::<false>([rows[1], rows[0]], weights, theirs, nx, self.factor);
+                            }
+                        }
                     }
                 }
             }
@@ -169,7 +170,6 @@ impl Kernel {
 struct Buffers {
     padded: Vec<f32>,
     sums: Vec<f32>,
-    outside: Vec<f32>,
 }
 
 /// Voxels that are computed at once.
@@ -209,6 +209,35 @@ fn between(rows: [&[f32]; 2], weights: &[f32], sums: [&mut [f32]; 2], nx: usize,
                 their_total[c][l] += w;
             }
         }
+    }
+}
+
+/// The same for the first row alone. Its voxels are `AHEAD` in the pairs that [`between`] makes of the two, or behind.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512vl+avx512dq+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt",
+    "aarch64+neon"
+))]
+fn beside<const AHEAD: bool>(rows: [&[f32]; 2], weights: &[f32], sums: &mut [f32], nx: usize, factor: f32) {
+    let margin = weights.len() / 2;
+    let (sum, total) = sums.split_at_mut(rows[0].len());
+    for x in (margin..margin + nx).step_by(LANES) {
+        let u: [f32; LANES] = *rows[0][x..].first_chunk().expect("rows end with room for the lanes");
+        let others = &rows[1][x - margin..][..2 * margin + LANES];
+        let own_sum: &mut [f32; LANES] = sum[x..].first_chunk_mut().expect("as above");
+        let own_total: &mut [f32; LANES] = total[x..].first_chunk_mut().expect("as above");
+        let (mut s, mut t) = (*own_sum, *own_total);
+        for (k, weight) in weights.iter().enumerate() {
+            let at = if AHEAD { k } else { 2 * margin - k };
+            let v: [f32; LANES] = *others[at..].first_chunk().expect("as above");
+            for l in 0..LANES {
+                let d = v[l] - u[l];
+                let w = exp2((d * d).mul_add(factor, *weight));
+                s[l] = w.mul_add(v[l], s[l]);
+                t[l] += w;
+            }
+        }
+        (*own_sum, *own_total) = (s, t);
     }
 }
 

@@ -136,7 +136,7 @@ impl Kernel for Filter {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let labels = inputs[0].as_ref().expect("the first input is required");
         let channels: Vec<&Volume> = inputs[1..].iter().flatten().map(|v| &**v).collect();
-        let state = passes_whole(&self.what, labels, &channels, job)?;
+        let state = passes_whole(&self.what, labels, &channels, None, job)?;
         let kept = self.kept(&state)?;
         job.stage("filter objects", labels.len() as u64);
         apply(labels, &kept, job).map(Output::Volume)

@@ -2,6 +2,7 @@
 
 use super::args::{Args, Length};
 use super::spec::Kind;
+use crate::blocks::Accelerator;
 use crate::measure::Table;
 use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
 use std::sync::Arc;
@@ -135,6 +136,20 @@ pub trait Kernel: Send + Sync {
     /// # Errors
     /// [`Error::Cancelled`], or what the operator cannot do.
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output>;
+
+    /// The same, where a device may do a part of it.
+    ///
+    /// # Errors
+    /// As [`Kernel::whole`].
+    fn whole_on(
+        &self,
+        inputs: Vec<Option<Arc<Volume>>>,
+        accelerator: Option<&dyn Accelerator>,
+        job: &Job,
+    ) -> Result<Output> {
+        let _ = accelerator;
+        self.whole(inputs, job)
+    }
 
     /// How it runs block by block.
     fn mode(&self) -> Mode<'_>;

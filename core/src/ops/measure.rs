@@ -4,7 +4,8 @@ use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec}
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, kernel::encode,
 };
-use crate::measure::run::{Measure, measure};
+use crate::blocks::Accelerator;
+use crate::measure::run::{Measure, passes_whole};
 use crate::measure::state::read;
 use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
@@ -133,6 +134,15 @@ struct Measuring {
 
 impl Kernel for Measuring {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
+        self.whole_on(inputs, None, job)
+    }
+
+    fn whole_on(
+        &self,
+        inputs: Vec<Option<Arc<Volume>>>,
+        accelerator: Option<&dyn Accelerator>,
+        job: &Job,
+    ) -> Result<Output> {
         let labels = inputs[0].as_ref().expect("the first input is required");
         let reference = self.what.reference.then_some(&REFERENCE);
         let channels: Vec<&Volume> = self
@@ -141,7 +151,8 @@ impl Kernel for Measuring {
             .chain(reference)
             .map(|&i| &**inputs[i].as_ref().expect("given when prepared"))
             .collect();
-        measure(&self.what, labels, &channels, job).map(Output::Tables)
+        let state = passes_whole(&self.what, labels, &channels, accelerator, job)?;
+        Ok(Output::Tables(self.what.finish(&state)))
     }
 
     fn mode(&self) -> Mode<'_> {

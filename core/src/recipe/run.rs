@@ -148,7 +148,7 @@ fn run_whole(
         }
         let voxels = plan.grids[plan.sources + number].shape.iter().map(|&n| n as u64).product();
         job.stage(step.title.clone(), voxels);
-        let output = step.prepared.kernel.whole(std::mem::take(&mut inputs), job)?;
+        let output = step.prepared.kernel.whole_on(std::mem::take(&mut inputs), accelerator, job)?;
         if plan.makes_image(number) {
             values[plan.sources + number] = Some(Arc::new(output.into_volume()));
         } else {

@@ -13,9 +13,11 @@ use voxelry_core::measure::Table;
 pub const WIDTH: usize = 4096;
 /// Most rows that are made for labels; labels beyond are coloured by the first row.
 const ROWS: usize = 8191;
-/// Opacity of what is shown. An even one marks what is selected.
-const PLAIN: u8 = 255;
+/// Opacity of what is selected. An even one marks that; others are odd, or 0 for what is hidden.
 const SELECTED: u8 = 254;
+
+/// What is known of labels.
+pub type Infos = BTreeMap<u32, Info>;
 
 /// Colours of labels. Two of the same number are the same.
 #[derive(Debug)]
@@ -68,24 +70,40 @@ pub struct Paint {
     pub strict: bool,
     /// The column that colours.
     pub colour: Option<Colouring>,
+    /// What is known of labels.
+    pub infos: Arc<Infos>,
 }
 
 impl Lookup {
     /// The colours that were chosen for labels, without those that are hidden; none if all look as they do anyway.
-    pub fn chosen(infos: &BTreeMap<u32, Info>) -> Option<Self> {
-        let special = |info: &Info| info.color.is_some() || !info.shown;
-        let most = infos.iter().rfind(|(_, info)| special(info)).map(|(label, _)| *label as usize)?;
-        let rows = most.div_ceil(WIDTH).min(ROWS);
-        let row = colours::labels();
-        let mut texels = Vec::with_capacity((rows + 1) * WIDTH);
-        (0..=rows).for_each(|_| texels.extend_from_slice(&row));
-        for (label, info) in infos.iter().filter(|(_, info)| special(info)) {
-            let Some(texel) = texel(&mut texels, *label) else { continue };
-            let [r, g, b] = info.color.unwrap_or([texel[0], texel[1], texel[2]]);
-            *texel = [r, g, b, if info.shown { PLAIN } else { 0 }];
-        }
+    pub fn chosen(infos: &Infos) -> Option<Self> {
+        let most = infos.iter().rfind(|(_, info)| is_special(info)).map(|(label, _)| *label)?;
+        let texels = texels(most, infos);
         Some(Self { version: NEXT.fetch_add(1, Ordering::Relaxed), texels, legend: None })
     }
+}
+
+fn is_special(info: &Info) -> bool {
+    info.color.is_some() || opacity(info) != u8::MAX
+}
+
+/// How much a label covers that isn't selected.
+fn opacity(info: &Info) -> u8 {
+    if info.shown { info.opacity | 1 } else { 0 }
+}
+
+/// Texels for labels up to `most`, as they look without a table.
+fn texels(most: u32, infos: &Infos) -> Vec<[u8; 4]> {
+    let rows = (most as usize).div_ceil(WIDTH).min(ROWS);
+    let row = colours::labels();
+    let mut texels = Vec::with_capacity((rows + 1) * WIDTH);
+    (0..=rows).for_each(|_| texels.extend_from_slice(&row));
+    for (label, info) in infos.range(..=most).filter(|(_, info)| is_special(info)) {
+        let Some(texel) = texel(&mut texels, *label) else { continue };
+        let [r, g, b] = info.color.unwrap_or([texel[0], texel[1], texel[2]]);
+        *texel = [r, g, b, opacity(info)];
+    }
+    texels
 }
 
 /// The number of the next lookup.
@@ -100,24 +118,21 @@ impl Paint {
 
     /// The colours.
     pub fn lookup(&self) -> Lookup {
-        let most = self.labels.iter().max().map_or(0, |l| *l as usize);
-        let rows = most.div_ceil(WIDTH).min(ROWS);
-        let mut row = colours::labels();
+        let known = self.infos.keys().next_back();
+        let most = self.labels.iter().chain(known).copied().max().unwrap_or(0);
+        let mut texels = texels(most, &self.infos);
         if self.strict {
-            row.iter_mut().for_each(|texel| texel[3] = 0);
+            texels.iter_mut().for_each(|texel| texel[3] = 0);
         }
-        let mut texels = Vec::with_capacity((rows + 1) * WIDTH);
-        (0..=rows).for_each(|_| texels.extend_from_slice(&row));
         let legend = self.colour.as_ref().and_then(|colour| self.paint(colour, &mut texels));
         for (at, label) in self.labels.iter().enumerate() {
             let Some(texel) = texel(&mut texels, *label) else { continue };
             let shown = !self.hidden.has(at) && self.only.as_ref().is_none_or(|only| only.has(at));
-            texel[3] = if !shown {
-                0
-            } else if self.selected.has(at) {
-                SELECTED
-            } else {
-                PLAIN
+            let own = self.infos.get(label).map_or(u8::MAX, opacity);
+            texel[3] = match (shown, own) {
+                (false, _) | (_, 0) => 0,
+                _ if self.selected.has(at) => SELECTED,
+                _ => own,
             };
         }
         Lookup { version: NEXT.fetch_add(1, Ordering::Relaxed), texels, legend }
@@ -170,6 +185,7 @@ mod tests {
             only: None,
             strict: false,
             colour: None,
+            infos: Arc::default(),
         }
     }
 
@@ -197,6 +213,26 @@ mod tests {
         let lookup = paint.lookup();
         let alphas = [1, 2, 3, 5000].map(|label| of(&lookup, label)[3]);
         assert_eq!(alphas, [0, 0, 255, 0]);
+    }
+
+    #[test]
+    fn what_was_chosen_for_labels_stays_where_some_are_selected() {
+        let mut paint = paint(vec![1, 2, 3, 4], vec![0.0; 4]);
+        let info = |opacity: u8, shown: bool| Info { opacity, shown, ..Info::default() };
+        let infos = [(1, info(100, true)), (2, info(9, false)), (3, info(0, true)), (9, info(255, true))];
+        let mut infos = Infos::from(infos);
+        infos.get_mut(&9).unwrap().color = Some([1, 2, 3]);
+        paint.infos = Arc::new(infos);
+        Arc::make_mut(&mut paint.selected).set(1, true);
+        Arc::make_mut(&mut paint.selected).set(3, true);
+        let of = |lookup: &Lookup, label: usize| lookup.texels[WIDTH + label - 1];
+        let lookup = paint.lookup();
+        // Odd but for what is selected, and 0 only for what is hidden, whether it is selected or not.
+        assert_eq!([1, 2, 3, 4, 5].map(|label| of(&lookup, label)[3]), [101, 0, 1, 254, 255]);
+        assert_eq!(of(&lookup, 9), [1, 2, 3, 255]);
+        let chosen = Lookup::chosen(&paint.infos).unwrap();
+        assert_eq!([1, 2, 3, 4].map(|label| of(&chosen, label)[3]), [101, 0, 1, 255]);
+        assert!(Lookup::chosen(&Infos::from([(7, Info { name: "a".into(), ..Info::default() })])).is_none());
     }
 
     #[test]

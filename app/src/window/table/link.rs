@@ -127,13 +127,16 @@ impl Viewer {
             if layer.content != Content::Labels {
                 continue;
             }
-            let chosen = self.kit.look_of(layer.id);
+            let (infos, chosen) = self.kit.look_of(layer.id).unwrap_or_default();
             layer.marks = match self.table.of_layer(layer.id) {
                 None => Marks { lookup: chosen, pointed: 0 },
-                Some((_, sheet)) => Marks {
-                    lookup: sheet.objects.lookup().cloned().or(chosen),
-                    pointed: sheet.objects.hovered.and_then(|row| sheet.objects.label(row)).unwrap_or(0),
-                },
+                Some((_, sheet)) => {
+                    sheet.objects.know(&infos);
+                    Marks {
+                        lookup: sheet.objects.lookup().cloned().or(chosen),
+                        pointed: sheet.objects.hovered.and_then(|row| sheet.objects.label(row)).unwrap_or(0),
+                    }
+                }
             };
         }
     }

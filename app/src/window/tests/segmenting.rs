@@ -304,6 +304,16 @@ fn names_from_a_file_are_one_edit() {
     until(&mut harness, "undo", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
     assert_eq!(infos(harness.state()).len(), 0);
     assert_eq!(count(harness.state(), 1), BALL);
+    // A lock stays: the file knows of none; and a locked object is not parted.
+    harness.state_mut().set_info(1, "Lock", |info| info.locked = true);
+    until(&mut harness, "the lock", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
+    harness.state_mut().name_labels(names::load(&path));
+    until(&mut harness, "the names", |v| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy()));
+    assert!(infos(harness.state())[&1].locked && infos(harness.state())[&1].name == "big ball");
+    harness.state_mut().take_tool(Tool::Split);
+    let at = DVec3::from([40.0, 30.0, 26.0]);
+    harness.state_mut().touch(Touch { scene: 0, axis: Some(0), at, phase: Phase::Press, shift: false });
+    until(&mut harness, "the word", |v| v.kit.says.contains("is locked"));
     std::fs::write(&path, "1 big_ball 10 20\n").unwrap();
     harness.state_mut().name_labels(names::load(&path));
     assert!(harness.state().messages().iter().any(|m| m.contains("line 1: blue is missing")));

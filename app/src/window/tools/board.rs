@@ -53,7 +53,7 @@ impl Viewer {
             image: Some(id),
             board: self.board(labels),
             base: None,
-            look: None,
+            look: Default::default(),
             saved: 0,
         };
         let Some(scene) = self.document.scenes.iter_mut().find(|s| s.layers.iter().any(|l| l.id == id))
@@ -99,7 +99,14 @@ impl Viewer {
         if base.is_none() {
             board.take_over(source, frame);
         }
-        let desk = Desk { layer: edited.id, image: self.image_below(id), board, base, look: None, saved: 0 };
+        let desk = Desk {
+            layer: edited.id,
+            image: self.image_below(id),
+            board,
+            base,
+            look: Default::default(),
+            saved: 0,
+        };
         if self.bench.about == Some(id) {
             // Its table is about the labels that are edited now.
             self.bench.about = Some(edited.id);
@@ -123,7 +130,7 @@ impl Viewer {
             self.logs.insert(folder.to_owned());
         }
         let image = self.image_below(layer);
-        let desk = Desk { layer, image, board: self.board(labels), base, look: None, saved: 0 };
+        let desk = Desk { layer, image, board: self.board(labels), base, look: Default::default(), saved: 0 };
         self.put_on_desk(desk);
     }
 

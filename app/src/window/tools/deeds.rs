@@ -27,6 +27,9 @@ impl Viewer {
             Deed::Merge => ("Merge", format!("{} became part of object {first}", count - 1)),
             Deed::Split => ("Split", format!("{count} parted where they have necks")),
             Deed::Relabel if target == 0 => return self.tell("Take a label in hand first".to_owned()),
+            Deed::Relabel if infos.get(&target).is_some_and(|info| info.locked) => {
+                return self.tell(format!("Label {target} is locked"));
+            }
             Deed::Relabel => ("Relabel", format!("{count} became label {target}")),
         };
         desk.board.whole(

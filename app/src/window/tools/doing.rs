@@ -150,7 +150,9 @@ impl Viewer {
         desk.board.whole(
             "Import names",
             Box::new(move |edit, _: &Job| {
-                for (label, info) in names {
+                for (label, mut info) in names {
+                    // No file takes a lock away: most formats have none.
+                    info.locked |= edit.labels().info_of(label).is_some_and(|old| old.locked);
                     edit.set_info(label, (info != Info::default()).then_some(info));
                 }
                 Ok(Vec::new().into())
@@ -255,7 +257,7 @@ impl Viewer {
             Some(1) => {
                 (self.closing, self.may_lose) = (None, true);
                 match closing {
-                    Closing::Window => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+                    Closing::Window => return ctx.send_viewport_cmd(egui::ViewportCommand::Close),
                     Closing::Layer(id) => {
                         if let Some((s, l)) = self.place_of(id) {
                             self.close_layer(s, l);
@@ -268,6 +270,7 @@ impl Viewer {
                         }
                     }
                 }
+                self.may_lose = false;
             }
             Some(_) => self.closing = None,
             None => {}

@@ -1,5 +1,6 @@
 //! The list of labels: colour, name, whether they are shown and locked, voxels and volume.
 
+use super::Kit;
 use crate::view::plane::short;
 use crate::window::app::Viewer;
 use crate::window::widgets::{eye, lock};
@@ -19,6 +20,7 @@ enum Asked {
     Named(u32, String),
     Show(u32),
     Lock(u32),
+    Opacity(u32, u8),
     Colour(u32, Option<[u8; 3]>),
 }
 
@@ -48,8 +50,7 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     });
     let mut asked = None;
     let height = ui.spacing().interact_size.y + 2.0;
-    let naming = &mut viewer.kit.naming;
-    let in_hand = viewer.kit.label;
+    let Kit { naming, fading, label: in_hand, .. } = &mut viewer.kit;
     let list = ScrollArea::vertical().id_salt("labels").max_height(ui.available_height().max(LEAST));
     list.auto_shrink(false).show_rows(ui, height, extra.len() + rows.len(), |ui, range| {
         // The scroll bar has a place of its own.
@@ -59,8 +60,8 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
                 Some(label) => (*label, None),
                 None => rows.get(i - extra.len()).map_or((0, None), |(l, s)| (*l, Some(*s))),
             };
-            let mut row = Row { label, sum, infos: &infos, in_hand: label == in_hand, each };
-            if let Some(new) = row.show(ui, naming) {
+            let mut row = Row { label, sum, infos: &infos, in_hand: label == *in_hand, each };
+            if let Some(new) = row.show(ui, naming, fading) {
                 asked = Some(new);
             }
         }
@@ -79,6 +80,7 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
         }
         Some(Asked::Show(label)) => viewer.set_info(label, "Show or hide", |i| i.shown = !i.shown),
         Some(Asked::Lock(label)) => viewer.set_info(label, "Lock or unlock", |i| i.locked = !i.locked),
+        Some(Asked::Opacity(label, opacity)) => viewer.set_info(label, "Opacity", |i| i.opacity = opacity),
         Some(Asked::Colour(label, colour)) => viewer.set_info(label, "Colour", |i| i.color = colour),
     }
 }
@@ -93,7 +95,12 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn show(&mut self, ui: &mut Ui, naming: &mut Option<(u32, String)>) -> Option<Asked> {
+    fn show(
+        &mut self,
+        ui: &mut Ui,
+        naming: &mut Option<(u32, String)>,
+        fading: &mut Option<(u32, u8)>,
+    ) -> Option<Asked> {
         let info = self.infos.get(&self.label).cloned().unwrap_or_default();
         let mut asked = None;
         let fill = if self.in_hand {
@@ -170,6 +177,19 @@ impl Row<'_> {
             if ui.add_enabled(info.color.is_some(), egui::Button::new("Its own colour")).clicked() {
                 asked = Some(Asked::Colour(self.label, None));
                 ui.close();
+            }
+            // Seen as it is dragged, and one edit when it is let go.
+            let now = fading.filter(|(label, _)| *label == self.label).map_or(info.opacity, |f| f.1);
+            let mut percent = f64::from(now) / 2.55;
+            let slider = egui::Slider::new(&mut percent, 0.0..=100.0).integer().suffix(" %").text("opacity");
+            let slider = ui.add(slider);
+            if slider.changed() {
+                *fading = Some((self.label, (percent * 2.55).round() as u8));
+            }
+            let held = slider.dragged() || slider.has_focus();
+            if let Some((label, opacity)) = fading.filter(|(label, _)| *label == self.label && !held) {
+                asked = Some(Asked::Opacity(label, opacity));
+                *fading = None;
             }
         });
         asked

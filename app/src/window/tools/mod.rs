@@ -17,12 +17,11 @@ pub use panel::panel;
 pub use touch::{Phase, Touch};
 
 use crate::view::board::{Board, Progress};
-use crate::view::objects::Lookup;
+use crate::view::objects::{Infos, Lookup};
 use glam::DVec3;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::labels::{Info, Mask, Sum};
+use voxelry_core::labels::{Mask, Sum};
 
 /// A tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +126,8 @@ pub struct Kit {
     pub preview: bool,
     /// The text of the label that is being renamed.
     pub(super) naming: Option<(u32, String)>,
+    /// The label whose opacity is being changed.
+    pub(super) fading: Option<(u32, u8)>,
     /// Classes that are learned from the labels.
     pub classes: Classes,
     made: u32,
@@ -154,6 +155,7 @@ impl Default for Kit {
             shown: None,
             preview: false,
             naming: None,
+            fading: None,
             classes: Classes::default(),
             made: 0,
         }
@@ -169,8 +171,8 @@ pub struct Desk {
     pub board: Board,
     /// What the labels were read from, if it is a file, and which channel and time frame.
     pub base: Option<(PathBuf, usize, usize)>,
-    /// What was known of labels, and the colours that follow.
-    look: Option<(BTreeMap<u32, Info>, Option<Arc<Lookup>>)>,
+    /// What was known of labels, and the colours that follow if any do.
+    look: (Arc<Infos>, Option<Arc<Lookup>>),
     /// How many edits there were when they were saved.
     pub saved: u64,
 }
@@ -199,15 +201,19 @@ impl Kit {
         self.desk.as_ref().is_some_and(|d| d.board.labels.next()[1].is_some())
     }
 
-    /// The colours that were chosen for the labels of a layer, and which of them are hidden.
-    pub fn look_of(&mut self, layer: u64) -> Option<Arc<Lookup>> {
+    /// What is known of the labels of a layer that are edited, and the colours that follow if any do.
+    pub fn look_of(&mut self, layer: u64) -> Option<(Arc<Infos>, Option<Arc<Lookup>>)> {
+        let here = self.desk.as_ref().is_some_and(|d| d.layer == layer);
         let desk = self.desk.iter_mut().chain(&mut self.aside).find(|d| d.layer == layer)?;
-        let infos = desk.board.labels.infos();
-        if desk.look.as_ref().is_none_or(|(of, _)| *of != infos) {
-            let look = Lookup::chosen(&infos).map(Arc::new);
-            desk.look = Some((infos, look));
+        let mut infos = desk.board.labels.infos();
+        if let Some((label, opacity)) = self.fading.filter(|_| here) {
+            infos.entry(label).or_default().opacity = opacity;
         }
-        desk.look.as_ref().and_then(|(_, look)| look.clone())
+        if *desk.look.0 != infos {
+            let look = Lookup::chosen(&infos).map(Arc::new);
+            desk.look = (Arc::new(infos), look);
+        }
+        Some(desk.look.clone())
     }
 
     /// All desks.

@@ -326,6 +326,9 @@ impl Viewer {
                 if label == 0 {
                     return Ok(Done { says: Some("There is no object here".into()), ..Done::default() });
                 }
+                if labels.info_of(label).is_some_and(|info| info.locked) {
+                    return Ok(Done { says: Some(format!("Object {label} is locked")), ..Done::default() });
+                }
                 let regions = tools::split(edit, label, &depth, job)?;
                 let says = if regions.is_empty() {
                     format!("Object {label} has no neck of that depth")

@@ -6,6 +6,7 @@ use crate::io::{ImageSpec, WriteOptions};
 use crate::{Geometry, VoxelType};
 use glam::DMat3;
 use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
 
 /// Chunks hold about this many voxels unless asked otherwise.
 const CHUNK_VOXELS: usize = 64 * 64 * 64;
@@ -165,6 +166,20 @@ impl Layout {
                 })
             }
         }
+    }
+
+    /// Where a level's document lies in the folder.
+    pub(super) fn array_document(&self, level: usize) -> PathBuf {
+        let name = if self.version == Version::V04 { ".zarray" } else { "zarr.json" };
+        Path::new(&level.to_string()).join(name)
+    }
+
+    /// All metadata documents: where they lie in the folder, and contents. `range` is as in
+    /// [`Layout::group_metadata`].
+    pub(super) fn documents(&self, range: &[Option<(f64, f64)>]) -> Vec<(PathBuf, Value)> {
+        let levels = (0..self.levels.len()).map(|l| (self.array_document(l), self.array_metadata(l)));
+        let group = self.group_metadata(range).into_iter().map(|(name, document)| (name.into(), document));
+        group.chain(levels).collect()
     }
 
     /// The metadata documents of the group: names and contents. `range` gives the smallest and

@@ -76,6 +76,16 @@ impl Format for OmeZarr {
         let layout = layout::Layout::new(spec, options).map_err(|reason| Error::file(path, reason))?;
         Ok(Box::new(sink::ZarrSink::create(path, layout)?))
     }
+
+    fn update(
+        &self,
+        path: &Path,
+        spec: &ImageSpec,
+        options: &WriteOptions,
+    ) -> Result<Option<Box<dyn ImageSink>>> {
+        let layout = layout::Layout::new(spec, options).map_err(|reason| Error::file(path, reason))?;
+        Ok(sink::ZarrSink::update(path, layout)?.map(|sink| Box::new(sink) as Box<dyn ImageSink>))
+    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use crate::io::{Frame, ImageSink, pyramid};
 use crate::{Error, Job, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use zarrs::array::{Array, ArrayBytes, ArrayMetadata, CodecOptions};
 use zarrs::storage::{
     Bytes, OffsetBytesIterator, ReadableStorage, StorageError, StoreKey, StorePrefix, WritableStorageTraits,
@@ -21,17 +22,24 @@ use super::array::{Slicing, ZarrArray};
 
 /// Writes whole values as files below a folder, without waiting for the disk after each of
 /// thousands of chunks.
-struct LocalWriter(PathBuf);
+struct LocalWriter {
+    folder: PathBuf,
+    /// Whether files there may be those of another image too, and make room for new ones.
+    shared: bool,
+}
 
 impl LocalWriter {
     fn path(&self, key: &StoreKey) -> PathBuf {
-        self.0.join(key.as_str())
+        self.folder.join(key.as_str())
     }
 }
 
 impl WritableStorageTraits for LocalWriter {
     fn set(&self, key: &StoreKey, value: Bytes) -> std::result::Result<(), StorageError> {
         let path = self.path(key);
+        if self.shared {
+            self.erase(key)?;
+        }
         if let Err(e) = fs::write(&path, &value) {
             if e.kind() != std::io::ErrorKind::NotFound {
                 return Err(e.into());
@@ -73,6 +81,9 @@ fn replaceable(target: &Path) -> bool {
     target.is_dir() && (is_zarr(target) || fs::read_dir(target).is_ok_and(|mut d| d.next().is_none()))
 }
 
+/// A cell of a level's grid in an image of several frames.
+type Cell = (Frame, Region);
+
 /// An OME-Zarr image being written.
 pub(super) struct ZarrSink {
     layout: Layout,
@@ -80,6 +91,8 @@ pub(super) struct ZarrSink {
     documents: Vec<Value>,
     /// Smallest and largest value of each channel.
     range: Mutex<Vec<Option<(f64, f64)>>>,
+    /// Where all else is there already: the blocks that were written.
+    fresh: Option<Mutex<Vec<Cell>>>,
     partial: AtomicDir,
 }
 
@@ -89,8 +102,28 @@ impl ZarrSink {
         if target.exists() && !replaceable(target) {
             return Err(Error::file(target, "exists and is not a Zarr folder, so it is not replaced"));
         }
+        Self::within(AtomicDir::create(target)?, layout, false)
+    }
+
+    /// The same for labels of which only some blocks will be written; the others are those of the target, whose
+    /// files the new folder shares until it takes the target's place. `None` if the target is laid out otherwise.
+    pub(super) fn update(target: &Path, layout: Layout) -> Result<Option<Self>> {
+        let laid_out = |(name, document): (PathBuf, Value)| {
+            let there = fs::read(target.join(name)).ok();
+            there.and_then(|there| serde_json::from_slice::<Value>(&there).ok()) == Some(document)
+        };
+        // The documents of intensities tell of their range, and those are seldom edited.
+        if !layout.spec.labels || !layout.documents(&[None]).into_iter().all(laid_out) {
+            return Ok(None);
+        }
         let partial = AtomicDir::create(target)?;
-        let writer = Arc::new(LocalWriter(partial.path().to_owned()));
+        share(target, partial.path()).map_err(|e| partial.named(e))?;
+        Self::within(partial, layout, true).map(Some)
+    }
+
+    fn within(partial: AtomicDir, layout: Layout, shared: bool) -> Result<Self> {
+        let target = partial.target();
+        let writer = Arc::new(LocalWriter { folder: partial.path().to_owned(), shared });
         let fail = |reason: String| Error::file(target, reason);
         let mut arrays = Vec::new();
         let mut documents = Vec::new();
@@ -105,14 +138,17 @@ impl ZarrSink {
             let metadata = metadata.map_err(|e| fail(e.to_string()))?;
             let array = Array::new_with_metadata(writer.clone(), &format!("/{level}"), metadata)
                 .map_err(|e| fail(e.to_string()))?;
-            let folder = partial.path().join(level.to_string());
-            fs::create_dir_all(&folder).at(&folder)?;
-            write_json(&folder.join(if v3 { "zarr.json" } else { ".zarray" }), &document)?;
+            if !shared {
+                let folder = partial.path().join(level.to_string());
+                fs::create_dir_all(&folder).at(&folder)?;
+                write_json(&partial.path().join(layout.array_document(level)), &document)?;
+            }
             arrays.push(array);
             documents.push(document);
         }
         let range = Mutex::new(vec![None; layout.spec.channels.len()]);
-        Ok(Self { layout, arrays, documents, range, partial })
+        let fresh = shared.then(Mutex::default);
+        Ok(Self { layout, arrays, documents, range, fresh, partial })
     }
 
     /// Stores a block of a level, whose start is a multiple of the level's grid.
@@ -143,14 +179,38 @@ impl ZarrSink {
     fn note_range(&self, channel: usize, block: &Volume) {
         let found = crate::with_volume!(block, |a| range_of(a.as_slice().expect("volumes are in C order")));
         if let Some((low, high)) = found {
-            let mut all = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut all = self.range.lock().unwrap_or_else(PoisonError::into_inner);
             let (l, h) = all[channel].unwrap_or((low, high));
             all[channel] = Some((l.min(low), h.max(high)));
         }
     }
 
-    /// Builds a level from the next finer one, cell by cell.
-    fn coarsen(&self, store: &ReadableStorage, level: usize, job: &Job) -> Result<()> {
+    /// All cells of a level; where only some are fresh, those that are coarser ones of `finer`.
+    fn cells(&self, level: usize, finer: Option<&[Cell]>) -> Vec<Cell> {
+        let this = &self.layout.levels[level];
+        let Some(finer) = finer else {
+            let frames = (0..self.layout.spec.times)
+                .flat_map(|t| (0..self.layout.spec.channels.len()).map(move |c| Frame::new(c, t)));
+            let tiles = Region::whole(this.shape).tiles(this.grid);
+            return frames.flat_map(|f| tiles.iter().map(move |t| (f, *t))).collect();
+        };
+        let step: [usize; 3] = std::array::from_fn(|a| this.grid[a] * this.factor[a]);
+        let mut found = BTreeMap::new();
+        for (frame, region) in finer {
+            let first = std::array::from_fn(|a| region.start[a] / step[a]);
+            let end: [usize; 3] = std::array::from_fn(|a| region.end()[a].div_ceil(step[a]));
+            let cells = Region::new(first, std::array::from_fn(|a| end[a] - first[a]));
+            for [z, y, x] in cells.tiles([1; 3]).into_iter().map(|cell| cell.start) {
+                let start = [z * this.grid[0], y * this.grid[1], x * this.grid[2]];
+                let cell = Region::new(start, this.grid).intersection(&Region::whole(this.shape));
+                found.insert((frame.time, frame.channel, start), (*frame, cell));
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// Builds cells of a level from the next finer one.
+    fn coarsen(&self, store: &ReadableStorage, level: usize, cells: &[Cell], job: &Job) -> Result<()> {
         let document = self.documents[level - 1].as_object().expect("documents are written as objects");
         let zarr_format = if document["zarr_format"] == 2 { 2 } else { 3 };
         let finer =
@@ -158,23 +218,17 @@ impl ZarrSink {
         let (this, below) = (&self.layout.levels[level], self.layout.levels[level - 1].shape);
         let [has_t, has_c] = self.layout.leading();
         let first = usize::from(has_t) + usize::from(has_c);
-        let tiles = Region::whole(this.shape).tiles(this.grid);
-        let frames: Vec<_> = (0..self.layout.spec.times)
-            .flat_map(|t| (0..self.layout.spec.channels.len()).map(move |c| Frame::new(c, t)))
-            .collect();
-        frames.par_iter().flat_map(|f| tiles.par_iter().map(move |t| (*f, *t))).try_for_each(
-            |(frame, tile)| {
-                job.check()?;
-                let slicing = Slicing {
-                    space: [Some(first), Some(first + 1), Some(first + 2)],
-                    fixed: self.layout.along(frame.time as u64, frame.channel as u64, [0; 3]),
-                };
-                let region = pyramid::finer_region(tile, this.factor, below);
-                let block =
-                    pyramid::downsample(&finer.read(&slicing, region)?, this.factor, self.layout.spec.labels);
-                self.store(level, frame, tile.start, &block)
-            },
-        )
+        cells.par_iter().try_for_each(|&(frame, tile)| {
+            job.check()?;
+            let slicing = Slicing {
+                space: [Some(first), Some(first + 1), Some(first + 2)],
+                fixed: self.layout.along(frame.time as u64, frame.channel as u64, [0; 3]),
+            };
+            let region = pyramid::finer_region(tile, this.factor, below);
+            let block =
+                pyramid::downsample(&finer.read(&slicing, region)?, this.factor, self.layout.spec.labels);
+            self.store(level, frame, tile.start, &block)
+        })
     }
 }
 
@@ -211,6 +265,10 @@ impl ImageSink for ZarrSink {
             )));
         }
         self.note_range(frame.channel, block);
+        if let Some(fresh) = &self.fresh {
+            let cell = (frame, Region::new(start, block.shape()));
+            fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
+        }
         self.store(0, frame, start, block)?;
         if let Some(next) = self.layout.levels.get(1) {
             let coarse = pyramid::downsample(block, next.factor, spec.labels);
@@ -221,18 +279,41 @@ impl ImageSink for ZarrSink {
     }
 
     fn finish(self: Box<Self>, job: &Job) -> Result<()> {
+        let mut fresh = self.fresh.as_ref().map(|f| f.lock().unwrap_or_else(PoisonError::into_inner).clone());
         if self.layout.levels.len() > 2 {
             let store = local(self.partial.path())?;
-            for level in 2..self.layout.levels.len() {
-                self.coarsen(&store, level, job)?;
+            for level in 1..self.layout.levels.len() {
+                let cells = self.cells(level, fresh.as_deref());
+                // Those of the first came with their blocks.
+                if level > 1 {
+                    self.coarsen(&store, level, &cells, job)?;
+                }
+                fresh = fresh.map(|_| cells);
             }
         }
-        let range = self.range.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        for (name, document) in self.layout.group_metadata(&range) {
-            write_json(&self.partial.path().join(name), &document)?;
+        if self.fresh.is_none() {
+            let range = self.range.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for (name, document) in self.layout.group_metadata(&range) {
+                write_json(&self.partial.path().join(name), &document)?;
+            }
         }
         self.partial.commit()
     }
+}
+
+/// Gives a folder the files of another one: as links where the disk has such, else as copies.
+fn share(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).at(from)? {
+        let entry = entry.at(from)?;
+        let (path, there) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().at(&path)?.is_dir() {
+            fs::create_dir(&there).at(&there)?;
+            share(&path, &there)?;
+        } else if fs::hard_link(&path, &there).is_err() {
+            fs::copy(&path, &there).at(&there)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_json(path: &Path, document: &Value) -> Result<()> {

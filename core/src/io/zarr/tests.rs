@@ -1,6 +1,6 @@
 use super::*;
 use crate::io::{Frame, write_volume};
-use crate::{Geometry, Region, Unit, Volume, Voxel, VoxelType};
+use crate::{Geometry, Job, Region, Unit, Volume, Voxel, VoxelType};
 use ndarray::Array3;
 
 fn numbers<T: Voxel>(shape: [usize; 3], seed: u64) -> Volume {
@@ -551,4 +551,84 @@ fn the_examples_of_the_specification_are_understood() {
             assert!((image.time_step().unwrap() - step).abs() < 1e-12, "{file}");
         }
     }
+}
+
+/// Labels of which only some blocks are written anew are those that are written whole; nothing else is touched.
+#[test]
+fn labels_are_updated_where_they_changed() {
+    use crate::io::convert::{ConvertOptions, convert, update_beside};
+    use crate::labels::Labels;
+    let folder = tempfile::tempdir().unwrap();
+    let (path, whole) = (folder.path().join("a.ome.zarr"), folder.path().join("b.ome.zarr"));
+    let shape = [150, 260, 300];
+    let labels =
+        Labels::create(&folder.path().join("log"), shape, Geometry::default(), None, 64 << 20).unwrap();
+    let put = |region: Region, label: u32| {
+        let mut edit = labels.edit().unwrap();
+        edit.put(region.start, ndarray::Array3::from_elem(region.shape, label).view()).unwrap();
+        edit.commit("put").unwrap();
+    };
+    let job = Job::silent();
+    let options = ConvertOptions { labels: Some(true), ..ConvertOptions::default() };
+    put(Region::new([2, 3, 4], [100, 200, 250]), 7);
+    convert(&labels.version(), &path, &options, &job).unwrap();
+    let mut saved = labels.version();
+    let (old, chunk) = (files(&path), std::fs::read(path.join("0/c/0/0/0")).unwrap());
+    // A reader that has the old files open, and a copy of them by links, keep what they have.
+    let links = folder.path().join("links");
+    std::fs::create_dir(&links).unwrap();
+    std::fs::hard_link(path.join("0/c/0/0/0"), links.join("chunk")).unwrap();
+    for (round, (region, label)) in [
+        (Region::new([0, 0, 0], [3, 3, 3]), 9),
+        // All of one chunk becomes background.
+        (Region::new([0, 64, 64], [64, 64, 64]), 0),
+        (Region::new([140, 250, 290], [10, 10, 10]), 3),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        put(region, label);
+        let version = labels.version();
+        let changed = version.changed_since(&saved);
+        let pending = update_beside(&version, &path, true, &changed, &job).unwrap().unwrap();
+        if round == 1 {
+            // Given up, it leaves all as it was; made again it is whole.
+            let before = files(&path);
+            drop(pending);
+            assert_eq!(files(&path), before);
+            update_beside(&version, &path, true, &changed, &job).unwrap().unwrap().commit(&job).unwrap();
+        } else {
+            pending.commit(&job).unwrap();
+        }
+        convert(&version, &whole, &options, &job).unwrap();
+        assert_eq!(files(&path), files(&whole));
+        saved = version;
+    }
+    assert_eq!(std::fs::read(links.join("chunk")).unwrap(), chunk);
+    assert_ne!(files(&path), old);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // What did not change is the same file as before.
+        let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+        let far = path.join("0/c/1/1/1");
+        let before = inode(&far);
+        put(Region::new([0, 0, 0], [3, 3, 3]), 11);
+        let version = labels.version();
+        let changed = version.changed_since(&saved);
+        update_beside(&version, &path, true, &changed, &job).unwrap().unwrap().commit(&job).unwrap();
+        assert_eq!(inode(&far), before);
+    }
+    // What is laid out otherwise, or is no image of labels, is written whole.
+    let other = folder.path().join("c.ome.zarr");
+    let mut small = options.clone();
+    small.write.chunk = Some([16; 3]);
+    convert(&labels.version(), &other, &small, &job).unwrap();
+    assert!(update_beside(&labels.version(), &other, true, &[], &job).unwrap().is_none());
+    assert!(
+        update_beside(&labels.version(), &folder.path().join("none.zarr"), true, &[], &job)
+            .unwrap()
+            .is_none()
+    );
+    assert!(update_beside(&labels.version(), &path, false, &[], &job).unwrap().is_none());
 }
