@@ -611,7 +611,7 @@ fn labels_are_updated_where_they_changed() {
         use std::os::unix::fs::MetadataExt;
         // What did not change is the same file as before.
         let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
-        let far = path.join("0/c/1/1/1");
+        let far = path.join("0/c/1/2/2");
         let before = inode(&far);
         put(Region::new([0, 0, 0], [3, 3, 3]), 11);
         let version = labels.version();
