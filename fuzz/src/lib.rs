@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use voxelry_core::Region;
 use voxelry_core::io::{Frame, OpenOptions, open};
+use voxelry_core::labels::Labels;
+use voxelry_core::ops::classify::Forest;
+use voxelry_core::{Geometry, Job, Region};
 
 /// Bytes of voxels up to which an image is read whole.
 const READ: u64 = 16 << 20;
@@ -106,4 +108,50 @@ pub fn gzip(data: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&(!crc).to_le_bytes());
     out.extend_from_slice(&(data.len() as u32).to_le_bytes());
     out
+}
+
+/// Opens `data` as a log of labels that a program left behind. A byte for the kind and one for the length begin each
+/// record; its checksum is made right, so that what is fuzzed is what reads the records.
+pub fn check_labels(data: &[u8]) {
+    const SHAPE: [usize; 3] = [40, 33, 70];
+    let mut bytes = b"VXLABEL2".to_vec();
+    let mut rest = data;
+    while let [kind, length, more @ ..] = rest {
+        let (record, left) = more.split_at(usize::from(*length).min(more.len()));
+        let length = (record.len() as u32).to_le_bytes();
+        let mut sum = crc32fast::Hasher::new();
+        [&[*kind][..], &length, record].into_iter().for_each(|part| sum.update(part));
+        bytes.push(*kind);
+        bytes.extend(length);
+        bytes.extend(sum.finalize().to_le_bytes());
+        bytes.extend(record);
+        rest = left;
+    }
+    let path = folder().join("input.log");
+    std::fs::write(&path, bytes).expect("the input is written");
+    let Ok(labels) = Labels::reopen(&path, SHAPE, Geometry::default(), None, 0) else { return };
+    let _ = labels.survey(&Job::silent());
+    let whole = Region::whole(SHAPE);
+    let before = labels.get(whole).ok();
+    let (_, _) = (labels.sums(), labels.unused());
+    let mut back = 0;
+    while back < 50 && labels.undo().is_ok_and(|changed| changed.is_some()) {
+        back += 1;
+    }
+    let _ = labels.get(whole);
+    for _ in 0..back {
+        assert!(labels.redo().is_ok_and(|changed| changed.is_some()), "what was taken back can be made again");
+    }
+    if let (Some(before), Ok(after)) = (before, labels.get(whole)) {
+        assert_eq!(before, after, "there and back again");
+    }
+}
+
+/// Reads `data` as a forest that was learned, and asks it.
+pub fn check_forest(data: &[u8]) {
+    let path = folder().join("input.json");
+    std::fs::write(&path, data).expect("the input is written");
+    let Ok(forest) = Forest::read(&path) else { return };
+    let features = vec![0.5; 64];
+    assert!(forest.classes().contains(&forest.class_of(&features)), "a class that it knows");
 }

@@ -394,11 +394,28 @@ impl VolumeRenderer {
         world_from_index: DAffine3,
         colours: &wgpu::TextureView,
     ) -> Option<(Vec3, f32)> {
-        let uniform = view.uniform(level, size, pixel, world_from_index);
+        self.places(gpu, image, view, level, (size, pixel, [1, 1]), world_from_index, colours)?.pop()?
+    }
+
+    /// The same for all pixels from `corner` on, `count` along x and y, row by row; none if the device fails.
+    pub fn places(
+        &self,
+        gpu: &Gpu,
+        image: &wgpu::BindGroup,
+        view: &View,
+        level: u32,
+        (size, corner, count): ([u32; 2], [u32; 2], [u32; 2]),
+        world_from_index: DAffine3,
+        colours: &wgpu::TextureView,
+    ) -> Option<Vec<Option<(Vec3, f32)>>> {
+        let uniform = view.uniform(level, size, corner, world_from_index);
         let draw = self.ready(gpu, view.variant(Part::Pick), image, &uniform, None, colours);
-        let bytes = crate::picture::read(gpu, [1, 1], PLACE, wgpu::Color::TRANSPARENT, &draw.into()).ok()?;
-        let [x, y, z, far] = bytemuck::pod_read_unaligned::<[f32; 4]>(&bytes[..16]);
-        (far > 0.0).then(|| (Vec3::new(x, y, z), far))
+        let bytes = crate::picture::read(gpu, count, PLACE, wgpu::Color::TRANSPARENT, &draw.into()).ok()?;
+        let place = |texel: &[u8]| {
+            let [x, y, z, far] = bytemuck::pod_read_unaligned::<[f32; 4]>(texel);
+            (far > 0.0).then(|| (Vec3::new(x, y, z), far))
+        };
+        Some(bytes.chunks_exact(16).map(place).collect())
     }
 }
 

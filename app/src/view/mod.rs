@@ -1,6 +1,7 @@
 //! What is looked at and how, without a window: documents, planes and cameras, and what paints them.
 //! The window and the commands that make pictures stand on this alike.
 
+pub mod anew;
 pub mod board;
 pub mod colours;
 pub mod difference;

@@ -119,6 +119,36 @@ impl Objects {
         }
     }
 
+    /// Takes a table in of which some rows are others; what was chosen, hidden and decided of objects stays, as does the
+    /// order.
+    pub fn renew(&mut self, table: Table) {
+        let mut new = Self::new(table, self.layer);
+        let there = |row: u32| new.row(self.label(row)?);
+        let moved = |bits: &Bits| {
+            let mut moved = Bits::none(new.rows());
+            bits.iter().filter_map(|row| there(row as u32)).for_each(|row| moved.set(row as usize, true));
+            Arc::new(moved)
+        };
+        let (selected, hidden) = (moved(&self.selected), moved(&self.hidden));
+        let (cursor, anchor) = (self.cursor.and_then(there), self.anchor.and_then(there));
+        if self.verdicts.iter().any(|v| *v != Verdict::None) {
+            let mut verdicts = vec![Verdict::None; new.rows()];
+            for (row, verdict) in self.verdicts.iter().enumerate() {
+                if let Some(row) = there(row as u32) {
+                    verdicts[row as usize] = *verdict;
+                }
+            }
+            new.table = Arc::new(Verdict::put(&new.table, &verdicts));
+            new.verdicts = verdicts;
+        }
+        (new.selected, new.hidden, new.cursor, new.anchor) = (selected, hidden, cursor, anchor);
+        (new.strict, new.hide_filtered) = (self.strict, self.hide_filtered);
+        (new.wanted, new.colour) = (self.wanted.clone(), self.colour.clone());
+        // Colours of before are better than none until the new ones are there.
+        (new.infos, new.lookup, new.looks) = (self.infos.clone(), self.lookup.clone(), 1);
+        *self = new;
+    }
+
     /// The table, with the verdicts if there are any.
     pub fn table(&self) -> &Arc<Table> {
         &self.table

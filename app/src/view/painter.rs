@@ -479,14 +479,14 @@ impl Painter {
         drawing
     }
 
-    /// Finds what a pixel of a pane in three dimensions shows, on a thread; `found` gets the layer and indices
-    /// `(x, y, z)` of its finest level.
+    /// Finds what pixels of a pane in three dimensions show, on a thread: `count` of them along x and y from `corner`
+    /// on, of `size` in all. `found` gets for each, row by row, the layer and indices `(x, y, z)` of its finest level.
     pub fn pick(
         &mut self,
         shots: &[Shot],
         size: [u32; 2],
-        pixel: [u32; 2],
-        found: impl FnOnce(u64, Vec3) + Send + 'static,
+        [corner, count]: [[u32; 2]; 2],
+        found: impl FnOnce(Vec<Picked>) + Send + 'static,
     ) {
         let mut looks = Vec::new();
         for shot in shots {
@@ -499,18 +499,27 @@ impl Painter {
         }
         let gpu = self.store.gpu().clone();
         std::thread::spawn(move || {
-            let places = looks.iter().filter_map(|(shot, rays, renderer, image, colours)| {
+            let pixels = (count[0] * count[1]) as usize;
+            let mut nearest: Vec<Option<(u64, Vec3, f32)>> = vec![None; pixels];
+            for (shot, rays, renderer, image, colours) in &looks {
                 let (level, world) = (shot.level, shot.world_from_index);
-                let (place, far) = renderer.pick(&gpu, image, rays, level, (size, pixel), world, colours)?;
-                Some((shot.layer, place, far))
-            });
-            // The nearest to the eye is the one that is seen.
-            if let Some((layer, place, _)) = places.min_by(|a, b| a.2.total_cmp(&b.2)) {
-                found(layer, place);
+                let places = renderer.places(&gpu, image, rays, level, (size, corner, count), world, colours);
+                for (best, place) in nearest.iter_mut().zip(places.into_iter().flatten()) {
+                    // The nearest to the eye is the one that is seen.
+                    if let Some((place, far)) = place
+                        && best.is_none_or(|b| far < b.2)
+                    {
+                        *best = Some((shot.layer, place, far));
+                    }
+                }
             }
+            found(nearest.into_iter().map(|n| n.map(|(layer, place, _)| (layer, place))).collect());
         });
     }
 }
+
+/// The layer that a pixel shows, and where: indices `(x, y, z)` of its finest level. None: nothing is there.
+pub type Picked = Option<(u64, Vec3)>;
 
 /// Bricks beside a plane and of the next finer level, which may be wanted next: as many as fit beside what is
 /// seen, and only of levels that the file has.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use voxelry_core::blocks::{Engine, Field, FileField, MemoryField, block_for, physical_memory};
 use voxelry_core::io::{Frame, ImageInfo, ImageSource};
 use voxelry_core::jobs::Event;
+use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Grid, Kind};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
@@ -132,15 +133,17 @@ pub fn grid_of(info: &ImageInfo, kind: Kind) -> Grid {
 }
 
 /// An image that a recipe runs on.
-struct Input {
+pub(super) struct Input {
     name: String,
     source: Arc<voxelry_core::io::browse::Browsed>,
     frame: Frame,
     grid: Grid,
+    /// What is read instead, where the source may change.
+    fixed: Option<Arc<Version>>,
 }
 
 impl Input {
-    fn of(name: &str, layer: &Layer, part: Option<Part>) -> Self {
+    pub(super) fn of(name: &str, layer: &Layer, part: Option<Part>) -> Self {
         let mut grid = grid(layer);
         let mut frame = Frame::new(layer.channel, layer.time);
         if let Some(Part { level, region }) = part {
@@ -148,11 +151,14 @@ impl Input {
             (frame.level, grid.shape) = (level, region.shape);
             grid.geometry = at.geometry.cropped(region.start.map(|n| n as f64));
         }
-        Self { name: name.to_owned(), source: layer.source.clone(), frame, grid }
+        Self { name: name.to_owned(), source: layer.source.clone(), frame, grid, fixed: None }
     }
 
-    fn field(self, region: Option<Region>) -> Result<Arc<dyn Field>> {
-        let Self { source, frame, grid, .. } = self;
+    pub(super) fn field(self, region: Option<Region>) -> Result<Arc<dyn Field>> {
+        let Self { source, frame, grid, fixed, .. } = self;
+        if let Some(version) = fixed {
+            return Ok(Arc::new(FileField::new(version, Frame::default(), grid.kind)));
+        }
         let Some(region) = region else {
             return Ok(Arc::new(FileField::new(source.source().clone(), frame, grid.kind)));
         };
@@ -193,16 +199,25 @@ pub fn measuring(intensities: bool) -> Result<Recipe> {
     Recipe::parse(&format!("[[step]]\nop = \"measure\"\n{labels}\n"))
 }
 
-/// Measures the objects of a layer of labels, with the intensities of another on the same grid.
+/// Measures the objects of a layer of labels, with the intensities of another on the same grid; of labels that are
+/// edited, those of a version.
 ///
 /// # Errors
 /// If they can't be measured.
-pub fn measure(labels: &Layer, grey: Option<&Layer>, wake: Arc<dyn Fn() + Send + Sync>) -> Result<Running> {
+pub fn measure(
+    labels: &Layer,
+    version: Option<Arc<Version>>,
+    grey: Option<&Layer>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Result<Running> {
     let recipe = measuring(grey.is_some())?;
-    let inputs = match grey {
+    let mut inputs = match grey {
         Some(grey) => vec![Input::of(IMAGE, grey, None), Input::of("labels", labels, None)],
         None => vec![Input::of(IMAGE, labels, None)],
     };
+    if let (Some(version), Some(labels)) = (version, inputs.last_mut()) {
+        labels.fixed = Some(version);
+    }
     Ok(begin(&recipe, inputs, None, wake))
 }
 

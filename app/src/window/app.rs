@@ -12,6 +12,7 @@ use super::recipe::{self, Bench};
 use super::rulers::Rulers;
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
+use super::surface::Surface;
 use super::table::{self, Desk};
 use super::tools::{self, Closing, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
@@ -108,6 +109,8 @@ pub struct Viewer {
     pub(super) maximised: Option<TileId>,
     pub(super) hover: Option<Hover>,
     pub(super) picked: Picked,
+    /// A stroke in three dimensions.
+    surface: Option<Surface>,
     pub(super) wheel: f32,
     pub(super) profile: Option<Profile>,
     pub(super) opening: usize,
@@ -194,6 +197,7 @@ impl Viewer {
             maximised: None,
             hover: None,
             picked: Picked::default(),
+            surface: None,
             wheel: 0.0,
             profile: None,
             opening: 0,
@@ -309,6 +313,18 @@ impl Viewer {
         self.messages.iter().map(|m| m.text.as_str()).collect()
     }
 
+    /// Whether no stroke is being drawn in three dimensions.
+    #[cfg(test)]
+    pub fn surface_is_idle(&self) -> bool {
+        self.surface.is_none()
+    }
+
+    /// Closes what the user was told.
+    #[cfg(test)]
+    pub fn clear_messages(&mut self) {
+        self.messages.clear();
+    }
+
     /// Takes in what came of what was asked for.
     fn receive(&mut self, ctx: &Context) {
         let done: Vec<Done> = self.opener.done().collect();
@@ -386,7 +402,7 @@ impl Viewer {
                 Answer::Learned(model) => self.learned(model),
                 Answer::Names(names) => self.name_labels(names),
                 Answer::SaveLabels(path) => self.save_labels(ctx, path),
-                Answer::SavedLabels(layer, edits) => self.saved_labels(layer, edits),
+                Answer::SavedLabels(layer, saved) => self.saved_labels(layer, saved),
                 Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),
                     Err(error) => self.tell(error.to_string()),
@@ -527,6 +543,7 @@ impl Viewer {
             picked: &self.picked,
             wheel: &mut self.wheel,
             hand: Hand::of(&self.kit),
+            surface: &mut self.surface,
             touches: Vec::new(),
             rulers: &mut self.rulers,
             #[cfg(test)]
@@ -577,6 +594,7 @@ impl eframe::App for Viewer {
         self.receive(&ctx);
         recipe::receive(self);
         self.hear_desks();
+        self.follow_edits(&ctx);
         self.learn_again();
         self.bench.remember(ctx.input(|i| i.time));
         if self.painter.begin() {

@@ -487,8 +487,9 @@ static ALSO: &[(&str, KeyboardShortcut)] = &[
 
 /// Does what keys ask for, unless a field is being typed into.
 pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
-    // Menus that are open take the keys, Esc first of all.
-    let typing = ctx.egui_wants_keyboard_input() || viewer.palette.shown || egui::Popup::is_any_open(ctx);
+    // Menus that are open take the keys, Esc first of all; lists take those that they know.
+    let shut = viewer.palette.shown || egui::Popup::is_any_open(ctx);
+    let (held, typing) = (ctx.egui_wants_keyboard_input() || shut, ctx.text_edit_focused() || shut);
     // Shortcuts with more modifiers come first: with Shift held, a shortcut without it fits, too.
     let mut all: Vec<(&Command, KeyboardShortcut)> = COMMANDS
         .iter()
@@ -500,7 +501,8 @@ pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
     all.sort_by_key(|(_, keys)| !keys.modifiers.shift);
     for (command, keys) in all {
         // Fields that are typed into undo for themselves.
-        if typing && (keys.modifiers.is_none() || keys.logical_key == Key::Z || keys.logical_key == Key::Y) {
+        let undoes = matches!(keys.logical_key, Key::Z | Key::Y);
+        if held && keys.modifiers.is_none() || typing && undoes {
             continue;
         }
         if (command.ready)(viewer) && ctx.input_mut(|i| i.consume_shortcut(&keys)) {

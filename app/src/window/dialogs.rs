@@ -3,6 +3,7 @@
 use super::app::Viewer;
 use super::session::Restored;
 use super::table::Which;
+use super::tools::Filed;
 use crate::view::names::Names;
 use egui::Context;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ pub enum Answer {
     SaveLabels(PathBuf),
     /// Names of labels from a file.
     Names(voxelry_core::Result<Names>),
-    /// The labels of a layer are as they were after so many edits; none: they could not be saved.
-    SavedLabels(u64, Option<u64>),
+    /// The labels of a layer are in a file as they were after so many edits; none: they could not be saved.
+    SavedLabels(u64, Option<(u64, Option<Filed>)>),
     Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
     /// Good news.

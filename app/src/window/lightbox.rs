@@ -1,7 +1,7 @@
 //! Small pictures of all objects in the order of their table, to look through them and to judge them.
 
 use super::table::{colour_of, spoken};
-use super::theme::ACCENT;
+use super::theme::{ACCENT, WRONG};
 use super::widgets::choice;
 use crate::view::objects::thumbnail::{EDGE, Sight, Sources};
 use crate::view::objects::{Column, Objects, VERDICT, Verdict};
@@ -389,7 +389,7 @@ impl Lightbox {
         let mark = match objects.verdict(row) {
             Verdict::None => None,
             Verdict::Accepted => Some((Color32::from_rgb(90, 190, 110), "accepted")),
-            Verdict::Rejected => Some((Color32::from_rgb(240, 110, 100), "rejected")),
+            Verdict::Rejected => Some((WRONG, "rejected")),
         };
         if let Some((colour, word)) = mark {
             painter.rect_stroke(picture, 2.0, Stroke::new(2.0, colour), StrokeKind::Outside);

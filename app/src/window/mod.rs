@@ -27,6 +27,7 @@ mod saving;
 mod session;
 mod settings;
 mod strip;
+mod surface;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use super::grips::{self, Place};
 use super::overlay;
 use super::rulers::Rulers;
 use super::strip;
+use super::surface::Surface;
 use super::theme::GROUND;
 use super::tools::{Kit, Phase, Tool, Touch};
 use crate::view::plane::short;
@@ -120,6 +121,8 @@ pub struct Panes<'a> {
     pub wheel: &'a mut f32,
     /// The tool in hand.
     pub hand: Hand,
+    /// A stroke in three dimensions.
+    pub surface: &'a mut Option<Surface>,
     /// What it touches.
     pub touches: Vec<Touch>,
     /// Whether a picture will get better by itself.
@@ -475,6 +478,7 @@ impl Panes<'_> {
     ) {
         let (lines, _) = self.wheel(ui, response);
         let shift = ui.input(|i| i.modifiers.shift);
+        let drawn = self.draw_on_surfaces(ui, response, id, size);
         let scene = &mut self.document.scenes[at];
         let camera = &mut scene.view.camera;
         let by = response.drag_delta();
@@ -482,7 +486,7 @@ impl Panes<'_> {
             camera.distance = (camera.distance * 1.12f64.powf(-f64::from(lines))).clamp(0.02, 20.0);
         }
         let pans = response.dragged_by(PointerButton::Middle)
-            || (response.dragged_by(PointerButton::Primary) && shift);
+            || (response.dragged_by(PointerButton::Primary) && shift && !drawn);
         if pans {
             // What is at the target's distance follows the pointer.
             let point = 2.0 * 0.3f64.tan() * camera.distance / f64::from(size[1]) * f64::from(per_point);
@@ -491,24 +495,81 @@ impl Panes<'_> {
             let inverse = scene.geometry().world_from_index.inverse();
             let moved = inverse.transform_vector3(world) / scene.extent();
             scene.view.camera.target += moved;
-        } else if response.dragged_by(PointerButton::Primary) {
+        } else if response.dragged_by(PointerButton::Primary) && !drawn {
             let turn = DQuat::from_rotation_y(-f64::from(by.x) * 0.008)
                 * DQuat::from_rotation_x(-f64::from(by.y) * 0.008);
             camera.turn = (camera.turn * turn).normalize();
         } else if response.dragged_by(PointerButton::Secondary) {
             turn_window(scene, by);
-        } else if let (true, Some(pos)) = (response.clicked(), response.interact_pointer_pos()) {
+        } else if let (true, Some(pos)) = (response.clicked() && !drawn, response.interact_pointer_pos()) {
             let pixel = (pos - response.rect.min) * per_point;
             let pixel = [pixel.x.max(0.0) as u32, pixel.y.max(0.0) as u32];
             if let Some(canvas) = self.canvases.get(&id) {
                 let picked = self.picked.clone();
                 let ctx = ui.ctx().clone();
-                self.studio.painter.pick(canvas.shots(), size, pixel, move |layer, place| {
-                    picked.lock().unwrap_or_else(PoisonError::into_inner).push((layer, place));
+                self.studio.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
+                    picked
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(places.into_iter().flatten());
                     ctx.request_repaint();
                 });
             }
         }
+    }
+}
+
+impl Panes<'_> {
+    /// Draws with a brush, or merges, over what is seen in three dimensions; whether the pointer does that. What begins
+    /// beside everything turns the camera as without a tool.
+    fn draw_on_surfaces(&mut self, ui: &Ui, response: &Response, id: TileId, size: [u32; 2]) -> bool {
+        let tool = self.hand.tool;
+        if !matches!(tool, Tool::Paint | Tool::Erase | Tool::Merge) {
+            return false;
+        }
+        let (pane, rect) = (response.id, response.rect);
+        let part = |pos: Pos2| (pos - rect.min) / rect.size();
+        let over = response.contains_pointer() || response.is_pointer_button_down_on();
+        for event in ui.input(|i| i.events.clone()) {
+            let held = self.surface.as_mut().filter(|s| s.pane() == pane);
+            match (event, held) {
+                (
+                    egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers },
+                    held,
+                ) => {
+                    if let (false, Some(surface)) = (pressed, held) {
+                        surface.push(part(pos), Phase::Release);
+                    } else if pressed && over && rect.contains(pos) && !modifiers.shift {
+                        let Some(canvas) = self.canvases.get(&id) else { continue };
+                        let (kind, wake) = ((pane, tool != Tool::Merge), self.wake.clone());
+                        let mut surface =
+                            Surface::begin(kind, self.studio.painter, canvas.shots(), size, wake);
+                        surface.push(part(pos), Phase::Press);
+                        *self.surface = Some(surface);
+                    }
+                }
+                (egui::Event::PointerMoved(pos), Some(surface)) => surface.push(part(pos), Phase::Drag),
+                _ => {}
+            }
+        }
+        let Some(surface) = self.surface.as_mut().filter(|s| s.pane() == pane) else { return false };
+        let (touches, over) = surface.touches();
+        let drawn = !surface.is_beside();
+        if over {
+            *self.surface = None;
+        }
+        for (layer, place, phase) in touches {
+            let scenes = self.document.scenes.iter().enumerate();
+            let mut found = scenes.filter_map(|(s, scene)| {
+                let own = scene.layers.iter().find(|l| l.id == layer)?.source.info().geometry();
+                let world = own.world_from_index.transform_point3(place.as_dvec3());
+                Some((s, scene.geometry().world_from_index.inverse().transform_point3(world)))
+            });
+            if let Some((scene, at)) = found.next() {
+                self.touches.push(Touch { scene, axis: None, at, phase, shift: false });
+            }
+        }
+        drawn
     }
 }
 

@@ -1,7 +1,7 @@
 //! The panel in which a recipe is built: forms follow from the operators' declarations.
 
 use super::app::Viewer;
-use super::theme::ACCENT;
+use super::theme::{ACCENT, WRONG};
 use super::widgets::{WIDE, choice};
 use crate::cli::recipes::BUILT_IN;
 use crate::view::live::{self, Live};
@@ -9,11 +9,12 @@ use crate::view::plane::short;
 use crate::view::work::{self, Part, Running};
 use crate::view::{Content, Layer};
 use egui::util::undoer::Undoer;
-use egui::{Color32, RichText, ScrollArea, Ui};
+use egui::{RichText, ScrollArea, Ui};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voxelry_core::io::{Frame, ImageSource};
+use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default as Given, Group, OPERATORS, Operator, Param, ParamType, Value};
 use voxelry_core::recipe::{Plan, Recipe, Step};
@@ -47,10 +48,10 @@ pub struct Bench {
     pub tables: Vec<(String, Table)>,
     /// The layer of labels that the tables are about.
     pub about: Option<u64>,
-    /// The layer of labels that is being measured.
-    measured: Option<u64>,
-    /// Whether intensities were measured in it.
-    with_intensities: bool,
+    /// The layer of labels that is being measured, and which version of it if it is edited.
+    measured: Option<(u64, Option<(u64, Arc<Version>)>)>,
+    /// The layer of intensities that was measured in it, if any were.
+    pub intensities: Option<u64>,
     facts: Vec<(String, f64)>,
 }
 
@@ -156,7 +157,7 @@ impl Bench {
 
     /// The recipe that labels from a file were measured by.
     pub fn measured_by(&self) -> Option<std::sync::Arc<str>> {
-        Some(work::measuring(self.with_intensities).ok()?.to_toml().into())
+        Some(work::measuring(self.intensities.is_some()).ok()?.to_toml().into())
     }
 
     /// How far the recipe is that runs.
@@ -243,7 +244,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
             ui.weak("Open an image to run a recipe on");
         }
         Some(Err(error)) if !viewer.bench.steps.is_empty() => {
-            ui.label(RichText::new(error).color(Color32::from_rgb(240, 110, 100)).small());
+            ui.label(RichText::new(error).color(WRONG).small());
         }
         Some(Ok(Planned { memory, .. })) if !viewer.bench.steps.is_empty() => {
             ui.label(
@@ -377,7 +378,7 @@ fn field(
             let place = ui.horizontal(|ui| {
                 let mut edit = egui::TextEdit::singleline(text).hint_text(default).desired_width(wide);
                 if wrong {
-                    edit = edit.text_color(Color32::from_rgb(240, 110, 100));
+                    edit = edit.text_color(WRONG);
                 }
                 let response = ui.add(edit);
                 if let Some(slide) = slider {
@@ -513,11 +514,13 @@ impl Viewer {
         let Some(layer) = self.layer_to_measure() else { return };
         let shape = layer.source.info().shape();
         let grey = self.layer_to_work_on().filter(|l| l.source.info().shape() == shape);
-        let (id, with) = (layer.id, grey.is_some());
-        match work::measure(layer, grey, self.waker()) {
+        let (id, with) = (layer.id, grey.map(|l| l.id));
+        let desk = self.kit.desks().find(|d| d.layer == id);
+        let version = desk.map(|d| (d.board.edits(), Arc::new(d.board.labels.version())));
+        match work::measure(layer, version.as_ref().map(|v| v.1.clone()), grey, self.waker()) {
             Ok(running) => {
-                (self.bench.running, self.bench.measured) = (Some(running), Some(id));
-                self.bench.with_intensities = with;
+                (self.bench.running, self.bench.measured) = (Some(running), Some((id, version)));
+                self.bench.intensities = with;
             }
             Err(error) => self.tell(error.to_string()),
         }
@@ -716,7 +719,11 @@ pub fn receive(viewer: &mut Viewer) {
             made.warnings.into_iter().for_each(|w| viewer.tell(w));
             viewer.bench.facts = made.facts;
             viewer.bench.tables = made.tables;
-            viewer.bench.about = viewer.bench.measured.take().or(made_of);
+            let measured = viewer.bench.measured.take();
+            viewer.bench.intensities = viewer.bench.intensities.filter(|_| measured.is_some());
+            viewer.bench.about = measured.as_ref().map(|m| m.0).or(made_of);
+            let version = measured.and_then(|(id, version)| version.map(|(edits, v)| (id, edits, v)));
+            viewer.table.anew.measured(version);
             viewer.tables = !viewer.bench.tables.is_empty();
         }
         Err(Error::Cancelled) => {}

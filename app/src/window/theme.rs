@@ -7,6 +7,10 @@ use egui::{
 
 /// The colour of what is chosen and of what can be dragged.
 pub const ACCENT: Color32 = Color32::from_rgb(74, 158, 255);
+/// What is wrong.
+pub const WRONG: Color32 = Color32::from_rgb(240, 110, 100);
+/// What is to be looked at again.
+pub const WARNING: Color32 = Color32::from_rgb(232, 178, 84);
 /// Colours of the crosshair's lines across z, y and x.
 pub const AXES: [Color32; 3] =
     [Color32::from_rgb(86, 156, 255), Color32::from_rgb(92, 200, 110), Color32::from_rgb(240, 98, 98)];

@@ -105,7 +105,7 @@ pub fn touching(labels: &Part, names: &Part, out: Region) -> Vec<(u64, u64, Touc
                     for x in first..stop {
                         let (a, b) = (here + x, there + x.wrapping_add_signed(step[2]));
                         let pair = (names[a], names[b]);
-                        if pair.0 == pair.1 {
+                        if pair.0 == pair.1 || pair.0.min(pair.1) == NOT_SEEN {
                             continue;
                         }
                         let touch = match (labels[a] == labels[b], face) {
@@ -126,10 +126,31 @@ pub fn touching(labels: &Part, names: &Part, out: Region) -> Vec<(u64, u64, Touc
         })
         .collect();
     let mut all = planes.concat();
+    // Where a run goes through a part of the image, what lies beyond hangs together with the outside.
+    for axis in 0..3 {
+        for (beyond, at) in
+            [(inner.start[axis].checked_sub(1), start[axis]), (Some(end[axis]), end[axis] - 1)]
+        {
+            let Some(beyond) = beyond.filter(|n| *n < source.shape[axis]) else { continue };
+            let mut face = inner;
+            (face.start[axis], face.shape[axis]) = (at, 1);
+            let offset = |[z, y, x]: [usize; 3]| (z * sy + y) * sx + x;
+            for here in face.tiles([1; 3]).into_iter().map(|voxel| voxel.start) {
+                let mut there = here;
+                there[axis] = beyond;
+                if names[offset(there)] == NOT_SEEN {
+                    all.push((NOT_SEEN, names[offset(here)], Touch::Other));
+                }
+            }
+        }
+    }
     all.sort_unstable();
     all.dedup();
     all
 }
+
+/// The name of what lies in blocks that a run passes over.
+const NOT_SEEN: u64 = 0;
 
 /// Parts and cavities of each object, by row.
 ///
@@ -160,7 +181,10 @@ pub fn figures(objects: &Objects, graph: &Graph) -> Result<Vec<(u32, u64, u64)>>
     // The outside of the image comes last.
     let outside = names.len() as u32;
     let mut edges: Vec<(u32, u32)> = Vec::new();
-    let region = |name: u64| regions[names.binary_search(&name).expect("pieces have the names of touches")];
+    let region = |name: u64| match name {
+        NOT_SEEN => outside,
+        _ => regions[names.binary_search(&name).expect("pieces have the names of touches")],
+    };
     for &(a, b, touch) in &graph.touches {
         if touch == Touch::Other {
             let (a, b) = (region(a), region(b));

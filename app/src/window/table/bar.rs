@@ -4,7 +4,8 @@ use super::{Grid, Sheet};
 use crate::view::colours::Map;
 use crate::view::objects::{Colouring, Column, Objects, Verdict, text};
 use crate::window::lightbox::Deed;
-use egui::{Color32, RichText, TextEdit, Ui};
+use crate::window::theme::WRONG;
+use egui::{RichText, TextEdit, Ui};
 use std::sync::Arc;
 
 /// What is asked of the window.
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub struct Asked {
     /// The tables are no longer shown.
     pub close: bool,
+    /// The labels are measured again.
+    pub measure: bool,
     /// Rows are written to a file.
     pub export: Option<Which>,
     /// A row's object is looked at.
@@ -125,7 +128,7 @@ pub fn show(ui: &mut Ui, sheet: &mut Sheet) {
             said += &format!(" · {} selected", count(selected));
         }
         if let Some(error) = objects.error() {
-            let error = RichText::new(error).color(Color32::from_rgb(240, 110, 100));
+            let error = RichText::new(error).color(WRONG);
             ui.label(error);
         } else {
             ui.label(RichText::new(said).weak());

@@ -3,7 +3,7 @@
 use super::bar::{colour_by, copy, spoken};
 use super::link::colour_of;
 use crate::view::objects::{Objects, Verdict};
-use crate::window::theme::ACCENT;
+use crate::window::theme::{ACCENT, WRONG};
 use egui::{
     Align2, Color32, EventFilter, FontId, Id, Key, Modifiers, Painter, Pos2, Rect, Response, Role,
     ScrollArea, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2,
@@ -338,7 +338,7 @@ fn cells(
             (text, colour) = match objects.verdict(row) {
                 Verdict::None => (String::new(), colour),
                 Verdict::Accepted => ("accepted".to_owned(), Color32::from_rgb(90, 190, 110)),
-                Verdict::Rejected => ("rejected".to_owned(), Color32::from_rgb(240, 110, 100)),
+                Verdict::Rejected => ("rejected".to_owned(), WRONG),
             };
         }
         let mut room = column.wide - 2.0 * PAD;

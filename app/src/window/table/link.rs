@@ -127,11 +127,14 @@ impl Viewer {
             if layer.content != Content::Labels {
                 continue;
             }
-            let (infos, chosen) = self.kit.look_of(layer.id).unwrap_or_default();
+            let (infos, chosen) = self.kit.look_of(layer.id).unzip();
+            let chosen = chosen.flatten();
             layer.marks = match self.table.of_layer(layer.id) {
                 None => Marks { lookup: chosen, pointed: 0 },
                 Some((_, sheet)) => {
-                    sheet.objects.know(&infos);
+                    if let Some(infos) = infos {
+                        sheet.objects.know(&infos);
+                    }
                     Marks {
                         lookup: sheet.objects.lookup().cloned().or(chosen),
                         pointed: sheet.objects.hovered.and_then(|row| sheet.objects.label(row)).unwrap_or(0),

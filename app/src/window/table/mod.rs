@@ -1,5 +1,6 @@
 //! Tables of measurements below the panes, tied to the objects in them.
 
+mod anew;
 mod bar;
 mod grid;
 mod link;
@@ -11,6 +12,7 @@ pub use link::colour_of;
 use super::app::Viewer;
 use super::lightbox::Lightbox;
 use super::plots::Plots;
+use super::theme::WARNING;
 use crate::view::Scene;
 use crate::view::objects::Objects;
 use crate::view::objects::thumbnail::Sources;
@@ -27,6 +29,8 @@ pub struct Desk {
     chosen: usize,
     /// Objects that were clicked and looked up on a thread: layer, label, and whether beside what is selected.
     found: (mpsc::Sender<(u64, u32, bool)>, mpsc::Receiver<(u64, u32, bool)>),
+    /// How the tables follow edits of their labels.
+    pub anew: anew::Anew,
 }
 
 /// A table and how it is shown.
@@ -43,6 +47,8 @@ pub struct Sheet {
     pub lightbox: Lightbox,
     /// What is shown of it.
     pub tab: Tab,
+    /// Whether it is of labels as they were before edits.
+    pub stale: bool,
 }
 
 /// What is shown of a table.
@@ -63,11 +69,17 @@ impl Sheet {
         self.grid.go_to(row);
         self.lightbox.go_to(row);
     }
+
+    /// Takes a table in of which some rows are others; what was chosen of the rest stays.
+    fn renew(&mut self, table: Table) {
+        self.objects.renew(table);
+        self.lightbox.forget();
+    }
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { sheets: Vec::new(), chosen: 0, found: mpsc::channel() }
+        Self { sheets: Vec::new(), chosen: 0, found: mpsc::channel(), anew: anew::Anew::default() }
     }
 }
 
@@ -103,6 +115,7 @@ impl Desk {
                 plots: Plots::default(),
                 lightbox: Lightbox::default(),
                 tab: Tab::default(),
+                stale: false,
             };
             self.sheets = tables.iter().map(sheet).collect();
             let objects = self.sheets.iter().position(|sheet| sheet.objects.are_objects());
@@ -142,6 +155,13 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
                 if ui.selectable_label(desk.chosen == i, title).on_hover_text(&sheet.title).clicked() {
                     desk.chosen = i;
                 }
+            }
+            if desk.anew.is_busy() {
+                ui.spinner().on_hover_text("What was edited is being measured");
+            }
+            if desk.sheets.get(desk.chosen).is_some_and(|sheet| sheet.stale) {
+                ui.label(RichText::new("of before the last edits").color(WARNING));
+                asked.measure = ui.button("Measure again").clicked();
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 asked.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
@@ -186,6 +206,9 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     });
     if asked.close {
         viewer.tables = false;
+    }
+    if asked.measure {
+        viewer.measure_table_again(&ui.ctx().clone());
     }
     if let Some(which) = asked.export {
         viewer.ask_where_to_save_table(&ui.ctx().clone(), which);

@@ -1,6 +1,7 @@
 //! The window, driven without one, on whatever adapter there is.
 
 mod doing;
+mod following;
 mod looks;
 mod objects;
 mod segmenting;

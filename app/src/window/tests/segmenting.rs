@@ -7,7 +7,7 @@ use voxelry_core::Region;
 use voxelry_core::labels::Editable;
 
 /// A window on balls, with new labels on the desk.
-fn desk(folder: &Path) -> Option<Harness<'static, Viewer>> {
+pub(super) fn desk(folder: &Path) -> Option<Harness<'static, Viewer>> {
     let mut harness = window(vec![balls(folder, "balls.nii.gz")])?;
     until(&mut harness, "the image", |v| is_shown(v, 1));
     assert!(harness.state_mut().new_labels());

@@ -1,6 +1,6 @@
 //! Labels come to the desk: new ones over an image, or those of a layer.
 
-use super::{Desk, Kit};
+use super::{Desk, Filed, Kit};
 use crate::view::board::Board;
 use crate::view::{Content, Layer, open};
 use crate::window::app::Viewer;
@@ -55,6 +55,7 @@ impl Viewer {
             base: None,
             look: Default::default(),
             saved: 0,
+            filed: None,
         };
         let Some(scene) = self.document.scenes.iter_mut().find(|s| s.layers.iter().any(|l| l.id == id))
         else {
@@ -93,6 +94,7 @@ impl Viewer {
                 return false;
             }
         };
+        let filed = kept.as_ref().and_then(|path| Filed::now(path, Arc::new(labels.version())));
         let base = kept.map(|path| (path, layer.channel, layer.time));
         let edited = self.in_place_of(&layer, labels.clone());
         let board = self.board(labels);
@@ -106,6 +108,7 @@ impl Viewer {
             base,
             look: Default::default(),
             saved: 0,
+            filed,
         };
         if self.bench.about == Some(id) {
             // Its table is about the labels that are edited now.
@@ -130,7 +133,15 @@ impl Viewer {
             self.logs.insert(folder.to_owned());
         }
         let image = self.image_below(layer);
-        let desk = Desk { layer, image, board: self.board(labels), base, look: Default::default(), saved: 0 };
+        let desk = Desk {
+            layer,
+            image,
+            board: self.board(labels),
+            base,
+            look: Default::default(),
+            saved: 0,
+            filed: None,
+        };
         self.put_on_desk(desk);
     }
 
@@ -159,7 +170,7 @@ impl Viewer {
     }
 
     /// The scene and the place of a layer.
-    pub(super) fn place_of(&self, id: u64) -> Option<(usize, usize)> {
+    pub(in crate::window) fn place_of(&self, id: u64) -> Option<(usize, usize)> {
         let mut scenes = self.document.scenes.iter().enumerate();
         scenes.find_map(|(s, scene)| Some((s, scene.layers.iter().position(|l| l.id == id)?)))
     }

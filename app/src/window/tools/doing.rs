@@ -1,5 +1,6 @@
 //! What commands do to tools and labels.
 
+use super::filing::{self, Filed};
 use super::{Kit, Tool};
 use crate::view::Scene;
 use crate::view::names::{self, FORMATS, Names};
@@ -7,8 +8,8 @@ use crate::window::app::{Side, Viewer};
 use crate::window::dialogs::Answer;
 use egui::Context;
 use std::path::PathBuf;
+use std::sync::Arc;
 use voxelry_core::Job;
-use voxelry_core::io::convert::{ConvertOptions, convert};
 use voxelry_core::labels::Info;
 
 /// What is to be closed.
@@ -164,15 +165,20 @@ impl Viewer {
     /// Writes the labels on the desk to a file, on a thread.
     pub fn save_labels(&mut self, ctx: &Context, path: PathBuf) {
         let Some(desk) = &self.kit.desk else { return };
-        let (layer, edits) = (desk.layer, desk.board.edits());
-        let (labels, send, ctx) = (desk.board.labels.clone(), self.answers.0.clone(), ctx.clone());
+        let (layer, edits, labels) = (desk.layer, desk.board.edits(), desk.board.labels.clone());
+        let (version, before) = (Arc::new(labels.version()), desk.filed.clone());
+        let base = desk.base.as_ref().is_some_and(|(base, ..)| filing::same(base, &path));
+        let (send, ctx) = (self.answers.0.clone(), ctx.clone());
         self.saving_labels += 1;
         std::thread::spawn(move || {
-            let options = ConvertOptions { labels: Some(true), ..ConvertOptions::default() };
-            let written = convert(&*labels, &path, &options, &Job::silent());
+            let written = filing::write(&labels, &version, before.as_ref(), base, &path);
+            let (filed, written) = match written {
+                Ok(filed) => (Some((edits, filed)), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
             // Nobody listens when the window has closed.
-            let _ = send.send(Answer::SavedLabels(layer, written.is_ok().then_some(edits)));
-            let _ = send.send(crate::window::dialogs::told(&path, written.map(|_| ())));
+            let _ = send.send(Answer::SavedLabels(layer, filed));
+            let _ = send.send(crate::window::dialogs::told(&path, written));
             ctx.request_repaint();
         });
     }
@@ -201,11 +207,11 @@ impl Viewer {
         }
     }
 
-    pub(in crate::window) fn saved_labels(&mut self, layer: u64, edits: Option<u64>) {
+    pub(in crate::window) fn saved_labels(&mut self, layer: u64, saved: Option<(u64, Option<Filed>)>) {
         self.saving_labels -= 1;
         let desks = self.kit.desk.iter_mut().chain(&mut self.kit.aside);
-        if let (Some(desk), Some(edits)) = (desks.into_iter().find(|d| d.layer == layer), edits) {
-            desk.saved = edits;
+        if let (Some(desk), Some((edits, filed))) = (desks.into_iter().find(|d| d.layer == layer), saved) {
+            (desk.saved, desk.filed) = (edits, filed);
         }
     }
 

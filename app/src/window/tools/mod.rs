@@ -4,6 +4,7 @@ mod board;
 mod classes;
 mod deeds;
 mod doing;
+mod filing;
 mod list;
 mod panel;
 mod touch;
@@ -11,6 +12,7 @@ mod touch;
 pub use board::{BUDGET, NEW};
 pub use classes::Classes;
 pub use doing::Closing;
+pub use filing::Filed;
 #[cfg(test)]
 pub use panel::Seeds;
 pub use panel::panel;
@@ -175,6 +177,8 @@ pub struct Desk {
     look: (Arc<Infos>, Option<Arc<Lookup>>),
     /// How many edits there were when they were saved.
     pub saved: u64,
+    /// What a file holds of them.
+    filed: Option<Filed>,
 }
 
 impl Desk {

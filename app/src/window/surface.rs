@@ -1,0 +1,181 @@
+//! Strokes over what is seen in three dimensions. Where the button goes down, the places of all pixels are found once:
+//! the stroke keeps to the surfaces as they were then, whatever it changes of them.
+
+use super::tools::Phase;
+use crate::view::painter::{Painter, Picked, Shot};
+use crossbeam_channel::{Receiver, bounded};
+use egui::{Id, Vec2};
+use glam::Vec3;
+use std::sync::Arc;
+
+/// Most pixels whose places are found.
+const MOST: f64 = 300_000.0;
+
+/// A stroke that is being drawn.
+pub struct Surface {
+    /// The pane that it is in.
+    pane: Id,
+    /// Pixels along x and y whose places are found.
+    size: [u32; 2],
+    places: Option<Vec<Picked>>,
+    finding: Receiver<Vec<Picked>>,
+    /// What the pointer did since, in parts of the pane.
+    waiting: Vec<(Vec2, Phase)>,
+    /// Whether it began on something; if not, it is none.
+    begun: Option<bool>,
+    /// Whether the pointer is on something, and where it was last.
+    there: bool,
+    last: Picked,
+    /// Whether it is lifted between two surfaces, as brushes are.
+    lifts: bool,
+}
+
+impl Surface {
+    /// Begins a stroke in a pane that shows `shots`; `wake` is called when it is known where. `lifts` tells whether it is
+    /// lifted between two surfaces, as brushes are.
+    pub fn begin(
+        (pane, lifts): (Id, bool),
+        painter: &mut Painter,
+        shots: &[Shot],
+        size: [u32; 2],
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let scale = (MOST / (f64::from(size[0]) * f64::from(size[1]))).sqrt().min(1.0);
+        let size = size.map(|n| ((f64::from(n) * scale) as u32).max(1));
+        let (send, finding) = bounded(1);
+        painter.pick(shots, size, [[0; 2], size], move |places| {
+            // Nobody listens when the stroke was given up.
+            let _ = send.send(places);
+            wake();
+        });
+        Self {
+            pane,
+            size,
+            places: None,
+            finding,
+            waiting: Vec::new(),
+            begun: None,
+            there: false,
+            last: None,
+            lifts,
+        }
+    }
+
+    /// The pane that it is in.
+    pub fn pane(&self) -> Id {
+        self.pane
+    }
+
+    /// The pointer moves or is let go, at a part of the pane.
+    pub fn push(&mut self, at: Vec2, phase: Phase) {
+        self.waiting.push((at, phase));
+    }
+
+    /// Whether it began beside everything, so that it is no stroke.
+    pub fn is_beside(&self) -> bool {
+        self.begun == Some(false)
+    }
+
+    /// What it touched since the last time: layers, places in them, and what the pointer did; a brush that comes to
+    /// another surface is put down again. Whether it is over.
+    pub fn touches(&mut self) -> (Vec<(u64, Vec3, Phase)>, bool) {
+        if self.places.is_none() {
+            self.places = self.finding.try_recv().ok();
+        }
+        let Some(places) = &self.places else { return (Vec::new(), false) };
+        let (mut touches, mut over) = (Vec::new(), false);
+        for (at, phase) in self.waiting.drain(..) {
+            let pixel = [0, 1].map(|a| {
+                let n = self.size[a];
+                ((at[a].clamp(0.0, 1.0) * n as f32) as u32).min(n - 1)
+            });
+            let inside = (0.0..=1.0).contains(&at.x) && (0.0..=1.0).contains(&at.y);
+            let found = places.get((pixel[1] * self.size[0] + pixel[0]) as usize).copied().flatten();
+            let found = found.filter(|_| inside);
+            let first = self.begun.is_none();
+            let begun = *self.begun.get_or_insert(found.is_some());
+            if !begun {
+                over |= phase == Phase::Release;
+                continue;
+            }
+            match (phase, found) {
+                (Phase::Release, _) => {
+                    over = true;
+                    touches.extend(self.last.map(|(layer, place)| (layer, place, Phase::Release)));
+                }
+                (_, None) => self.there = false,
+                (_, Some((layer, place))) => {
+                    let down = first || self.lifts && !self.there;
+                    let phase = if down { Phase::Press } else { Phase::Drag };
+                    (self.there, self.last) = (true, found);
+                    touches.push((layer, place, phase));
+                }
+            }
+        }
+        (touches, over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::vec2;
+
+    fn surface() -> (Surface, crossbeam_channel::Sender<Vec<Picked>>) {
+        let (send, finding) = bounded(1);
+        let (pane, size) = (Id::unique("pane"), [4, 2]);
+        (
+            Surface {
+                pane,
+                size,
+                places: None,
+                finding,
+                waiting: Vec::new(),
+                begun: None,
+                there: false,
+                last: None,
+                lifts: true,
+            },
+            send,
+        )
+    }
+
+    /// Left and right something is seen, and nothing between.
+    fn places() -> Vec<Picked> {
+        let row = [Some((7, Vec3::X)), None, None, Some((7, Vec3::Y))];
+        [row, row].concat()
+    }
+
+    #[test]
+    fn a_stroke_waits_for_its_places_and_is_lifted_between_surfaces() {
+        let (mut surface, send) = surface();
+        surface.push(vec2(0.1, 0.5), Phase::Press);
+        surface.push(vec2(0.2, 0.5), Phase::Drag);
+        assert_eq!(surface.touches(), (Vec::new(), false));
+        send.send(places()).unwrap();
+        let (touches, over) = surface.touches();
+        assert_eq!(touches, [(7, Vec3::X, Phase::Press), (7, Vec3::X, Phase::Drag)]);
+        assert!(!over && !surface.is_beside());
+        for x in [0.5, 0.9, 0.95] {
+            surface.push(vec2(x, 0.5), Phase::Drag);
+        }
+        let (touches, _) = surface.touches();
+        assert_eq!(touches, [(7, Vec3::Y, Phase::Press), (7, Vec3::Y, Phase::Drag)]);
+        surface.push(vec2(1.4, 0.5), Phase::Drag);
+        surface.push(vec2(1.4, 0.5), Phase::Release);
+        let (touches, over) = surface.touches();
+        assert_eq!((touches, over), (vec![(7, Vec3::Y, Phase::Release)], true));
+    }
+
+    #[test]
+    fn what_begins_beside_everything_is_no_stroke() {
+        let (mut surface, send) = surface();
+        surface.push(vec2(0.5, 0.5), Phase::Press);
+        surface.push(vec2(0.9, 0.5), Phase::Drag);
+        send.send(places()).unwrap();
+        assert_eq!(surface.touches(), (Vec::new(), false));
+        assert!(surface.is_beside());
+        surface.push(vec2(0.9, 0.5), Phase::Release);
+        assert_eq!(surface.touches(), (Vec::new(), true));
+    }
+}

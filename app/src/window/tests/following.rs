@@ -1,0 +1,242 @@
+//! Tables that follow edits, and files that labels are saved into again and again.
+
+use super::super::tools::Tool;
+use super::objects::selected;
+use super::segmenting::{desk, settle, touch, voxels};
+use super::*;
+use crate::view::objects::Verdict;
+use crate::window::panes::Tile;
+use std::collections::BTreeMap;
+use voxelry_core::io::{Frame, open};
+use voxelry_core::{Region, VoxelType};
+
+/// Labels and how many voxels the table says they have.
+fn counted(viewer: &Viewer) -> BTreeMap<u32, u64> {
+    let table = viewer.table.sheets[0].objects.table();
+    let of = |name| table.numbers(name).expect("the column is there");
+    of("label").into_iter().zip(of("voxel_count")).map(|(l, n)| (l as u32, n as u64)).collect()
+}
+
+/// The same of the labels themselves.
+fn there(viewer: &Viewer) -> BTreeMap<u32, u64> {
+    let mut there = BTreeMap::new();
+    voxels(viewer).iter().filter(|v| **v != 0).for_each(|v| *there.entry(*v).or_default() += 1);
+    there
+}
+
+#[test]
+fn the_table_follows_edits_and_keeps_what_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    for (label, at) in [(1, [40.0, 30.0, 26.0]), (2, [14.0, 12.0, 12.0]), (3, [12.0, 36.0, 20.0])] {
+        harness.state_mut().kit.take(label);
+        touch(&mut harness, Tool::Wand, &[at]);
+    }
+    let ctx = harness.ctx.clone();
+    harness.state_mut().measure_labels(&ctx);
+    until(&mut harness, "the table", |v| !v.table.sheets.is_empty() && v.bench.running().is_none());
+    assert_eq!(counted(harness.state()), there(harness.state()));
+    let objects = &mut harness.state_mut().table.sheets[0].objects;
+    objects.sort_by("volume");
+    objects.select([2]);
+    objects.judge(Verdict::Accepted);
+    let intensities = |v: &Viewer| v.table.sheets[0].objects.table().numbers("intensity_mean").unwrap();
+    assert_eq!(intensities(harness.state()), [200.0; 3]);
+    let follows = |v: &Viewer| !v.table.anew.is_busy() && counted(v) == there(v);
+    // An object becomes larger, one is gone, one is new, and all is taken back.
+    harness.state_mut().kit.take(1);
+    touch(&mut harness, Tool::Paint, &[[52.0, 30.0, 26.0]]);
+    until(&mut harness, "the larger object", follows);
+    assert!(intensities(harness.state())[0] < 199.0);
+    assert_eq!(intensities(harness.state())[1..], [200.0; 2]);
+    harness.state_mut().kit.take(2);
+    harness.state_mut().delete_label();
+    settle(&mut harness);
+    until(&mut harness, "two objects", follows);
+    harness.state_mut().kit.take(9);
+    touch(&mut harness, Tool::Paint, &[[40.0, 8.0, 8.0]]);
+    until(&mut harness, "a new object", follows);
+    assert_eq!(counted(harness.state()).keys().copied().collect::<Vec<_>>(), [1, 3, 9]);
+    // What was chosen and decided is still about the same object.
+    assert_eq!(selected(harness.state()), [3]);
+    let objects = &harness.state().table.sheets[0].objects;
+    let verdicts: Vec<_> = [1, 3, 9].map(|label| objects.verdict(objects.row(label).unwrap())).into();
+    assert_eq!(verdicts, [Verdict::None, Verdict::Accepted, Verdict::None]);
+    assert_eq!(objects.sort(), Some(&("volume".to_owned(), true)));
+    for _ in 0..3 {
+        press(&mut harness, Modifiers::COMMAND, Key::Z);
+        settle(&mut harness);
+    }
+    until(&mut harness, "the first objects", |v| follows(v) && counted(v).len() == 3);
+    assert_eq!(counted(harness.state()).keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(intensities(harness.state()), [200.0; 3]);
+    // The figures of the whole image are not found in a part of it, and say so.
+    let stale: Vec<bool> = harness.state().table.sheets.iter().map(|s| s.stale).collect();
+    assert_eq!(stale, [false, false, true]);
+    harness.get_by_label_contains("image (1)").click();
+    harness.step();
+    harness.step();
+    harness.get_by_label("Measure again").click();
+    harness.step();
+    until(&mut harness, "all of it", |v| {
+        v.bench.running().is_none() && v.table.sheets.iter().all(|s| !s.stale)
+    });
+}
+
+#[test]
+fn labels_are_saved_over_the_file_that_they_were_read_from() {
+    for name in ["labels.ome.zarr", "labels.nii.gz"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let balls = open(balls(folder.path(), "balls.nii.gz"), &OpenOptions::default()).unwrap();
+        let labels = balls.read_all(Frame::default()).unwrap().cast(VoxelType::U32);
+        let labels = labels.view::<u32>().unwrap().mapv(|v| if v == 200 { 5 } else { 0 });
+        let geometry = voxelry_core::Geometry::from_spacing([2.0, 1.0, 1.0], voxelry_core::Unit::Micrometre);
+        let volume = Volume::U32(labels.clone());
+        voxelry_core::io::write_volume(&path, &volume, geometry, true, &WriteOptions::default()).unwrap();
+        let read = || {
+            let image = open(&path, &OpenOptions::default()).unwrap();
+            let voxels = image.read_all(Frame::default()).unwrap().cast(VoxelType::U32);
+            voxels.view::<u32>().unwrap().to_owned()
+        };
+        let Some(mut harness) = window(vec![path.clone()]) else { return };
+        until(&mut harness, "the labels", |v| is_shown(v, 1));
+        let layer = harness.state().document.scenes[0].layers[0].id;
+        assert!(harness.state_mut().edit_layer(layer));
+        settle(&mut harness);
+        assert_eq!(voxels(harness.state()), labels);
+        let (ctx, mut states) = (harness.ctx.clone(), vec![labels.clone()]);
+        for (label, at) in [(7, [40.0, 30.0, 26.0]), (8, [5.0, 5.0, 5.0]), (9, [50.0, 40.0, 35.0])] {
+            harness.state_mut().kit.take(label);
+            touch(&mut harness, Tool::Paint, &[at]);
+            harness.state_mut().clear_messages();
+            harness.state_mut().save_labels(&ctx, path.clone());
+            until(&mut harness, "the file", |v| v.messages().iter().any(|m| m.starts_with("Saved")));
+            assert!(!harness.state().kit.desks().any(|d| d.is_unsaved()));
+            assert_eq!(read(), voxels(harness.state()));
+            states.push(read());
+            harness.state_mut().clear_messages();
+        }
+        // All of it can be taken back, though the file is another one now.
+        for state in states.iter().rev().skip(1) {
+            press(&mut harness, Modifiers::COMMAND, Key::Z);
+            settle(&mut harness);
+            assert_eq!(voxels(harness.state()), *state, "{name}");
+        }
+        let whole = Region::whole(volume.shape());
+        let shown = &harness.state().document.scenes[0].layers[0].source;
+        let seen = voxelry_core::io::ImageSource::read(&**shown, Frame::default(), whole).unwrap();
+        assert_eq!(seen.cast(VoxelType::U32).view::<u32>().unwrap(), labels);
+    }
+}
+
+#[test]
+fn a_file_that_holds_more_than_is_edited_is_not_saved_over() {
+    use voxelry_core::io::{Channel, ImageSpec, create};
+    use voxelry_core::{Geometry, Job};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.ome.zarr");
+    let mut spec = ImageSpec::volume([8; 3], VoxelType::U8, Geometry::default(), true);
+    spec.channels = vec![Channel::default(); 2];
+    let sink = create(&path, &spec, &WriteOptions::default()).unwrap();
+    let volume = Volume::U8(ndarray::Array3::from_elem([8, 8, 8], 3));
+    (0..2).for_each(|c| sink.write(Frame::new(c, 0), [0; 3], &volume).unwrap());
+    sink.finish(&Job::silent()).unwrap();
+    let Some(mut harness) = window(vec![path.clone()]) else { return };
+    until(&mut harness, "the labels", |v| is_shown(v, 2));
+    let layer = harness.state().document.scenes[0].layers[0].id;
+    assert!(harness.state_mut().edit_layer(layer));
+    settle(&mut harness);
+    let ctx = harness.ctx.clone();
+    harness.state_mut().save_labels(&ctx, path.clone());
+    until(&mut harness, "the word", |v| {
+        v.messages().iter().any(|m| m.contains("more channels or time frames"))
+    });
+    assert_eq!(open(&path, &OpenOptions::default()).unwrap().info().channels.len(), 2);
+}
+
+/// Strokes of the mouse over what is seen in three dimensions paint, erase and merge there; beside it they turn.
+#[test]
+fn strokes_go_over_surfaces_in_three_dimensions() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    for (label, at) in [(1, [40.0, 30.0, 26.0]), (2, [14.0, 12.0, 12.0])] {
+        harness.state_mut().kit.take(label);
+        touch(&mut harness, Tool::Wand, &[at]);
+    }
+    // Only the labels are looked at.
+    harness.state_mut().document.scenes[0].layers[0].display.visible = false;
+    let volume = |v: &Viewer| {
+        let mut tiles = v.tree().tiles.iter();
+        let is = |p: &Tile| p.pane == Pane::Volume;
+        let found = tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if is(p)));
+        let (id, _) = found.expect("there is one");
+        v.tree().tiles.rect(*id).unwrap()
+    };
+    until(&mut harness, "the picture", |v| !v.unfinished);
+    let rect = volume(harness.state());
+    let before = there(harness.state());
+    let turn = |v: &Viewer| v.document.scenes[0].view.camera.turn;
+    let turned = turn(harness.state());
+    // Where the second ball is seen: it is searched for, as a user would look for it.
+    let stroke = |harness: &mut Harness<'static, Viewer>, way: &[egui::Pos2]| {
+        let button = |pos, pressed| egui::Event::PointerButton {
+            pos,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        harness.event(egui::Event::PointerMoved(way[0]));
+        harness.step();
+        harness.event(button(way[0], true));
+        harness.step();
+        for at in way {
+            harness.event(egui::Event::PointerMoved(*at));
+            harness.step();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        harness.event(button(way[way.len() - 1], false));
+        until(harness, "the stroke", |v| v.surface_is_idle());
+        settle(harness);
+    };
+    let viewer = harness.state_mut();
+    viewer.take_tool(Tool::Paint);
+    (viewer.kit.radius, viewer.kit.label) = (2.0, 7);
+    let middle = rect.center();
+    let grid = (-6..=6).flat_map(|j| (-6..=6).map(move |i| (i, j)));
+    let step = rect.size() / 14.0;
+    let mut painted = None;
+    for (i, j) in grid {
+        let at = middle + egui::vec2(i as f32 * step.x, j as f32 * step.y);
+        stroke(&mut harness, &[at, at + egui::vec2(2.0, 0.0)]);
+        if there(harness.state()).contains_key(&7) {
+            painted = Some(at);
+            break;
+        }
+        harness.state_mut().document.scenes[0].view.camera.turn = turned;
+    }
+    let at = painted.expect("a ball is seen somewhere");
+    assert_eq!(turn(harness.state()), turned, "the camera stays where a surface is drawn on");
+    let after = there(harness.state());
+    let (old, new): (u64, u64) = (before.values().sum(), after.values().sum());
+    assert!(new >= old && after[&7] > 10, "{before:?} {after:?}");
+    // One stroke is one edit.
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    assert_eq!(there(harness.state()), before);
+    harness.state_mut().take_tool(Tool::Erase);
+    until(&mut harness, "the picture", |v| !v.unfinished);
+    stroke(&mut harness, &[at]);
+    let erased: u64 = there(harness.state()).values().sum();
+    assert!(erased < old, "{erased} {old}");
+    // Beside everything the camera turns, and nothing is drawn.
+    let corner = rect.max - egui::vec2(12.0, 12.0);
+    let before = there(harness.state());
+    // It takes a moment until it is known that nothing is there.
+    let way: Vec<_> = (0..60).map(|i| corner - egui::vec2(i as f32, 4.0)).collect();
+    stroke(&mut harness, &way);
+    assert_eq!(there(harness.state()), before);
+    assert_ne!(turn(harness.state()), turned);
+}

@@ -1,0 +1,84 @@
+//! Labels go into files: only what has changed, where the format and the file allow it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use voxelry_core::io::convert::{ConvertOptions, update_beside, write_beside};
+use voxelry_core::io::{Frame, OpenOptions, open};
+use voxelry_core::labels::{Labels, Version};
+use voxelry_core::{Error, Job, Result};
+
+/// What a file holds of labels.
+#[derive(Clone)]
+pub struct Filed {
+    path: PathBuf,
+    version: Arc<Version>,
+    /// When it was written.
+    written: SystemTime,
+}
+
+impl Filed {
+    /// A file that holds a version of labels now; none if it can't be looked at.
+    pub fn now(path: &Path, version: Arc<Version>) -> Option<Self> {
+        Some(Self { path: path.to_owned(), version, written: written(path)? })
+    }
+
+    /// Whether nobody has written it since.
+    fn is_untouched(&self) -> bool {
+        written(&self.path) == Some(self.written)
+    }
+}
+
+fn written(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|about| about.modified()).ok()
+}
+
+/// Whether two names are of one file.
+pub fn same(a: &Path, b: &Path) -> bool {
+    a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
+/// Writes a version of labels to a file, over what it held `before`. `base` tells whether the labels were read from
+/// it and still need what it holds.
+///
+/// # Errors
+/// If it can't be written; it is then as it was.
+pub fn write(
+    labels: &Labels,
+    version: &Arc<Version>,
+    before: Option<&Filed>,
+    base: bool,
+    path: &Path,
+) -> Result<Option<Filed>> {
+    let job = Job::silent();
+    if base {
+        let image = open(path, &OpenOptions::default())?;
+        let info = image.info();
+        if info.channels.len() * info.times > 1 {
+            let reason =
+                "has more channels or time frames than are edited, which would be lost: choose another name";
+            return Err(Error::file(path, reason));
+        }
+    }
+    let mut written = None;
+    if let Some(before) = before.filter(|before| same(&before.path, path) && before.is_untouched()) {
+        let changed = version.changed_since(&before.version);
+        written = update_beside(&**version, path, true, &changed, &job)?;
+    }
+    let written = match written {
+        Some(written) => written,
+        None => {
+            let options = ConvertOptions { labels: Some(true), ..ConvertOptions::default() };
+            write_beside(&**version, path, &options, &job)?
+        }
+    };
+    if base {
+        labels.replace_base(|| {
+            written.commit(&job)?;
+            Ok((Arc::from(open(path, &OpenOptions::default())?), Frame::default()))
+        })?;
+    } else {
+        written.commit(&job)?;
+    }
+    Ok(Filed::now(path, version.clone()))
+}
