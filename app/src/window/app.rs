@@ -380,8 +380,9 @@ impl Viewer {
             }
         }
         for (scene, at) in touched {
+            let shift = ctx.input(|i| i.modifiers.shift);
             for phase in [Phase::Press, Phase::Release] {
-                self.touch(Touch { scene, axis: None, at, phase, shift: false });
+                self.touch(Touch { scene, axis: None, at, phase, shift });
             }
         }
         let answers: Vec<Answer> = self.answers.1.try_iter().collect();

@@ -119,6 +119,18 @@ impl Viewer {
         });
     }
 
+    /// Asks where the plot that is shown goes, and writes it.
+    pub fn ask_where_to_save_plot(&mut self, ctx: &Context) {
+        let Some(paper) = self.table_to_save(Which::Shown) else { return };
+        let figure = self.table.sheet().and_then(|sheet| sheet.plots.figure(&sheet.objects));
+        let Some(figure) = figure else { return };
+        self.ask(ctx, move |d| {
+            let dialog = d.add_filter("Drawing", &["svg"]);
+            let path = dialog.set_file_name(format!("{}.svg", paper.name())).save_file()?;
+            Some(told(&path, paper.write_plot(&figure, &path)))
+        });
+    }
+
     pub(super) fn ask(
         &self,
         ctx: &Context,

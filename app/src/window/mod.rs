@@ -33,6 +33,7 @@ mod table;
 mod tests;
 mod theme;
 mod tools;
+mod vector;
 mod widgets;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};

@@ -2,10 +2,12 @@
 
 use super::table::{colour_of, count, spoken};
 use super::theme::ACCENT;
+use super::vector::svg;
 use super::widgets::choice;
 use crate::view::objects::plot::{Boxed, CELLS, Drawn, GROUPS, Kind, Shape, Wanted, is_within};
 use crate::view::objects::{Bits, Column, Objects};
 use crate::view::plane::{round_length, short};
+use base64::Engine;
 use crossbeam_channel::{Receiver, bounded};
 use egui::{
     Align2, Color32, ColorImage, FontId, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Stroke,
@@ -35,6 +37,8 @@ pub struct Plots {
     /// Corners of what is being brushed, in parts of the plot.
     brush: Vec<[f64; 2]>,
     brushing: Option<Receiver<Bits>>,
+    /// Whether it is to be written to a file.
+    pub asked: bool,
 }
 
 impl Plots {
@@ -79,7 +83,7 @@ impl Plots {
             return None;
         };
         let axes = Axes { rect: plot, range: drawn.range, log: wanted.log };
-        self.paint(ui, &painter, &axes, &wanted, &drawn, objects);
+        self.paint((ui.ctx(), ui.visuals()), &painter, &axes, &wanted, &drawn, objects);
         self.use_mouse(ui, &response, &axes, (&wanted, &drawn), objects, wake)
     }
 
@@ -142,6 +146,11 @@ impl Plots {
             ui.selectable_value(&mut self.lasso, true, "Lasso")
                 .on_hover_text("Drag around what is to be selected");
         }
+        let save =
+            ui.add_enabled(self.drawn.as_ref().is_some_and(|d| d.1.is_some()), egui::Button::new("Save…"));
+        if save.on_hover_text("As SVG, with the recipe beside it").clicked() {
+            self.asked = true;
+        }
         if self.drawing.is_some() || self.brushing.is_some() {
             ui.spinner();
         }
@@ -188,16 +197,42 @@ impl Plots {
         });
     }
 
+    /// The plot on white paper, as SVG; none if there is nothing to plot.
+    pub fn figure(&self, objects: &Objects) -> Option<String> {
+        let (wanted, drawn) = self.drawn.clone()?;
+        let (drawn, size) = (drawn?, vec2(480.0, 320.0));
+        let axes = Axes {
+            rect: Rect::from_min_max(pos2(LEFT, 24.0), pos2(size.x - 14.0, size.y - BELOW)),
+            range: drawn.range,
+            log: wanted.log,
+        };
+        let image = match &drawn.shape {
+            Shape::Density { pixels, .. } => Some(picture(pixels)?),
+            _ => None,
+        };
+        let (ctx, visuals) = (egui::Context::default(), egui::Visuals::light());
+        let screen = Rect::from_min_size(Pos2::ZERO, size);
+        let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
+        let mut plots = Self { kind: self.kind, columns: self.columns.clone(), ..Self::default() };
+        let mut output = ctx.run_pass(input, |ctx| {
+            let painter = ctx.layer_painter(egui::LayerId::background());
+            painter.rect_filled(screen, 0.0, Color32::WHITE);
+            plots.paint((ctx, &visuals), &painter, &axes, &wanted, &drawn, objects);
+        });
+        // Letters are not drawn here.
+        output.textures_delta.clear();
+        Some(svg(size, output.shapes.into_iter().map(|clipped| clipped.shape), image.as_deref()))
+    }
+
     fn paint(
         &mut self,
-        ui: &Ui,
+        (ctx, visuals): (&egui::Context, &egui::Visuals),
         painter: &Painter,
         axes: &Axes,
         wanted: &Wanted,
         drawn: &Arc<Drawn>,
         objects: &Objects,
     ) {
-        let visuals = ui.visuals();
         let rect = axes.rect;
         let mut said = match &drawn.shape {
             Shape::Points(points) => format!("{} objects", count(points.len())),
@@ -277,7 +312,7 @@ impl Plots {
                 if self.density.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, drawn)) {
                     let bytes: Vec<u8> = pixels.iter().flatten().copied().collect();
                     let image = ColorImage::from_rgba_unmultiplied(CELLS, &bytes);
-                    let texture = ui.ctx().load_texture("density", image, TextureOptions::NEAREST);
+                    let texture = ctx.load_texture("density", image, TextureOptions::NEAREST);
                     self.density = Some((drawn.clone(), texture));
                 }
                 if let Some((_, texture)) = &self.density {
@@ -461,6 +496,17 @@ impl Plots {
             wake();
         });
     }
+}
+
+/// A density as the address of a picture that lies in the address itself.
+fn picture(pixels: &[[u8; 4]]) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, CELLS[0] as u32, CELLS[1] as u32);
+    encoder.set_color(png::ColorType::Rgba);
+    let mut writer = encoder.write_header().ok()?;
+    writer.write_image_data(pixels.as_flattened()).ok()?;
+    writer.finish().ok()?;
+    Some(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 
 /// An object in words.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Asked {
     /// The tables are no longer shown.
     pub close: bool,
+    /// The plot is written to a file.
+    pub figure: bool,
     /// The labels are measured again.
     pub measure: bool,
     /// Rows are written to a file.

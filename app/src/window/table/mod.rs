@@ -199,6 +199,7 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
             asked.deed = Some((layer, deed, labels));
             sheet.lightbox.forget();
         }
+        asked.figure = std::mem::take(&mut sheet.plots.asked);
         if let Some(column) = sheet.grid.histogram.take() {
             sheet.plots.histogram(&column);
             sheet.tab = Tab::Plot;
@@ -212,6 +213,9 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     }
     if let Some(which) = asked.export {
         viewer.ask_where_to_save_table(&ui.ctx().clone(), which);
+    }
+    if asked.figure {
+        viewer.ask_where_to_save_plot(&ui.ctx().clone());
     }
     if let Some((layer, deed, labels)) = asked.deed {
         viewer.do_to_objects(layer, deed, labels);

@@ -32,6 +32,19 @@ impl Paper {
     /// If the name or the place will not do.
     pub fn write(&self, path: &Path) -> Result<()> {
         part(&self.table, &self.rows).write(path)?;
+        self.write_recipe(path)
+    }
+
+    /// Writes a plot of the rows, and beside it the recipe that they come from.
+    ///
+    /// # Errors
+    /// If the name or the place will not do.
+    pub fn write_plot(&self, plot: &str, path: &Path) -> Result<()> {
+        atomic::write(path, plot.as_bytes())?;
+        self.write_recipe(path)
+    }
+
+    fn write_recipe(&self, path: &Path) -> Result<()> {
         let mut text: String = self.about.iter().map(|line| format!("# {line}\n")).collect();
         let Some(recipe) = &self.recipe else { return Ok(()) };
         text += recipe;

@@ -240,3 +240,29 @@ fn strokes_go_over_surfaces_in_three_dimensions() {
     assert_eq!(there(harness.state()), before);
     assert_ne!(turn(harness.state()), turned);
 }
+
+#[test]
+fn plots_are_written_as_drawings() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    harness.state_mut().table.sheets[0].tab = crate::window::table::Tab::Plot;
+    harness.state_mut().table.sheets[0].plots.scatter("volume", "sphericity");
+    until(&mut harness, "the plot", |v| {
+        let sheet = &v.table.sheets[0];
+        sheet.plots.figure(&sheet.objects).is_some_and(|text| text.contains(">sphericity<"))
+    });
+    let figure = |v: &Viewer| v.table.sheets[0].plots.figure(&v.table.sheets[0].objects).unwrap();
+    let points = figure(harness.state());
+    assert!(points.contains(">volume [µm³]<") && points.contains("3 objects"), "{points}");
+    // Three squares, the paper and the frame.
+    assert_eq!(points.matches("<rect").count(), 5, "{points}");
+    harness.state_mut().table.sheets[0].plots.histogram("volume");
+    until(&mut harness, "the bars", |v| figure(v).contains(">objects<"));
+    let path = folder.path().join("plot.svg");
+    let paper = harness.state().table_to_save(super::super::table::Which::Shown).unwrap();
+    paper.write_plot(&figure(harness.state()), &path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n") && !text.contains("NaN"));
+    let recipe = std::fs::read_to_string(crate::view::open::recipe_beside(&path)).unwrap();
+    assert!(recipe.contains("op = \"measure\""), "{recipe}");
+}
