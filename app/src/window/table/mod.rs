@@ -160,7 +160,7 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
                 ui.spinner().on_hover_text("What was edited is being measured");
             }
             if desk.sheets.get(desk.chosen).is_some_and(|sheet| sheet.stale) {
-                ui.label(RichText::new("of before the last edits").color(WARNING));
+                ui.label(RichText::new("from before the last edits").color(WARNING));
                 asked.measure = ui.button("Measure again").clicked();
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

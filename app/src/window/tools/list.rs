@@ -181,8 +181,12 @@ impl Row<'_> {
             // Seen as it is dragged, and one edit when it is let go.
             let now = fading.filter(|(label, _)| *label == self.label).map_or(info.opacity, |f| f.1);
             let mut percent = f64::from(now) / 2.55;
-            let slider = egui::Slider::new(&mut percent, 0.0..=100.0).integer().suffix(" %").text("opacity");
-            let slider = ui.add(slider);
+            let slider = egui::Slider::new(&mut percent, 0.0..=100.0).integer().suffix(" %");
+            let slider = ui.horizontal(|ui| {
+                ui.label("Opacity");
+                ui.add(slider).accessible_name("Opacity")
+            });
+            let slider = slider.inner;
             if slider.changed() {
                 *fading = Some((self.label, (percent * 2.55).round() as u8));
             }
