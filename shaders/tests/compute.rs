@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use voxelry_core::blocks::{Accelerator, Chain, Engine, Field, MemoryField, Part, Step};
 use voxelry_core::jobs::Event;
+use voxelry_core::measure::sums::VoxelSums;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
-use voxelry_shaders::compute::{Bound, Computer, TWINS, pyramid_shader, shaders_of, whole_shaders};
+use voxelry_shaders::compute::{
+    Bound, Computer, TWINS, pyramid_shader, shaders_of, sums_by_processor, sums_shader, whole_shaders,
+};
 use voxelry_shaders::gpu::Gpu;
 
 /// `id: name=value …`, a run each.
@@ -456,6 +459,109 @@ fn coarser_levels_are_those_of_the_core() {
 }
 
 #[test]
+fn sums_of_objects_are_those_of_the_core() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random(77);
+    let whole = Computer::new(gpu.clone());
+    let small = Computer::new(gpu).limited(1 << 30, Some([3, 5, 40]));
+    let mut held = 0;
+    for shape in [[9, 8, 7], [1, 1, 200], [1, 70, 1], [130, 1, 1], [5, 6, 131], [2, 3, 64], [12, 11, 65]] {
+        for kind in 0..6 {
+            let labels = Array3::from_shape_fn(shape, |(z, y, x)| match kind {
+                // Nothing, one object, noise, many, large numbers, and objects that reach over many tiles.
+                0 => 0,
+                1 => 5,
+                2 => random.below(3) as u32,
+                3 => (z * 1000 + y * 100 + x) as u32,
+                4 => u32::MAX - random.below(9) as u32,
+                _ => ((z / 4 + y / 5 + x / 50) % 4) as u32,
+            });
+            let mask = Volume::U8(labels.mapv(|v| (v % 7) as u8));
+            for volume in [Volume::U32(labels), mask] {
+                for moments in [false, true] {
+                    let expected = sums_by_processor(&volume, moments, &Job::silent()).unwrap();
+                    for computer in [&whole, &small] {
+                        let made = computer.sums(&volume, moments, &Job::silent()).unwrap().unwrap();
+                        assert_eq!(made, expected, "{shape:?} {kind} {moments}");
+                        held += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(held, 7 * 6 * 2 * 2 * 2);
+    // One voxel more is seen; other types and cancelled jobs are left alone.
+    let mut labels = Array3::from_elem([4, 4, 4], 2u32);
+    let before = whole.sums(&Volume::U32(labels.clone()), true, &Job::silent()).unwrap().unwrap();
+    labels[[1, 2, 3]] = 3;
+    let after = whole.sums(&Volume::U32(labels.clone()), true, &Job::silent()).unwrap().unwrap();
+    assert_ne!(before, after);
+    assert_eq!(after.iter().map(|s| s.1.count).collect::<Vec<_>>(), [63, 1]);
+    assert!(whole.sums(&Volume::F32(labels.mapv(|v| v as f32)), true, &Job::silent()).is_none());
+    let job = Job::silent();
+    job.cancel();
+    assert!(matches!(
+        whole.sums(&Volume::U32(labels), true, &job),
+        Some(Err(voxelry_core::Error::Cancelled))
+    ));
+    // Labels that are too far apart for the buffers are left to the processor.
+    let far = Array3::from_shape_vec([1, 1, 2], vec![1, u32::MAX]).unwrap();
+    assert!(whole.sums(&Volume::U32(far), false, &Job::silent()).is_none());
+}
+
+/// An accelerator that makes sums alone, and counts them.
+struct Summing(Computer, Mutex<usize>);
+
+impl Accelerator for Summing {
+    fn takes(&self, _: &[&Step], _: Region) -> usize {
+        0
+    }
+
+    fn run(&self, _: &Chain, _: &Job) -> Option<voxelry_core::Result<Volume>> {
+        None
+    }
+
+    fn sums(
+        &self,
+        labels: &Volume,
+        moments: bool,
+        job: &Job,
+    ) -> Option<voxelry_core::Result<Vec<(u32, VoxelSums)>>> {
+        *self.1.lock().unwrap() += 1;
+        self.0.sums(labels, moments, job)
+    }
+}
+
+#[test]
+fn a_table_is_the_same_with_sums_from_the_device() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random(5);
+    let labels = Array3::from_shape_simple_fn([20, 21, 70], || random.below(40) as u32);
+    let volume = Arc::new(Volume::U32(labels));
+    let grid = grid(&volume, Kind::Labels);
+    let summing = Arc::new(Summing(Computer::new(gpu), Mutex::new(0)));
+    let accelerator: Arc<dyn Accelerator> = summing.clone();
+    // The last asks for what only the processor finds.
+    for (columns, on_device) in [("centroid_x", 1), ("axis_1_x", 1), ("surface_area", 0)] {
+        let text = format!(
+            "[[step]]\nop = \"measure\"\nlabels = \"image\"\ncolumns = [\"volume\", \"{columns}\"]\ncontacts = false\nimage = false\n"
+        );
+        let plan = Plan::new(&Recipe::parse(&text).unwrap(), &[(IMAGE.to_owned(), grid)]);
+        let Ok(plan) = plan else { panic!("{columns}: {}", plan.err().unwrap()) };
+        let source: Arc<dyn Field> = Arc::new(MemoryField::new(volume.clone(), grid));
+        let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
+            let source = std::slice::from_ref(&source);
+            recipe::run_on(&plan, source, &[], &How::Memory, accelerator, &Job::silent()).unwrap().tables
+        };
+        let expected = run(None);
+        *summing.1.lock().unwrap() = 0;
+        assert_eq!(run(Some(&accelerator)), expected, "{columns}");
+        assert_eq!(*summing.1.lock().unwrap(), on_device, "{columns}");
+        assert!(expected[0].1.rows() > 30);
+    }
+}
+
+#[test]
 fn a_lost_device_leaves_the_same_result() {
     if gpu().is_none() {
         return;
@@ -550,6 +656,10 @@ fn all_shaders_are_valid_within_the_webgpu_baseline() {
     for voxel in TYPES {
         for shader in [false, true].into_iter().filter_map(|labels| pyramid_shader(voxel, labels)) {
             validate("pyramid", &shader);
+        }
+        if let Some(shader) = sums_shader(voxel) {
+            validate("sums", &shader);
+            count += 1;
         }
         for (name, shader) in whole_shaders(voxel) {
             validate(name, &shader);

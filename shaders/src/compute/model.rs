@@ -11,7 +11,7 @@ use voxelry_core::ops::{Call, Grid, Kind, Output, find};
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
 /// Edges of the images that are tried.
-const TRIED: [usize; 2] = [24, 64];
+pub(super) const TRIED: [usize; 2] = [24, 64];
 
 /// Seconds for a number of voxels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Line {
 }
 
 impl Line {
-    fn through(times: [f64; 2]) -> Self {
+    pub(super) fn through(times: [f64; 2]) -> Self {
         let [a, b] = TRIED.map(|n| (n * n * n) as f64);
         let voxel = ((times[1] - times[0]) / (b - a)).max(times[1] / b / 4.0);
         Self { start: (times[0] - voxel * a).max(0.0), voxel }
@@ -49,6 +49,19 @@ pub struct Estimate {
 pub struct Model {
     times: Mutex<HashMap<String, Option<[Line; 2]>>>,
     copy: Mutex<Option<Line>>,
+}
+
+impl Model {
+    /// The lines of something, which is tried if it wasn't yet.
+    pub(super) fn known(&self, key: String, tried: impl FnOnce() -> Option<[Line; 2]>) -> Option<[Line; 2]> {
+        let times = || self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = times().get(&key).copied();
+        known.unwrap_or_else(|| {
+            let lines = tried();
+            times().insert(key, lines);
+            lines
+        })
+    }
 }
 
 impl Computer {
@@ -95,13 +108,7 @@ impl Computer {
     fn lines(&self, step: &Step) -> Option<[Line; 2]> {
         let grid = step.inputs[0]?;
         let key = format!("{} {:?} {:?} {:?}", step.op, step.args, grid.voxel, grid.kind);
-        let known = self.model.times.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
-        if let Some(known) = known {
-            return known;
-        }
-        let lines = self.tried(step);
-        self.model.times.lock().unwrap_or_else(PoisonError::into_inner).insert(key, lines);
-        lines
+        self.model.known(key, || self.tried(step))
     }
 
     fn tried(&self, step: &Step) -> Option<[Line; 2]> {
@@ -155,7 +162,7 @@ fn complete(op: &str, given: &voxelry_core::ops::Args) -> Option<voxelry_core::o
     voxelry_core::ops::Args::complete(find(op)?.spec(), given).ok()
 }
 
-fn sample_grid(edge: usize, voxel: VoxelType, kind: Kind) -> Grid {
+pub(super) fn sample_grid(edge: usize, voxel: VoxelType, kind: Kind) -> Grid {
     Grid { shape: [edge; 3], voxel, kind, geometry: voxelry_core::Geometry::default() }
 }
 
@@ -169,7 +176,7 @@ fn sample(step: &Step, edge: usize) -> (Step, Vec<Option<Arc<Volume>>>) {
 }
 
 /// Blobs with noise, of any kind.
-fn noise(grid: &Grid) -> Volume {
+pub(super) fn noise(grid: &Grid) -> Volume {
     let mut state = 1u64;
     let values = ndarray::Array3::from_shape_fn(grid.shape, |(z, y, x)| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -12,6 +12,8 @@ mod rank;
 mod separable;
 mod statistics;
 
+pub use statistics::uniforms as uniforms_of_whole;
+
 use super::bricks::{Image, Limits};
 use super::device::{Device, Failure};
 use super::graph::{Graph, Slot};
