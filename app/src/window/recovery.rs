@@ -126,6 +126,20 @@ impl Viewer {
     pub(super) fn watch_device(device: &wgpu::Device, wake: Arc<dyn Fn() + Send + Sync>) -> Arc<AtomicBool> {
         let lost = Arc::<AtomicBool>::default();
         let flag = lost.clone();
+        let again = wake.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let text = error.to_string();
+            // The window was resized while a thread drew: its surface is set up again with the next frame.
+            let resized = ["before reconfiguring the Surface", "is not contained in the render target"];
+            if resized.iter().any(|part| text.contains(part)) {
+                return again();
+            }
+            #[cfg(test)]
+            panic!("{text}");
+            // A picture that can't be drawn is better than a window that is gone.
+            #[cfg(not(test))]
+            crate::progress::tell(&format!("voxelry: the graphics device: {text}"));
+        }));
         device.set_device_lost_callback(move |_, _| {
             flag.store(true, Ordering::Relaxed);
             wake();
