@@ -44,3 +44,6 @@ find "$data" -type f \( -name zarr.json -o -name .zarray \) -path "*/0/*" 2>/dev
         done
     fi
 done
+mkdir -p corpus/labels corpus/forest
+# Records of a log: see check_labels in src/lib.rs. A head for 40 × 33 × 70 voxels, then an edit without chunks.
+printf '\0\003\050\041\106\002\004\001a\0\0\003\0\004\0\005\0' > corpus/labels/small
