@@ -579,3 +579,49 @@ fn a_full_disk_leaves_nothing_half_written() {
         assert_eq!(names(path), before, "{arguments}");
     }
 }
+
+/// Killed at any moment, a conversion is gone on with by the same command, and ends with the same bytes.
+#[cfg(unix)]
+#[test]
+fn a_conversion_survives_being_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeeds(at, "sample foam --size 320 --seed 3 -o foam.nrrd");
+    succeeds(at, "convert foam.nrrd whole.ome.zarr --threads 1");
+    let begun = || {
+        let hidden = std::fs::read_dir(at).unwrap().flatten().map(|entry| entry.path());
+        hidden.filter(|p| p.to_string_lossy().contains(".a.ome.zarr.")).collect::<Vec<_>>()
+    };
+    let noted = || {
+        let notes = begun().into_iter().filter_map(|p| std::fs::metadata(p.join("voxelry-done")).ok());
+        notes.map(|about| about.len()).max().unwrap_or(0)
+    };
+    let mut killed = 0;
+    loop {
+        let mut child =
+            voxelry(at, "convert foam.nrrd a.ome.zarr --threads 1").stderr(Stdio::null()).spawn().unwrap();
+        let before = noted();
+        // A little more than was there, if it is not over before.
+        let over = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                break true;
+            }
+            if noted() > before {
+                break false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        if over || killed > 20 {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += 1;
+        assert!(begun().len() == 1 && !at.join("a.ome.zarr").exists());
+    }
+    assert!(killed > 0, "it was over before it could be killed");
+    assert_same_files(&at.join("whole.ome.zarr"), &at.join("a.ome.zarr"));
+    assert!(begun().is_empty());
+}

@@ -5,13 +5,18 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 use voxelry_core::io::WriteOptions;
-use voxelry_core::io::convert::{ConvertOptions, convert};
+use voxelry_core::io::atomic::is_begun;
+use voxelry_core::io::convert::{ConvertOptions, convert, identity};
 use voxelry_core::{Error, Region};
 
 pub fn command() -> Command {
     let path = value_parser!(PathBuf);
     Command::new("convert")
         .about("Convert an image to another format, in bounded memory")
+        .after_help(
+            "What is being written to an OME-Zarr stays in a hidden folder beside it when the program is interrupted \
+             or killed, or the disk is full: the same command goes on from there.",
+        )
         .arg(Arg::new("in").value_name("IN").required(true).value_parser(path.clone()))
         .arg(Arg::new("out").value_name("OUT").required(true).value_parser(path))
         .arg(
@@ -67,7 +72,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     let voxel = matches.get_one::<String>("type");
     let voxel = voxel.map(|t| t.parse().map_err(|e| Error::Usage(format!("--type: {e}")))).transpose()?;
-    let options = ConvertOptions {
+    let open_as = open_options(matches)?;
+    let mut options = ConvertOptions {
         level: *matches.get_one("level").expect("default"),
         crop: triple("start")?.zip(triple("size")?).map(|(start, shape)| Region::new(start, shape)),
         voxel,
@@ -77,10 +83,20 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             chunk: triple("chunk")?,
             shard: triple("shard")?,
             version: matches.get_one::<String>("zarr-version").cloned(),
+            resume: None,
         },
     };
-    let source = open(input, &open_options(matches)?)?;
-    let converted = convert(&*source, out, &options, &job)?;
+    // The same command on the same input goes on with what it began.
+    options.write.resume = identity(input).map(|input| format!("{input} {open_as:?} {options:?}"));
+    let source = open(input, &open_as)?;
+    if is_begun(out) {
+        crate::progress::tell("voxelry: what was begun before is gone on with, if it was made of the same");
+    }
+    let converted = convert(&*source, out, &options, &job).inspect_err(|_| {
+        if is_begun(out) {
+            crate::progress::tell("voxelry: what is written is kept: the same command goes on from there");
+        }
+    })?;
     progress.finish();
     let spec = converted.spec;
     let [z, y, x] = spec.shape;

@@ -1,7 +1,7 @@
 //! Labels that are being edited, on a thread of their own: nobody waits for a stroke, a flood or the disk.
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::{Edit, Labels, Sum};
@@ -61,6 +61,8 @@ pub struct Board {
     edits: Arc<AtomicU64>,
     /// What is being done, to be stopped.
     job: Arc<Mutex<Job>>,
+    /// Whether that is a preview.
+    previewing: Arc<AtomicBool>,
     progress: Arc<Mutex<Progress>>,
 }
 
@@ -88,6 +90,7 @@ impl Board {
             latest: Arc::default(),
             edits: Arc::default(),
             job: Arc::new(Mutex::new(Job::silent())),
+            previewing: Arc::default(),
             progress: Arc::default(),
         };
         let bench = Bench {
@@ -97,6 +100,7 @@ impl Board {
             latest: board.latest.clone(),
             edits: board.edits.clone(),
             job: board.job.clone(),
+            previewing: board.previewing.clone(),
             progress: board.progress.clone(),
             wake,
         };
@@ -161,8 +165,11 @@ impl Board {
         self.edits.load(Ordering::Relaxed)
     }
 
-    /// Previews that were asked for before are no longer wanted.
+    /// Previews that were asked for before are no longer wanted, and one that is being made is given up.
     fn supersede(&self) -> u64 {
+        if self.previewing.load(Ordering::Relaxed) {
+            self.job.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        }
         self.latest.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -206,6 +213,7 @@ struct Bench {
     latest: Arc<AtomicU64>,
     edits: Arc<AtomicU64>,
     job: Arc<Mutex<Job>>,
+    previewing: Arc<AtomicBool>,
     progress: Arc<Mutex<Progress>>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -285,8 +293,14 @@ impl Bench {
             Order::Preview(number, work) => {
                 if number == self.latest.load(Ordering::Relaxed) && open.is_none() {
                     let job = self.new_job("");
+                    self.previewing.store(true, Ordering::Relaxed);
+                    // What came in this moment is not waited for.
+                    if number != self.latest.load(Ordering::Relaxed) {
+                        job.cancel();
+                    }
                     self.labels.edit().and_then(|mut edit| {
                         let done = work(&mut edit, &job);
+                        self.previewing.store(false, Ordering::Relaxed);
                         *open = Some(Open::Preview(edit));
                         let done = done?;
                         news.regions.extend(done.regions);

@@ -7,7 +7,7 @@ use super::export::{self, Export};
 use super::layout::Layout;
 use super::links::{Before, Links};
 use super::panels::Of;
-use super::panes::{Hand, Hover, Panes, Picked, Tile};
+use super::panes::{Drawn, Hand, Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
 use super::rulers::Rulers;
 use super::session::{self, Restored};
@@ -520,11 +520,24 @@ impl Viewer {
         self.keep_layers();
     }
 
+    /// What a tool is drawing around or across, in indices of its scene's grid.
+    fn drawn(&self) -> Option<Drawn> {
+        let (layer, axis, way) = self.kit.drawn()?;
+        let (scene, l) = self.place_of(layer)?;
+        let here = &self.document.scenes[scene];
+        let own = here.layers[l].source.info().geometry().world_from_index;
+        let index = here.geometry().world_from_index.inverse();
+        let way = way.iter().map(|p| index.transform_point3(own.transform_point3(*p))).collect();
+        Some(Drawn { scene, axis, way, open: self.kit.tool == Tool::Merge })
+    }
+
     fn panes(&mut self, ui: &mut Ui) {
         self.hover = None;
         self.turns.begin();
         let [r, g, b] = theme::GROUND;
+        let drawn = self.drawn();
         let mut panes = Panes {
+            drawn,
             document: &mut self.document,
             canvases: &mut self.canvases,
             studio: Studio {
@@ -596,6 +609,7 @@ impl eframe::App for Viewer {
         recipe::receive(self);
         self.hear_desks();
         self.follow_edits(&ctx);
+        self.follow_seeds();
         self.learn_again();
         self.bench.remember(ctx.input(|i| i.time));
         if self.painter.begin() {

@@ -7,6 +7,7 @@ use super::overlay;
 use super::rulers::Rulers;
 use super::strip;
 use super::surface::Surface;
+use super::theme::ACCENT;
 use super::theme::GROUND;
 use super::tools::{Kit, Phase, Tool, Touch};
 use crate::view::plane::short;
@@ -91,8 +92,22 @@ impl Hand {
     }
 }
 
+/// What a tool is drawing around or across.
+pub struct Drawn {
+    /// In which scene, and across which axis.
+    pub scene: usize,
+    /// See `scene`.
+    pub axis: usize,
+    /// Points `(x, y, z)` in indices of the scene's grid.
+    pub way: Vec<DVec3>,
+    /// Whether its ends are not joined.
+    pub open: bool,
+}
+
 /// Everything that panes need while they are shown.
 pub struct Panes<'a> {
+    /// What a tool is drawing around or across.
+    pub drawn: Option<Drawn>,
     /// What is open.
     pub document: &'a mut Document,
     /// Pictures, by their tiles.
@@ -235,6 +250,26 @@ impl Panes<'_> {
                 egui::Stroke::new(2.5, Color32::from_black_alpha(120)),
             );
             painter.circle_stroke(pos, radius.max(1.0), egui::Stroke::new(1.0, Color32::WHITE));
+        }
+        if let (Pane::Plane(axis), Some(drawn)) = (tile.pane, &self.drawn)
+            && (drawn.scene, drawn.axis) == (tile.scene, axis)
+        {
+            let plane = Plane::new(&self.document.scenes[tile.scene], axis, size.map(f64::from));
+            let on_screen = |p: &DVec3| {
+                let pixel = plane.pixel_of(*p);
+                rect.min + egui::vec2(pixel.x as f32, pixel.y as f32) / per_point
+            };
+            let mut points: Vec<Pos2> = drawn.way.iter().map(on_screen).collect();
+            points.extend(response.hover_pos().filter(|_| !drawn.open));
+            for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
+                let stroke = egui::Stroke::new(width, colour);
+                let line = if drawn.open || points.len() < 3 {
+                    egui::Shape::line(points.clone(), stroke)
+                } else {
+                    egui::Shape::closed_line(points.clone(), stroke)
+                };
+                painter.add(line);
+            }
         }
         let loading = seen.unfinished && self.studio.painter.is_busy();
         if rect.width() >= SMALL || self.preview {

@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The file in a folder that outlives its program, which says what the folder is of.
+const BEGUN: &str = "voxelry-begun";
+/// The file in such a folder for what its owner has to remember, see [`AtomicDir::notes`].
+const NOTES: &str = "voxelry-done";
+
 /// Ending of everything that is not complete yet.
 pub const PARTIAL_SUFFIX: &str = ".voxelry-partial";
 
@@ -130,6 +135,8 @@ pub struct AtomicDir {
     partial: PathBuf,
     target: PathBuf,
     committed: bool,
+    /// Says what the folder is of where it outlives its program, and is locked as long as that runs.
+    begun: Option<File>,
 }
 
 impl AtomicDir {
@@ -143,7 +150,53 @@ impl AtomicDir {
             return Err(Error::file(&target, "is a file, not a folder to write to"));
         }
         let (partial, ()) = unused_beside(&target, |p| fs::create_dir(p))?;
-        Ok(Self { partial, target, committed: false })
+        Ok(Self { partial, target, committed: false, begun: None })
+    }
+
+    /// Begins a folder that stays when it is given up or the program is killed, or goes on with such a one that no
+    /// program works on any more. `about` says what it will hold: one that is about something else is removed.
+    ///
+    /// # Errors
+    /// As [`AtomicDir::create`].
+    pub fn resume(target: impl AsRef<Path>, about: &str) -> Result<Self> {
+        let target = resolve(target.as_ref());
+        if target.is_file() {
+            return Err(Error::file(&target, "is a file, not a folder to write to"));
+        }
+        let about = format!("{}\n{about}", started());
+        for partial in left_beside(&target) {
+            let open = OpenOptions::new().read(true).write(true).open(partial.join(BEGUN));
+            let Ok(begun) = open else { continue };
+            if begun.try_lock().is_err() {
+                // A program that runs is writing to it.
+                continue;
+            }
+            if fs::read_to_string(partial.join(BEGUN)).is_ok_and(|text| text == about) {
+                return Ok(Self { partial, target, committed: false, begun: Some(begun) });
+            }
+            drop(begun);
+            fs::remove_dir_all(&partial).at(&partial)?;
+        }
+        let (partial, ()) = unused_beside(&target, |p| fs::create_dir(p))?;
+        partials().remove(&partial);
+        let path = partial.join(BEGUN);
+        let mut begun = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
+        begun.lock().at(&path)?;
+        begun.write_all(about.as_bytes()).at(&path)?;
+        Ok(Self { partial, target, committed: false, begun: Some(begun) })
+    }
+
+    /// What the folder's owner has noted in it, to go on from there, and the file to note more in; for folders that
+    /// stay.
+    ///
+    /// # Errors
+    /// If the file can't be read or written.
+    pub fn notes(&self) -> Result<(Vec<u8>, File)> {
+        let path = self.partial.join(NOTES);
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).at(&path)?;
+        let mut noted = Vec::new();
+        file.read_to_end(&mut noted).at(&path)?;
+        Ok((noted, file))
     }
 
     /// The folder to write into until the commit.
@@ -195,6 +248,12 @@ impl AtomicDir {
         partials.remove(&self.partial);
         self.committed = true;
         drop(partials);
+        if self.begun.is_some() {
+            for name in [BEGUN, NOTES] {
+                // Without them it is the same image.
+                let _ = fs::remove_file(self.target.join(name));
+            }
+        }
         sync_parent(&self.target);
         if let Some(old) = old {
             fs::remove_dir_all(&old).at(&old)?;
@@ -204,9 +263,34 @@ impl AtomicDir {
     }
 }
 
+/// Since when the machine runs, as far as that is known: what was written before it went down may not have reached the
+/// disk.
+fn started() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Whether something was begun that will have this name, and can be gone on with ([`AtomicDir::resume`]).
+pub fn is_begun(target: &Path) -> bool {
+    left_beside(&resolve(target)).iter().any(|folder| folder.join(BEGUN).is_file())
+}
+
+/// Folders that programs left behind which were writing to this target.
+fn left_beside(target: &Path) -> Vec<PathBuf> {
+    let (Some(name), folder) = (target.file_name(), target.parent()) else { return Vec::new() };
+    let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let begins = format!(".{}.", name.to_string_lossy());
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let ours = names.filter(|n| {
+        let n = n.to_string_lossy();
+        n.starts_with(&begins) && n.ends_with(PARTIAL_SUFFIX)
+    });
+    ours.map(|n| target.with_file_name(n)).filter(|p| p.is_dir()).collect()
+}
+
 impl Drop for AtomicDir {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.committed && self.begun.is_none() {
             let _ = fs::remove_dir_all(&self.partial);
             partials().remove(&self.partial);
         }
@@ -308,6 +392,33 @@ mod tests {
         dir.commit().unwrap();
         assert_eq!(names(folder.path()), ["a.zarr"]);
         assert_eq!(names(&target), ["new"]);
+    }
+
+    #[test]
+    fn a_folder_that_was_given_up_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.zarr");
+        let dir = AtomicDir::resume(&target, "one").unwrap();
+        fs::write(dir.path().join("x"), b"").unwrap();
+        dir.notes().unwrap().1.write_all(b"half").unwrap();
+        // Somebody else does not touch what is being written.
+        let other = AtomicDir::resume(&target, "one").unwrap();
+        assert_ne!(other.path(), dir.path());
+        drop(other);
+        let path = dir.path().to_owned();
+        drop(dir);
+        assert!(path.is_dir());
+        let found: Vec<_> = (0..2).map(|_| AtomicDir::resume(&target, "one").unwrap()).collect();
+        let dir = found.into_iter().find(|d| d.path() == path).unwrap();
+        assert_eq!(dir.notes().unwrap().0, b"half");
+        dir.commit().unwrap();
+        assert_eq!(names(&target), ["x"]);
+        // What is about something else makes room.
+        drop(AtomicDir::resume(&target, "two").unwrap());
+        let dir = AtomicDir::resume(&target, "three").unwrap();
+        assert!(dir.notes().unwrap().0.is_empty());
+        dir.commit().unwrap();
+        assert_eq!(names(folder.path()), ["a.zarr"]);
     }
 
     #[test]

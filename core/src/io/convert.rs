@@ -35,6 +35,27 @@ pub struct Converted {
     pub losses: Vec<String>,
 }
 
+/// What a file or folder is, in words that change when it is written to: its full name, lengths and times of change.
+/// None for an address, or where that is not known.
+pub fn identity(path: &Path) -> Option<String> {
+    fn add(path: &Path, sum: &mut blake3::Hasher) -> std::io::Result<()> {
+        let about = std::fs::metadata(path)?;
+        if about.is_dir() {
+            let mut entries: Vec<_> = std::fs::read_dir(path)?.collect::<std::io::Result<_>>()?;
+            entries.sort_by_key(std::fs::DirEntry::file_name);
+            entries.iter().try_for_each(|entry| add(&entry.path(), sum))
+        } else {
+            let since = about.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            sum.update(format!("{} {} {}\n", path.display(), about.len(), since.as_nanos()).as_bytes());
+            Ok(())
+        }
+    }
+    let path = path.canonicalize().ok()?;
+    let mut sum = blake3::Hasher::new();
+    add(&path, &mut sum).ok()?;
+    Some(format!("{} {}", path.display(), sum.finalize()))
+}
+
 /// Writes every channel and time of `source` to `target`, in the format that its ending names.
 /// Memory stays within a few hundred megabytes whatever the size of the image. Losses are also
 /// told to the job as warnings.
@@ -230,7 +251,18 @@ fn copy(
     let channels = spec.channels.len();
     let frames =
         (0..spec.times).flat_map(|t| (0..channels).map(move |c| Frame { level, channel: c, time: t }));
-    let mut work = frames.flat_map(|frame| regions.iter().map(move |r| Piece { frame, region: *r }));
+    // What a call before has written is not read again.
+    let is_there = |piece: &Piece| {
+        let frame = Frame::new(piece.frame.channel, piece.frame.time);
+        let there = piece.region.tiles(block).iter().all(|tile| sink.is_written(frame, tile.start));
+        if there {
+            job.advance(piece.region.len() as u64);
+        }
+        there
+    };
+    let mut work = frames
+        .flat_map(|frame| regions.iter().map(move |r| Piece { frame, region: *r }))
+        .filter(|piece| !is_there(piece));
     let read = |piece: Piece| -> Result<(Piece, Volume)> {
         job.check()?;
         let start = std::array::from_fn(|a| origin[a] + piece.region.start[a]);
@@ -266,6 +298,10 @@ fn write(
     let tiles = piece.region.tiles(block);
     let one = |tile: &Region| -> Result<()> {
         job.check()?;
+        if sink.is_written(frame, tile.start) {
+            job.advance(tile.len() as u64);
+            return Ok(());
+        }
         let whole = tile.shape == volume.shape();
         if whole && volume.voxel_type() == spec.voxel {
             sink.write(frame, tile.start, volume)?;

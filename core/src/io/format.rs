@@ -36,11 +36,15 @@ pub struct WriteOptions {
     pub shard: Option<[usize; 3]>,
     /// Version of the format, where there are several (`"0.4"`, `"0.5"` for OME-Zarr).
     pub version: Option<String>,
+    /// What the voxels are made of, in words that tell it from all else. With them a format that can (OME-Zarr) keeps
+    /// what was written when the program is killed or gives up, and goes on from there when it is called in the same
+    /// way again.
+    pub resume: Option<String>,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { compress: true, chunk: None, shard: None, version: None }
+        Self { compress: true, chunk: None, shard: None, version: None, resume: None }
     }
 }
 

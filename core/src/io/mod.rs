@@ -209,6 +209,12 @@ pub trait ImageSink: Send + Sync {
         false
     }
 
+    /// Whether a tile is there already, from a call before ([`WriteOptions::resume`]).
+    fn is_written(&self, frame: Frame, start: [usize; 3]) -> bool {
+        let _ = (frame, start);
+        false
+    }
+
     /// Writes one tile of level 0.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ impl Tool {
         ),
         (Self::Erase, "Erase", "Drag to take voxels away (E)"),
         (Self::Wand, "Wand", "Shows what a click would take (W); the wheel changes the tolerance"),
-        (Self::Lasso, "Lasso", "Drag around what is to be filled (G)"),
+        (Self::Lasso, "Lasso", "Drag around what is to be filled, or click on its corners (G)"),
         (Self::Fill, "Fill", "Click on an area of one label to fill it (H)"),
         (Self::Threshold, "Threshold", "Labels all that lies within a range of intensities (T)"),
         (Self::Split, "Split", "Click on an object to part it at its necks (S)"),
@@ -79,7 +79,9 @@ impl Tool {
                 "Drag: paint · Shift+wheel, [ ]: radius · Shift+click: pick label · wheel: slices · middle drag: move"
             }
             Self::Wand => "Click: take what is shown · wheel: tolerance · , .: slices · Esc: forget",
-            Self::Lasso => "Drag: draw around · wheel: slices · middle drag: move",
+            Self::Lasso => {
+                "Drag: draw around · clicks: corners, twice on one to close · Esc: forget · wheel: slices"
+            }
             Self::Fill => "Click: fill the area of one label · wheel: slices",
             Self::Threshold => "Drag the handles of the range, then apply it · wheel: slices",
             Self::Split => "Click: part the object at its necks · wheel: slices",
@@ -120,6 +122,9 @@ pub struct Kit {
     aside: Vec<Desk>,
     /// The way of the tool, in indices of the labels.
     way: Vec<DVec3>,
+    /// The axis across which it goes, and whether it is of corners that are clicked.
+    axis: Option<usize>,
+    corners: bool,
     /// The pane in which the tool is held down.
     pub holding: Option<egui::Id>,
     /// What a preview was last asked for.
@@ -130,6 +135,10 @@ pub struct Kit {
     pub(super) naming: Option<(u32, String)>,
     /// The label whose opacity is being changed.
     pub(super) fading: Option<(u32, u8)>,
+    /// Whether what seeds would grow into is shown as they are painted.
+    pub growing: bool,
+    /// The layer of labels that an object is added to or cut with.
+    pub with: Option<u64>,
     /// Classes that are learned from the labels.
     pub classes: Classes,
     made: u32,
@@ -153,11 +162,15 @@ impl Default for Kit {
             desk: None,
             aside: Vec::new(),
             way: Vec::new(),
+            axis: None,
+            corners: false,
             holding: None,
             shown: None,
             preview: false,
             naming: None,
             fading: None,
+            growing: false,
+            with: None,
             classes: Classes::default(),
             made: 0,
         }
@@ -220,6 +233,13 @@ impl Kit {
         Some(desk.look.clone())
     }
 
+    /// What is being drawn around or across, to be shown: the labels' layer, the axis across which it goes, and points
+    /// `(x, y, z)` in it.
+    pub fn drawn(&self) -> Option<(u64, usize, &[DVec3])> {
+        let shown = matches!(self.tool, Tool::Lasso | Tool::Merge) && !self.way.is_empty();
+        self.desk.as_ref().filter(|_| shown).and_then(|d| Some((d.layer, self.axis?, &self.way[..])))
+    }
+
     /// All desks.
     pub fn desks(&self) -> impl Iterator<Item = &Desk> {
         self.desk.iter().chain(&self.aside)
@@ -227,7 +247,8 @@ impl Kit {
 
     /// Forgets what is only shown; what is being done goes on.
     pub fn put_away(&mut self) {
-        self.shown = None;
+        (self.shown, self.corners) = (None, false);
+        self.way.clear();
         if std::mem::take(&mut self.preview)
             && let Some(desk) = &self.desk
         {
@@ -238,7 +259,9 @@ impl Kit {
     /// Stops what is being done; whether there was something to stop or to forget.
     pub fn stop(&mut self) -> bool {
         let Some(desk) = &self.desk else { return false };
-        let had = desk.board.stop() | self.preview;
+        let drawn = !std::mem::take(&mut self.way).is_empty();
+        self.corners = false;
+        let had = desk.board.stop() | self.preview | drawn;
         if had {
             desk.board.forget();
         }

@@ -1,9 +1,12 @@
 //! The panel of segmentation: tools, what they are set to, what can be done to an object, and the list of labels.
 
+use super::deeds::Boolean;
 use super::touch::{Image, amount, radius_text};
 use super::{Tool, classes, list};
+use crate::view::Display;
 use crate::view::board::{Done, Work};
 use crate::window::app::Viewer;
+use crate::window::histogram;
 use crate::window::theme::ACCENT;
 use crate::window::widgets::{WIDE, choice, slider};
 use egui::{CollapsingHeader, DragValue, ProgressBar, RichText, Ui};
@@ -102,8 +105,21 @@ fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
 /// What the tool in hand is set to.
 fn options(viewer: &mut Viewer, ui: &mut Ui) {
     let stats = viewer.image_of_desk().or_else(|| viewer.layer_to_work_on()).and_then(|l| l.stats.clone());
+    let map = viewer.image_of_desk().map(|l| l.display.map);
     let kit = &mut viewer.kit;
     let (mut range, mut apply) = (false, false);
+    if let (Tool::Threshold, Some(stats)) = (kit.tool, &stats) {
+        let middle = f64::midpoint(stats.window[0], stats.window[1]);
+        let chosen = kit.range.get_or_insert([middle, stats.range[1]]);
+        let mut display = Display { window: Some(*chosen), ..Display::default() };
+        display.map = map.unwrap_or(display.map);
+        histogram::show(ui, stats, stats, &mut display, true, false);
+        if let Some([low, high]) = display.window.filter(|window| window != chosen) {
+            *chosen = [low.min(high).max(stats.range[0]), high.max(low).min(stats.range[1])];
+            range = true;
+        }
+        ui.add_space(4.0);
+    }
     rows(ui, "tool", |ui| match kit.tool {
         Tool::Paint | Tool::Erase => {
             ui.label("Radius");
@@ -140,8 +156,7 @@ fn options(viewer: &mut Viewer, ui: &mut Ui) {
                 return;
             };
             let [least, most] = stats.range;
-            let middle = f64::midpoint(stats.window[0], stats.window[1]);
-            let [low, high] = kit.range.get_or_insert([middle, most]);
+            let [low, high] = kit.range.get_or_insert([least, most]);
             let (to_high, from_low) = (least..=*high, *low..=most);
             for (name, value, bounds) in [("From", low, to_high), ("To", high, from_low)] {
                 ui.label(name);
@@ -277,7 +292,31 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
         if ui.button("Watershed").on_hover_text(hint).clicked() {
             seeds = Some(Seeds::Watershed);
         }
+        ui.checkbox(&mut viewer.kit.growing, "Live")
+            .on_hover_text("Shows what Grow would make as seeds are painted; Grow keeps it");
     });
+    let others = viewer.other_labels();
+    let mut boolean = None;
+    if !others.is_empty() {
+        ui.horizontal_wrapped(|ui| {
+            let chosen = others.iter().find(|o| Some(o.0) == viewer.kit.with).unwrap_or(&others[0]).clone();
+            ui.label("With");
+            choice(ui, "Other labels", &chosen.1, 110.0, |ui| {
+                for (id, name) in &others {
+                    ui.selectable_value(&mut viewer.kit.with, Some(*id), name);
+                }
+            });
+            for (what, name, hint) in [
+                (Boolean::Add, "Add", "The object gets all that has a label there, too"),
+                (Boolean::Subtract, "Subtract", "The object loses all that has a label there"),
+                (Boolean::Intersect, "Intersect", "The object keeps only what has a label there"),
+            ] {
+                if ui.button(name).on_hover_text(hint).clicked() {
+                    boolean = Some((what, chosen.0));
+                }
+            }
+        });
+    }
     if let Some(what) = wanted {
         let (label, mask, name) = (viewer.kit.label, viewer.kit.mask.clone(), what.name());
         viewer.on_desk(
@@ -293,6 +332,9 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
     }
     if let Some(seeds) = seeds {
         viewer.use_seeds(seeds);
+    }
+    if let Some((what, with)) = boolean {
+        viewer.combine(what, with);
     }
 }
 
@@ -373,44 +415,61 @@ impl Viewer {
 
     /// Lets all labels grow as seeds, in the box of all seeds and some way around.
     pub(in crate::window) fn use_seeds(&mut self, seeds: Seeds) {
-        let (Some(ink), Some(image)) = (self.ink(), self.image_of_desk().map(Image::of)) else { return };
-        let Some(desk) = &self.kit.desk else { return };
-        let labels = desk.board.labels.clone();
-        let crop = self.kit.mask.inside;
         let name = if seeds == Seeds::Grow { "Grow from seeds" } else { "Watershed from seeds" };
-        self.on_desk(
-            name,
-            Box::new(move |edit, job| {
-                let all: Vec<u32> = labels.sums().unwrap_or_default().keys().copied().collect();
-                let boxes = all.iter().filter_map(|l| labels.within(*l));
-                let Some(around) = boxes.reduce(union) else {
-                    return Ok(Done { says: Some("There are no seeds".into()), ..Done::default() });
-                };
-                if all.len() < 2 {
-                    let says = "Paint seeds of at least two labels: one inside, one around".to_owned();
-                    return Ok(Done { says: Some(says), ..Done::default() });
-                }
-                let margin = around.shape.map(|n| n / 10 + 4);
-                let region = crop.unwrap_or_else(|| around.grown(margin, labels.shape()));
-                // What is on the way takes about 20 bytes a voxel.
-                let most = voxelry_core::blocks::physical_memory() / 2 / 20;
-                if region.len() as u64 > most {
-                    return Err(voxelry_core::Error::Memory(format!(
-                        "seeds grow in a box of {} voxels; at most {most} fit: mark a smaller crop box (K)",
-                        region.len()
-                    )));
-                }
-                let old = labels.get(region)?;
-                let grey = image.read(region)?;
-                let new = match seeds {
-                    Seeds::Grow => tools::grow_cut(grey.view(), old.view(), job)?,
-                    Seeds::Watershed => tools::watershed(grey, &old, labels.geometry(), job)?,
-                };
-                let regions = ink.put_labels(edit, region, &old, new)?;
-                let says = format!("{} labels in {}", all.len(), amount(region.len() as u64, &labels));
-                Ok(Done { regions, says: Some(says) })
-            }),
-        );
+        if let Some(work) = self.growth(seeds) {
+            self.on_desk(name, work);
+        }
+    }
+
+    /// Shows what would become of the seeds, where that is wanted and they have changed; once a frame.
+    pub(in crate::window) fn follow_seeds(&mut self) {
+        let kit = &self.kit;
+        let Some(desk) = kit.desk.as_ref().filter(|_| kit.growing && kit.holding.is_none()) else { return };
+        let draws = matches!(kit.tool, Tool::Paint | Tool::Erase | Tool::Lasso);
+        let key = format!("seeds {} {:?}", desk.board.edits(), kit.mask);
+        if !draws || desk.board.is_busy() || kit.rows.len() < 2 || kit.shown.as_ref() == Some(&key) {
+            return;
+        }
+        let Some(work) = self.growth(Seeds::Grow) else { return };
+        (self.kit.shown, self.kit.preview) = (Some(key), true);
+        if let Some(desk) = &self.kit.desk {
+            desk.board.preview(work);
+        }
+    }
+
+    fn growth(&self, seeds: Seeds) -> Option<Work> {
+        let (ink, image) = (self.ink()?, self.image_of_desk().map(Image::of)?);
+        let (labels, crop) = (self.kit.desk.as_ref()?.board.labels.clone(), self.kit.mask.inside);
+        Some(Box::new(move |edit, job| {
+            let all: Vec<u32> = labels.sums().unwrap_or_default().keys().copied().collect();
+            let boxes = all.iter().filter_map(|l| labels.within(*l));
+            let Some(around) = boxes.reduce(union) else {
+                return Ok(Done { says: Some("There are no seeds".into()), ..Done::default() });
+            };
+            if all.len() < 2 {
+                let says = "Paint seeds of at least two labels: one inside, one around".to_owned();
+                return Ok(Done { says: Some(says), ..Done::default() });
+            }
+            let margin = around.shape.map(|n| n / 10 + 4);
+            let region = crop.unwrap_or_else(|| around.grown(margin, labels.shape()));
+            // What is on the way takes about 20 bytes a voxel.
+            let most = voxelry_core::blocks::physical_memory() / 2 / 20;
+            if region.len() as u64 > most {
+                return Err(voxelry_core::Error::Memory(format!(
+                    "seeds grow in a box of {} voxels; at most {most} fit: mark a smaller crop box (K)",
+                    region.len()
+                )));
+            }
+            let old = labels.get(region)?;
+            let grey = image.read(region)?;
+            let new = match seeds {
+                Seeds::Grow => tools::grow_cut(grey.view(), old.view(), job)?,
+                Seeds::Watershed => tools::watershed(grey, &old, labels.geometry(), job)?,
+            };
+            let regions = ink.put_labels(edit, region, &old, new)?;
+            let says = format!("{} labels in {}", all.len(), amount(region.len() as u64, &labels));
+            Ok(Done { regions, says: Some(says) })
+        }))
     }
 }
 

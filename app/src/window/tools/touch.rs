@@ -285,17 +285,36 @@ impl Viewer {
         let Some(ink) = self.ink() else { return };
         let kit = &mut self.kit;
         let Some(desk) = &kit.desk else { return };
+        let near = |a: Option<&DVec3>, reach: f64| a.is_some_and(|a| a.distance(own) < reach);
         match touch.phase {
-            Phase::Hover => {}
-            Phase::Press => kit.way = vec![own],
-            Phase::Drag if kit.way.is_empty() => {}
-            Phase::Drag => kit.way.push(own),
-            Phase::Release => {
-                let way = std::mem::take(&mut kit.way);
-                let Some(slice) = way.first().map(|p| p[2 - axis].round()) else { return };
-                desk.board.whole("Lasso", Box::new(move |edit, _| surround(edit, &ink, &way, axis, slice)));
+            Phase::Press if kit.corners && kit.axis == Some(axis) => {
+                // A second click on the last corner, or one on the first, closes them.
+                let closes = near(kit.way.last(), 1.0) || near(kit.way.first(), 2.0);
+                if !closes {
+                    kit.way.push(own);
+                    return;
+                }
             }
+            Phase::Press => {
+                (kit.way, kit.axis, kit.corners) = (vec![own], Some(axis), false);
+                return;
+            }
+            Phase::Drag if !kit.corners && !kit.way.is_empty() => return kit.way.push(own),
+            // A click, not a drag: the first of the corners of a polygon.
+            Phase::Release if !kit.corners && kit.way.iter().all(|p| near(Some(p), 1.5)) => {
+                kit.way.truncate(1);
+                kit.corners = !kit.way.is_empty();
+                kit.says = "Click on further corners; a second click on one closes them".into();
+                return;
+            }
+            Phase::Release if !kit.corners => {}
+            _ => return,
         }
+        kit.corners = false;
+        kit.says.clear();
+        let way = std::mem::take(&mut kit.way);
+        let Some(slice) = way.first().map(|p| p[2 - axis].round()) else { return };
+        desk.board.whole("Lasso", Box::new(move |edit, _| surround(edit, &ink, &way, axis, slice)));
     }
 
     fn touch_to_fill(&mut self, touch: Touch, at: Option<[usize; 3]>) {
@@ -344,7 +363,7 @@ impl Viewer {
         let kit = &mut self.kit;
         match touch.phase {
             Phase::Hover => {}
-            Phase::Press => kit.way = vec![own],
+            Phase::Press => (kit.way, kit.axis) = (vec![own], touch.axis),
             Phase::Drag if kit.way.is_empty() => {}
             Phase::Drag => kit.way.push(own),
             Phase::Release => {

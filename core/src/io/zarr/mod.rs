@@ -74,7 +74,7 @@ impl Format for OmeZarr {
 
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
         let layout = layout::Layout::new(spec, options).map_err(|reason| Error::file(path, reason))?;
-        Ok(Box::new(sink::ZarrSink::create(path, layout)?))
+        Ok(Box::new(sink::ZarrSink::create(path, layout, options.resume.as_deref())?))
     }
 
     fn update(

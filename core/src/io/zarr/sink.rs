@@ -9,8 +9,9 @@ use crate::io::{Frame, ImageSink, pyramid};
 use crate::{Error, Job, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use zarrs::array::{Array, ArrayBytes, ArrayMetadata, CodecOptions};
@@ -93,16 +94,64 @@ pub(super) struct ZarrSink {
     range: Mutex<Vec<Option<(f64, f64)>>>,
     /// Where all else is there already: the blocks that were written.
     fresh: Option<Mutex<Vec<Cell>>>,
+    /// Blocks that a call before has written, and where those of this call are noted.
+    done: Option<(HashSet<BlockId>, Mutex<File>)>,
     partial: AtomicDir,
 }
 
+/// Time, channel and first voxel of a block.
+type BlockId = [u64; 5];
+
+/// Bytes of a note of a block: its identity, the least and the greatest value, and a checksum.
+const NOTE: usize = 7 * 8 + 4;
+
+fn id_of(frame: Frame, start: [usize; 3]) -> BlockId {
+    [frame.time, frame.channel, start[0], start[1], start[2]].map(|n| n as u64)
+}
+
+/// The note of a block that was written; NaN where it has no values.
+fn note(id: BlockId, range: Option<(f64, f64)>) -> Vec<u8> {
+    let (low, high) = range.unwrap_or((f64::NAN, f64::NAN));
+    let words = id.into_iter().chain([low.to_bits(), high.to_bits()]);
+    let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// What a note says; none if it is not whole.
+fn noted(bytes: &[u8]) -> Option<(BlockId, Option<(f64, f64)>)> {
+    let (words, sum) = bytes.split_last_chunk::<4>()?;
+    let whole = crc32fast::hash(words) == u32::from_le_bytes(*sum);
+    let words: Vec<u64> = words.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
+    let id = *words.first_chunk::<5>()?;
+    let [low, high] = [words.get(5)?, words.get(6)?].map(|bits| f64::from_bits(*bits));
+    whole.then_some((id, (!low.is_nan()).then_some((low, high))))
+}
+
 impl ZarrSink {
-    /// Creates the folder beside the target.
-    pub(super) fn create(target: &Path, layout: Layout) -> Result<Self> {
+    /// Creates the folder beside the target, or goes on with one that was begun in the same way, if `resume` tells what
+    /// the voxels are made of.
+    pub(super) fn create(target: &Path, layout: Layout, resume: Option<&str>) -> Result<Self> {
         if target.exists() && !replaceable(target) {
             return Err(Error::file(target, "exists and is not a Zarr folder, so it is not replaced"));
         }
-        Self::within(AtomicDir::create(target)?, layout, false)
+        let Some(made_of) = resume else { return Self::within(AtomicDir::create(target)?, layout, false) };
+        let documents: Vec<Value> = layout.documents(&[]).into_iter().map(|d| d.1).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let about = format!("{version}\n{made_of}\n{:?}\n{}", layout.block, Value::from(documents));
+        let partial = AtomicDir::resume(target, &about)?;
+        let (notes, file) = partial.notes()?;
+        let mut sink = Self::within(partial, layout, false)?;
+        let notes = notes.chunks_exact(NOTE).map_while(noted);
+        let mut done = HashSet::new();
+        for (id, range) in notes {
+            sink.widen(id[1] as usize, range);
+            done.insert(id);
+        }
+        // What was noted by halves is written over.
+        file.set_len((done.len() * NOTE) as u64).at(target)?;
+        sink.done = Some((done, Mutex::new(file)));
+        Ok(sink)
     }
 
     /// The same for labels of which only some blocks will be written; the others are those of the target, whose
@@ -148,7 +197,7 @@ impl ZarrSink {
         }
         let range = Mutex::new(vec![None; layout.spec.channels.len()]);
         let fresh = shared.then(Mutex::default);
-        Ok(Self { layout, arrays, documents, range, fresh, partial })
+        Ok(Self { layout, arrays, documents, range, fresh, done: None, partial })
     }
 
     /// Stores a block of a level, whose start is a multiple of the level's grid.
@@ -176,12 +225,12 @@ impl ZarrSink {
         })
     }
 
-    fn note_range(&self, channel: usize, block: &Volume) {
-        let found = crate::with_volume!(block, |a| range_of(a.as_slice().expect("volumes are in C order")));
-        if let Some((low, high)) = found {
-            let mut all = self.range.lock().unwrap_or_else(PoisonError::into_inner);
-            let (l, h) = all[channel].unwrap_or((low, high));
-            all[channel] = Some((l.min(low), h.max(high)));
+    /// Takes values into the range of a channel.
+    fn widen(&self, channel: usize, range: Option<(f64, f64)>) {
+        let mut all = self.range.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((low, high)), Some(all)) = (range, all.get_mut(channel)) {
+            let (l, h) = all.unwrap_or((low, high));
+            *all = Some((l.min(low), h.max(high)));
         }
     }
 
@@ -264,7 +313,8 @@ impl ImageSink for ZarrSink {
                 spec.voxel
             )));
         }
-        self.note_range(frame.channel, block);
+        let range = crate::with_volume!(block, |a| range_of(a.as_slice().expect("volumes are in C order")));
+        self.widen(frame.channel, range);
         if let Some(fresh) = &self.fresh {
             let cell = (frame, Region::new(start, block.shape()));
             fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
@@ -275,7 +325,15 @@ impl ImageSink for ZarrSink {
             let start = std::array::from_fn(|a| start[a] / next.factor[a]);
             self.store(1, frame, start, &coarse)?;
         }
+        if let Some((_, notes)) = &self.done {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.write_all(&note(id_of(frame, start), range)).at(self.partial.target())?;
+        }
         Ok(())
+    }
+
+    fn is_written(&self, frame: Frame, start: [usize; 3]) -> bool {
+        self.done.as_ref().is_some_and(|(done, _)| done.contains(&id_of(frame, start)))
     }
 
     fn finish(self: Box<Self>, job: &Job) -> Result<()> {

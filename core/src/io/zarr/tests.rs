@@ -1,6 +1,6 @@
 use super::*;
 use crate::io::{Frame, write_volume};
-use crate::{Geometry, Job, Region, Unit, Volume, Voxel, VoxelType};
+use crate::{Error, Geometry, Job, Region, Unit, Volume, Voxel, VoxelType};
 use ndarray::Array3;
 
 fn numbers<T: Voxel>(shape: [usize; 3], seed: u64) -> Volume {
@@ -58,7 +58,7 @@ fn options(
     shard: Option<[usize; 3]>,
     compress: bool,
 ) -> WriteOptions {
-    WriteOptions { version: Some(version.to_owned()), chunk, shard, compress }
+    WriteOptions { version: Some(version.to_owned()), chunk, shard, compress, resume: None }
 }
 
 #[test]
@@ -631,4 +631,91 @@ fn labels_are_updated_where_they_changed() {
             .is_none()
     );
     assert!(update_beside(&labels.version(), &path, false, &[], &job).unwrap().is_none());
+}
+
+/// A source that fails after some reads, and counts them.
+struct Failing {
+    volume: Volume,
+    info: crate::io::ImageInfo,
+    left: std::sync::atomic::AtomicI64,
+}
+
+impl ImageSource for Failing {
+    fn info(&self) -> &crate::io::ImageInfo {
+        &self.info
+    }
+
+    fn read(&self, _: Frame, region: Region) -> crate::Result<Volume> {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0 {
+            return Err(Error::Usage("the source is gone".into()));
+        }
+        Ok(self.volume.crop(region))
+    }
+}
+
+/// Given up at any place and called again, a conversion ends with the same bytes, and does not do again what it did.
+#[test]
+fn a_conversion_goes_on_where_it_was_given_up() {
+    use crate::io::convert::{ConvertOptions, convert, identity};
+    use std::sync::atomic::Ordering::Relaxed;
+    let folder = tempfile::tempdir().unwrap();
+    // More than one piece of work: pieces have about 48 MB.
+    let shape = [520, 512, 256];
+    let volume = Volume::U16(Array3::from_shape_fn(shape, |(z, y, x)| (z * 31 + y * 7 + x * x) as u16));
+    let geometry = Geometry::from_spacing([1.0; 3], Unit::Micrometre);
+    let mut info = crate::io::ImageInfo::simple("foam", shape, [64; 3], VoxelType::U16, geometry);
+    info.channels = vec![crate::io::Channel { name: "a".into(), color: None }];
+    let source = |left: i64| Failing { volume: volume.clone(), info: info.clone(), left: left.into() };
+    let (whole, path) = (folder.path().join("whole.ome.zarr"), folder.path().join("a.ome.zarr"));
+    let job = Job::silent();
+    let all = source(1000);
+    convert(&all, &whole, &ConvertOptions::default(), &job).unwrap();
+    let reads = 1000 - all.left.load(Relaxed);
+    assert!(reads >= 3, "{reads}");
+    let mut options = ConvertOptions::default();
+    options.write.resume = Some("foam".into());
+    // As much as one read more is done each time.
+    let mut calls = 0;
+    let left = |folder: &Path| {
+        let hidden =
+            std::fs::read_dir(folder).unwrap().flatten().map(|e| e.file_name().into_string().unwrap());
+        hidden.filter(|n| n.ends_with("voxelry-partial")).count()
+    };
+    let last = loop {
+        let source = source(2);
+        calls += 1;
+        match convert(&source, &path, &options, &job) {
+            Ok(_) => break source.left.load(Relaxed),
+            Err(error) => assert!(error.to_string().contains("the source is gone")),
+        }
+        assert_eq!(left(folder.path()), 1);
+        assert!(!path.exists());
+        if calls == 1 {
+            // A note that was written by halves is left out.
+            let mut hidden = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.path());
+            let hidden = hidden.find(|p| p.to_string_lossy().contains(".a.ome.zarr")).unwrap();
+            let notes = hidden.join("voxelry-done");
+            let mut bytes = std::fs::read(&notes).unwrap();
+            bytes.extend([7; 31]);
+            std::fs::write(&notes, bytes).unwrap();
+        }
+    };
+    assert!(calls > 1 && last >= 0, "{calls} {last}");
+    assert_eq!(files(&path), files(&whole));
+    assert_eq!(left(folder.path()), 0);
+    // Another source begins anew and takes what was left away.
+    assert!(convert(&source(1), &path, &options, &job).is_err());
+    options.write.resume = Some("another foam".into());
+    let other = source(1000);
+    convert(&other, &path, &options, &job).unwrap();
+    assert_eq!(1000 - other.left.load(Relaxed), reads);
+    assert_eq!((files(&path) == files(&whole), left(folder.path())), (true, 0));
+    // What a source is changes with it.
+    let file = folder.path().join("x.raw");
+    std::fs::write(&file, b"one").unwrap();
+    let before = identity(&file).unwrap();
+    assert_eq!(identity(&file).unwrap(), before);
+    std::fs::write(&file, b"four").unwrap();
+    assert_ne!(identity(&file).unwrap(), before);
+    assert!(identity(&folder.path().join("none")).is_none());
 }
