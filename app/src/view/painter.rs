@@ -6,7 +6,7 @@ use super::document::{Content, Layer, Pane, Scene};
 use super::live::{Live, THIN};
 use super::loader::{Loader, Request, Thin};
 use super::objects;
-use super::shot::{Look, Quality, level, look};
+use super::shot::{Look, Quality, Rays, level, look};
 use glam::{DAffine3, Vec3};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -113,6 +113,13 @@ pub struct Shot {
     world_from_index: DAffine3,
     /// How often the bricks of the image have changed.
     version: u64,
+}
+
+impl Shot {
+    /// The layer, and how it is seen in three dimensions, if it is.
+    pub fn in_depth(&self) -> Option<(u64, &Rays)> {
+        if let Look::Rays(rays) = &self.look { Some((self.layer, rays)) } else { None }
+    }
 }
 
 impl Painter {

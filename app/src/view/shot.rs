@@ -6,7 +6,8 @@ use glam::{DMat3, DMat4, DQuat, DVec2, DVec3, Vec3, Vec4};
 use voxelry_core::io::ImageSource;
 use voxelry_shaders::bricks::Layout;
 use voxelry_shaders::slice::Sheet;
-use voxelry_shaders::volume::{Mode, View as Rays};
+use voxelry_shaders::volume::Mode;
+pub use voxelry_shaders::volume::View as Rays;
 
 /// How a plane lies in a pane.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -111,6 +111,8 @@ pub struct Viewer {
     pub(super) picked: Picked,
     /// A stroke in three dimensions.
     surface: Option<Surface>,
+    /// A line that is drawn around something there.
+    outline: Option<(egui::Id, Vec<egui::Pos2>)>,
     pub(super) wheel: f32,
     pub(super) profile: Option<Profile>,
     pub(super) opening: usize,
@@ -198,6 +200,7 @@ impl Viewer {
             hover: None,
             picked: Picked::default(),
             surface: None,
+            outline: None,
             wheel: 0.0,
             profile: None,
             opening: 0,
@@ -558,6 +561,8 @@ impl Viewer {
             wheel: &mut self.wheel,
             hand: Hand::of(&self.kit),
             surface: &mut self.surface,
+            outline: &mut self.outline,
+            cut: None,
             touches: Vec::new(),
             rulers: &mut self.rulers,
             #[cfg(test)]
@@ -579,7 +584,10 @@ impl Viewer {
         let clicked = panes.clicked.take();
         let (touches, turned) = (std::mem::take(&mut panes.touches), panes.hand.turned);
         self.kit.holding = panes.hand.holding;
-        let asked = std::mem::take(&mut panes.asked);
+        let (asked, cut) = (std::mem::take(&mut panes.asked), panes.cut.take());
+        if let Some(cut) = cut {
+            self.cut_out(cut);
+        }
         for touch in touches {
             self.touch(touch);
         }

@@ -9,7 +9,7 @@ use super::strip;
 use super::surface::Surface;
 use super::theme::ACCENT;
 use super::theme::GROUND;
-use super::tools::{Kit, Phase, Tool, Touch};
+use super::tools::{Cut, Kit, Phase, Tool, Touch};
 use crate::view::plane::short;
 use crate::view::profile::Profile;
 use crate::view::shot::{Plane, Tiles};
@@ -138,6 +138,10 @@ pub struct Panes<'a> {
     pub hand: Hand,
     /// A stroke in three dimensions.
     pub surface: &'a mut Option<Surface>,
+    /// A line that is drawn around something in a pane in three dimensions, and one that was.
+    pub outline: &'a mut Option<(egui::Id, Vec<Pos2>)>,
+    /// See `outline`.
+    pub cut: Option<Cut>,
     /// What it touches.
     pub touches: Vec<Touch>,
     /// Whether a picture will get better by itself.
@@ -211,7 +215,8 @@ impl Panes<'_> {
             Pane::Volume => self.use_volume(ui, &response, id, tile.scene, size, per_point),
         }
         self.menu(&response, id, tile);
-        if response.double_clicked() {
+        // With a tool in hand quick clicks are two of its.
+        if response.double_clicked() && !self.hand.draws() {
             *self.maximised = if self.maximised.is_some() { None } else { Some(id) };
         }
 
@@ -269,6 +274,11 @@ impl Panes<'_> {
                     egui::Shape::closed_line(points.clone(), stroke)
                 };
                 painter.add(line);
+            }
+        }
+        if let Some((_, line)) = self.outline.as_ref().filter(|(of, _)| *of == response.id) {
+            for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
+                painter.add(egui::Shape::closed_line(line.clone(), egui::Stroke::new(width, colour)));
             }
         }
         let loading = seen.unfinished && self.studio.painter.is_busy();
@@ -513,7 +523,7 @@ impl Panes<'_> {
     ) {
         let (lines, _) = self.wheel(ui, response);
         let shift = ui.input(|i| i.modifiers.shift);
-        let drawn = self.draw_on_surfaces(ui, response, id, size);
+        let drawn = self.draw_on_surfaces(ui, response, id, size) || self.draw_around(ui, response, id, at);
         let scene = &mut self.document.scenes[at];
         let camera = &mut scene.view.camera;
         let by = response.drag_delta();
@@ -555,6 +565,49 @@ impl Panes<'_> {
 }
 
 impl Panes<'_> {
+    /// Draws around something with the lasso; whether the pointer does that.
+    fn draw_around(&mut self, ui: &Ui, response: &Response, id: TileId, scene: usize) -> bool {
+        if self.hand.tool != Tool::Lasso {
+            return false;
+        }
+        let pane = response.id;
+        let over = response.contains_pointer() || response.is_pointer_button_down_on();
+        for event in ui.input(|i| i.events.clone()) {
+            let line = self.outline.as_mut().filter(|(of, _)| *of == pane).map(|(_, line)| line);
+            match (event, line) {
+                (
+                    egui::Event::PointerButton {
+                        pos,
+                        button: PointerButton::Primary,
+                        pressed: true,
+                        modifiers,
+                    },
+                    _,
+                ) if over && response.rect.contains(pos) && !modifiers.shift => {
+                    *self.outline = Some((pane, vec![pos]));
+                }
+                (egui::Event::PointerMoved(pos), Some(line)) => line.push(pos),
+                (
+                    egui::Event::PointerButton { button: PointerButton::Primary, pressed: false, .. },
+                    Some(line),
+                ) => {
+                    let part = |pos: &Pos2| {
+                        let part = (*pos - response.rect.min) / response.rect.size();
+                        glam::DVec2::new(f64::from(part.x), f64::from(part.y))
+                    };
+                    let line = line.iter().map(part).collect();
+                    let shots = self.canvases.get(&id).map_or(&[][..], |canvas| canvas.shots());
+                    let seen = shots.iter().filter_map(|s| s.in_depth().map(|(l, rays)| (l, rays.clone())));
+                    self.cut = Some(Cut { scene, seen: seen.collect(), line });
+                    *self.outline = None;
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        self.outline.as_ref().is_some_and(|(of, _)| *of == pane)
+    }
+
     /// Draws with a brush, or merges, over what is seen in three dimensions; whether the pointer does that. What begins
     /// beside everything turns the camera as without a tool.
     fn draw_on_surfaces(&mut self, ui: &Ui, response: &Response, id: TileId, size: [u32; 2]) -> bool {

@@ -231,6 +231,34 @@ fn strokes_go_over_surfaces_in_three_dimensions() {
     stroke(&mut harness, &[at]);
     let erased: u64 = there(harness.state()).values().sum();
     assert!(erased < old, "{erased} {old}");
+    // The lasso goes through the whole depth: around all of it, and where nothing is.
+    harness.state_mut().take_tool(Tool::Lasso);
+    harness.state_mut().kit.take(9);
+    // Below the title, which would drag the pane.
+    let (low, high) = (rect.min + egui::vec2(20.0, 60.0), rect.max - egui::vec2(20.0, 20.0));
+    let around = [low, egui::pos2(high.x, low.y), high, egui::pos2(low.x, high.y)];
+    let all: u64 = there(harness.state()).values().sum();
+    let empty = [high - egui::vec2(9.0, 9.0), high - egui::vec2(1.0, 9.0), high];
+    stroke(&mut harness, &empty);
+    assert!(!there(harness.state()).contains_key(&9));
+    stroke(&mut harness, &around);
+    assert_eq!(there(harness.state()), BTreeMap::from([(9, all)]));
+    // What lies to the left of the middle of the place that was painted, and what lies to its right, is all of it.
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    let halves = [[low.x, at.x], [at.x, high.x]].map(|[left, right]| {
+        let around = [[left, low.y], [right, low.y], [right, high.y], [left, high.y]];
+        stroke(&mut harness, &around.map(|[x, y]| egui::pos2(x, y)));
+        let part = there(harness.state()).get(&9).copied().unwrap_or(0);
+        press(&mut harness, Modifiers::COMMAND, Key::Z);
+        settle(&mut harness);
+        part
+    });
+    // Those on the line between them may be in both.
+    assert!(halves.iter().sum::<u64>().abs_diff(all) <= all / 100, "{halves:?} {all}");
+    assert!(halves.iter().all(|n| *n > 0), "{halves:?}");
+    assert_eq!(turn(harness.state()), turned);
+    harness.state_mut().take_tool(Tool::Erase);
     // Beside everything the camera turns, and nothing is drawn.
     let corner = rect.max - egui::vec2(12.0, 12.0);
     let before = there(harness.state());
@@ -265,4 +293,85 @@ fn plots_are_written_as_drawings() {
     assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n") && !text.contains("NaN"));
     let recipe = std::fs::read_to_string(crate::view::open::recipe_beside(&path)).unwrap();
     assert!(recipe.contains("op = \"measure\""), "{recipe}");
+}
+
+/// Clicks make the corners of a polygon, and a second click on one closes it.
+#[test]
+fn a_polygon_is_clicked_corner_by_corner() {
+    use super::super::tools::{Phase, Touch};
+    use glam::DVec3;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().take_tool(Tool::Lasso);
+    let click = |harness: &mut Harness<'static, Viewer>, at: [f64; 3]| {
+        for phase in [Phase::Press, Phase::Release] {
+            let at = DVec3::from(at);
+            harness.state_mut().touch(Touch { scene: 0, axis: Some(0), at, phase, shift: false });
+        }
+    };
+    let corners = [[10.2, 10.2, 5.0], [20.8, 10.2, 5.0], [20.8, 20.8, 5.0], [10.2, 20.8, 5.0]];
+    for at in corners {
+        click(&mut harness, at);
+        harness.step();
+    }
+    // It is shown, and not yet done.
+    assert_eq!(harness.state().kit.drawn().map(|d| (d.1, d.2.len())), Some((0, 4)));
+    assert!(there(harness.state()).is_empty());
+    click(&mut harness, corners[3]);
+    settle(&mut harness);
+    assert_eq!(there(harness.state()), BTreeMap::from([(1, 100)]));
+    // Forgotten by Esc.
+    click(&mut harness, [30.0, 30.0, 5.0]);
+    press(&mut harness, Modifiers::NONE, Key::Escape);
+    assert!(harness.state().kit.drawn().is_none());
+    settle(&mut harness);
+    assert_eq!(there(harness.state()), BTreeMap::from([(1, 100)]));
+}
+
+#[test]
+fn an_object_is_combined_with_another_layer_and_seeds_grow_as_they_are_painted() {
+    use super::super::tools::deeds::Boolean;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = with_results(folder.path()) else { return };
+    let others: Vec<u64> = harness.state().document.scenes[0].layers.iter().map(|l| l.id).collect();
+    harness.state_mut().chosen = (0, 0);
+    assert!(harness.state_mut().new_labels());
+    settle(&mut harness);
+    harness.state_mut().side = crate::window::app::Side::Segment;
+    harness.state_mut().kit.deep = true;
+    harness.state_mut().kit.radius = 12.0;
+    touch(&mut harness, Tool::Paint, &[[40.0, 30.0, 26.0]]);
+    let brush = there(harness.state())[&1];
+    let with = others[1];
+    assert_eq!(harness.state().other_labels().iter().map(|o| o.0).collect::<Vec<_>>(), [with]);
+    let mut combined = |what| {
+        harness.state_mut().combine(what, with);
+        settle(&mut harness);
+        let made = there(harness.state())[&1];
+        press(&mut harness, Modifiers::COMMAND, Key::Z);
+        settle(&mut harness);
+        made
+    };
+    // What is painted and one of the balls have a part in common.
+    let (ball, all) = (combined(Boolean::Intersect), combined(Boolean::Add));
+    assert_eq!(combined(Boolean::Subtract), brush - ball);
+    assert_eq!(all, brush + 3 * 2109 - ball);
+    assert_eq!(there(harness.state())[&1], brush);
+    // Seeds: one in a ball, one beside; what they would grow into is shown, and kept only by Grow.
+    press(&mut harness, Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    harness.state_mut().kit.radius = 2.0;
+    touch(&mut harness, Tool::Paint, &[[40.0, 30.0, 26.0]]);
+    harness.state_mut().kit.take(2);
+    touch(&mut harness, Tool::Paint, &[[28.0, 20.0, 20.0]]);
+    let seeds = there(harness.state());
+    harness.state_mut().kit.growing = true;
+    until(&mut harness, "the preview", |v| v.kit.preview && there(v)[&1] > 4 * seeds[&1]);
+    assert!(harness.state().kit.can_undo());
+    // A stroke puts the preview away first: only seeds are kept.
+    harness.state_mut().kit.growing = false;
+    touch(&mut harness, Tool::Paint, &[[28.0, 18.0, 20.0]]);
+    let after = there(harness.state());
+    assert_eq!(after[&1], seeds[&1]);
+    assert!(after[&2] > seeds[&2]);
 }

@@ -69,7 +69,7 @@ pub enum Boolean {
 
 impl Viewer {
     /// Other layers of labels on the grid of those on the desk, with their names.
-    pub(super) fn other_labels(&self) -> Vec<(u64, String)> {
+    pub(in crate::window) fn other_labels(&self) -> Vec<(u64, String)> {
         let Some(desk) = &self.kit.desk else { return Vec::new() };
         let Some((s, _)) = self.place_of(desk.layer) else { return Vec::new() };
         let fits = |l: &&Layer| {

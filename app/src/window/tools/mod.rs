@@ -2,7 +2,8 @@
 
 mod board;
 mod classes;
-mod deeds;
+mod cut;
+pub mod deeds;
 mod doing;
 mod filing;
 mod list;
@@ -11,6 +12,7 @@ mod touch;
 
 pub use board::{BUDGET, NEW};
 pub use classes::Classes;
+pub use cut::Cut;
 pub use doing::Closing;
 pub use filing::Filed;
 #[cfg(test)]

@@ -288,12 +288,12 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
         {
             seeds = Some(Seeds::Grow);
         }
+        ui.checkbox(&mut viewer.kit.growing, "Live")
+            .on_hover_text("Shows what Grow would make as seeds are painted; Grow keeps it");
         let hint = "Floods the edges of the image from the seeds until floods meet";
         if ui.button("Watershed").on_hover_text(hint).clicked() {
             seeds = Some(Seeds::Watershed);
         }
-        ui.checkbox(&mut viewer.kit.growing, "Live")
-            .on_hover_text("Shows what Grow would make as seeds are painted; Grow keeps it");
     });
     let others = viewer.other_labels();
     let mut boolean = None;

@@ -278,7 +278,8 @@ impl Viewer {
     fn touch_with_lasso(&mut self, touch: Touch, own: DVec3) {
         let Some(axis) = touch.axis else {
             if touch.phase == Phase::Press {
-                self.kit.says = "The lasso draws in planes that are not turned (0 straightens them)".into();
+                self.kit.says =
+                    "In planes the lasso draws where they are not turned (0 straightens them)".into();
             }
             return;
         };
@@ -304,7 +305,7 @@ impl Viewer {
             Phase::Release if !kit.corners && kit.way.iter().all(|p| near(Some(p), 1.5)) => {
                 kit.way.truncate(1);
                 kit.corners = !kit.way.is_empty();
-                kit.says = "Click on further corners; a second click on one closes them".into();
+                kit.says = "Click on corners; twice on one closes them".into();
                 return;
             }
             Phase::Release if !kit.corners => {}
