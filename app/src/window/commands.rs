@@ -162,6 +162,13 @@ pub static COMMANDS: &[Command] = &[
         run: |v, ctx| v.ask_where_to_save_labels(ctx),
     },
     Command {
+        title: "Export surfaces…",
+        menu: Menu::Segment,
+        keys: None,
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, ctx| v.ask_where_to_save_surfaces(ctx),
+    },
+    Command {
         title: "Import label names…",
         menu: Menu::Segment,
         keys: None,

@@ -375,3 +375,29 @@ fn an_object_is_combined_with_another_layer_and_seeds_grow_as_they_are_painted()
     assert_eq!(after[&1], seeds[&1]);
     assert!(after[&2] > seeds[&2]);
 }
+
+#[test]
+fn surfaces_of_objects_are_written_as_a_mesh() {
+    use super::super::tools::filing::write_surfaces;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    for (label, at) in [(1, [40.0, 30.0, 26.0]), (2, [14.0, 12.0, 12.0])] {
+        harness.state_mut().kit.take(label);
+        touch(&mut harness, Tool::Wand, &[at]);
+    }
+    let version = || std::sync::Arc::new(harness.state().kit.desk.as_ref().unwrap().board.labels.version());
+    let triangles = |wanted: &dyn Fn(u32) -> bool| {
+        let path = folder.path().join("a.stl");
+        write_surfaces(version(), wanted, &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let count = u32::from_le_bytes(bytes[80..84].try_into().unwrap());
+        assert_eq!(bytes.len(), 84 + 50 * count as usize);
+        count
+    };
+    let (all, one) = (triangles(&|_| true), triangles(&|label| label == 2));
+    assert!(one > 500 && all == 2 * one, "{all} {one}");
+    let recipe = crate::view::open::recipe_beside(&folder.path().join("a.stl"));
+    assert!(std::fs::read_to_string(recipe).unwrap().contains("op = \"mesh\""));
+    assert!(write_surfaces(version(), &|_| true, &folder.path().join("a.xyz")).is_err());
+}

@@ -7,6 +7,7 @@ use crate::view::names::{self, FORMATS, Names};
 use crate::window::app::{Side, Viewer};
 use crate::window::dialogs::Answer;
 use egui::Context;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::Job;
@@ -110,6 +111,27 @@ impl Viewer {
         self.ask(ctx, |d| {
             let dialog = d.add_filter("Labels", &["nii.gz", "nii", "tif", "nrrd", "mha", "zarr", "npy"]);
             dialog.set_file_name("labels.nii.gz").save_file().map(Answer::SaveLabels)
+        });
+    }
+
+    /// Asks where the surfaces of the labels on the desk go: of those that are selected in their table, else of all that
+    /// are shown.
+    pub fn ask_where_to_save_surfaces(&mut self, ctx: &Context) {
+        let Some(desk) = &self.kit.desk else { return };
+        let (version, infos) = (Arc::new(desk.board.labels.version()), desk.board.labels.infos());
+        let sheet = self.table.sheets.iter().find(|s| s.objects.layer == Some(desk.layer));
+        let selected: BTreeSet<u32> = sheet.map_or_else(BTreeSet::new, |sheet| {
+            let rows = sheet.objects.selected().iter();
+            rows.filter_map(|row| sheet.objects.label(row as u32)).collect()
+        });
+        self.ask(ctx, move |d| {
+            let dialog = d.set_title("Export surfaces").add_filter("Surfaces", &["stl", "ply", "glb"]);
+            let path = dialog.set_file_name("labels.stl").save_file()?;
+            let wanted = |label: u32| {
+                let shown = infos.get(&label).is_none_or(|info| info.shown);
+                if selected.is_empty() { shown } else { selected.contains(&label) }
+            };
+            Some(crate::window::dialogs::told(&path, filing::write_surfaces(version, &wanted, &path)))
         });
     }
 

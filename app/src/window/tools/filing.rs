@@ -1,11 +1,16 @@
 //! Labels go into files: only what has changed, where the format and the file allow it.
 
+use crate::view::open::recipe_beside;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+use voxelry_core::blocks::{Field, FileField, physical_memory};
+use voxelry_core::io::atomic;
 use voxelry_core::io::convert::{ConvertOptions, update_beside, write_beside};
 use voxelry_core::io::{Frame, OpenOptions, open};
 use voxelry_core::labels::{Labels, Version};
+use voxelry_core::ops::Kind;
+use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Error, Job, Result};
 
 /// What a file holds of labels.
@@ -31,6 +36,34 @@ impl Filed {
 
 fn written(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|about| about.modified()).ok()
+}
+
+/// Writes the surfaces of objects of labels as a mesh, in the format that the ending names, and beside it the recipe
+/// that makes them. `wanted` tells of which labels.
+///
+/// # Errors
+/// If they don't fit into memory, or can't be written.
+pub fn write_surfaces(version: Arc<Version>, wanted: &dyn Fn(u32) -> bool, path: &Path) -> Result<()> {
+    let recipe = Recipe::parse("[[step]]\nop = \"mesh\"\n")?;
+    let labels: Arc<dyn Field> = Arc::new(FileField::new(version, Frame::default(), Kind::Labels));
+    let plan = Plan::new(&recipe, &[(IMAGE.to_owned(), labels.grid())])?;
+    let (needed, most) = (plan.memory(&[]), physical_memory() / 2);
+    if needed > most {
+        let reason =
+            format!("surfaces of these labels need {needed} bytes of memory, and {most} may be used");
+        return Err(Error::Memory(reason));
+    }
+    let made = recipe::run(&plan, &[labels], &[], &How::Memory, &Job::silent())?;
+    let Some((_, mut mesh)) = made.meshes.into_iter().next() else {
+        return Err(Error::file(path, "there is no surface to write"));
+    };
+    if mesh.labels.len() == mesh.triangles.len() {
+        let kept: Vec<usize> = (0..mesh.labels.len()).filter(|i| wanted(mesh.labels[*i])).collect();
+        mesh.triangles = kept.iter().map(|i| mesh.triangles[*i]).collect();
+        mesh.labels = kept.iter().map(|i| mesh.labels[*i]).collect();
+    }
+    voxelry_core::io::mesh::write(path, &mesh)?;
+    atomic::write(recipe_beside(path), plan.resolved.to_toml().as_bytes())
 }
 
 /// Whether two names are of one file.

@@ -5,7 +5,7 @@ mod classes;
 mod cut;
 pub mod deeds;
 mod doing;
-mod filing;
+pub mod filing;
 mod list;
 mod panel;
 mod touch;
