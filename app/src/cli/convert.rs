@@ -90,11 +90,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     options.write.resume = identity(input).map(|input| format!("{input} {open_as:?} {options:?}"));
     let source = open(input, &open_as)?;
     if is_begun(out) {
-        crate::progress::tell("voxelry: what was begun before is gone on with, if it was made of the same");
+        crate::progress::tell("What was begun before is gone on with, if it was made of the same.");
     }
     let converted = convert(&*source, out, &options, &job).inspect_err(|_| {
         if is_begun(out) {
-            crate::progress::tell("voxelry: what is written is kept: the same command goes on from there");
+            crate::progress::tell("What is written is kept: the same command goes on from there.");
         }
     })?;
     progress.finish();
