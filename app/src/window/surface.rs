@@ -48,6 +48,10 @@ impl Surface {
             let _ = send.send(places);
             wake();
         });
+        Self::over(pane, lifts, size, finding)
+    }
+
+    fn over(pane: Id, lifts: bool, size: [u32; 2], finding: Receiver<Vec<Picked>>) -> Self {
         Self {
             pane,
             size,
@@ -123,21 +127,7 @@ mod tests {
 
     fn surface() -> (Surface, crossbeam_channel::Sender<Vec<Picked>>) {
         let (send, finding) = bounded(1);
-        let (pane, size) = (Id::unique("pane"), [4, 2]);
-        (
-            Surface {
-                pane,
-                size,
-                places: None,
-                finding,
-                waiting: Vec::new(),
-                begun: None,
-                there: false,
-                last: None,
-                lifts: true,
-            },
-            send,
-        )
+        (Surface::over(Id::unique("pane"), true, [4, 2], finding), send)
     }
 
     /// Left and right something is seen, and nothing between.

@@ -166,13 +166,19 @@ impl AtomicDir {
         let about = format!("{}\n{about}", started());
         for partial in left_beside(&target) {
             let open = OpenOptions::new().read(true).write(true).open(partial.join(BEGUN));
-            let Ok(begun) = open else { continue };
+            let Ok(mut begun) = open else { continue };
             if begun.try_lock().is_err() {
                 // A program that runs is writing to it.
                 continue;
             }
-            if fs::read_to_string(partial.join(BEGUN)).is_ok_and(|text| text == about) {
+            let mut text = String::new();
+            let read = begun.read_to_string(&mut text);
+            if read.is_ok() && text == about {
                 return Ok(Self { partial, target, committed: false, begun: Some(begun) });
+            }
+            if text.is_empty() {
+                // One that is just being begun.
+                continue;
             }
             drop(begun);
             fs::remove_dir_all(&partial).at(&partial)?;
@@ -281,9 +287,11 @@ fn left_beside(target: &Path) -> Vec<PathBuf> {
     let begins = format!(".{}.", name.to_string_lossy());
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().map(|entry| entry.file_name());
+    // What lies between is the number of a program and one of its own: see `unused_beside`.
     let ours = names.filter(|n| {
         let n = n.to_string_lossy();
-        n.starts_with(&begins) && n.ends_with(PARTIAL_SUFFIX)
+        let numbers = n.strip_prefix(&begins).and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
+        numbers.is_some_and(|n| n.chars().all(|c| c.is_ascii_digit() || c == '-'))
     });
     ours.map(|n| target.with_file_name(n)).filter(|p| p.is_dir()).collect()
 }
@@ -413,6 +421,14 @@ mod tests {
         assert_eq!(dir.notes().unwrap().0, b"half");
         dir.commit().unwrap();
         assert_eq!(names(&target), ["x"]);
+        // What will have another name is left alone, though that begins alike.
+        let longer = folder.path().join("a.zarr.2.zarr");
+        let beside = AtomicDir::resume(&longer, "beside").unwrap();
+        let kept = beside.path().to_owned();
+        drop(beside);
+        drop(AtomicDir::resume(&target, "one").unwrap());
+        assert!(kept.is_dir());
+        fs::remove_dir_all(kept).unwrap();
         // What is about something else makes room.
         drop(AtomicDir::resume(&target, "two").unwrap());
         let dir = AtomicDir::resume(&target, "three").unwrap();
