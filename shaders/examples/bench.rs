@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Value, find};
 use voxelry_core::{Geometry, Job, Volume, VoxelType};
-use voxelry_shaders::compute::{Choice, Computer, adapters, sums_by_processor};
+use voxelry_shaders::compute::{Choice, Computer, adapters, sums_by_processor, sums_rows};
 use voxelry_shaders::gpu::Gpu;
 
 /// What is timed: operator, its arguments, kind and type of the image.
@@ -78,7 +78,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     // Sums of objects come down as a table: what is timed has the image going up in it.
-    for (kind, moments) in [("mask", true), ("labels", false), ("labels", true)] {
+    let grey = image(edge, Kind::Grey, VoxelType::U16);
+    for (kind, moments, channels) in
+        [("mask", true, 0), ("labels", false, 0), ("labels", true, 0), ("labels", true, 1)]
+    {
         if !"sums".contains(only) {
             continue;
         }
@@ -88,19 +91,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ((z / 12 * 100 + y / 12) * 100 + x / 12) as u32 % 5000
             }))),
         };
+        let channels = vec![&*grey; channels];
         let (job, mut times) = (Job::silent(), [f64::INFINITY; 2]);
         for _ in 0..3 {
             let begun = Instant::now();
-            let made = computer.sums(&volume, moments, &job).ok_or("nothing was made")??;
+            let made = computer.sums(&volume, &channels, moments, &job).ok_or("nothing was made")??;
             times[0] = times[0].min(begun.elapsed().as_secs_f64());
             let begun = Instant::now();
-            let expected = sums_by_processor(&volume, moments, &job);
+            let expected = sums_by_processor(&volume, &channels, moments, &job);
             times[1] = times[1].min(begun.elapsed().as_secs_f64());
-            if expected != Some(made) {
+            if expected.map(|e| sums_rows(&e)) != Some(sums_rows(&made)) {
                 return Err("the sums are others".into());
             }
         }
-        let what = if moments { "sums with second moments" } else { "sums" };
+        let what = match (moments, channels.is_empty()) {
+            (false, _) => "sums",
+            (true, true) => "sums with second moments",
+            (true, false) => "the same and those of u16 intensities",
+        };
         let [whole, processor] = times.map(|t| 1e3 * t);
         println!("| {what} | {kind} {} | 1 | | | | {whole:.1} | {processor:.1} |", volume.voxel_type());
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use voxelry_core::blocks::{Accelerator, Chain, Engine, Field, MemoryField, Part, Step};
 use voxelry_core::jobs::Event;
-use voxelry_core::measure::sums::VoxelSums;
+use voxelry_core::measure::sums::Objects;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
 use voxelry_shaders::compute::{
-    Bound, Computer, TWINS, pyramid_shader, shaders_of, sums_by_processor, sums_shader, whole_shaders,
+    Bound, Computer, TWINS, channel_shader, pyramid_shader, shaders_of, sums_by_processor, sums_rows,
+    sums_shader, whole_shaders,
 };
 use voxelry_shaders::gpu::Gpu;
 
@@ -477,12 +478,28 @@ fn sums_of_objects_are_those_of_the_core() {
                 _ => ((z / 4 + y / 5 + x / 50) % 4) as u32,
             });
             let mask = Volume::U8(labels.mapv(|v| (v % 7) as u8));
+            let mut noise = |n: u64| Array3::from_shape_simple_fn(shape, || random.below(n as usize) as u64);
+            let channels = [
+                Volume::U8(noise(256).mapv(|v| v as u8)),
+                Volume::I8(noise(256).mapv(|v| v as u8 as i8)),
+                Volume::U16(noise(65536).mapv(|v| v as u16)),
+                Volume::I16(noise(65536).mapv(|v| v as u16 as i16)),
+                Volume::U16(Array3::from_elem(shape, u16::MAX)),
+                Volume::I16(Array3::from_elem(shape, i16::MIN)),
+            ];
             for volume in [Volume::U32(labels), mask] {
                 for moments in [false, true] {
-                    let expected = sums_by_processor(&volume, moments, &Job::silent()).unwrap();
+                    // With second moments also those of channels, with the extremes of their types.
+                    let channels: Vec<&Volume> = channels.iter().filter(|_| moments).collect();
+                    let expected =
+                        sums_rows(&sums_by_processor(&volume, &channels, moments, &Job::silent()).unwrap());
                     for computer in [&whole, &small] {
-                        let made = computer.sums(&volume, moments, &Job::silent()).unwrap().unwrap();
-                        assert_eq!(made, expected, "{shape:?} {kind} {moments}");
+                        let made = computer.sums(&volume, &channels, moments, &Job::silent());
+                        assert_eq!(
+                            sums_rows(&made.unwrap().unwrap()),
+                            expected,
+                            "{shape:?} {kind} {moments}"
+                        );
                         held += 1;
                     }
                 }
@@ -492,21 +509,30 @@ fn sums_of_objects_are_those_of_the_core() {
     assert_eq!(held, 7 * 6 * 2 * 2 * 2);
     // One voxel more is seen; other types and cancelled jobs are left alone.
     let mut labels = Array3::from_elem([4, 4, 4], 2u32);
-    let before = whole.sums(&Volume::U32(labels.clone()), true, &Job::silent()).unwrap().unwrap();
+    let sums = |labels: &Array3<u32>, channel: &Volume| {
+        let made = whole.sums(&Volume::U32(labels.clone()), &[channel], true, &Job::silent());
+        sums_rows(&made.unwrap().unwrap())
+    };
+    let mut channel = Array3::from_elem([4, 4, 4], 7u16);
+    let before = sums(&labels, &Volume::U16(channel.clone()));
+    channel[[3, 3, 3]] = 8;
+    assert_ne!(before, sums(&labels, &Volume::U16(channel.clone())));
     labels[[1, 2, 3]] = 3;
-    let after = whole.sums(&Volume::U32(labels.clone()), true, &Job::silent()).unwrap().unwrap();
+    let after = sums(&labels, &Volume::U16(channel));
     assert_ne!(before, after);
     assert_eq!(after.iter().map(|s| s.1.count).collect::<Vec<_>>(), [63, 1]);
-    assert!(whole.sums(&Volume::F32(labels.mapv(|v| v as f32)), true, &Job::silent()).is_none());
+    let wide = Volume::F32(labels.mapv(|v| v as f32));
+    assert!(whole.sums(&wide, &[], true, &Job::silent()).is_none());
+    assert!(whole.sums(&Volume::U32(labels.clone()), &[&wide], true, &Job::silent()).is_none());
     let job = Job::silent();
     job.cancel();
     assert!(matches!(
-        whole.sums(&Volume::U32(labels), true, &job),
+        whole.sums(&Volume::U32(labels), &[], true, &job),
         Some(Err(voxelry_core::Error::Cancelled))
     ));
     // Labels that are too far apart for the buffers are left to the processor.
     let far = Array3::from_shape_vec([1, 1, 2], vec![1, u32::MAX]).unwrap();
-    assert!(whole.sums(&Volume::U32(far), false, &Job::silent()).is_none());
+    assert!(whole.sums(&Volume::U32(far), &[], false, &Job::silent()).is_none());
 }
 
 /// An accelerator that makes sums alone, and counts them.
@@ -524,11 +550,12 @@ impl Accelerator for Summing {
     fn sums(
         &self,
         labels: &Volume,
+        channels: &[&Volume],
         moments: bool,
         job: &Job,
-    ) -> Option<voxelry_core::Result<Vec<(u32, VoxelSums)>>> {
+    ) -> Option<voxelry_core::Result<Objects>> {
         *self.1.lock().unwrap() += 1;
-        self.0.sums(labels, moments, job)
+        self.0.sums(labels, channels, moments, job)
     }
 }
 
@@ -538,20 +565,32 @@ fn a_table_is_the_same_with_sums_from_the_device() {
     let mut random = Random(5);
     let labels = Array3::from_shape_simple_fn([20, 21, 70], || random.below(40) as u32);
     let volume = Arc::new(Volume::U32(labels));
-    let grid = grid(&volume, Kind::Labels);
+    let grey =
+        Arc::new(Volume::U16(Array3::from_shape_simple_fn([20, 21, 70], || random.below(60000) as u16)));
+    let (grid, grey_grid) = (grid(&volume, Kind::Labels), grid(&grey, Kind::Grey));
     let summing = Arc::new(Summing(Computer::new(gpu), Mutex::new(0)));
     let accelerator: Arc<dyn Accelerator> = summing.clone();
     // The last asks for what only the processor finds.
-    for (columns, on_device) in [("centroid_x", 1), ("axis_1_x", 1), ("surface_area", 0)] {
+    let intensity = "intensity = \"grey\"\n";
+    for (columns, channel, on_device) in [
+        ("centroid_x", "", 1),
+        ("axis_1_x", "", 1),
+        ("intensity_skewness", intensity, 1),
+        ("intensity_max_x", intensity, 1),
+        ("surface_area", "", 0),
+    ] {
         let text = format!(
-            "[[step]]\nop = \"measure\"\nlabels = \"image\"\ncolumns = [\"volume\", \"{columns}\"]\ncontacts = false\nimage = false\n"
+            "[[step]]\nop = \"measure\"\nlabels = \"image\"\n{channel}columns = [\"volume\", \"{columns}\"]\ncontacts = false\nimage = false\n"
         );
-        let plan = Plan::new(&Recipe::parse(&text).unwrap(), &[(IMAGE.to_owned(), grid)]);
+        let images = [(IMAGE.to_owned(), grid), ("grey".to_owned(), grey_grid)];
+        let plan = Plan::new(&Recipe::parse(&text).unwrap(), &images);
         let Ok(plan) = plan else { panic!("{columns}: {}", plan.err().unwrap()) };
-        let source: Arc<dyn Field> = Arc::new(MemoryField::new(volume.clone(), grid));
+        let sources: [Arc<dyn Field>; 2] = [
+            Arc::new(MemoryField::new(volume.clone(), grid)),
+            Arc::new(MemoryField::new(grey.clone(), grey_grid)),
+        ];
         let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
-            let source = std::slice::from_ref(&source);
-            recipe::run_on(&plan, source, &[], &How::Memory, accelerator, &Job::silent()).unwrap().tables
+            recipe::run_on(&plan, &sources, &[], &How::Memory, accelerator, &Job::silent()).unwrap().tables
         };
         let expected = run(None);
         *summing.1.lock().unwrap() = 0;
@@ -660,6 +699,10 @@ fn all_shaders_are_valid_within_the_webgpu_baseline() {
         if let Some(shader) = sums_shader(voxel) {
             validate("sums", &shader);
             count += 1;
+            for shader in TYPES.into_iter().filter_map(|channel| channel_shader(voxel, channel)) {
+                validate("sums of intensities", &shader);
+                count += 1;
+            }
         }
         for (name, shader) in whole_shaders(voxel) {
             validate(name, &shader);

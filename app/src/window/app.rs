@@ -12,7 +12,7 @@ use super::recipe::{self, Bench};
 use super::rulers::Rulers;
 use super::session::{self, Restored};
 use super::settings::{Keeper, Settings};
-use super::surface::Surface;
+use super::surface::{Probe, Surface};
 use super::table::{self, Desk};
 use super::tools::{self, Closing, Kit, Phase, Tool, Touch};
 use super::{layers, panels, theme};
@@ -111,6 +111,8 @@ pub struct Viewer {
     pub(super) picked: Picked,
     /// A stroke in three dimensions.
     surface: Option<Surface>,
+    /// What a tool is over in three dimensions.
+    probe: Option<Probe>,
     /// A line that is drawn around something there.
     outline: Option<(egui::Id, Vec<egui::Pos2>)>,
     pub(super) wheel: f32,
@@ -200,6 +202,7 @@ impl Viewer {
             hover: None,
             picked: Picked::default(),
             surface: None,
+            probe: None,
             outline: None,
             wheel: 0.0,
             profile: None,
@@ -320,6 +323,12 @@ impl Viewer {
     #[cfg(test)]
     pub fn surface_is_idle(&self) -> bool {
         self.surface.is_none()
+    }
+
+    /// What a tool is over in three dimensions, and whether that is known.
+    #[cfg(test)]
+    pub fn probed(&self) -> Option<(crate::view::painter::Picked, bool)> {
+        self.probe.as_ref().map(|probe| (probe.place(), probe.is_known()))
     }
 
     /// Closes what the user was told.
@@ -561,6 +570,7 @@ impl Viewer {
             wheel: &mut self.wheel,
             hand: Hand::of(&self.kit),
             surface: &mut self.surface,
+            probe: &mut self.probe,
             outline: &mut self.outline,
             cut: None,
             touches: Vec::new(),

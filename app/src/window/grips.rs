@@ -97,6 +97,16 @@ impl Place {
     }
 
     /// The handle amid a face of the crop box.
+    /// Where a ball about an index of the scene's grid is seen in three dimensions, and its radius on the screen; `radius`
+    /// is in the world's unit.
+    pub fn ball(&self, scene: &Scene, index: DVec3, radius: f64) -> Option<(Pos2, f32)> {
+        let clip = clip_from_world(scene, self.size);
+        let world = scene.geometry().world_from_index.transform_point3(index);
+        let aside = world + scene.view.camera.turn * DVec3::X * radius;
+        let [at, edge] = [world, aside].map(|w| project(self.rect, clip, w));
+        Some((at?, at?.distance(edge?)))
+    }
+
     fn face(&self, scene: &Scene, axis: usize, high: bool) -> Option<Grip> {
         let [low, up] = scene.view.crop;
         let mut part = (low + up) / 2.0;

@@ -1,12 +1,14 @@
 //! Panes: what mouse and keys do in them, and what they show.
 
+mod volume;
+
 use super::canvas::{Canvas, Studio};
 use super::cover::{Over, SMALL, cover, name_of};
 use super::grips::{self, Place};
 use super::overlay;
 use super::rulers::Rulers;
 use super::strip;
-use super::surface::Surface;
+use super::surface::{Probe, Surface};
 use super::theme::ACCENT;
 use super::theme::GROUND;
 use super::tools::{Cut, Kit, Phase, Tool, Touch};
@@ -16,10 +18,10 @@ use crate::view::shot::{Plane, Tiles};
 use crate::view::{Content, Document, Pane, Scene};
 use egui::{Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles as Tree, UiResponse};
-use glam::{DQuat, DVec2, DVec3};
+use glam::{DVec2, DVec3};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use voxelry_core::io::ImageSource;
 
 /// A pane of the window: what it shows of which scene.
@@ -87,6 +89,11 @@ impl Hand {
         }
     }
 
+    /// Whether the wheel is for the tool.
+    fn takes_wheel(self, held: egui::Modifiers) -> bool {
+        (self.tool == Tool::Wand && !held.any()) || (self.radius > 0.0 && held.shift_only())
+    }
+
     fn draws(self) -> bool {
         !matches!(self.tool, Tool::Look | Tool::Threshold)
     }
@@ -138,6 +145,8 @@ pub struct Panes<'a> {
     pub hand: Hand,
     /// A stroke in three dimensions.
     pub surface: &'a mut Option<Surface>,
+    /// What a tool is over in three dimensions.
+    pub probe: &'a mut Option<Probe>,
     /// A line that is drawn around something in a pane in three dimensions, and one that was.
     pub outline: &'a mut Option<(egui::Id, Vec<Pos2>)>,
     /// See `outline`.
@@ -249,12 +258,10 @@ impl Panes<'_> {
             let plane = Plane::new(scene, axis, size.map(f64::from));
             let least = scene.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
             let radius = (self.hand.radius * least / plane.pixel) as f32 / per_point;
-            painter.circle_stroke(
-                pos,
-                radius.max(1.0),
-                egui::Stroke::new(2.5, Color32::from_black_alpha(120)),
-            );
-            painter.circle_stroke(pos, radius.max(1.0), egui::Stroke::new(1.0, Color32::WHITE));
+            ring(&painter, pos, radius);
+        }
+        if let (Pane::Volume, true) = (tile.pane, self.hand.radius > 0.0) {
+            self.show_ball(&painter, &response, &place, tile.scene);
         }
         if let (Pane::Plane(axis), Some(drawn)) = (tile.pane, &self.drawn)
             && (drawn.scene, drawn.axis) == (tile.scene, axis)
@@ -384,9 +391,7 @@ impl Panes<'_> {
                 self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
             }
         }
-        let for_tool =
-            (self.hand.tool == Tool::Wand && !held.any()) || (self.hand.radius > 0.0 && held.shift_only());
-        if lines != 0.0 && for_tool {
+        if lines != 0.0 && self.hand.takes_wheel(held) {
             self.hand.turned += lines;
         } else if lines != 0.0 {
             if held.command || held.ctrl {
@@ -511,153 +516,12 @@ impl Panes<'_> {
             scene.view.at = scene.snapped(scene.part(index));
         }
     }
-
-    fn use_volume(
-        &mut self,
-        ui: &Ui,
-        response: &Response,
-        id: TileId,
-        at: usize,
-        size: [u32; 2],
-        per_point: f32,
-    ) {
-        let (lines, _) = self.wheel(ui, response);
-        let shift = ui.input(|i| i.modifiers.shift);
-        let drawn = self.draw_on_surfaces(ui, response, id, size) || self.draw_around(ui, response, id, at);
-        let scene = &mut self.document.scenes[at];
-        let camera = &mut scene.view.camera;
-        let by = response.drag_delta();
-        if lines != 0.0 {
-            camera.distance = (camera.distance * 1.12f64.powf(-f64::from(lines))).clamp(0.02, 20.0);
-        }
-        let pans = response.dragged_by(PointerButton::Middle)
-            || (response.dragged_by(PointerButton::Primary) && shift && !drawn);
-        if pans {
-            // What is at the target's distance follows the pointer.
-            let point = 2.0 * 0.3f64.tan() * camera.distance / f64::from(size[1]) * f64::from(per_point);
-            let (turn, distance) = (camera.turn, point * scene.diagonal());
-            let world = turn * DVec3::new(-f64::from(by.x), f64::from(by.y), 0.0) * distance;
-            let inverse = scene.geometry().world_from_index.inverse();
-            let moved = inverse.transform_vector3(world) / scene.extent();
-            scene.view.camera.target += moved;
-        } else if response.dragged_by(PointerButton::Primary) && !drawn {
-            let turn = DQuat::from_rotation_y(-f64::from(by.x) * 0.008)
-                * DQuat::from_rotation_x(-f64::from(by.y) * 0.008);
-            camera.turn = (camera.turn * turn).normalize();
-        } else if response.dragged_by(PointerButton::Secondary) {
-            turn_window(scene, by);
-        } else if let (true, Some(pos)) = (response.clicked() && !drawn, response.interact_pointer_pos()) {
-            let pixel = (pos - response.rect.min) * per_point;
-            let pixel = [pixel.x.max(0.0) as u32, pixel.y.max(0.0) as u32];
-            if let Some(canvas) = self.canvases.get(&id) {
-                let picked = self.picked.clone();
-                let ctx = ui.ctx().clone();
-                self.studio.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
-                    picked
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend(places.into_iter().flatten());
-                    ctx.request_repaint();
-                });
-            }
-        }
-    }
 }
 
-impl Panes<'_> {
-    /// Draws around something with the lasso; whether the pointer does that.
-    fn draw_around(&mut self, ui: &Ui, response: &Response, id: TileId, scene: usize) -> bool {
-        if self.hand.tool != Tool::Lasso {
-            return false;
-        }
-        let pane = response.id;
-        let over = response.contains_pointer() || response.is_pointer_button_down_on();
-        for event in ui.input(|i| i.events.clone()) {
-            let line = self.outline.as_mut().filter(|(of, _)| *of == pane).map(|(_, line)| line);
-            match (event, line) {
-                (
-                    egui::Event::PointerButton {
-                        pos,
-                        button: PointerButton::Primary,
-                        pressed: true,
-                        modifiers,
-                    },
-                    _,
-                ) if over && response.rect.contains(pos) && !modifiers.shift => {
-                    *self.outline = Some((pane, vec![pos]));
-                }
-                (egui::Event::PointerMoved(pos), Some(line)) => line.push(pos),
-                (
-                    egui::Event::PointerButton { button: PointerButton::Primary, pressed: false, .. },
-                    Some(line),
-                ) => {
-                    let part = |pos: &Pos2| {
-                        let part = (*pos - response.rect.min) / response.rect.size();
-                        glam::DVec2::new(f64::from(part.x), f64::from(part.y))
-                    };
-                    let line = line.iter().map(part).collect();
-                    let shots = self.canvases.get(&id).map_or(&[][..], |canvas| canvas.shots());
-                    let seen = shots.iter().filter_map(|s| s.in_depth().map(|(l, rays)| (l, rays.clone())));
-                    self.cut = Some(Cut { scene, seen: seen.collect(), line });
-                    *self.outline = None;
-                    return true;
-                }
-                _ => {}
-            }
-        }
-        self.outline.as_ref().is_some_and(|(of, _)| *of == pane)
-    }
-
-    /// Draws with a brush, or merges, over what is seen in three dimensions; whether the pointer does that. What begins
-    /// beside everything turns the camera as without a tool.
-    fn draw_on_surfaces(&mut self, ui: &Ui, response: &Response, id: TileId, size: [u32; 2]) -> bool {
-        let tool = self.hand.tool;
-        if !matches!(tool, Tool::Paint | Tool::Erase | Tool::Merge) {
-            return false;
-        }
-        let (pane, rect) = (response.id, response.rect);
-        let part = |pos: Pos2| (pos - rect.min) / rect.size();
-        let over = response.contains_pointer() || response.is_pointer_button_down_on();
-        for event in ui.input(|i| i.events.clone()) {
-            let held = self.surface.as_mut().filter(|s| s.pane() == pane);
-            match (event, held) {
-                (
-                    egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers },
-                    held,
-                ) => {
-                    if let (false, Some(surface)) = (pressed, held) {
-                        surface.push(part(pos), Phase::Release);
-                    } else if pressed && over && rect.contains(pos) && !modifiers.shift {
-                        let Some(canvas) = self.canvases.get(&id) else { continue };
-                        let (kind, wake) = ((pane, tool != Tool::Merge), self.wake.clone());
-                        let mut surface =
-                            Surface::begin(kind, self.studio.painter, canvas.shots(), size, wake);
-                        surface.push(part(pos), Phase::Press);
-                        *self.surface = Some(surface);
-                    }
-                }
-                (egui::Event::PointerMoved(pos), Some(surface)) => surface.push(part(pos), Phase::Drag),
-                _ => {}
-            }
-        }
-        let Some(surface) = self.surface.as_mut().filter(|s| s.pane() == pane) else { return false };
-        let (touches, over) = surface.touches();
-        let drawn = !surface.is_beside();
-        if over {
-            *self.surface = None;
-        }
-        for (layer, place, phase) in touches {
-            let scenes = self.document.scenes.iter().enumerate();
-            let mut found = scenes.filter_map(|(s, scene)| {
-                let own = scene.layers.iter().find(|l| l.id == layer)?.source.info().geometry();
-                let world = own.world_from_index.transform_point3(place.as_dvec3());
-                Some((s, scene.geometry().world_from_index.inverse().transform_point3(world)))
-            });
-            if let Some((scene, at)) = found.next() {
-                self.touches.push(Touch { scene, axis: None, at, phase, shift: false });
-            }
-        }
-        drawn
+/// The outline of a brush.
+fn ring(painter: &egui::Painter, at: Pos2, radius: f32) {
+    for (width, colour) in [(2.5, Color32::from_black_alpha(120)), (1.0, Color32::WHITE)] {
+        painter.circle_stroke(at, radius.max(1.0), egui::Stroke::new(width, colour));
     }
 }
 

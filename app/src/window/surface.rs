@@ -2,9 +2,10 @@
 //! the stroke keeps to the surfaces as they were then, whatever it changes of them.
 
 use super::tools::Phase;
+use crate::view::document::Camera;
 use crate::view::painter::{Painter, Picked, Shot};
-use crossbeam_channel::{Receiver, bounded};
-use egui::{Id, Vec2};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use egui::{Id, Pos2, Vec2};
 use glam::Vec3;
 use std::sync::Arc;
 
@@ -120,6 +121,58 @@ impl Surface {
     }
 }
 
+/// What the pointer is over in three dimensions, found pixel by pixel as it moves.
+pub struct Probe {
+    pane: Id,
+    /// Where it was asked for last, and how it was looked at.
+    asked: Option<(Pos2, Camera)>,
+    finding: Option<Receiver<Picked>>,
+    place: Picked,
+}
+
+impl Probe {
+    /// For a pane.
+    pub fn new(pane: Id) -> Self {
+        Self { pane, asked: None, finding: None, place: None }
+    }
+
+    /// The pane that it is in.
+    pub fn pane(&self) -> Id {
+        self.pane
+    }
+
+    /// What it is over, as far as it is known.
+    pub fn place(&self) -> Picked {
+        self.place
+    }
+
+    /// Whether what it is over is known.
+    pub fn is_known(&self) -> bool {
+        self.asked.is_some() && self.finding.is_none()
+    }
+
+    /// Takes in what was found.
+    pub fn hear(&mut self) {
+        match self.finding.as_ref().map(Receiver::try_recv) {
+            None | Some(Err(TryRecvError::Empty)) => {}
+            Some(Ok(place)) => (self.place, self.finding) = (place, None),
+            Some(Err(TryRecvError::Disconnected)) => (self.place, self.finding) = (None, None),
+        }
+    }
+
+    /// Whether it is to be asked for again: one at a time.
+    pub fn wants(&self, at: Pos2, camera: Camera) -> bool {
+        self.finding.is_none() && self.asked != Some((at, camera))
+    }
+
+    /// Asks; who finds it sends it.
+    pub fn ask(&mut self, at: Pos2, camera: Camera) -> Sender<Picked> {
+        let (send, finding) = bounded(1);
+        (self.asked, self.finding) = (Some((at, camera)), Some(finding));
+        send
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,5 +220,27 @@ mod tests {
         assert!(surface.is_beside());
         surface.push(vec2(0.9, 0.5), Phase::Release);
         assert_eq!(surface.touches(), (Vec::new(), true));
+    }
+
+    #[test]
+    fn a_probe_asks_once_for_a_place_and_one_at_a_time() {
+        let (here, there) = (Pos2::ZERO, Pos2::new(1.0, 0.0));
+        let camera = crate::view::document::View::default().camera;
+        let mut probe = Probe::new(Id::unique("pane"));
+        assert!(probe.wants(here, camera));
+        let found = probe.ask(here, camera);
+        probe.hear();
+        assert!(!probe.wants(there, camera) && !probe.is_known());
+        found.send(Some((7, Vec3::X))).unwrap();
+        probe.hear();
+        assert!(probe.is_known());
+        assert_eq!(probe.place(), Some((7, Vec3::X)));
+        assert!(!probe.wants(here, camera) && probe.wants(there, camera));
+        assert!(probe.wants(here, Camera { distance: 2.0 * camera.distance, ..camera }));
+        // Who was to find it is gone.
+        drop(probe.ask(there, camera));
+        probe.hear();
+        assert!(probe.is_known());
+        assert_eq!(probe.place(), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The seam at which a device may run steps instead of the processor. Nothing here knows of devices:
 //! steps are ids and arguments, images are volumes.
 
-use crate::measure::sums::VoxelSums;
+use crate::measure::sums::Objects;
 use crate::ops::{Args, Grid};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
@@ -57,10 +57,17 @@ pub trait Accelerator: Send + Sync {
     /// operators then make the region.
     fn run(&self, chain: &Chain, job: &Job) -> Option<Result<Volume>>;
 
-    /// Sums over the voxels of each object of an image of labels, or of a mask as one object; `moments` tells whether
-    /// second moments are asked for. `None` if it has no way to, or it can't: they are then found without it.
-    fn sums(&self, labels: &Volume, moments: bool, job: &Job) -> Option<Result<Vec<(u32, VoxelSums)>>> {
-        let _ = (labels, moments, job);
+    /// Sums over the voxels of each object of an image of labels, or of a mask as one object, and over their intensities
+    /// in channels; `moments` tells whether second moments are asked for. `None` if it has no way to, or it can't: they
+    /// are then found without it.
+    fn sums(
+        &self,
+        labels: &Volume,
+        channels: &[&Volume],
+        moments: bool,
+        job: &Job,
+    ) -> Option<Result<Objects>> {
+        let _ = (labels, channels, moments, job);
         None
     }
 }

@@ -23,7 +23,6 @@ use super::regions;
 use super::scan::{self, Part, Plan};
 use super::state::{Partial, State};
 use super::structure;
-use super::sums::Objects;
 use super::voronoi;
 use crate::blocks::Accelerator;
 use crate::ops::Source;
@@ -176,19 +175,6 @@ impl Measure {
             Pass::Far | Pass::FarMode if !rows.is_empty() => block,
             _ => boxes::around(&state.objects, &rows, block),
         }
-    }
-
-    /// What [`Pass::Sums`] finds in a whole image without channels, found by an accelerator.
-    fn sums_on(&self, accelerator: &dyn Accelerator, labels: &Volume, job: &Job) -> Option<Result<Objects>> {
-        let moments = self.moments();
-        Some(accelerator.sums(labels, moments, job)?.map(|sums| {
-            let mut objects = Objects::new(0, moments, false);
-            for (label, sums) in sums {
-                let row = objects.row(u64::from(label));
-                objects.voxels.merge(row, &sums);
-            }
-            objects
-        }))
     }
 
     /// Whether second moments are asked for.
@@ -423,7 +409,7 @@ pub fn passes_whole(
     accelerator: Option<&dyn Accelerator>,
     job: &Job,
 ) -> Result<State> {
-    let accelerator = accelerator.filter(|_| what.table().is_none() && channels.is_empty());
+    let accelerator = accelerator.filter(|_| what.table().is_none());
     let region = Region::whole(what.shape);
     let mut fields: [Option<Volume>; FIELDS] = Default::default();
     let mut state = State::default();
@@ -439,8 +425,11 @@ pub fn passes_whole(
                 })
                 .map(|volume| Part { volume, region })
                 .collect();
-            let elsewhere = accelerator.filter(|_| pass == Pass::Sums);
-            let (volumes, partial) = match elsewhere.and_then(|a| what.sums_on(a, labels, job)) {
+            let elsewhere = accelerator.filter(|_| pass == Pass::Sums).and_then(|accelerator| {
+                let channels: Vec<_> = parts[1..].iter().map(|part| part.volume).collect();
+                accelerator.sums(labels, &channels, what.moments(), job)
+            });
+            let (volumes, partial) = match elsewhere {
                 Some(sums) => (Vec::new(), Partial::Sums(Box::new(sums?))),
                 None => what.run(pass, &state, region, &parts, job)?,
             };

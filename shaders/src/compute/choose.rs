@@ -6,7 +6,7 @@ use crate::gpu::{BACKENDS, Gpu, NO_ADAPTER};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use voxelry_core::blocks::{Accelerator, Chain, Step};
-use voxelry_core::measure::sums::VoxelSums;
+use voxelry_core::measure::sums::Objects;
 use voxelry_core::{Job, Region, Volume};
 
 /// What was asked for.
@@ -198,20 +198,21 @@ impl Accelerator for Chosen {
     fn sums(
         &self,
         labels: &Volume,
+        channels: &[&Volume],
         moments: bool,
         job: &Job,
-    ) -> Option<voxelry_core::Result<Vec<(u32, VoxelSums)>>> {
+    ) -> Option<voxelry_core::Result<Objects>> {
         let auto = self.choice == Choice::Auto;
         if auto && labels.len() < SMALL {
             return None;
         }
         let computer = self.computer()?;
-        let (name, times) = (&computer.info().name, computer.estimate_sums(labels, moments)?);
+        let (name, times) = (&computer.info().name, computer.estimate_sums(labels, channels, moments)?);
         let pays = !auto || times.device < times.processor;
         let (there, here) = (milliseconds(times.device), milliseconds(times.processor));
         let place = if pays { "on" } else { "not on" };
         self.say(format!("sums of objects: {place} {name} (about {there} there, {here} on the processor)"));
-        if pays { computer.sums(labels, moments, job) } else { None }
+        if pays { computer.sums(labels, channels, moments, job) } else { None }
     }
 }
 

@@ -274,8 +274,12 @@ pub fn single(code: &str, voxel: VoxelType, double: bool) -> String {
 
 const WHOLE: &str = include_str!("../../wgsl/compute/whole.wgsl");
 
-/// The shader of a kernel on whole images that reads an image of this type as `a_at(i)`.
-pub fn whole(code: &str, voxel: VoxelType) -> String {
-    let word = word("a_words", voxel);
-    format!("{WHOLE}\n{code}\nfn a_at(i: u32) -> u32 {{\n    return {word};\n}}\n")
+/// The shader of a kernel on whole images that reads images of these types as `a_at(i)` and `b_at(i)`.
+pub fn whole(code: &str, voxels: &[VoxelType], double: bool) -> String {
+    let mut text = format!("{WHOLE}{}\n{code}\n", if double { DOUBLE } else { "" });
+    for (letter, voxel) in ["a", "b"].iter().zip(voxels) {
+        let word = word(&format!("{letter}_words"), *voxel);
+        text += &format!("\nfn {letter}_at(i: u32) -> u32 {{\n    return {word};\n}}\n");
+    }
+    text
 }

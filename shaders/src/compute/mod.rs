@@ -35,7 +35,7 @@ pub use choose::{Choice, Chosen, adapters};
 pub use device::Failure;
 pub use model::Estimate;
 pub use pyramid::shader as pyramid_shader;
-pub use sums::{Sums, by_processor as sums_by_processor, shader as sums_shader};
+pub use sums::{by_processor as sums_by_processor, channel_shader, rows as sums_rows, shader as sums_shader};
 pub use timing::Timing;
 pub use twins::{Bound, TWINS, Twin, find as find_twin, whole_shaders};
 

@@ -2,8 +2,6 @@
 // a row; `second`: words of an object; `third`: the label of the first. Words of an object: voxels; the sums of z, y and x,
 // two words each; the least z, y, x; one past the greatest; the sums of zz, yy, xx, zy, zx and yx, if they are asked for.
 
-const RUN = 64u;
-
 // To a number of two words, the lower first.
 fn add(at: u32, n: u32) {
     let before = atomicAdd(&made[at], n);
@@ -36,30 +34,5 @@ fn flush(label: u32, z: u32, y: u32, x: u32, n: u32) {
         add(at + 19u, n * z * y);
         add(at + 21u, z * along);
         add(at + 23u, y * along);
-    }
-}
-
-fn run(thread: u32) {
-    let row = thread / p.first;
-    let rows = u32(p.shape.y);
-    if row >= rows * u32(p.shape.z) {
-        return;
-    }
-    let begin = (thread % p.first) * RUN;
-    let end = min(begin + RUN, u32(p.shape.x));
-    var held = 0u;
-    var since = begin;
-    for (var x = begin; x < end; x++) {
-        let label = label_of(a_at(row * p.stride + x));
-        if label != held {
-            if held != 0u {
-                flush(held, row / rows, row % rows, since, x - since);
-            }
-            held = label;
-            since = x;
-        }
-    }
-    if held != 0u && end > since {
-        flush(held, row / rows, row % rows, since, end - since);
     }
 }

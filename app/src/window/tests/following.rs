@@ -156,6 +156,64 @@ fn a_file_that_holds_more_than_is_edited_is_not_saved_over() {
     assert_eq!(open(&path, &OpenOptions::default()).unwrap().info().channels.len(), 2);
 }
 
+/// Where the pane in three dimensions is.
+fn volume_pane(v: &Viewer) -> egui::Rect {
+    let mut tiles = v.tree().tiles.iter();
+    let is = |p: &Tile| p.pane == Pane::Volume;
+    let found = tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if is(p)));
+    let (id, _) = found.expect("there is one");
+    v.tree().tiles.rect(*id).unwrap()
+}
+
+/// Over what is seen in three dimensions the wand shows what it would take, and takes it away beside everything; a brush
+/// shows how far it reaches.
+#[test]
+fn tools_show_what_they_would_do_in_three_dimensions() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    harness.state_mut().kit.deep = true;
+    let rect = volume_pane(harness.state());
+    until(&mut harness, "the picture", |v| !v.unfinished);
+    harness.state_mut().take_tool(Tool::Wand);
+    let kept = there(harness.state());
+    let hover = |harness: &mut Harness<'static, Viewer>, at: egui::Pos2| {
+        harness.event(egui::Event::PointerMoved(at));
+        harness.step();
+        harness.step();
+        until(harness, "the probe", |v| v.probed().is_some_and(|(_, known)| known));
+        settle(harness);
+    };
+    let places = (-3..=3).flat_map(|j| (-3..=3).map(move |i| egui::vec2(i as f32, j as f32)));
+    let places = places.map(|part| rect.center() + part * rect.size() / 9.0);
+    let met = places.into_iter().find(|at| {
+        hover(&mut harness, *at);
+        there(harness.state()) != kept
+    });
+    let at = met.expect("a ball is seen somewhere");
+    assert!(harness.state().kit.preview);
+    let tolerance = harness.state().kit.tolerance;
+    harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: egui::vec2(0.0, 1.0),
+        modifiers: Modifiers::NONE,
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+    });
+    harness.step();
+    assert!(harness.state().kit.tolerance > tolerance, "the wheel is the wand's");
+    hover(&mut harness, rect.max - egui::vec2(12.0, 12.0));
+    assert_eq!(harness.state().probed(), Some((None, true)));
+    assert_eq!(there(harness.state()), kept, "beside everything nothing is taken");
+    harness.state_mut().take_tool(Tool::Paint);
+    hover(&mut harness, at);
+    assert!(harness.state().probed().unwrap().0.is_some());
+    assert_eq!(there(harness.state()), kept);
+    harness.state_mut().take_tool(Tool::Look);
+    harness.step();
+    harness.step();
+    assert!(harness.state().probed().is_none());
+}
+
 /// Strokes of the mouse over what is seen in three dimensions paint, erase and merge there; beside it they turn.
 #[test]
 fn strokes_go_over_surfaces_in_three_dimensions() {
@@ -168,15 +226,8 @@ fn strokes_go_over_surfaces_in_three_dimensions() {
     }
     // Only the labels are looked at.
     harness.state_mut().document.scenes[0].layers[0].display.visible = false;
-    let volume = |v: &Viewer| {
-        let mut tiles = v.tree().tiles.iter();
-        let is = |p: &Tile| p.pane == Pane::Volume;
-        let found = tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if is(p)));
-        let (id, _) = found.expect("there is one");
-        v.tree().tiles.rect(*id).unwrap()
-    };
     until(&mut harness, "the picture", |v| !v.unfinished);
-    let rect = volume(harness.state());
+    let rect = volume_pane(harness.state());
     let before = there(harness.state());
     let turn = |v: &Viewer| v.document.scenes[0].view.camera.turn;
     let turned = turn(harness.state());

@@ -49,10 +49,10 @@ fn same(voxel: VoxelType) -> &'static str {
 /// The shaders, for tests.
 pub fn shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
     let mut all: Vec<_> = ["begin", "flatten", "count", "number", "spread"]
-        .map(|step| (step, whole(&ROOTS.replace("STEP", step), voxel)))
+        .map(|step| (step, whole(&ROOTS.replace("STEP", step), &[voxel], false)))
         .into();
-    all.push(("unite", whole(&UNITE.replace("SAME", same(voxel)), voxel)));
-    all.push(("grow", whole(STEP, voxel)));
+    all.push(("unite", whole(&UNITE.replace("SAME", same(voxel)), &[voxel], false)));
+    all.push(("grow", whole(STEP, &[voxel], false)));
     all
 }
 
@@ -69,7 +69,7 @@ fn label(
     let voxels = shape[0] * shape[1] * stride(shape[2]);
     let blocks = voxels.div_ceil(BLOCK);
     let preceding = neighbours(Connectivity::of(&step.args, "connectivity").preceding());
-    let roots = |name: &str| whole(&ROOTS.replace("STEP", name), voxel);
+    let roots = |name: &str| whole(&ROOTS.replace("STEP", name), &[voxel], false);
     let (forest, coming) = device.guarded(|| {
         let forest = device.buffer(4 * voxels as u64);
         let table = device.words(&preceding);
@@ -82,7 +82,7 @@ fn label(
             device.record(&mut encoder, &pipeline, uniforms(shape, [0; 3]), &bound, all);
         };
         on_forest("components: begin", &roots("begin"));
-        on_forest("components: unite", &whole(&UNITE.replace("SAME", same(voxel)), voxel));
+        on_forest("components: unite", &whole(&UNITE.replace("SAME", same(voxel)), &[voxel], false));
         on_forest("components: flatten", &roots("flatten"));
         let pipeline = device.pipeline("components: count", &roots("count"));
         let bound = [&*counts, &table, &on.buffer, &forest];
@@ -187,7 +187,7 @@ fn grow(
     let table = neighbours(Connectivity::of(&step.args, "connectivity").neighbours());
     let most =
         step.args.maybe_int("steps").map_or(u32::MAX - 1, |s| u32::try_from(s).unwrap_or(u32::MAX - 1));
-    let shader = whole(STEP, region.voxel);
+    let shader = whole(STEP, &[region.voxel], false);
     let (made, table): (Held, Held) = device.guarded(|| Ok((device.words(&start), device.words(&table))))?;
     let mut done = 0u32;
     while done < most {

@@ -87,7 +87,7 @@ fn of_key(key: u32, voxel: VoxelType) -> f64 {
 
 /// The shaders, for tests.
 pub fn shaders(voxel: VoxelType) -> Vec<(&'static str, String)> {
-    let shader = |code: &str| whole(&(code.to_owned() + keys(voxel)), voxel);
+    let shader = |code: &str| whole(&(code.to_owned() + keys(voxel)), &[voxel], false);
     let histogram = |edges| shader(&HISTOGRAM.replace("EDGES", edges));
     vec![("range", shader(RANGE)), ("values", histogram("false")), ("edges", histogram("true"))]
 }
@@ -102,7 +102,7 @@ fn gather(
     table: &[u32],
     numbers: [u32; 3],
 ) -> Result<Vec<u32>, Failure> {
-    let shader = whole(&(code.to_owned() + keys(image.voxel)), image.voxel);
+    let shader = whole(&(code.to_owned() + keys(image.voxel)), &[image.voxel], false);
     let coming = device.guarded(|| {
         let pipeline = device.pipeline(name, &shader);
         let made = device.words(start);
