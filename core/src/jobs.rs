@@ -74,6 +74,16 @@ impl Job {
         Self::with(self.0.cancelled.clone(), Some(Box::new(listener)))
     }
 
+    /// The same job, of which `listener` hears every event first.
+    pub fn overheard(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        let whole = self.clone();
+        let both = move |event| {
+            listener(&event);
+            whole.send(event);
+        };
+        Self::with(self.0.cancelled.clone(), Some(Box::new(both)))
+    }
+
     /// A job that tells `listener` of its events, from whichever thread they happen on.
     pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self::with(Arc::default(), Some(Box::new(listener)))

@@ -20,7 +20,7 @@ pub mod sample;
 pub mod volume;
 
 pub use error::{Error, Result};
-pub use jobs::Job;
+pub use jobs::{Event, Job};
 pub use volume::{Geometry, Region, Unit, Volume, Voxel, VoxelType};
 
 /// Uses this many threads for everything; results don't depend on it. Call it once, before any work.

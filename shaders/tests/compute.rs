@@ -369,7 +369,7 @@ fn hold_recipe(text: &str, volume: &Volume, block: Option<[usize; 3]>) {
     let keep = [plan.last_image()];
     let how = match block {
         None => How::Memory,
-        Some(block) => How::Blocks(Engine { block, scratch: std::env::temp_dir(), within: None }),
+        Some(block) => How::Blocks(Engine::in_scratch(block, std::env::temp_dir())),
     };
     let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
         let ran =
@@ -614,9 +614,7 @@ fn a_lost_device_leaves_the_same_result() {
     let expected =
         recipe::run(&plan, std::slice::from_ref(&source), &keep, &How::Memory, &Job::silent()).unwrap();
     let expected = expected.images[0].read_all(&Job::silent()).unwrap();
-    for how in
-        [How::Memory, How::Blocks(Engine { block: [8; 3], scratch: std::env::temp_dir(), within: None })]
-    {
+    for how in [How::Memory, How::Blocks(Engine::in_scratch([8; 3], std::env::temp_dir()))] {
         let gpu = Gpu::headless().unwrap();
         let lost = Arc::new(Losing { computer: Computer::new(gpu.clone()), gpu, runs: Mutex::new(0) });
         let accelerator: Arc<dyn Accelerator> = lost.clone();

@@ -1,4 +1,5 @@
-//! Images in stores: `http://`, `https://` and `s3://` addresses as storage that `zarrs` reads.
+//! The edge to the network: images in stores, `http://`, `https://` and `s3://` addresses as storage that `zarrs` reads,
+//! and the job API of a pool of workers ([`pool`]).
 //!
 //! The one place outside the pool that has an async runtime. [`open`] is what a program installs as
 //! the engine's opener of addresses. Requests are repeated with growing pauses for half a minute at
@@ -6,6 +7,7 @@
 
 mod cache;
 mod fetch;
+pub mod pool;
 
 use cache::Cache;
 use object_store::ObjectStore;

@@ -7,9 +7,10 @@ use clap::{Arg, ArgMatches, value_parser};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Accelerator, Engine};
+use voxelry_core::blocks::Accelerator;
+use voxelry_core::io::options::{parse_shape, parse_spacing};
 use voxelry_core::io::{self, ImageSource, OpenOptions};
-use voxelry_core::{Error, Job, Unit, VoxelType};
+use voxelry_core::{Error, Job, VoxelType};
 use voxelry_shaders::compute::{Choice, Chosen};
 
 /// Prints text on standard output. A reader that has seen enough, such as `head`, is no error.
@@ -98,31 +99,6 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<dyn ImageSource>> 
     Ok(Arc::from(io::open(path, options)?))
 }
 
-/// `Z,Y,X` or one number for all three.
-pub fn parse_triple(text: &str) -> Result<[usize; 3], String> {
-    let parts: Result<Vec<usize>, _> = text.split([',', 'x', '×']).map(|p| p.trim().parse()).collect();
-    match parts.as_deref() {
-        Ok([n]) => Ok([*n; 3]),
-        Ok([z, y, x]) => Ok([*z, *y, *x]),
-        _ => Err(format!("\"{text}\" is not three whole numbers like 100,512,512")),
-    }
-}
-
-/// As [`parse_triple`], for a shape: nothing may be 0.
-pub fn parse_shape(text: &str) -> Result<[usize; 3], String> {
-    let shape = parse_triple(text)?;
-    if shape.contains(&0) { Err(format!("\"{text}\" has no voxels")) } else { Ok(shape) }
-}
-
-/// A length as `--spacing` takes it.
-pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
-    use voxelry_core::ops::{ParamType, Value};
-    match Value::parse(&ParamType::Length { min: 0.0 }, text)? {
-        Value::Length(l) if l.value.iter().all(|v| *v > 0.0) => Ok((l.value, l.unit)),
-        _ => Err(format!("\"{text}\" is not a positive length")),
-    }
-}
-
 /// `--memory`, `--block` and `--device`, for commands that run operators.
 pub fn engine_args() -> Vec<Arg> {
     vec![
@@ -189,11 +165,11 @@ pub fn bytes_of_cache() -> u64 {
 /// being written.
 const FLOOR: u64 = 72 << 20;
 
-/// The block engine, if `--block` was given or `needed` bytes don't fit.
+/// Shape of the blocks, if `--block` was given or `needed` bytes don't fit.
 ///
 /// # Errors
 /// If an argument can't be read.
-pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Option<Engine>> {
+pub fn block(matches: &ArgMatches, needed: u64) -> Result<Option<[usize; 3]>> {
     let budget = memory(matches)?;
     let block = matches
         .get_one::<String>("block")
@@ -210,8 +186,7 @@ pub fn engine(matches: &ArgMatches, needed: u64, scratch: &Path) -> Result<Optio
             bytes(FLOOR)
         ));
     }
-    let block = block.unwrap_or_else(|| voxelry_core::blocks::block_for(budget));
-    Ok(Some(Engine { block, scratch: scratch.to_owned(), within: None }))
+    Ok(Some(block.unwrap_or_else(|| voxelry_core::blocks::block_for(budget))))
 }
 
 /// Bytes for people.
@@ -238,14 +213,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_shapes_read_as_written() {
+    fn sizes_read_as_written() {
         assert_eq!(parse_size("2G"), Ok(2 << 30));
         assert_eq!(parse_size("1.5 MiB"), Ok(3 << 19));
         assert!(parse_size("lots").is_err());
         assert!(parse_size("-1G").is_err());
-        assert_eq!(parse_triple("1,2,3"), Ok([1, 2, 3]));
-        assert_eq!(parse_triple("64"), Ok([64; 3]));
-        assert!(parse_triple("1,2").is_err());
-        assert!(parse_shape("4,0,4").is_err());
     }
 }

@@ -1,12 +1,13 @@
 //! `voxelry convert`: from one file format to another.
 
-use super::common::{self, bytes, open, open_args, open_options, parse_shape, parse_triple};
+use super::common::{self, bytes, open, open_args, open_options};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 use voxelry_core::io::WriteOptions;
 use voxelry_core::io::atomic::is_begun;
 use voxelry_core::io::convert::{ConvertOptions, convert, identity};
+use voxelry_core::io::options::{parse_shape, parse_triple};
 use voxelry_core::{Error, Region};
 
 pub fn command() -> Command {

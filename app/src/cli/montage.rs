@@ -99,7 +99,7 @@ pub fn frame_args() -> Vec<Arg> {
 pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result<Frame> {
     let level = matches.get_one("level").copied().unwrap_or(0);
     let frame = Frame { level, ..channel_and_time(matches) };
-    check_frame(frame, info)?;
+    frame.check(info)?;
     Ok(frame)
 }
 
@@ -107,23 +107,6 @@ pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result
 pub fn channel_and_time(matches: &ArgMatches) -> Frame {
     let number = |name: &str| matches.get_one::<u32>(name).map_or(1, |n| *n as usize) - 1;
     Frame::new(number("channel"), number("time"))
-}
-
-/// Whether an image has a frame.
-///
-/// # Errors
-/// If it has not.
-pub fn check_frame(frame: Frame, info: &voxelry_core::io::ImageInfo) -> Result<()> {
-    for (name, asked, there) in [
-        ("channel", frame.channel + 1, info.channels.len()),
-        ("time", frame.time + 1, info.times),
-        ("level", frame.level, info.levels.len() - 1),
-    ] {
-        if asked > there {
-            return Err(Error::Usage(format!("--{name} {asked}: the last one is {there}")).into());
-        }
-    }
-    Ok(())
 }
 
 pub fn run(matches: &ArgMatches) -> Result<()> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::Error;
-use voxelry_core::blocks::{Field, FileField};
+use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::{self, Frame, ImageInfo, OpenOptions, WriteOptions};
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default, Input, Kind, OPERATORS, Operator, ParamType, Produces, Value};
@@ -118,10 +118,10 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     }
     common::can_hold(out)?;
     let scratch = common::near(out);
-    let how = match common::engine(matches, plan.memory(keep), &scratch)? {
-        Some(engine) => {
+    let how = match common::block(matches, plan.memory(keep))? {
+        Some(block) => {
             progress.say(&format!("block by block within {}", bytes(common::memory(matches)?)));
-            How::Blocks(engine)
+            How::Blocks(Engine::in_scratch(block, scratch))
         }
         None => How::Memory,
     };

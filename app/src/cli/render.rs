@@ -1,7 +1,6 @@
 //! `voxelry render`: pictures and movies of images as the window would show them, without one.
 
 use super::common::{self, open_args, open_options};
-use super::montage::check_frame;
 use crate::view::colours::{CHANNELS, Map};
 use crate::view::document::Montage;
 use crate::view::figure::{BUDGET, fits, survey};
@@ -161,9 +160,9 @@ fn layers(matches: &ArgMatches, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
     for ((path, colours), window) in paths.into_iter().zip(colours).zip(windows) {
         let mut of_one = open::layers(path, &options, cache)?;
         let info = of_one[0].source.info();
-        check_frame(Frame::new(channel.unwrap_or(0), time.min(info.times - 1)), info)?;
+        Frame::new(channel.unwrap_or(0), time.min(info.times - 1)).check(info)?;
         if !several {
-            check_frame(Frame::new(0, time), info)?;
+            Frame::new(0, time).check(info)?;
         }
         let (times, own) = (info.times, info.channels.iter().any(|c| c.color.is_some()));
         if let Some(channel) = channel {

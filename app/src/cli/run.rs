@@ -1,6 +1,6 @@
 //! `voxelry run`: a recipe on one or many images.
 
-use super::common::{self, bytes, open, open_args, open_options};
+use super::common::{self, bytes, open_args, open_options};
 use super::{montage, recipes};
 use crate::progress::Progress;
 use anyhow::Result;
@@ -8,14 +8,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Accelerator, Field, FileField};
+use voxelry_core::blocks::{Accelerator, Engine, Kept, Place};
 use voxelry_core::error::PathContext;
+use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
-use voxelry_core::io::{FORMATS, Frame, OpenOptions};
 use voxelry_core::measure::{self, Table};
-use voxelry_core::ops::Kind;
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
-use voxelry_core::results::{self, Identity, LabelsAs, Provenance, Record, Study};
+use voxelry_core::recipe::{self, How, IMAGE};
+use voxelry_core::results::{self, LabelsAs, Order, Provenance};
 use voxelry_core::{Error, Job, error};
 
 pub fn command() -> Command {
@@ -83,18 +82,14 @@ pub fn command() -> Command {
 /// Tables over all images of a run that a later run must not silently replace.
 const TABLES: [&str; 2] = ["objects.csv", "objects.parquet"];
 
-/// What is to be run on one image.
+/// What is to be run on one image, and the folder of its results.
 struct Task {
-    sample: String,
-    recipe: Recipe,
-    inputs: Vec<(String, PathBuf)>,
-    /// Hashes that the inputs must have, when an earlier result is made again.
-    expected: Vec<Identity>,
-    options: OpenOptions,
-    frame: Frame,
-    labels_as: LabelsAs,
+    order: Order,
     folder: PathBuf,
 }
+
+/// Who makes the results.
+pub const PROGRAM: &str = concat!("voxelry ", env!("CARGO_PKG_VERSION"));
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     run_all(matches).map_err(|error| match (error.downcast::<Error>(), matches.get_one::<String>("recipe")) {
@@ -121,7 +116,7 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
     if several {
         // What is wrong with the last image should not be found after hours of work on the others.
         for task in &tasks {
-            prepare(task)?;
+            task.order.open()?;
         }
         if !overwrite && TABLES.iter().any(|name| out.join(name).exists()) {
             let reason = "already holds a table over several images; give another --out, or --overwrite";
@@ -132,10 +127,15 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
     let mut all: BTreeMap<String, Vec<(String, Table)>> = BTreeMap::new();
     for (number, task) in tasks.iter().enumerate() {
         if several {
-            progress.say(&format!("image {} of {}: {}", number + 1, tasks.len(), task.inputs[0].1.display()));
+            progress.say(&format!(
+                "image {} of {}: {}",
+                number + 1,
+                tasks.len(),
+                task.order.inputs[0].1.display()
+            ));
         }
         for (name, table) in run_one(task, matches, device.as_ref(), &progress, &job)? {
-            all.entry(name).or_default().push((task.sample.clone(), table));
+            all.entry(name).or_default().push((task.order.sample.clone(), table));
         }
     }
     if several {
@@ -176,13 +176,15 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
         .zip(samples)
         .map(|(path, sample)| Task {
             folder: if inputs.len() > 1 { out.join(&sample) } else { out.to_owned() },
-            sample,
-            recipe: recipe.clone(),
-            inputs: std::iter::once((IMAGE.to_owned(), (*path).clone())).chain(with.clone()).collect(),
-            expected: Vec::new(),
-            options: options.clone(),
-            frame: montage::channel_and_time(matches),
-            labels_as,
+            order: Order {
+                sample,
+                recipe: recipe.clone(),
+                inputs: std::iter::once((IMAGE.to_owned(), (*path).clone())).chain(with.clone()).collect(),
+                expected: Vec::new(),
+                options: options.clone(),
+                frame: montage::channel_and_time(matches),
+                labels_as,
+            },
         })
         .collect())
 }
@@ -217,38 +219,16 @@ fn stem(path: &Path) -> String {
 
 fn again(path: &Path, matches: &ArgMatches, out: &Path) -> Result<Task> {
     let text: error::Result<String> = std::fs::read_to_string(path).at(path);
-    let Provenance { recipe, record } = Provenance::parse(&text?)?;
+    let mut order = Order::again(Provenance::parse(&text?)?).map_err(|e| Error::file(path, e.to_string()))?;
     let moved: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
-    if !moved.is_empty() && moved.len() != record.input.len() {
-        let reason = format!("was made from {} images, not {}", record.input.len(), moved.len());
+    if !moved.is_empty() && moved.len() != order.inputs.len() {
+        let reason = format!("was made from {} images, not {}", order.inputs.len(), moved.len());
         return Err(Error::file(path, reason).into());
     }
-    let wrong = |e: String| Error::file(path, format!("[provenance.open]: {e}"));
-    let get = |key: &str| record.open.get(key);
-    let options = OpenOptions {
-        shape: get("shape").map(|t| common::parse_shape(t)).transpose().map_err(wrong)?,
-        voxel: get("dtype").map(|t| t.parse()).transpose().map_err(wrong)?,
-        big_endian: get("byte-order").is_some_and(|t| t == "big"),
-        offset: get("offset").map_or(Ok(0), |t| t.parse().map_err(|_| wrong(format!("offset = {t}"))))?,
-        spacing: get("spacing").map(|t| common::parse_spacing(t)).transpose().map_err(wrong)?,
-        dataset: get("dataset").cloned(),
-    };
-    let at = |i: usize, recorded: &Identity| moved.get(i).map_or(recorded.path.clone(), |p| (*p).clone());
-    Ok(Task {
-        sample: record.sample,
-        recipe,
-        inputs: record
-            .input
-            .iter()
-            .enumerate()
-            .map(|(i, input)| (input.name.clone(), at(i, input)))
-            .collect(),
-        options,
-        frame: Frame::new(record.channel.saturating_sub(1), record.time.saturating_sub(1)),
-        labels_as: record.labels_as.parse().map_err(Error::Usage)?,
-        expected: record.input,
-        folder: out.to_owned(),
-    })
+    for ((_, recorded), moved) in order.inputs.iter_mut().zip(moved) {
+        recorded.clone_from(moved);
+    }
+    Ok(Task { order, folder: out.to_owned() })
 }
 
 /// Refuses to write over what is there.
@@ -264,42 +244,8 @@ fn free(folder: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// What a task reads, and what is done with it.
-struct Ready {
-    fields: Vec<Arc<dyn Field>>,
-    plan: Plan,
-    /// What the user should know of the image.
-    warnings: Vec<String>,
-}
-
-/// Opens a task's images and plans its recipe.
-fn prepare(task: &Task) -> Result<Ready> {
-    let (_, image_path) = &task.inputs[0];
-    let source = open(image_path, &task.options)?;
-    let info = source.info().clone();
-    montage::check_frame(task.frame, &info)?;
-    let mut warnings = info.notes.clone();
-    if info.times > 1 {
-        warnings.push(format!("time frame {} of {} is used (--time)", task.frame.time + 1, info.times));
-    }
-    let kind = if info.labels { Kind::Labels } else { Kind::Grey };
-    let mut names = vec![IMAGE.to_owned()];
-    let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source.clone(), task.frame, kind))];
-    for channel in (0..info.channels.len()).filter(|c| *c != task.frame.channel) {
-        let frame = Frame { channel, ..task.frame };
-        names.push(format!("{IMAGE}:{}", channel + 1));
-        fields.push(Arc::new(FileField::new(source.clone(), frame, Kind::Grey)));
-    }
-    for (name, path) in &task.inputs[1..] {
-        let source = open(path, &OpenOptions::default())?;
-        let kind = if source.info().labels { Kind::Labels } else { Kind::Grey };
-        names.push(name.clone());
-        fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
-    }
-    let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
-    let plan = Plan::new(&task.recipe, &grids)?;
-    Ok(Ready { fields, plan, warnings })
-}
+/// What lies between the steps of a run that goes block by block, in the folder of its results.
+const BETWEEN: &str = ".between";
 
 /// Runs one task and returns its tables by file name.
 fn run_one(
@@ -309,120 +255,57 @@ fn run_one(
     progress: &Progress,
     job: &Job,
 ) -> Result<Vec<(String, Table)>> {
-    let ready = prepare(task)?;
-    for warning in &ready.warnings {
-        job.warn(format!("{}: {warning}", task.sample));
-    }
-    let dir = AtomicDir::create(&task.folder)?;
-    let ran = run_in(&dir, task, &ready, matches, device, progress, job).map_err(|error| {
-        match error.downcast::<Error>() {
-            Ok(error) => dir.named(error).into(),
-            Err(other) => other,
-        }
-    })?;
-    dir.commit()?;
-    report(task, &ran, progress);
-    Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
-}
-
-/// Runs one task and leaves all its files in a folder that doesn't have its name yet.
-fn run_in(
-    dir: &AtomicDir,
-    task: &Task,
-    Ready { fields, plan, .. }: &Ready,
-    matches: &ArgMatches,
-    device: Option<&Arc<dyn Accelerator>>,
-    progress: &Progress,
-    job: &Job,
-) -> Result<recipe::Results> {
-    let keep = [plan.last_image()];
-    let keep = if keep[0] < plan.sources { &keep[..0] } else { &keep[..] };
-    let needed = plan.memory(keep);
-    let scratch = dir.path().join(".scratch");
-    let how = if let Some(engine) = common::engine(matches, needed, &scratch)? {
-        let [z, y, x] = engine.block;
+    let (order, ready) = (&task.order, task.order.open()?);
+    let (sample, needed) = (&order.sample, ready.memory());
+    let block = common::block(matches, needed)?;
+    // What goes block by block takes long, and can be gone on with.
+    let dir = if let Some([z, y, x]) = block {
         progress.say(&format!(
-            "{}: in memory it would need {}; going block by block ({z} × {y} × {x}) within {}",
-            task.sample,
+            "{sample}: in memory it would need {}; going block by block ({z} × {y} × {x}) within {}",
             bytes(needed),
             bytes(common::memory(matches)?)
         ));
-        std::fs::create_dir_all(&scratch).at(&scratch)?;
-        How::Blocks(engine)
+        AtomicDir::resume(&task.folder, PROGRAM)?
     } else {
-        progress.say(&format!("{}: needs about {} of memory", task.sample, bytes(needed)));
-        How::Memory
+        progress.say(&format!("{sample}: needs about {} of memory", bytes(needed)));
+        AtomicDir::create(&task.folder)?
     };
-
-    let identities = task
-        .inputs
-        .iter()
-        .map(|(name, path)| {
-            job.stage(format!("hash {}", path.display()), 0);
-            Identity::of(name, path, &task.options, job)
-        })
-        .collect::<error::Result<Vec<_>>>()?;
-    for (identity, expected) in identities.iter().zip(&task.expected) {
-        if identity.blake3 != expected.blake3 {
-            let reason = "is not the image that the earlier result was made from (its hash differs)";
-            return Err(Error::file(&identity.path, reason).into());
+    let between = dir.path().join(BETWEEN);
+    let run = || -> error::Result<recipe::Results> {
+        let identities = order.identify(job)?;
+        let how = match block {
+            None => How::Memory,
+            Some(block) => {
+                dir.empty(BETWEEN)?;
+                let kept = Kept::new(&between, &order.about(&identities, block, PROGRAM), None)?;
+                How::Blocks(Engine { block, place: Place::Kept(kept), within: None })
+            }
+        };
+        order.run(&ready, identities, dir.path(), &how, device, PROGRAM, job)
+    };
+    let ran = run().map_err(|error| {
+        progress.finish();
+        if block.is_some() {
+            progress.say(&format!(
+                "{sample}: the blocks that are done are kept; the same command goes on with them"
+            ));
         }
+        dir.named(error)
+    })?;
+    if block.is_some() {
+        std::fs::remove_dir_all(&between).at(&between)?;
     }
-
-    let ran = recipe::run_on(plan, fields, keep, &how, device, job)?;
-    let heard = progress.finish();
-    let record = Record {
-        program: format!("voxelry {}", env!("CARGO_PKG_VERSION")),
-        sample: task.sample.clone(),
-        channel: task.frame.channel + 1,
-        time: task.frame.time + 1,
-        labels_as: task.labels_as.name().to_owned(),
-        open: recorded(&task.options),
-        found: heard.facts,
-        // A result that is made again from an image that has moved is still the same result.
-        input: if task.expected.is_empty() { identities } else { task.expected.clone() },
-    };
-    let provenance = Provenance { recipe: plan.resolved.clone(), record };
-    let study = Study {
-        image: &*fields[0],
-        results: &ran,
-        provenance: &provenance,
-        warnings: &heard.warnings,
-        labels_as: task.labels_as,
-    };
-    results::write(dir.path(), &study, job)?;
-    job.check()?;
-    if scratch.exists() {
-        std::fs::remove_dir_all(&scratch).at(&scratch)?;
-    }
+    dir.commit()?;
     progress.finish();
-    Ok(ran)
+    report(task, &ran, progress);
+    Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
 }
 
 fn report(task: &Task, ran: &recipe::Results, progress: &Progress) {
     let rows: Vec<String> =
         results::named(ran).iter().map(|(name, t)| format!("{} {name}", t.batch.num_rows())).collect();
     let made = if rows.is_empty() { String::new() } else { format!("{}: ", rows.join(", ")) };
-    progress.say(&format!("{}: {made}{}", task.sample, task.folder.display()));
-}
-
-fn recorded(options: &OpenOptions) -> BTreeMap<String, String> {
-    let mut record = BTreeMap::new();
-    let mut add = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
-            record.insert(key.to_owned(), value);
-        }
-    };
-    add("shape", options.shape.map(|[z, y, x]| format!("{z},{y},{x}")));
-    add("dtype", options.voxel.map(|v| v.name().to_owned()));
-    add("byte-order", options.big_endian.then(|| "big".to_owned()));
-    add("offset", (options.offset > 0).then(|| options.offset.to_string()));
-    add(
-        "spacing",
-        options.spacing.map(|(value, unit)| voxelry_core::ops::Length { value, unit }.to_string()),
-    );
-    add("dataset", options.dataset.clone());
-    record
+    progress.say(&format!("{}: {made}{}", task.order.sample, task.folder.display()));
 }
 
 #[cfg(test)]

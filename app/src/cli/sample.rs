@@ -1,10 +1,11 @@
 //! `voxelry sample`: realistic images with known truth.
 
-use super::common::{self, bytes, parse_shape};
+use super::common::{self, bytes};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
 use voxelry_core::Error;
+use voxelry_core::io::options::parse_shape;
 use voxelry_core::io::{self, WriteOptions};
 use voxelry_core::sample::{self, KINDS, Options};
 

@@ -83,7 +83,7 @@ impl Edited {
         let plan = Plan::new(&work::measuring(self.image.is_some())?, &grids)?;
         let fields: Vec<Arc<dyn Field>> = fields.into_iter().map(|f| f.1).collect();
         let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
-        let engine = Engine { block: BLOCK, scratch: folder.path().to_owned(), within: Some(boxes) };
+        let engine = Engine { within: Some(boxes), ..Engine::in_scratch(BLOCK, folder.path()) };
         let made = recipe::run(&plan, &fields, &[], &How::Blocks(engine), job)?;
         Ok(made.tables.into_iter().map(|t| t.1).collect())
     }

@@ -279,10 +279,7 @@ fn work(plan: &Plan, inputs: Vec<Input>, region: Option<Region>, job: &Job) -> R
     } else {
         let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
         let path: PathBuf = folder.path().to_owned();
-        (
-            How::Blocks(Engine { block: block_for(budget), scratch: path, within: None }),
-            Some(Arc::new(folder)),
-        )
+        (How::Blocks(Engine::in_scratch(block_for(budget), path)), Some(Arc::new(folder)))
     };
     let results = recipe::run(plan, &fields?, keep, &how, job)?;
     let image = results.images.into_iter().next().map(|field| Arc::new(MadeImage::new(field, scratch)));

@@ -7,11 +7,14 @@
 mod accelerator;
 mod engine;
 mod field;
+pub mod kept;
 mod memory;
 mod scratch;
+pub mod tiles;
 
 pub use accelerator::{Accelerator, Chain, Part, Step};
-pub use engine::{Engine, Ran, run_prepared};
+pub use engine::{Engine, Keep, Place, Ran, Work, run_prepared};
 pub use field::{Field, FileField, LocalField, MemoryField};
+pub use kept::{Kept, Runner};
 pub use memory::{block_for, physical_memory};
 pub use scratch::ScratchField;

@@ -151,7 +151,7 @@ impl Field for ScratchField {
 }
 
 /// Copies a box of voxels of `size` bytes between two arrays in C order.
-fn copy(
+pub(super) fn copy(
     from: &[u8],
     from_shape: [usize; 3],
     from_start: [usize; 3],

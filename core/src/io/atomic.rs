@@ -205,6 +205,22 @@ impl AtomicDir {
         Ok((noted, file))
     }
 
+    /// Removes everything that it holds but one entry, of a folder that is gone on with.
+    ///
+    /// # Errors
+    /// If something can't be removed.
+    pub fn empty(&self, but: &str) -> Result<()> {
+        for entry in fs::read_dir(&self.partial).at(&self.partial)? {
+            let path = entry.at(&self.partial)?.path();
+            if [BEGUN, NOTES, but].iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.at(&path)?;
+        }
+        Ok(())
+    }
+
     /// The folder to write into until the commit.
     pub fn path(&self) -> &Path {
         &self.partial

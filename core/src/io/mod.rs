@@ -18,6 +18,7 @@ mod metaimage;
 mod nifti;
 mod npy;
 mod nrrd;
+pub mod options;
 mod planar;
 pub mod pyramid;
 mod raw;
@@ -132,6 +133,23 @@ impl Frame {
     /// Level 0 of a channel and time.
     pub fn new(channel: usize, time: usize) -> Self {
         Self { level: 0, channel, time }
+    }
+
+    /// Whether an image has it.
+    ///
+    /// # Errors
+    /// If not, in the words of the command line.
+    pub fn check(self, info: &ImageInfo) -> Result<()> {
+        for (name, asked, there) in [
+            ("channel", self.channel + 1, info.channels.len()),
+            ("time", self.time + 1, info.times),
+            ("level", self.level, info.levels.len() - 1),
+        ] {
+            if asked > there {
+                return Err(crate::Error::Usage(format!("--{name} {asked}: the last one is {there}")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{IMAGE, Recipe, Step};
 use crate::error::suggestion;
-use crate::ops::{Args, Call, Grid, Kind, Prepared, Produces};
+use crate::ops::{Args, Call, Grid, Kind, Mode, Prepared, Produces};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -103,6 +103,19 @@ impl Plan {
         }
         for value in keep {
             last[*value] = usize::MAX;
+        }
+        last
+    }
+
+    /// The same where a local step may be computed where it is read, so that its inputs are needed as long as it is.
+    pub fn last_need(&self, keep: &[usize]) -> Vec<usize> {
+        let mut last = self.last_use(keep);
+        for (number, step) in self.steps.iter().enumerate().rev() {
+            if matches!(step.prepared.kernel.mode(), Mode::Local(_)) {
+                for value in step.inputs.iter().flatten() {
+                    last[*value] = last[*value].max(last[self.sources + number]);
+                }
+            }
         }
         last
     }

@@ -1,7 +1,7 @@
 //! Runs a plan, whole in memory or block by block.
 
 use super::Plan;
-use crate::blocks::{Accelerator, Chain, Engine, Field, LocalField, MemoryField, Part, Ran, Step};
+use crate::blocks::{Accelerator, Chain, Engine, Field, LocalField, MemoryField, Part, Place, Ran, Step};
 use crate::measure::{Mesh, Table};
 use crate::ops::{Args, Mode, Output, Source};
 use crate::{Job, Region, Result, Volume};
@@ -200,7 +200,7 @@ fn run_blocks(
     job: &Job,
 ) -> Result<Results> {
     let mut results = Results::default();
-    let last = plan.last_use(keep);
+    let last = plan.last_need(keep);
     let mut values: Vec<Option<Arc<dyn Field>>> = sources.iter().cloned().map(Some).collect();
     values.resize(plan.grids.len(), None);
     // Halo that has been fused into each value that is still to be computed.
@@ -214,7 +214,7 @@ fn run_blocks(
                 let field = LocalField::new(step.prepared.clone(), inputs);
                 Ran::Field(Arc::new(field.accelerated(plain(plan, number), accelerator.clone())))
             }
-            _ => engine.run(&step.title, step.prepared.clone(), inputs, job)?,
+            _ => engine.run((number, &step.title), step.prepared.clone(), inputs, job)?,
         };
         match ran {
             Ran::Field(field) => {
@@ -226,7 +226,7 @@ fn run_blocks(
                     // Computed where it is read, unless that would be done over and over.
                     let deep = (0..3).any(|a| halo[a] * 8 > engine.block[a]);
                     if reads(plan, value) > 1 || keep.contains(&value) || deep {
-                        field = engine.materialise(&step.title, &*field, job)?;
+                        field = engine.materialise((number, &step.title), field, job)?;
                     } else {
                         fused[value] = halo;
                     }
@@ -238,6 +238,9 @@ fn run_blocks(
         for v in 0..values.len() {
             if last[v] == number {
                 values[v] = None;
+                if let (Place::Kept(kept), Some(step)) = (&engine.place, v.checked_sub(plan.sources)) {
+                    kept.forget(step)?;
+                }
             }
         }
     }

@@ -5,10 +5,14 @@
 mod files;
 mod folder;
 mod identity;
+mod maker;
+mod order;
 mod provenance;
 mod summary;
 
 pub use folder::{LabelsAs, Study, named, save, write};
 pub use identity::Identity;
+pub use maker::Maker;
+pub use order::{Order, Ready};
 pub use provenance::{Provenance, Record};
 pub use summary::{ColumnSummary, summarise};

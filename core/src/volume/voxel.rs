@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The type of a voxel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs)]
 pub enum VoxelType {
     U8,

@@ -1,0 +1,131 @@
+//! What workers do: tiles of a round, from what its folder says and nothing else.
+
+use datafusion::error::DataFusionError;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use voxelry_core::results::{Maker, Order};
+use voxelry_core::{Error, Job};
+
+/// The order of a run, in its folder.
+pub const ORDER: &str = "order.toml";
+/// Says that a run was cancelled, in its folder.
+pub const CANCELLED: &str = "cancelled";
+/// Says why a round failed, in its folder.
+pub const FAILED: &str = "failed";
+
+/// How often it is looked whether a run was cancelled.
+const LOOK: Duration = Duration::from_millis(500);
+/// Runs whose images stay open.
+const OPEN: usize = 4;
+
+/// A tile that was made.
+pub struct Made {
+    /// Its number.
+    pub tile: u64,
+    /// Its voxels.
+    pub voxels: u64,
+    /// Milliseconds that it took.
+    pub ms: u64,
+}
+
+/// Cancels a job when it is dropped.
+#[derive(Default)]
+pub struct Stop(Job);
+
+impl Stop {
+    /// The job.
+    pub fn job(&self) -> Job {
+        self.0.clone()
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Makes tiles of the round in `folder`. Those that are there already are left as they are.
+pub fn make(folder: &Path, tiles: &[u64], job: &Job) -> Result<Vec<Made>, DataFusionError> {
+    let run = folder.parent().unwrap_or(folder);
+    let _watch = Watch::new(run.join(CANCELLED), job.clone());
+    let made = || -> Result<Vec<Made>, Error> {
+        let maker = maker_of(run)?;
+        let note = maker.note(folder)?;
+        tiles
+            .iter()
+            .map(|&tile| {
+                let begun = Instant::now();
+                let region = maker.make(&note, tile as usize, job)?;
+                Ok(Made { tile, voxels: region.len() as u64, ms: begun.elapsed().as_millis() as u64 })
+            })
+            .collect()
+    };
+    made().map_err(|error| {
+        forget(run);
+        match error {
+            // What may pass is tried again, here or elsewhere.
+            Error::Io { .. } | Error::Cancelled => DataFusionError::IoError(io::Error::other(error)),
+            other => {
+                // The engine wraps messages in its own; here is the one for people.
+                let _ = std::fs::write(folder.join(FAILED), other.to_string());
+                DataFusionError::Execution(other.to_string())
+            }
+        }
+    })
+}
+
+/// Runs whose images are open, the last used last.
+static MAKERS: Mutex<VecDeque<(PathBuf, Arc<Maker>)>> = Mutex::new(VecDeque::new());
+
+fn maker_of(run: &Path) -> Result<Arc<Maker>, Error> {
+    let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(at) = makers.iter().position(|(folder, _)| folder == run) {
+        let known = makers.remove(at).expect("it was found");
+        makers.push_back(known.clone());
+        return Ok(known.1);
+    }
+    let path = run.join(ORDER);
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path, source })?;
+    let maker = Arc::new(Maker::new(Order::parse(&text)?.open()?, run));
+    makers.push_back((run.to_owned(), maker.clone()));
+    if makers.len() > OPEN {
+        makers.pop_front();
+    }
+    Ok(maker)
+}
+
+/// Opens a run's images anew the next time.
+fn forget(run: &Path) {
+    MAKERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(folder, _)| folder != run);
+}
+
+/// Cancels a job when a file appears; ends when it is dropped.
+struct Watch(Option<std::sync::mpsc::Sender<()>>);
+
+impl Watch {
+    fn new(marker: PathBuf, job: Job) -> Self {
+        let (send, over) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            loop {
+                if marker.exists() {
+                    return job.cancel();
+                }
+                if over.recv_timeout(LOOK) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Self(Some(send))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.take();
+    }
+}

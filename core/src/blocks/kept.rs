@@ -1,0 +1,207 @@
+//! Phases that leave what they make in a folder, so that a run that was given up goes on where it was, and so that tiles
+//! can be made by any process that sees the folder: a tile is its number in the folder of its phase's round, which holds
+//! a note of everything else.
+
+use super::Field;
+use super::tiles::{self, TileField, ZeroField};
+use crate::error::PathContext;
+use crate::ops::Grid;
+use crate::ops::kernel::{decode, encode};
+use crate::{Error, Job, Region, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A round of a phase of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Round {
+    /// Number of the step.
+    pub step: usize,
+    /// Number of its phase.
+    pub phase: usize,
+    /// How often the phase was run before.
+    pub round: usize,
+}
+
+impl Round {
+    /// The name of its folder.
+    pub fn name(self) -> String {
+        let Self { step, phase, round } = self;
+        format!("{step}-{phase}-{round}")
+    }
+}
+
+/// Where an image between phases is: what the tiles of a round wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// By which round.
+    pub by: Round,
+    /// Shape of its tiles.
+    pub tile: [usize; 3],
+    /// Which of the volumes of each tile.
+    pub slot: usize,
+}
+
+/// All that is needed to make a tile of a round but the recipe and its images.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Note {
+    /// Which round it is.
+    pub round: Round,
+    /// Whether it keeps the result of a local step, rather than run a phase.
+    pub keeps: bool,
+    /// Shape of the tiles.
+    pub tile: [usize; 3],
+    /// The state of the program.
+    pub state: Vec<u8>,
+    /// Scratch images of the step, as far as they were written to.
+    pub fields: Vec<Option<Written>>,
+    /// Results of steps that are kept.
+    pub results: BTreeMap<usize, Written>,
+}
+
+const NOTE: &str = "note";
+const SWEPT: &str = "swept";
+const ABOUT: &str = "about";
+
+impl Note {
+    /// Reads the note of a round's folder.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(NOTE);
+        let bytes = std::fs::read(&path).at(&path)?;
+        decode(&bytes).map_err(|_| Error::file(&path, "is not such a note, or one of another version"))
+    }
+}
+
+/// Who makes tiles.
+pub trait Runner: Send + Sync {
+    /// Makes tiles of the round in `folder`, by their numbers and with their regions: each leaves its file there. Advances
+    /// the job by their voxels.
+    ///
+    /// # Errors
+    /// What the operator cannot do, a full disk, or [`Error::Cancelled`]. Tiles that were made stay.
+    fn run(&self, folder: &Path, todo: &[(usize, Region)], job: &Job) -> Result<()>;
+}
+
+/// The folder of a run that can be gone on with.
+#[derive(Clone)]
+pub struct Kept {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// Who makes the tiles; this process if nobody is named.
+    pub runner: Option<Arc<dyn Runner>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    results: BTreeMap<usize, Written>,
+    /// Rounds that wrote volumes which are still there.
+    rounds: BTreeSet<Round>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Kept").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    /// A run in a folder, new or gone on with. `about` says what it is a run of: what another left there is removed.
+    ///
+    /// # Errors
+    /// If the folder can't be made, or what was there can't be removed.
+    pub fn new(folder: impl Into<PathBuf>, about: &str, runner: Option<Arc<dyn Runner>>) -> Result<Self> {
+        let folder = folder.into();
+        std::fs::create_dir_all(&folder).at(&folder)?;
+        let path = folder.join(ABOUT);
+        if std::fs::read_to_string(&path).ok().as_deref() != Some(about) {
+            for entry in std::fs::read_dir(&folder).at(&folder)? {
+                let path = entry.at(&folder)?.path();
+                if path.is_dir() {
+                    std::fs::remove_dir_all(&path).at(&path)?;
+                }
+            }
+            std::fs::write(&path, about).at(&path)?;
+        }
+        Ok(Self { folder, runner, known: Arc::default() })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a round: its folder.
+    pub(super) fn begin(&self, mut note: Note) -> Result<PathBuf> {
+        let folder = self.folder.join(note.round.name());
+        std::fs::create_dir_all(&folder).at(&folder)?;
+        note.results.clone_from(&self.known().results);
+        let (begun, path) = (folder.join("note.part"), folder.join(NOTE));
+        std::fs::write(&begun, encode(&note)).at(&begun)?;
+        std::fs::rename(&begun, &path).at(&path)?;
+        Ok(folder)
+    }
+
+    /// What a round wrote is there now; what nobody needs any more is removed.
+    pub(super) fn wrote(&self, round: Round, live: &[Option<Written>]) -> Result<()> {
+        self.known().rounds.insert(round);
+        self.sweep(live)
+    }
+
+    /// A step is done; its result is where this says.
+    pub(super) fn finished(&self, step: usize, result: Option<Written>) -> Result<()> {
+        if let Some(written) = result {
+            self.known().results.insert(step, written);
+        }
+        self.sweep(&[])
+    }
+
+    /// The result of a step is not needed any more.
+    ///
+    /// # Errors
+    /// If files can't be removed.
+    pub fn forget(&self, step: usize) -> Result<()> {
+        match self.known().results.remove(&step) {
+            Some(_) => {}
+            None => return Ok(()),
+        }
+        self.sweep(&[])
+    }
+
+    /// Removes the volumes of rounds that are neither live nor results. That their tiles are done stays known.
+    fn sweep(&self, live: &[Option<Written>]) -> Result<()> {
+        let mut known = self.known();
+        let needed: BTreeSet<Round> =
+            live.iter().flatten().chain(known.results.values()).map(|written| written.by).collect();
+        let gone: Vec<Round> = known.rounds.difference(&needed).copied().collect();
+        for round in gone {
+            known.rounds.remove(&round);
+            let folder = self.folder.join(round.name());
+            let swept = folder.join(SWEPT);
+            if swept.exists() {
+                continue;
+            }
+            for entry in std::fs::read_dir(&folder).at(&folder)? {
+                let path = entry.at(&folder)?.path();
+                if path.extension().is_some_and(|e| e == "tile") {
+                    tiles::drop_volumes(&path)?;
+                }
+            }
+            std::fs::write(&swept, []).at(&swept)?;
+        }
+        Ok(())
+    }
+}
+
+/// An image that was written by rounds in `folder`, or not yet.
+pub fn field(folder: &Path, grid: Grid, written: Option<Written>) -> Arc<dyn Field> {
+    match written {
+        Some(Written { by, tile, slot }) => {
+            Arc::new(TileField::new(grid, folder.join(by.name()), tile, slot))
+        }
+        None => Arc::new(ZeroField(grid)),
+    }
+}

@@ -1,0 +1,326 @@
+//! Tiles in files: what a phase makes of one block, its partial result and its volumes. A file gets its name when it is
+//! complete, so that a tile is done when its file is there.
+
+use super::Field;
+use crate::error::PathContext;
+use crate::ops::Grid;
+use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const MAGIC: &[u8; 8] = b"VXTILE1\0";
+/// Voxels along the side of what is packed as one.
+const CHUNK: usize = 64;
+/// Bytes before the head: the magic, the head's length and its checksum.
+const FRONT: usize = 16;
+
+/// What a file says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    /// Length and checksum of the partial result, which comes next.
+    partial: (u64, u32),
+    /// Volumes, which come after it: type, shape, and lengths of their packed chunks.
+    volumes: Vec<(VoxelType, [usize; 3], Vec<u32>)>,
+}
+
+/// Writes the file of a tile.
+///
+/// # Errors
+/// If the disk is full; then there is no file.
+pub fn write(path: &Path, partial: &[u8], volumes: &[Volume]) -> Result<()> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    // Another process may be making the same tile; the same bytes are in both.
+    let name = format!("{}.{}.part", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let begun = path.with_extension(name);
+    let written = write_to(&begun, partial, volumes).and_then(|()| std::fs::rename(&begun, path).at(path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&begun);
+    }
+    written
+}
+
+fn write_to(path: &Path, partial: &[u8], volumes: &[Volume]) -> Result<()> {
+    let mut head = Head { partial: (partial.len() as u64, crc32fast::hash(partial)), volumes: Vec::new() };
+    let mut packed = Vec::new();
+    let mut pack = zstd::bulk::Compressor::new(1).at(path)?;
+    pack.include_checksum(true).at(path)?;
+    for volume in volumes {
+        let mut lengths = Vec::new();
+        for chunk in Region::whole(volume.shape()).tiles([CHUNK; 3]) {
+            let part = volume.crop(chunk);
+            let bytes = pack.compress(part.as_bytes()).at(path)?;
+            lengths.push(bytes.len() as u32);
+            packed.push(bytes);
+        }
+        head.volumes.push((volume.voxel_type(), volume.shape(), lengths));
+    }
+    let head = postcard::to_allocvec(&head).expect("plain data always encodes");
+    let mut file = BufWriter::new(File::create(path).at(path)?);
+    let mut put = |bytes: &[u8]| file.write_all(bytes).at(path);
+    put(MAGIC)?;
+    put(&(head.len() as u32).to_le_bytes())?;
+    put(&crc32fast::hash(&head).to_le_bytes())?;
+    put(&head)?;
+    put(partial)?;
+    packed.iter().try_for_each(|bytes| put(bytes))?;
+    file.into_inner().map_err(|e| Error::io(path, e.into_error()))?;
+    Ok(())
+}
+
+/// An open file of a tile.
+struct Open<'a> {
+    path: &'a Path,
+    file: File,
+    head: Head,
+    /// Where the partial result begins.
+    begin: u64,
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::file(path, "is damaged; remove it to have it made again")
+}
+
+impl<'a> Open<'a> {
+    /// `None` if there is none.
+    fn new(path: &'a Path) -> Result<Option<Self>> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(path, error)),
+        };
+        let size = file.metadata().at(path)?.len();
+        let mut front = [0u8; FRONT];
+        file.read_exact(&mut front).map_err(|_| damaged(path))?;
+        let word = |at: usize| u32::from_le_bytes(front[at..at + 4].try_into().expect("four bytes"));
+        let (length, sum) = (word(8), word(12));
+        if front[..8] != *MAGIC || u64::from(length) > size {
+            return Err(damaged(path));
+        }
+        let mut bytes = vec![0; length as usize];
+        file.read_exact(&mut bytes).map_err(|_| damaged(path))?;
+        if crc32fast::hash(&bytes) != sum {
+            return Err(damaged(path));
+        }
+        let head = postcard::from_bytes(&bytes).map_err(|_| damaged(path))?;
+        Ok(Some(Self { path, file, head, begin: (FRONT + bytes.len()) as u64 }))
+    }
+
+    fn at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let size = self.file.metadata().at(self.path)?.len();
+        if offset + length as u64 > size {
+            return Err(damaged(self.path));
+        }
+        let mut bytes = vec![0; length];
+        self.file.seek(SeekFrom::Start(offset)).at(self.path)?;
+        self.file.read_exact(&mut bytes).at(self.path)?;
+        Ok(bytes)
+    }
+
+    fn partial(&mut self) -> Result<Vec<u8>> {
+        let (length, sum) = self.head.partial;
+        let bytes = self.at(self.begin, length as usize)?;
+        if crc32fast::hash(&bytes) != sum {
+            return Err(damaged(self.path));
+        }
+        Ok(bytes)
+    }
+
+    /// Copies what a volume of the tile has of `region` to where it belongs in `target`, both within the tile's grid:
+    /// `region` relative to the tile, `to` where its first voxel lies in `target`.
+    fn read(&mut self, slot: usize, region: Region, target: &mut Volume, to: [usize; 3]) -> Result<()> {
+        let path = self.path;
+        let mut offset = self.begin + self.head.partial.0;
+        let lengths = |v: &(VoxelType, [usize; 3], Vec<u32>)| v.2.iter().map(|n| u64::from(*n)).sum::<u64>();
+        let volume = self.head.volumes.get(slot).ok_or_else(|| damaged(path))?;
+        offset += self.head.volumes[..slot].iter().map(lengths).sum::<u64>();
+        let (voxel, shape) = (volume.0, volume.1);
+        let chunks = Region::whole(shape).tiles([CHUNK; 3]);
+        if voxel != target.voxel_type() || chunks.len() != volume.2.len() {
+            return Err(damaged(path));
+        }
+        let lengths = volume.2.clone();
+        for (chunk, length) in chunks.into_iter().zip(lengths) {
+            let part = chunk.intersection(&region);
+            if !part.is_empty() {
+                let packed = self.at(offset, length as usize)?;
+                let bytes = zstd::bulk::decompress(&packed, chunk.len() * voxel.size());
+                let bytes = bytes.ok().filter(|b| b.len() == chunk.len() * voxel.size());
+                let bytes = bytes.ok_or_else(|| damaged(path))?;
+                let from = part.relative_to(chunk.start).start;
+                let into = part.relative_to(region.start).start;
+                let into = std::array::from_fn(|a| into[a] + to[a]);
+                let target_shape = target.shape();
+                super::scratch::copy(
+                    &bytes,
+                    chunk.shape,
+                    from,
+                    target.as_bytes_mut(),
+                    target_shape,
+                    into,
+                    part.shape,
+                    voxel.size(),
+                );
+            }
+            offset += u64::from(length);
+        }
+        Ok(())
+    }
+}
+
+/// The partial result of a tile that is done; `None` if it isn't.
+///
+/// # Errors
+/// If the file can't be read, or is damaged.
+pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
+    Open::new(path)?.map(|mut open| open.partial()).transpose()
+}
+
+/// Takes away the volumes of a tile; that it is done, and its partial result, stay.
+///
+/// # Errors
+/// If the file can't be written.
+pub fn drop_volumes(path: &Path) -> Result<()> {
+    let Some(open) = Open::new(path)? else { return Ok(()) };
+    let end = open.begin + open.head.partial.0;
+    drop(open);
+    File::options().write(true).open(path).at(path)?.set_len(end).at(path)
+}
+
+/// The file of a tile in a phase's folder.
+pub fn path_of(folder: &Path, index: usize) -> PathBuf {
+    folder.join(format!("{index}.tile"))
+}
+
+/// An image in the files of tiles.
+pub struct TileField {
+    grid: Grid,
+    folder: PathBuf,
+    tile: [usize; 3],
+    slot: usize,
+}
+
+impl TileField {
+    /// The volume number `slot` of the tiles in a folder, which are cut to the shape `tile`.
+    pub fn new(grid: Grid, folder: PathBuf, tile: [usize; 3], slot: usize) -> Self {
+        Self { grid, folder, tile, slot }
+    }
+}
+
+impl Field for TileField {
+    fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    fn read(&self, region: Region, job: &Job) -> Result<Arc<Volume>> {
+        let mut volume = Volume::zeros(self.grid.voxel, region.shape);
+        if region.is_empty() {
+            return Ok(Arc::new(volume));
+        }
+        let count: [usize; 3] = std::array::from_fn(|a| self.grid.shape[a].div_ceil(self.tile[a]));
+        let first: [usize; 3] = std::array::from_fn(|a| region.start[a] / self.tile[a]);
+        let last: [usize; 3] = std::array::from_fn(|a| (region.end()[a] - 1) / self.tile[a]);
+        for z in first[0]..=last[0] {
+            for y in first[1]..=last[1] {
+                for x in first[2]..=last[2] {
+                    job.check()?;
+                    let start = [z * self.tile[0], y * self.tile[1], x * self.tile[2]];
+                    let tile = Region::new(start, self.tile).intersection(&Region::whole(self.grid.shape));
+                    let part = tile.intersection(&region);
+                    let path = path_of(&self.folder, (z * count[1] + y) * count[2] + x);
+                    let mut open = Open::new(&path)?.ok_or_else(|| Error::file(&path, "is missing"))?;
+                    let to = part.relative_to(region.start).start;
+                    open.read(self.slot, part.relative_to(tile.start), &mut volume, to)?;
+                }
+            }
+        }
+        Ok(Arc::new(volume))
+    }
+}
+
+/// An image that nothing was written to yet.
+pub struct ZeroField(pub Grid);
+
+impl Field for ZeroField {
+    fn grid(&self) -> Grid {
+        self.0
+    }
+
+    fn read(&self, region: Region, _: &Job) -> Result<Arc<Volume>> {
+        Ok(Arc::new(Volume::zeros(self.0.voxel, region.shape)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Geometry;
+    use crate::ops::Kind;
+    use ndarray::Array3;
+
+    #[test]
+    fn what_tiles_hold_is_read_in_any_regions() {
+        let shape = [70, 130, 65];
+        let whole = Volume::from(Array3::from_shape_fn(shape, |(z, y, x)| (z * 10000 + y * 100 + x) as u32));
+        let other = Volume::from(Array3::from_shape_fn(shape, |(z, y, x)| (z + 3 * y + x) as u8));
+        let grid = Grid { shape, voxel: VoxelType::U32, kind: Kind::Labels, geometry: Geometry::default() };
+        let job = Job::silent();
+        for tile in [[70, 130, 65], [33, 40, 64], [70, 7, 65], [64, 64, 64]] {
+            let folder = tempfile::tempdir().unwrap();
+            for (i, t) in Region::whole(shape).tiles(tile).into_iter().enumerate() {
+                let path = path_of(folder.path(), i);
+                assert_eq!(partial(&path).unwrap(), None);
+                write(&path, &[i as u8; 5], &[other.crop(t), whole.crop(t)]).unwrap();
+                assert_eq!(partial(&path).unwrap(), Some(vec![i as u8; 5]));
+            }
+            let field =
+                |voxel, slot| TileField::new(Grid { voxel, ..grid }, folder.path().to_owned(), tile, slot);
+            for r in [
+                Region::whole(shape),
+                Region::new([3, 60, 1], [65, 9, 64]),
+                Region::new([69, 129, 64], [1, 1, 1]),
+            ] {
+                assert_eq!(*field(VoxelType::U8, 0).read(r, &job).unwrap(), other.crop(r));
+                assert_eq!(*field(VoxelType::U32, 1).read(r, &job).unwrap(), whole.crop(r), "{tile:?} {r:?}");
+            }
+            let path = path_of(folder.path(), 0);
+            drop_volumes(&path).unwrap();
+            drop_volumes(&path).unwrap();
+            assert_eq!(partial(&path).unwrap(), Some(vec![0; 5]));
+            assert!(field(VoxelType::U8, 0).read(Region::new([0; 3], [1; 3]), &job).is_err());
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_or_with_a_wrong_byte_is_damaged_and_never_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), 0);
+        let volume = Volume::from(Array3::from_shape_fn([3, 4, 5], |(z, y, x)| (z * 20 + y * 5 + x) as u16));
+        write(&path, b"partial", std::slice::from_ref(&volume)).unwrap();
+        let grid =
+            Grid { shape: [3, 4, 5], voxel: VoxelType::U16, kind: Kind::Grey, geometry: Geometry::default() };
+        let field = TileField::new(grid, folder.path().to_owned(), [3, 4, 5], 0);
+        let all = Region::whole([3, 4, 5]);
+        let bytes = std::fs::read(&path).unwrap();
+        for end in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..end]).unwrap();
+            assert!(field.read(all, &Job::silent()).is_err(), "{end}");
+            assert!(partial(&path).map_or(true, |p| p.as_deref() == Some(b"partial")), "{end}");
+        }
+        let mut undetected = 0;
+        for at in 0..bytes.len() {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 0x10;
+            std::fs::write(&path, &wrong).unwrap();
+            let (read, partial) = (field.read(all, &Job::silent()), partial(&path));
+            assert!(partial.is_err() || partial.is_ok_and(|p| p.as_deref() == Some(b"partial")), "{at}");
+            // A bit that packed data have no use for is the exception.
+            undetected += usize::from(read.is_ok());
+            assert!(read.map_or(true, |read| *read == volume), "{at}");
+        }
+        assert!(undetected * 10 <= bytes.len(), "{undetected} of {}", bytes.len());
+    }
+}

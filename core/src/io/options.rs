@@ -1,0 +1,103 @@
+//! How to open what doesn't say itself how, as text: on the command line and in records.
+
+use super::OpenOptions;
+use crate::Unit;
+use crate::ops::{Length, ParamType, Value};
+use std::collections::BTreeMap;
+
+/// `Z,Y,X` or one number for all three.
+///
+/// # Errors
+/// If it is something else.
+pub fn parse_triple(text: &str) -> Result<[usize; 3], String> {
+    let parts: Result<Vec<usize>, _> = text.split([',', 'x', '×']).map(|p| p.trim().parse()).collect();
+    match parts.as_deref() {
+        Ok([n]) => Ok([*n; 3]),
+        Ok([z, y, x]) => Ok([*z, *y, *x]),
+        _ => Err(format!("\"{text}\" is not three whole numbers like 100,512,512")),
+    }
+}
+
+/// As [`parse_triple`], for a shape: nothing may be 0.
+///
+/// # Errors
+/// If it is something else.
+pub fn parse_shape(text: &str) -> Result<[usize; 3], String> {
+    let shape = parse_triple(text)?;
+    if shape.contains(&0) { Err(format!("\"{text}\" has no voxels")) } else { Ok(shape) }
+}
+
+/// A spacing: one positive length or three, such as `2.5,1,1 um`.
+///
+/// # Errors
+/// If it is something else.
+pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
+    match Value::parse(&ParamType::Length { min: 0.0 }, text)? {
+        Value::Length(l) if l.value.iter().all(|v| *v > 0.0) => Ok((l.value, l.unit)),
+        _ => Err(format!("\"{text}\" is not a positive length")),
+    }
+}
+
+impl OpenOptions {
+    /// What was given, by the names of the command line.
+    pub fn to_record(&self) -> BTreeMap<String, String> {
+        let mut record = BTreeMap::new();
+        let mut add = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                record.insert(key.to_owned(), value);
+            }
+        };
+        add("shape", self.shape.map(|[z, y, x]| format!("{z},{y},{x}")));
+        add("dtype", self.voxel.map(|v| v.name().to_owned()));
+        add("byte-order", self.big_endian.then(|| "big".to_owned()));
+        add("offset", (self.offset > 0).then(|| self.offset.to_string()));
+        add("spacing", self.spacing.map(|(value, unit)| Length { value, unit }.to_string()));
+        add("dataset", self.dataset.clone());
+        record
+    }
+
+    /// Reads what [`OpenOptions::to_record`] wrote.
+    ///
+    /// # Errors
+    /// If a value can't be read.
+    pub fn of_record(record: &BTreeMap<String, String>) -> Result<Self, String> {
+        let get = |key: &str| record.get(key);
+        Ok(Self {
+            shape: get("shape").map(|t| parse_shape(t)).transpose()?,
+            voxel: get("dtype").map(|t| t.parse()).transpose()?,
+            big_endian: get("byte-order").is_some_and(|t| t == "big"),
+            offset: get("offset").map_or(Ok(0), |t| t.parse().map_err(|_| format!("offset = {t}")))?,
+            spacing: get("spacing").map(|t| parse_spacing(t)).transpose()?,
+            dataset: get("dataset").cloned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VoxelType;
+
+    #[test]
+    fn shapes_read_as_written() {
+        assert_eq!(parse_triple("1,2,3"), Ok([1, 2, 3]));
+        assert_eq!(parse_triple("64"), Ok([64; 3]));
+        assert!(parse_triple("1,2").is_err());
+        assert!(parse_shape("4,0,4").is_err());
+    }
+
+    #[test]
+    fn options_are_read_back_from_their_record() {
+        let options = OpenOptions {
+            shape: Some([3, 4, 5]),
+            voxel: Some(VoxelType::I16),
+            big_endian: true,
+            offset: 12,
+            spacing: Some(([2.5, 1.0, 1.0], Unit::Micrometre)),
+            dataset: Some("a/b".into()),
+        };
+        assert_eq!(OpenOptions::of_record(&options.to_record()).unwrap(), options);
+        assert!(OpenOptions::default().to_record().is_empty());
+        assert!(OpenOptions::of_record(&[("shape".to_owned(), "0".to_owned())].into()).is_err());
+    }
+}

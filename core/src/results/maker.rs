@@ -1,0 +1,260 @@
+//! Tiles of a run that is kept in a folder, made by any process that sees it.
+
+use super::Ready;
+use crate::blocks::kept::{self, Note};
+use crate::blocks::{Field, Keep, LocalField, Work, tiles};
+use crate::ops::{Grid, Mode, Program};
+use crate::{Error, Job, Region, Result};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Makes tiles of a run.
+pub struct Maker {
+    ready: Ready,
+    folder: PathBuf,
+    /// The note that was read last, by the folder of its round.
+    last: Mutex<Option<(PathBuf, Arc<Note>)>>,
+}
+
+impl Maker {
+    /// For the run of an opened order in a folder.
+    pub fn new(ready: Ready, folder: &Path) -> Self {
+        Self { ready, folder: folder.to_owned(), last: Mutex::default() }
+    }
+
+    /// The note of a round.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn note(&self, round: &Path) -> Result<Arc<Note>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, note)) = last.as_ref().filter(|(folder, _)| folder == round) {
+            return Ok(note.clone());
+        }
+        let note = Arc::new(Note::read(round)?);
+        *last = Some((round.to_owned(), note.clone()));
+        Ok(note)
+    }
+
+    /// Makes a tile of a round, unless it is there: which part of the image it is.
+    ///
+    /// # Errors
+    /// What the operator cannot do, what can't be read, a full disk, or [`Error::Cancelled`].
+    pub fn make(&self, note: &Note, tile: usize, job: &Job) -> Result<Region> {
+        let plan = &self.ready.plan;
+        let wrong =
+            |what: &str| Error::file(&self.folder, format!("{what} of a round that the recipe doesn't have"));
+        let step = plan.steps.get(note.round.step).ok_or_else(|| wrong("holds the note"))?;
+        let value = plan.sources + note.round.step;
+        let grid = plan.grids[value];
+        let keep = Keep(grid.voxel);
+        let (program, inputs): (&dyn Program, Vec<_>) = match step.prepared.kernel.mode() {
+            _ if note.keeps => (&keep, vec![Some(self.made(note.round.step, note))]),
+            Mode::Program(program) => {
+                (program, step.inputs.iter().map(|v| v.map(|v| self.value(v, note))).collect())
+            }
+            Mode::Local(_) => return Err(wrong("holds the note")),
+        };
+        let region = *Region::whole(grid.shape)
+            .tiles(note.tile)
+            .get(tile)
+            .ok_or_else(|| wrong("is asked for a tile"))?;
+        let path = tiles::path_of(&self.folder.join(note.round.name()), tile);
+        if path.exists() {
+            return Ok(region);
+        }
+        let fields: Vec<Arc<dyn Field>> = program
+            .fields()
+            .iter()
+            .zip(&note.fields)
+            .map(|(of, written)| kept::field(&self.folder, Grid { voxel: of.voxel, ..grid }, *written))
+            .collect();
+        let work =
+            Work { program, phase: note.round.phase, state: &note.state, inputs: &inputs, fields: &fields };
+        let (volumes, partial) = work.make(grid.shape, region, job)?;
+        tiles::write(&path, &partial, &volumes)?;
+        Ok(region)
+    }
+
+    /// A value of the plan: a source, a result that is kept, or one that is computed where it is read.
+    fn value(&self, value: usize, note: &Note) -> Arc<dyn Field> {
+        let plan = &self.ready.plan;
+        let Some(step) = value.checked_sub(plan.sources) else { return self.ready.fields[value].clone() };
+        match note.results.get(&step) {
+            Some(written) => kept::field(&self.folder, plan.grids[value], Some(*written)),
+            None => self.made(step, note),
+        }
+    }
+
+    /// The result of a local step, computed where it is read.
+    fn made(&self, step: usize, note: &Note) -> Arc<dyn Field> {
+        let step = &self.ready.plan.steps[step];
+        let inputs = step.inputs.iter().map(|v| v.map(|v| self.value(v, note))).collect();
+        Arc::new(LocalField::new(step.prepared.clone(), inputs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocks::{Engine, Kept, Place, Runner};
+    use crate::io::{Frame, OpenOptions, WriteOptions, write_volume};
+    use crate::recipe::{How, Recipe};
+    use crate::results::{LabelsAs, Order};
+    use crate::{Geometry, Volume};
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const RECIPES: [&str; 3] = [
+        // Fused steps, one that is read twice, phases that repeat, and tables.
+        r#"
+[[step]]
+op = "gaussian"
+sigma = "1 px"
+name = "smooth"
+[[step]]
+op = "otsu"
+[[step]]
+op = "fill-holes"
+[[step]]
+op = "split"
+name = "objects"
+[[step]]
+op = "boundaries"
+[[step]]
+op = "measure"
+labels = "objects"
+intensity = "smooth"
+columns = ["volume", "surface_area", "intensity_mean", "thickness_max"]
+"#,
+        r#"
+[[step]]
+op = "median"
+[[step]]
+op = "threshold"
+min = 9000
+[[step]]
+op = "label"
+[[step]]
+op = "measure"
+"#,
+        "[[step]]\nop = \"mean\"\nradius = \"2 px\"\n",
+    ];
+
+    fn order(folder: &Path, recipe: &str) -> Order {
+        let mut state = 1u32;
+        let image = ndarray::Array3::from_shape_fn([23, 31, 37], |(z, y, x)| {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            let wave = |i: usize, n: f32| (i as f32 / n).sin();
+            let blob = wave(z, 3.0) + wave(y, 3.5) + wave(x, 4.0);
+            ((blob + 3.0) * 3000.0) as u16 + (state >> 22) as u16
+        });
+        let path = folder.join("image.nrrd");
+        write_volume(&path, &Volume::from(image), Geometry::default(), false, &WriteOptions::default())
+            .unwrap();
+        Order {
+            sample: "image".into(),
+            recipe: Recipe::parse(recipe).unwrap(),
+            inputs: vec![("image".into(), path)],
+            expected: Vec::new(),
+            options: OpenOptions::default(),
+            frame: Frame::default(),
+            labels_as: LabelsAs::Nrrd,
+        }
+    }
+
+    /// All files of a run's results.
+    fn run(order: &Order, how: &How, device: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+        let out = tempfile::tempdir_in(device).unwrap();
+        let job = Job::silent();
+        let ready = order.open()?;
+        order.run(&ready, order.identify(&job)?, out.path(), how, None, "test", &job)?;
+        let files = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path());
+        Ok(files
+            .map(|p| (p.strip_prefix(out.path()).unwrap().to_owned(), std::fs::read(&p).unwrap()))
+            .collect())
+    }
+
+    fn kept(folder: &Path, block: [usize; 3], runner: Option<Arc<dyn Runner>>) -> How {
+        let place = Place::Kept(Kept::new(folder, "about", runner).unwrap());
+        How::Blocks(Engine { block, place, within: None })
+    }
+
+    /// Makes tiles from what the folder says alone, the last first; fails when it has made so many.
+    struct Elsewhere {
+        order: Order,
+        left: AtomicUsize,
+    }
+
+    impl Runner for Elsewhere {
+        fn run(&self, folder: &Path, todo: &[(usize, Region)], job: &Job) -> Result<()> {
+            for (tile, region) in todo.iter().rev() {
+                if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
+                    return Err(Error::Usage("stopped".into()));
+                }
+                let maker = Maker::new(self.order.open()?, folder.parent().unwrap());
+                let note = maker.note(folder)?;
+                assert_eq!(maker.make(&note, *tile, job)?, *region);
+                job.advance(region.len() as u64);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn tiles_made_anywhere_and_in_any_order_give_the_result_of_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, recipe) in RECIPES.iter().enumerate() {
+            let order = order(folder.path(), recipe);
+            let expected = run(&order, &How::Memory, folder.path()).unwrap();
+            assert!(expected.len() > 3);
+            for block in [[64; 3], [16; 3], [9, 31, 12]] {
+                let here = folder.path().join(format!("here-{number}-{block:?}"));
+                assert_eq!(
+                    run(&order, &kept(&here, block, None), folder.path()).unwrap(),
+                    expected,
+                    "{block:?}"
+                );
+                let there = folder.path().join(format!("there-{number}-{block:?}"));
+                let left = AtomicUsize::new(usize::MAX);
+                let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
+                let how = kept(&there, block, Some(elsewhere));
+                assert_eq!(run(&order, &how, folder.path()).unwrap(), expected, "{block:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = order(folder.path(), RECIPES[0]);
+        let expected = run(&order, &How::Memory, folder.path()).unwrap();
+        let block = [16; 3];
+        for step in [1, 5, 17, 60] {
+            let between = folder.path().join(format!("between-{step}"));
+            let mut stops = 0;
+            let result = loop {
+                let left = AtomicUsize::new(step);
+                let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
+                match run(&order, &kept(&between, block, Some(elsewhere)), folder.path()) {
+                    Ok(result) => break result,
+                    Err(error) => assert!(error.to_string().contains("stopped"), "{error}"),
+                }
+                stops += 1;
+            };
+            assert_eq!(result, expected, "{step}");
+            assert!(stops >= 3, "{step}: {stops}");
+            // All of it is there: nothing is made again.
+            let left = AtomicUsize::new(0);
+            let nobody: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
+            let rest = match kept(&between, block, Some(nobody)) {
+                How::Blocks(Engine { place: Place::Kept(kept), .. }) => kept,
+                _ => unreachable!(),
+            };
+            drop(rest);
+            // A run of something else begins anew.
+            Kept::new(&between, "another", None).unwrap();
+            assert!(!between.join("0-0-0").exists() && !between.join("1-0-0").exists());
+        }
+    }
+}

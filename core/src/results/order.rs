@@ -1,0 +1,252 @@
+//! What is to be run on an image, as data: the same whether this program runs it or a pool does.
+
+use super::{Identity, LabelsAs, Provenance, Record, Study, write};
+use crate::blocks::{Accelerator, Field, FileField};
+use crate::io::{self, Frame, ImageSource, OpenOptions};
+use crate::ops::Kind;
+use crate::recipe::{self, How, IMAGE, Plan, Recipe, Results};
+use crate::{Error, Event, Job, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A recipe and the images that it is run on.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The sample's name in tables.
+    pub sample: String,
+    /// The recipe.
+    pub recipe: Recipe,
+    /// Images by name: the first is the one that the recipe is run on.
+    pub inputs: Vec<(String, PathBuf)>,
+    /// What the images must be, where an earlier result is made again.
+    pub expected: Vec<Identity>,
+    /// How the first image is opened.
+    pub options: OpenOptions,
+    /// Its channel and time.
+    pub frame: Frame,
+    /// Format of the label image.
+    pub labels_as: LabelsAs,
+}
+
+/// What an order reads, and what is done with it.
+pub struct Ready {
+    /// The sources of the plan.
+    pub fields: Vec<Arc<dyn Field>>,
+    /// The recipe, resolved.
+    pub plan: Plan,
+    /// What the user should know of the image.
+    pub warnings: Vec<String>,
+}
+
+impl Ready {
+    /// The values of the plan that are kept.
+    pub fn keep(&self) -> Vec<usize> {
+        let last = self.plan.last_image();
+        if last < self.plan.sources { Vec::new() } else { vec![last] }
+    }
+
+    /// Bytes that a run in memory needs.
+    pub fn memory(&self) -> u64 {
+        self.plan.memory(&self.keep())
+    }
+}
+
+impl Order {
+    /// Makes an earlier result again.
+    ///
+    /// # Errors
+    /// If its record can't be read.
+    pub fn again(Provenance { recipe, record }: Provenance) -> Result<Self> {
+        let wrong = |e: String| Error::Usage(format!("[provenance.open]: {e}"));
+        let options = OpenOptions::of_record(&record.open).map_err(wrong)?;
+        Ok(Self {
+            sample: record.sample,
+            recipe,
+            inputs: record.input.iter().map(|input| (input.name.clone(), input.path.clone())).collect(),
+            options,
+            frame: Frame::new(record.channel.saturating_sub(1), record.time.saturating_sub(1)),
+            labels_as: record.labels_as.parse().map_err(Error::Usage)?,
+            expected: record.input,
+        })
+    }
+
+    /// The order as TOML: the provenance of what it will make, as far as it is known before.
+    pub fn to_toml(&self) -> String {
+        let given = |(name, path): &(String, PathBuf)| Identity {
+            name: name.clone(),
+            path: path.clone(),
+            bytes: 0,
+            blake3: String::new(),
+        };
+        let input = match &self.expected[..] {
+            [] => self.inputs.iter().map(given).collect(),
+            expected => expected.to_vec(),
+        };
+        self.provenance("", BTreeMap::new(), input, self.recipe.clone()).to_toml()
+    }
+
+    /// Reads what [`Order::to_toml`] wrote.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut order = Self::again(Provenance::parse(text)?)?;
+        if order.expected.iter().all(|e| e.blake3.is_empty()) {
+            order.expected.clear();
+        }
+        Ok(order)
+    }
+
+    fn provenance(
+        &self,
+        program: &str,
+        found: BTreeMap<String, f64>,
+        input: Vec<Identity>,
+        recipe: Recipe,
+    ) -> Provenance {
+        let record = Record {
+            program: program.to_owned(),
+            sample: self.sample.clone(),
+            channel: self.frame.channel + 1,
+            time: self.frame.time + 1,
+            labels_as: self.labels_as.name().to_owned(),
+            open: self.options.to_record(),
+            found,
+            input,
+        };
+        Provenance { recipe, record }
+    }
+
+    /// Opens the images and plans the recipe.
+    ///
+    /// # Errors
+    /// If an image can't be opened, or the recipe doesn't fit.
+    pub fn open(&self) -> Result<Ready> {
+        let source: Arc<dyn ImageSource> = Arc::from(io::open(&self.inputs[0].1, &self.options)?);
+        let info = source.info().clone();
+        self.frame.check(&info)?;
+        let mut warnings = info.notes.clone();
+        if info.times > 1 {
+            warnings.push(format!("time frame {} of {} is used (--time)", self.frame.time + 1, info.times));
+        }
+        let kind = if info.labels { Kind::Labels } else { Kind::Grey };
+        let mut names = vec![IMAGE.to_owned()];
+        let mut fields: Vec<Arc<dyn Field>> =
+            vec![Arc::new(FileField::new(source.clone(), self.frame, kind))];
+        for channel in (0..info.channels.len()).filter(|c| *c != self.frame.channel) {
+            let frame = Frame { channel, ..self.frame };
+            names.push(format!("{IMAGE}:{}", channel + 1));
+            fields.push(Arc::new(FileField::new(source.clone(), frame, Kind::Grey)));
+        }
+        for (name, path) in &self.inputs[1..] {
+            let source: Arc<dyn ImageSource> = Arc::from(io::open(path, &OpenOptions::default())?);
+            let kind = if source.info().labels { Kind::Labels } else { Kind::Grey };
+            names.push(name.clone());
+            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
+        }
+        let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
+        let plan = Plan::new(&self.recipe, &grids)?;
+        Ok(Ready { fields, plan, warnings })
+    }
+
+    /// Which images these are.
+    ///
+    /// # Errors
+    /// If one can't be read, or is another than expected.
+    pub fn identify(&self, job: &Job) -> Result<Vec<Identity>> {
+        let identify = |(name, path): &(String, PathBuf)| {
+            job.stage(format!("hash {}", path.display()), 0);
+            Identity::of(name, path, &self.options, job)
+        };
+        let identities = self.inputs.iter().map(identify).collect::<Result<Vec<_>>>()?;
+        for (identity, expected) in identities.iter().zip(&self.expected) {
+            if identity.blake3 != expected.blake3 {
+                let reason = "is not the image that the earlier result was made from (its hash differs)";
+                return Err(Error::file(&identity.path, reason));
+            }
+        }
+        Ok(identities)
+    }
+
+    /// All that the blocks of a run hang on: two runs of which this is the same make the same blocks.
+    pub fn about(&self, identities: &[Identity], block: [usize; 3], program: &str) -> String {
+        let [z, y, x] = block;
+        let record = self.provenance(program, BTreeMap::new(), identities.to_vec(), self.recipe.clone());
+        format!("# blocks of {z} × {y} × {x}\n{}", record.to_toml())
+    }
+
+    /// Runs the recipe and writes everything that it makes into `folder`, which exists. `identities` are those of the
+    /// images; `program` is the name and version of who does it.
+    ///
+    /// # Errors
+    /// What an operator cannot do, an unreadable image, a full disk, or [`Error::Cancelled`].
+    pub fn run(
+        &self,
+        ready: &Ready,
+        identities: Vec<Identity>,
+        folder: &Path,
+        how: &How,
+        device: Option<&Arc<dyn Accelerator>>,
+        program: &str,
+        job: &Job,
+    ) -> Result<Results> {
+        let heard: Arc<Mutex<(BTreeMap<String, f64>, Vec<String>)>> = Arc::default();
+        let listening = heard.clone();
+        let job = &job.overheard(move |event| {
+            let mut heard = listening.lock().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Event::Fact { name, value } => {
+                    heard.0.insert(name.clone(), *value);
+                }
+                Event::Warning(text) => heard.1.push(text.clone()),
+                _ => {}
+            }
+        });
+        for warning in &ready.warnings {
+            job.warn(format!("{}: {warning}", self.sample));
+        }
+        let results = recipe::run_on(&ready.plan, &ready.fields, &ready.keep(), how, device, job)?;
+        let (found, warnings) = {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut heard.0), std::mem::take(&mut heard.1))
+        };
+        // A result that is made again from an image that has moved is still the same result.
+        let input = if self.expected.is_empty() { identities } else { self.expected.clone() };
+        let provenance = self.provenance(program, found, input, ready.plan.resolved.clone());
+        let study = Study {
+            image: &*ready.fields[0],
+            results: &results,
+            provenance: &provenance,
+            warnings: &warnings,
+            labels_as: self.labels_as,
+        };
+        write(folder, &study, job)?;
+        job.check()?;
+        Ok(results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read_back() {
+        let order = Order {
+            sample: "a \"b\"".into(),
+            recipe: Recipe::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").unwrap(),
+            inputs: vec![("image".into(), "a/b.raw".into()), ("flat".into(), "s3://bucket/flat.zarr".into())],
+            expected: Vec::new(),
+            options: OpenOptions { shape: Some([1, 2, 3]), ..OpenOptions::default() },
+            frame: Frame::new(1, 2),
+            labels_as: LabelsAs::default(),
+        };
+        let text = order.to_toml();
+        let back = Order::parse(&text).unwrap();
+        assert_eq!(back.to_toml(), text);
+        assert_eq!((back.inputs, back.options, back.frame), (order.inputs, order.options, order.frame));
+        assert!(back.expected.is_empty());
+        assert!(Order::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").is_err());
+    }
+}
