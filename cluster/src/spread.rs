@@ -119,7 +119,7 @@ impl Runner for Spread {
                 break;
             }
             if let Ok(reason) = std::fs::read_to_string(&failed) {
-                return Err(Error::file(folder, reason));
+                return Err(Error::Usage(reason));
             }
             let reason = match ended {
                 Ok(Ok(_)) => "the workers left tiles out".to_owned(),
@@ -127,7 +127,7 @@ impl Runner for Spread {
                 Err(error) => error.to_string(),
             };
             if since.elapsed() > PATIENCE {
-                return Err(Error::file(folder, format!("no worker makes it any more: {reason}")));
+                return Err(Error::Usage(format!("no worker makes it any more: {reason}")));
             }
             // Workers that left, or a store that is away for a while: what is left is asked for again.
             job.note(format!("{} blocks are asked for again: {reason}", waiting.len()));

@@ -10,6 +10,7 @@ mod info;
 mod montage;
 mod op;
 mod ops;
+pub mod pool;
 pub mod recipes;
 mod render;
 mod run;
@@ -37,6 +38,7 @@ static COMMANDS: &[Entry] = &[
     Entry { command: columns::command, run: columns::run },
     Entry { command: recipes::command, run: recipes::run },
     Entry { command: info::command, run: info::run },
+    Entry { command: pool::command, run: pool::run },
     Entry { command: convert::command, run: convert::run },
     Entry { command: montage::command, run: montage::run },
     Entry { command: render::command, run: render::run },

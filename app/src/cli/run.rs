@@ -1,7 +1,7 @@
 //! `voxelry run`: a recipe on one or many images.
 
 use super::common::{self, bytes, open_args, open_options};
-use super::{montage, recipes};
+use super::{montage, pool, recipes};
 use crate::progress::Progress;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -74,6 +74,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Replace results that are already there"),
         )
+        .arg(pool::arg().conflicts_with_all(["device", "memory"]))
         .args(montage::frame_args().into_iter().filter(|a| a.get_id() != "level"))
         .args(common::engine_args())
         .args(open_args())
@@ -83,9 +84,11 @@ pub fn command() -> Command {
 const TABLES: [&str; 2] = ["objects.csv", "objects.parquet"];
 
 /// What is to be run on one image, and the folder of its results.
-struct Task {
-    order: Order,
-    folder: PathBuf,
+pub struct Task {
+    /// What is to be run.
+    pub order: Order,
+    /// The folder of its results.
+    pub folder: PathBuf,
 }
 
 /// Who makes the results.
@@ -100,13 +103,18 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 }
 
 fn run_all(matches: &ArgMatches) -> Result<()> {
-    let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let tasks = match matches.get_one::<PathBuf>("provenance") {
         Some(path) => vec![again(path, matches, out)?],
         None => tasks(matches, out)?,
     };
     let overwrite = matches.get_flag("overwrite");
+    if let Some(name) = matches.get_one::<String>("pool") {
+        let block = common::block(matches, 0)?;
+        let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
+        return pool::run_all(name, &tasks, out, overwrite, block, &progress);
+    }
+    let (progress, job) = common::job(matches);
     let device = common::device(matches, &job)?;
     common::can_hold(out)?;
     for task in &tasks {
@@ -139,14 +147,23 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
         }
     }
     if several {
-        for (name, tables) in &all {
-            let tables: Vec<_> = tables.iter().map(|(sample, table)| (sample.clone(), table)).collect();
-            let table = measure::table::concat(&tables)?;
-            table.write(&out.join(format!("{name}.parquet")))?;
-            table.write(&out.join(format!("{name}.csv")))?;
-            table.write_units(&out.join(format!("{name}.units.csv")))?;
-        }
+        combine(&all, out)?;
         progress.say(&format!("{} samples: {}", tasks.len(), out.display()));
+    }
+    Ok(())
+}
+
+/// Writes tables over several samples, by the names of their files.
+///
+/// # Errors
+/// If they don't fit together, or the disk is full.
+pub fn combine(all: &BTreeMap<String, Vec<(String, Table)>>, out: &Path) -> Result<()> {
+    for (name, tables) in all {
+        let tables: Vec<_> = tables.iter().map(|(sample, table)| (sample.clone(), table)).collect();
+        let table = measure::table::concat(&tables)?;
+        table.write(&out.join(format!("{name}.parquet")))?;
+        table.write(&out.join(format!("{name}.csv")))?;
+        table.write_units(&out.join(format!("{name}.units.csv")))?;
     }
     Ok(())
 }

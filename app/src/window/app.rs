@@ -4,6 +4,7 @@ use super::canvas::{Canvas, Drawer, Studio};
 use super::commands::{self, Palette};
 use super::dialogs::Answer;
 use super::export::{self, Export};
+use super::jobs::{self, Jobs};
 use super::layout::Layout;
 use super::links::{Before, Links};
 use super::panels::Of;
@@ -72,6 +73,8 @@ pub struct Viewer {
     pub settings: Settings,
     /// Whether the settings are shown.
     pub settings_shown: bool,
+    /// Jobs of a pool of workers.
+    pub jobs: Jobs,
     /// Whether time goes on by itself.
     pub playing: bool,
     /// Whether mouse and keys are explained.
@@ -178,6 +181,7 @@ impl Viewer {
             links: Links::default(),
             panels: true,
             settings_shown: false,
+            jobs: Jobs::default(),
             playing: false,
             help: false,
             log: true,
@@ -680,6 +684,7 @@ impl eframe::App for Viewer {
         self.painter.end();
         export::show(self, &ctx);
         self.settings_window(&ctx);
+        jobs::show(self, &ctx);
         self.ask_before_closing(&ctx);
         self.ask_for_address(&ctx);
         self.offer(&ctx);

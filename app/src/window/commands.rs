@@ -336,6 +336,7 @@ pub static COMMANDS: &[Command] = &[
             let shut = v.closing.take().is_some()
                 || v.address.take().is_some()
                 || std::mem::take(&mut v.settings_shown)
+                || std::mem::take(&mut v.jobs.shown)
                 || std::mem::take(&mut v.help);
             if !shut && !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {
                 v.bench.stop();
@@ -348,6 +349,13 @@ pub static COMMANDS: &[Command] = &[
         keys: key(NONE, Key::B),
         ready: Viewer::has_layers,
         run: |v, _| v.toggle_blinking(),
+    },
+    Command {
+        title: "Jobs of a pool…",
+        menu: Menu::Measure,
+        keys: key(COMMAND, Key::J),
+        ready: always,
+        run: |v, _| v.jobs.shown = !v.jobs.shown,
     },
     Command {
         title: "Settings…",

@@ -11,6 +11,7 @@ pub mod figure;
 mod grips;
 mod help;
 mod histogram;
+mod jobs;
 mod layers;
 mod layout;
 mod lightbox;

@@ -262,6 +262,10 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         if ui.add_enabled(ok && idle, egui::Button::new("Run on the whole image")).clicked() {
             start(viewer);
         }
+        let hint = "Give it to a pool of workers, and see what its jobs do (Ctrl+J)";
+        if ui.add_enabled(ok, egui::Button::new("Pool…")).on_hover_text(hint).clicked() {
+            viewer.jobs.shown = true;
+        }
         let hint = "Show the result on what is visible, as the recipe is built";
         ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
     });

@@ -1,0 +1,317 @@
+//! Jobs of a pool of workers: what they do, giving one a recipe, calling it off, and opening what it made.
+
+use super::app::Viewer;
+use super::theme::WRONG;
+use crate::cli::pool;
+use crate::view::Content;
+use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
+use egui::{Context, RichText, ScrollArea, Ui};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use voxelry_core::io::{Frame, OpenOptions};
+use voxelry_core::recipe::IMAGE;
+use voxelry_core::results::{LabelsAs, Order};
+use voxelry_stores::pool::{JobInfo, State, Submission};
+
+/// How often jobs are asked after while they are shown.
+const LOOK: Duration = Duration::from_millis(500);
+/// What is not drawn for so long is not shown.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// What is asked of the pool.
+enum Ask {
+    Submit(Box<Submission>),
+    Cancel(String),
+    Look,
+}
+
+/// What is known of the pool.
+#[derive(Default)]
+struct Seen {
+    /// Its name, as it was typed.
+    pool: String,
+    /// None: it was not asked yet.
+    jobs: Option<Vec<JobInfo>>,
+    workers: usize,
+    error: Option<String>,
+    /// What became of the last thing that was asked.
+    said: Option<Result<String, String>>,
+    drawn: Option<Instant>,
+}
+
+/// The window of jobs.
+pub struct Jobs {
+    /// Whether it is shown.
+    pub shown: bool,
+    pool: String,
+    /// Where the next job's results go.
+    out: String,
+    overwrite: bool,
+    seen: Arc<Mutex<Seen>>,
+    asks: Option<Sender<Ask>>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            shown: false,
+            pool: "local".into(),
+            out: String::new(),
+            overwrite: false,
+            seen: Arc::default(),
+            asks: None,
+        }
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Jobs {
+    /// Asks the pool, on a thread of its own.
+    fn ask(&mut self, ask: Ask, wake: Arc<dyn Fn() + Send + Sync>) {
+        let asks = self.asks.get_or_insert_with(|| {
+            let (send, asked) = unbounded();
+            let seen = self.seen.clone();
+            std::thread::spawn(move || {
+                loop {
+                    let ask = match asked.recv_timeout(LOOK) {
+                        Ok(ask) => ask,
+                        Err(RecvTimeoutError::Timeout) => Ask::Look,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    };
+                    answer(ask, &seen, &*wake);
+                }
+            });
+            send
+        });
+        // The thread ends with this.
+        let _ = asks.send(ask);
+    }
+}
+
+/// Does what was asked, and looks what became of the jobs.
+fn answer(ask: Ask, seen: &Mutex<Seen>, wake: &(dyn Fn() + Send + Sync)) {
+    let (name, drawn) = {
+        let seen = lock(seen);
+        (seen.pool.clone(), seen.drawn)
+    };
+    if matches!(ask, Ask::Look) && drawn.is_none_or(|drawn| drawn.elapsed() > AWAY) {
+        return;
+    }
+    let plain = |e: anyhow::Error| e.to_string();
+    let pool = pool::of(&name).map_err(plain);
+    let said = pool.as_ref().map_err(Clone::clone).and_then(|pool| match ask {
+        Ask::Submit(submission) => {
+            pool.submit(&submission).map(|info| Some(format!("{} was submitted", info.id)))
+        }
+        Ask::Cancel(id) => pool.cancel(&id).map(|_| None),
+        Ask::Look => Ok(None),
+    });
+    let found = pool.and_then(|pool| Ok((pool.jobs()?, pool.workers()?.len())));
+    let mut seen = lock(seen);
+    if seen.pool != name {
+        return;
+    }
+    let said = said.transpose();
+    let changed = said.is_some();
+    if changed {
+        seen.said = said;
+    }
+    let (jobs, workers, error) = match found {
+        Ok((jobs, workers)) => (jobs, workers, None),
+        Err(error) => (Vec::new(), 0, Some(error)),
+    };
+    let same = seen.jobs.as_ref() == Some(&jobs) && (seen.workers, &seen.error) == (workers, &error);
+    (seen.jobs, seen.workers, seen.error) = (Some(jobs), workers, error);
+    drop(seen);
+    if changed || !same {
+        wake();
+    }
+}
+
+/// The order of a recipe on the layer that is worked on; in a sentence why there can't be one.
+fn order(viewer: &Viewer) -> Result<Order, String> {
+    let layer = viewer.layer_to_work_on().ok_or("Open an image to run a recipe on")?;
+    if !viewer.bench.is_ready() {
+        return Err("Build or open a recipe in the panel Recipe".into());
+    }
+    let path = layer.path.clone().filter(|_| layer.minus.is_none() && layer.content == Content::Grey);
+    let path = path.ok_or("A pool reads images from files: this layer is in none")?;
+    let recipe = viewer.bench.recipe().map_err(|e| e.to_string())?;
+    Ok(Order {
+        sample: path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned()),
+        recipe,
+        inputs: vec![(IMAGE.to_owned(), path)],
+        expected: Vec::new(),
+        options: OpenOptions::default(),
+        frame: Frame::new(layer.channel, layer.time),
+        labels_as: LabelsAs::OmeZarr,
+    })
+}
+
+/// Where the results of an image would go.
+fn beside(path: &Path) -> PathBuf {
+    let stem = path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned());
+    let stem = stem.split('.').next().unwrap_or("image");
+    path.with_file_name(format!("{stem}-results"))
+}
+
+/// Shows the window of jobs.
+pub fn show(viewer: &mut Viewer, ctx: &Context) {
+    if !viewer.jobs.shown {
+        return;
+    }
+    let mut shown = true;
+    let (wake, order) = (viewer.waker(), order(viewer));
+    let mut asks = Vec::new();
+    let mut open = None;
+    let jobs = &mut viewer.jobs;
+    if lock(&jobs.seen).drawn.is_none_or(|drawn| drawn.elapsed() > AWAY) {
+        asks.push(Ask::Look);
+    }
+    {
+        let mut seen = lock(&jobs.seen);
+        seen.drawn = Some(Instant::now());
+        if seen.pool != jobs.pool {
+            *seen = Seen { pool: jobs.pool.clone(), drawn: seen.drawn, ..Seen::default() };
+            asks.push(Ask::Look);
+        }
+    }
+    egui::Window::new("Jobs of a pool").open(&mut shown).default_size([560.0, 420.0]).show(ctx, |ui| {
+        ui.horizontal(|ui| {
+            ui.label("Pool");
+            let hint = "local, or its URL with its token in VOXELRY_POOL_TOKEN";
+            let edit = egui::TextEdit::singleline(&mut jobs.pool).desired_width(240.0).hint_text("local");
+            ui.add(edit).on_hover_text(hint).accessible_name("Pool");
+            let seen = lock(&jobs.seen);
+            match (&seen.error, &seen.jobs) {
+                (Some(_), _) => ui.colored_label(WRONG, "not reached"),
+                (None, None) => ui.weak("…"),
+                (None, Some(_)) => ui.weak(match seen.workers {
+                    1 => "1 worker".to_owned(),
+                    n => format!("{n} workers"),
+                }),
+            };
+        });
+        if let Some(error) = &lock(&jobs.seen).error {
+            ui.label(RichText::new(error).color(WRONG).small());
+        }
+        ui.separator();
+        submit(jobs, &order, ui, &mut asks);
+        ui.separator();
+        let seen = lock(&jobs.seen);
+        let list = seen.jobs.as_deref().unwrap_or_default();
+        if list.is_empty() && seen.error.is_none() && seen.jobs.is_some() {
+            ui.weak("There are no jobs");
+        }
+        ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
+            for job in list {
+                ui.push_id(&job.id, |ui| row(job, ui, &mut asks, &mut open));
+                ui.add_space(6.0);
+            }
+        });
+    });
+    jobs.shown = shown;
+    for ask in asks {
+        jobs.ask(ask, wake.clone());
+    }
+    ctx.request_repaint_after(LOOK);
+    if let Some(job) = open {
+        viewer.open_results(&job);
+    }
+}
+
+/// The form of a new job.
+fn submit(jobs: &mut Jobs, order: &Result<Order, String>, ui: &mut Ui, asks: &mut Vec<Ask>) {
+    match order {
+        Err(reason) => {
+            ui.weak(reason);
+        }
+        Ok(order) => {
+            let path = &order.inputs[0].1;
+            if jobs.out.is_empty() {
+                jobs.out = beside(path).display().to_string();
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let steps = order.recipe.steps.len();
+            let plural = if steps == 1 { "step" } else { "steps" };
+            ui.label(format!("The recipe ({steps} {plural}) on {name}, with results in"));
+            ui.horizontal(|ui| {
+                let edit =
+                    egui::TextEdit::singleline(&mut jobs.out).desired_width(ui.available_width() - 190.0);
+                ui.add(edit)
+                    .on_hover_text("A folder that the pool's machines see under this name")
+                    .accessible_name("Folder of the results");
+                ui.checkbox(&mut jobs.overwrite, "Replace").on_hover_text("Replace an earlier result there");
+                if ui.button("Submit").clicked() {
+                    let (out, overwrite) = (Path::new(jobs.out.trim()), jobs.overwrite);
+                    match pool::submission(order, out, overwrite, None) {
+                        Ok(submission) => asks.push(Ask::Submit(Box::new(submission))),
+                        Err(error) => lock(&jobs.seen).said = Some(Err(error.to_string())),
+                    }
+                }
+            });
+        }
+    }
+    match &lock(&jobs.seen).said {
+        Some(Ok(text)) => {
+            ui.label(RichText::new(text).small().weak());
+        }
+        Some(Err(error)) => {
+            ui.label(RichText::new(error).small().color(WRONG));
+        }
+        None => {}
+    }
+}
+
+/// A job: what it is, how far it is, and what can be done with it.
+fn row(job: &JobInfo, ui: &mut Ui, asks: &mut Vec<Ask>, open: &mut Option<JobInfo>) {
+    ui.horizontal(|ui| {
+        ui.strong(&job.sample);
+        let state = RichText::new(job.state.name());
+        ui.label(if job.state == State::Failed { state.color(WRONG) } else { state });
+        ui.weak(&job.id);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let (word, hint) = if job.state.is_over() {
+                ("Forget", "Takes it off the list; its results stay")
+            } else {
+                ("Cancel", "Calls it off")
+            };
+            if ui.small_button(word).on_hover_text(hint).clicked() {
+                asks.push(Ask::Cancel(job.id.clone()));
+            }
+            if job.state == State::Done && ui.small_button("Open").on_hover_text("Opens its labels").clicked()
+            {
+                *open = Some(job.clone());
+            }
+        });
+    });
+    if job.state == State::Running {
+        let part = if job.total > 0 { job.done as f32 / job.total as f32 } else { 0.0 };
+        ui.add(egui::ProgressBar::new(part).desired_height(6.0));
+        ui.label(RichText::new(pool::doing(job)).small());
+    }
+    for warning in &job.warnings {
+        ui.label(RichText::new(warning).small().weak());
+    }
+    if let Some(error) = &job.error {
+        ui.label(RichText::new(error).small().color(WRONG));
+    }
+    ui.label(RichText::new(job.out.display().to_string()).small().weak());
+}
+
+impl Viewer {
+    /// Opens the image that a job made.
+    fn open_results(&mut self, job: &JobInfo) {
+        let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
+        match names.iter().map(|name| job.out.join(name)).find(|path| path.exists()) {
+            Some(path) => self.open(path, OpenOptions::default()),
+            None => {
+                self.tell(format!("{}: there is no image in it that this machine sees", job.out.display()))
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The pool, with real processes on this machine: whatever happens to them, a job ends with the bytes of a run in memory,
+//! or with a clear error.
+
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use voxelry_stores::pool::{Address, JobInfo, Pool, State, Worker};
+use voxelry_tests::program::{assert_same_files, program, succeeds, text, tree, voxelry};
+
+const TOKEN: &str = "a token that nobody guesses";
+
+/// The program that `cargo build --workspace` made beside this test.
+fn pool_program() -> PathBuf {
+    let path = program().with_file_name("voxelry-pool");
+    assert!(path.is_file(), "{} is not there: cargo build --workspace", path.display());
+    path
+}
+
+/// Signals a process by its name for it: STOP, CONT, TERM.
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(status.expect("kill is everywhere").success());
+}
+
+/// A coordinator and its workers, which go when it is dropped.
+struct Site {
+    folder: TempDir,
+    ports: [u16; 2],
+    coordinator: Option<Child>,
+    workers: Vec<Child>,
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for child in self.coordinator.iter_mut().chain(&mut self.workers) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Site {
+    fn new(workers: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [free_port(), free_port()];
+        let mut site = Self { folder, ports, coordinator: None, workers: Vec::new() };
+        site.start();
+        for _ in 0..workers {
+            site.join();
+        }
+        site
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(pool_program());
+        let log = std::fs::File::options().append(true).create(true).open(self.path().join("log")).unwrap();
+        command.current_dir(self.path()).env("VOXELRY_POOL_TOKEN", TOKEN).env("VOXELRY_LOG", "warn");
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command
+    }
+
+    /// Starts the coordinator, and waits until it answers.
+    fn start(&mut self) {
+        let mut command = self.command();
+        command.args(["coordinator", "--shared", "shared", "--root", "."]);
+        command.args(["--port", &self.ports[0].to_string(), "--task-port", &self.ports[1].to_string()]);
+        self.coordinator = Some(command.spawn().unwrap());
+        self.until("the coordinator", Duration::from_secs(20), |site| {
+            site.pool().jobs().is_ok().then_some(())
+        });
+    }
+
+    /// Adds a worker, and waits until it is known.
+    fn join(&mut self) {
+        let before = self.pool().workers().unwrap().len();
+        let mut command = self.command();
+        command.args(["worker", "--join", &self.url(), "--cores", "1"]);
+        self.workers.push(command.spawn().unwrap());
+        self.until("a worker", Duration::from_secs(20), |site| {
+            (site.pool().workers().unwrap().len() > before).then_some(())
+        });
+    }
+
+    fn pool(&self) -> Pool {
+        Pool::new(Address { url: self.url(), token: TOKEN.into(), certificate: None }).unwrap()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path().join("log")).unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn until<T>(&self, what: &str, patience: Duration, found: impl Fn(&Self) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            assert!(begun.elapsed() < patience, "{what} does not come\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The command line's program, which knows the pool.
+    fn voxelry(&self, arguments: &str) -> Command {
+        let mut command = voxelry(self.path(), arguments);
+        command.env("VOXELRY_POOL_TOKEN", TOKEN);
+        command
+    }
+
+    /// Runs a recipe on the pool, in the background.
+    fn submit(&self, recipe: &str, out: &str, block: usize) -> Child {
+        let url = self.url();
+        let mut run = self
+            .voxelry(&format!("run -q -r {recipe} image.nii.gz --pool {url} --block {block} --out {out}"));
+        run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The job that runs, once it has come to a stage whose name has this in it.
+    #[track_caller]
+    fn at(&self, stage: &str) -> JobInfo {
+        self.until(stage, Duration::from_secs(120), |site| {
+            let jobs = site.pool().jobs().ok()?;
+            assert!(jobs.iter().all(|j| j.state != State::Failed), "{jobs:?}");
+            jobs.into_iter().find(|job| job.state == State::Running && job.stage.contains(stage))
+        })
+    }
+}
+
+#[track_caller]
+fn ends_well(child: Child, site: &Site) {
+    let output: Output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{}", text(&output.stderr), site.log());
+}
+
+/// A foam, and the results of a run in memory. Paths are as the pool writes them.
+fn sample(site: &Site, recipe: &str) -> PathBuf {
+    succeeds(site.path(), "sample foam --size 64 --out image.nii.gz");
+    let image = std::fs::canonicalize(site.path()).unwrap().join("image.nii.gz");
+    succeeds(site.path(), &format!("run -q -r {recipe} {} --out memory", image.display()));
+    site.path().join("memory")
+}
+
+#[test]
+fn the_pool_makes_the_bytes_of_memory_whatever_happens_to_its_workers() {
+    let mut site = Site::new(3);
+    let memory = sample(&site, "foam");
+    // Nothing happens.
+    ends_well(site.submit("foam", "quiet", 32), &site);
+    assert_same_files(&memory, &site.path().join("quiet"));
+    // One is killed, one is away for a while, one leaves politely, and one comes.
+    let run = site.submit("foam", "faults", 16);
+    site.at("split: flooding");
+    site.workers[0].kill().unwrap();
+    let begun = Instant::now();
+    signal(&site.workers[1], "STOP");
+    std::thread::sleep(Duration::from_secs(2));
+    signal(&site.workers[1], "CONT");
+    site.join();
+    site.at("measure");
+    let recovered = begun.elapsed();
+    signal(&site.workers[2], "TERM");
+    ends_well(run, &site);
+    assert_same_files(&memory, &site.path().join("faults"));
+    assert!(recovered < Duration::from_secs(60), "{recovered:?}");
+    // What lay between the steps is gone.
+    let left = tree(&site.path().join("shared/jobs"));
+    assert!(left.keys().all(|p| p.extension().is_none_or(|e| e != "tile")), "{:?}", left.keys());
+}
+
+#[test]
+fn a_coordinator_that_is_killed_goes_on_with_its_jobs() {
+    let mut site = Site::new(2);
+    let memory = sample(&site, "foam");
+    let run = site.submit("foam", "out", 16);
+    let id = site.at("split: flooding").id;
+    site.coordinator.as_mut().unwrap().kill().unwrap();
+    site.coordinator.as_mut().unwrap().wait().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    site.start();
+    // Who followed the job goes on, too.
+    ends_well(run, &site);
+    assert_same_files(&memory, &site.path().join("out"));
+    assert_eq!(site.pool().job(&id).unwrap().state, State::Done);
+    let names = voxelry_tests::program::names(site.path());
+    assert!(names.iter().all(|n| !n.starts_with('.')), "{names:?}");
+}
+
+#[test]
+fn jobs_are_cancelled_soon_and_wrong_ones_are_refused() {
+    let site = Site::new(1);
+    succeeds(site.path(), "sample foam --size 96 --out image.nii.gz");
+    let run = site.submit("foam", "out", 96);
+    let job = site.at("split");
+    let begun = Instant::now();
+    site.pool().cancel(&job.id).unwrap();
+    site.until("the end", Duration::from_secs(10), |site| {
+        site.pool().job(&job.id).unwrap().state.is_over().then_some(())
+    });
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(site.pool().job(&job.id).unwrap().state, State::Cancelled);
+    ends_well(run, &site);
+    assert!(!site.path().join("out").exists());
+    let listed = site.voxelry(&format!("jobs --pool {}", site.url())).output().unwrap();
+    assert!(text(&listed.stdout).contains("cancelled"), "{}", text(&listed.stdout));
+
+    // Another token, another version, another place.
+    let stranger = Address { url: site.url(), token: "another token".into(), certificate: None };
+    let reason = Pool::new(stranger).unwrap().jobs().unwrap_err();
+    assert!(reason.contains("token"), "{reason}");
+    let old = Worker { id: "w".into(), host: "h".into(), version: "0.0.1".into(), cores: 1 };
+    let reason = site.pool().join(&old).unwrap_err();
+    assert!(reason.contains("of version") && reason.contains("0.0.1"), "{reason}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let refused = |arguments: String| {
+        let output = site.voxelry(&arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments}");
+        text(&output.stderr)
+    };
+    let url = site.url();
+    let out = elsewhere.path().display();
+    let said = refused(format!("run -q -r foam image.nii.gz --pool {url} --out {out}/out"));
+    assert!(said.contains("--root"), "{said}");
+    let said = refused(format!("run -q -r foam http://127.0.0.1:1/a.zarr --pool {url} --out o"));
+    assert!(said.contains("--root"), "{said}");
+    // A damaged image ends a job with the reason.
+    let bytes = std::fs::read(site.path().join("image.nii.gz")).unwrap();
+    std::fs::write(site.path().join("image.nii.gz"), &bytes[..bytes.len() / 2]).unwrap();
+    let said = refused(format!("run -q -r foam image.nii.gz --pool {url} --out o"));
+    assert!(said.contains("image.nii.gz") && said.contains("compressed data end"), "{said}");
+    assert!(!site.path().join("o").exists());
+}
