@@ -33,7 +33,7 @@ const LOOK: u64 = 2;
 /// How long a phase waits for the first worker, in seconds.
 const NOBODY: u64 = 24 * 3600;
 /// How long a worker tries to reach its coordinator.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")

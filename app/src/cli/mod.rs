@@ -13,7 +13,7 @@ mod ops;
 pub mod pool;
 pub mod recipes;
 mod render;
-mod run;
+pub mod run;
 mod sample;
 mod tables;
 

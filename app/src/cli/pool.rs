@@ -16,7 +16,7 @@ use voxelry_stores::pool::{Address, JobInfo, Pool, State, Submission};
 /// How often a job is asked after.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a pool may be away before its jobs are no longer followed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `--pool`, for commands that can give their work to one.
 pub fn arg() -> Arg {

@@ -221,7 +221,7 @@ fn sample_names(paths: &[&PathBuf]) -> Vec<String> {
 }
 
 /// `a/scan.1.nii.gz` → `scan.1`: without the ending of its format, or without any that it has.
-fn stem(path: &Path) -> String {
+pub fn stem(path: &Path) -> String {
     let name = path.file_name().map_or("image".into(), |n| n.to_string_lossy().into_owned());
     let lower = name.to_ascii_lowercase();
     let endings = FORMATS.iter().flat_map(|f| f.extensions()).map(|e| format!(".{e}"));

@@ -3,6 +3,7 @@
 use super::app::Viewer;
 use super::theme::WRONG;
 use crate::cli::pool;
+use crate::cli::run::stem;
 use crate::view::Content;
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use egui::{Context, RichText, ScrollArea, Ui};
@@ -142,7 +143,7 @@ fn order(viewer: &Viewer) -> Result<Order, String> {
     let path = path.ok_or("A pool reads images from files: this layer is in none")?;
     let recipe = viewer.bench.recipe().map_err(|e| e.to_string())?;
     Ok(Order {
-        sample: path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned()),
+        sample: stem(&path),
         recipe,
         inputs: vec![(IMAGE.to_owned(), path)],
         expected: Vec::new(),
@@ -154,9 +155,7 @@ fn order(viewer: &Viewer) -> Result<Order, String> {
 
 /// Where the results of an image would go.
 fn beside(path: &Path) -> PathBuf {
-    let stem = path.file_stem().map_or("image".into(), |s| s.to_string_lossy().into_owned());
-    let stem = stem.split('.').next().unwrap_or("image");
-    path.with_file_name(format!("{stem}-results"))
+    path.with_file_name(format!("{}-results", stem(path)))
 }
 
 /// Shows the window of jobs.
@@ -180,40 +179,44 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
             asks.push(Ask::Look);
         }
     }
-    egui::Window::new("Jobs of a pool").open(&mut shown).default_size([560.0, 420.0]).show(ctx, |ui| {
-        ui.horizontal(|ui| {
-            ui.label("Pool");
-            let hint = "local, or its URL with its token in VOXELRY_POOL_TOKEN";
-            let edit = egui::TextEdit::singleline(&mut jobs.pool).desired_width(240.0).hint_text("local");
-            ui.add(edit).on_hover_text(hint).accessible_name("Pool");
-            let seen = lock(&jobs.seen);
-            match (&seen.error, &seen.jobs) {
-                (Some(_), _) => ui.colored_label(WRONG, "not reached"),
-                (None, None) => ui.weak("…"),
-                (None, Some(_)) => ui.weak(match seen.workers {
-                    1 => "1 worker".to_owned(),
-                    n => format!("{n} workers"),
-                }),
-            };
-        });
-        if let Some(error) = &lock(&jobs.seen).error {
-            ui.label(RichText::new(error).color(WRONG).small());
-        }
-        ui.separator();
-        submit(jobs, &order, ui, &mut asks);
-        ui.separator();
-        let seen = lock(&jobs.seen);
-        let list = seen.jobs.as_deref().unwrap_or_default();
-        if list.is_empty() && seen.error.is_none() && seen.jobs.is_some() {
-            ui.weak("There are no jobs");
-        }
-        ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
-            for job in list {
-                ui.push_id(&job.id, |ui| row(job, ui, &mut asks, &mut open));
-                ui.add_space(6.0);
+    egui::Window::new("Jobs of a pool")
+        .open(&mut shown)
+        .default_size([560.0, 420.0])
+        .default_pos([240.0, 90.0])
+        .show(ctx, |ui| {
+            ui.horizontal(|ui| {
+                ui.label("Pool");
+                let hint = "local, or its URL with its token in VOXELRY_POOL_TOKEN";
+                let edit = egui::TextEdit::singleline(&mut jobs.pool).desired_width(240.0).hint_text("local");
+                ui.add(edit).on_hover_text(hint).accessible_name("Pool");
+                let seen = lock(&jobs.seen);
+                match (&seen.error, &seen.jobs) {
+                    (Some(_), _) => ui.colored_label(WRONG, "not reached"),
+                    (None, None) => ui.weak("…"),
+                    (None, Some(_)) => ui.weak(match seen.workers {
+                        1 => "1 worker".to_owned(),
+                        n => format!("{n} workers"),
+                    }),
+                };
+            });
+            if let Some(error) = &lock(&jobs.seen).error {
+                ui.label(RichText::new(error).color(WRONG).small());
             }
+            ui.separator();
+            submit(jobs, &order, ui, &mut asks);
+            ui.separator();
+            let seen = lock(&jobs.seen);
+            let list = seen.jobs.as_deref().unwrap_or_default();
+            if list.is_empty() && seen.error.is_none() && seen.jobs.is_some() {
+                ui.weak("There are no jobs");
+            }
+            ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
+                for job in list {
+                    ui.push_id(&job.id, |ui| row(job, ui, &mut asks, &mut open));
+                    ui.add_space(6.0);
+                }
+            });
         });
-    });
     jobs.shown = shown;
     for ask in asks {
         jobs.ask(ask, wake.clone());
@@ -310,7 +313,7 @@ impl Viewer {
         match names.iter().map(|name| job.out.join(name)).find(|path| path.exists()) {
             Some(path) => self.open(path, OpenOptions::default()),
             None => {
-                self.tell(format!("{}: there is no image in it that this machine sees", job.out.display()))
+                self.tell(format!("{}: there is no image in it that this machine sees", job.out.display()));
             }
         }
     }

@@ -227,7 +227,7 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
     });
     ui.separator();
-    let bottom = if viewer.bench.preview { 140.0 } else { 118.0 };
+    let bottom = if viewer.bench.preview { 164.0 } else { 142.0 };
     ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
         ui,
         |ui| {
@@ -266,6 +266,8 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         if ui.add_enabled(ok, egui::Button::new("Pool…")).on_hover_text(hint).clicked() {
             viewer.jobs.shown = true;
         }
+    });
+    ui.horizontal(|ui| {
         let hint = "Show the result on what is visible, as the recipe is built";
         ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
     });
