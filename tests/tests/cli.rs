@@ -460,7 +460,7 @@ fn nobody_needs_to_listen() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_stops_at_once_and_leaves_nothing() {
+fn an_interrupt_stops_at_once_and_leaves_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     succeeds(path, "sample granules --size 96 -o g.nii.gz");
@@ -491,6 +491,11 @@ fn an_interrupt_stops_at_once_and_leaves_nothing() {
         assert_eq!(status.code(), Some(130), "{arguments}: {}", text(&said));
         assert!(text(&said).ends_with("voxelry: cancelled\n"), "{}", text(&said));
         assert!(took.as_millis() < 1000, "{arguments} took {took:?}");
+        if arguments.contains("--block") {
+            // What is done of it stays, hidden, for the same command to go on with.
+            let hidden = names(path).into_iter().find(|n| n.starts_with(".out.")).expect(arguments);
+            std::fs::remove_dir_all(path.join(hidden)).unwrap();
+        }
         assert_eq!(names(path), before, "{arguments}");
     }
 }
@@ -576,9 +581,9 @@ fn a_full_disk_leaves_nothing_half_written() {
             .unwrap_or_else(|| panic!("{arguments}: {said}"));
         assert!(message.starts_with(&format!("voxelry: {target}")), "{arguments}: {message}");
         assert!(!message.contains("partial"), "{arguments}: {message}");
-        if target == "out.ome.zarr" {
+        if target == "out.ome.zarr" || arguments.contains("--block") {
             // What is written of it stays, hidden, and is gone on with when there is room.
-            assert!(said.contains("the same command goes on from there") && !path.join(target).exists());
+            assert!(said.contains("the same command goes on") && !path.join(target).exists());
             succeeds(path, &arguments);
             std::fs::remove_dir_all(path.join(target)).unwrap();
         }
@@ -630,4 +635,54 @@ fn a_conversion_survives_being_killed() {
     assert!(killed > 0, "it was over before it could be killed");
     assert_same_files(&at.join("whole.ome.zarr"), &at.join("a.ome.zarr"));
     assert!(begun().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bytes() {
+    let folder = tempdir().unwrap();
+    let at = folder.path();
+    succeeds(at, "sample foam --size 48 --out foam.nii.gz");
+    succeeds(at, "run -q -r foam foam.nii.gz --out whole");
+    let run = "run -q -r foam foam.nii.gz --block 16 --out out --threads 1";
+    let mut killed = 0;
+    let mut random = 1u64;
+    // Blocks that are done are never made again, so that it comes to an end.
+    loop {
+        let mut child = voxelry(at, run).stderr(Stdio::null()).spawn().unwrap();
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let patience = std::time::Duration::from_millis(60 + (random >> 56));
+        let begun = std::time::Instant::now();
+        let over = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                break true;
+            }
+            if begun.elapsed() > patience {
+                break false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        if over || killed > 40 {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += 1;
+        assert!(!at.join("out").exists());
+    }
+    assert!(killed > 0, "it was over before it could be killed");
+    assert_same_files(&at.join("whole"), &at.join("out"));
+    assert!(names(at).iter().all(|name| !name.starts_with('.')), "{:?}", names(at));
+    // Another image under the same name begins anew.
+    let other = run.replace("--out out", "--out other");
+    let mut child = voxelry(at, &other).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(at, "sample foam --size 48 --seed 9 --out foam.nii.gz");
+    succeeds(at, &other);
+    succeeds(at, "run -q -r foam foam.nii.gz --out fresh");
+    assert_same_files(&at.join("fresh"), &at.join("other"));
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use voxelry_core::blocks::run_prepared;
+use voxelry_core::measure::{Table, csv};
 use voxelry_core::ops::{Args, Call, Default, Grid, Kind, OPERATORS, Operator, Output, Value};
 use voxelry_core::{Geometry, Job, Unit, Volume, VoxelType};
 
@@ -97,11 +98,19 @@ fn arguments(op: &dyn Operator, text: &str) -> Args {
     Args::complete(spec, given).unwrap_or_else(|e| panic!("add {} to operators.txt: {e}", spec.id))
 }
 
+/// All of a table as text: every number with all its digits, units and descriptions.
+fn table_text(table: &Table) -> String {
+    let mut text = Vec::new();
+    csv::write(table, &mut text).expect("memory takes it");
+    csv::write_units(table, &mut text).expect("memory takes it");
+    format!("{} {}", table.name, String::from_utf8(text).expect("it is text"))
+}
+
 /// Everything that an output holds, for comparison to the last bit.
 fn content(output: &Output) -> String {
     match output {
         Output::Volume(v) => format!("{:?} {:?} {:x?}", v.shape(), v.voxel_type(), v.as_bytes()),
-        Output::Tables(tables) => format!("{tables:?}"),
+        Output::Tables(tables) => tables.iter().map(table_text).collect(),
         Output::Mesh(mesh) => format!("{mesh:?}"),
     }
 }

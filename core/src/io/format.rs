@@ -139,6 +139,9 @@ pub fn by_extension(path: &Path) -> Result<&'static dyn Format> {
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
     let path = path.as_ref();
     if let Some(address) = super::remote::address(path) {
+        if crate::sample::is_address(address) {
+            return crate::sample::open(address).map_err(|reason| Error::file(path, reason));
+        }
         // Stores hold OME-Zarr, whose reader takes the spacing itself.
         return super::zarr::open_store(super::remote::storage(path, address)?, path, options);
     }

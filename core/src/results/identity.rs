@@ -2,7 +2,7 @@
 
 use crate::error::PathContext;
 use crate::io::{self, Frame, OpenOptions, remote};
-use crate::{Job, Region, Result};
+use crate::{Job, Region, Result, sample};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -17,7 +17,8 @@ pub struct Identity {
     pub path: PathBuf,
     /// Bytes.
     pub bytes: u64,
-    /// BLAKE3 of the file; of a folder, of all names and contents in sorted order; of an address, of the voxels.
+    /// BLAKE3 of the file; of a folder, of all names and contents in sorted order; of an address, of the voxels; of a
+    /// sample's, of the address.
     pub blake3: String,
 }
 
@@ -29,7 +30,10 @@ impl Identity {
     pub fn of(name: &str, path: &Path, options: &OpenOptions, job: &Job) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = 0;
-        if remote::address(path).is_some() {
+        if let Some(address) = remote::address(path).filter(|a| sample::is_address(a)) {
+            // It is made of its address.
+            hasher.update(address.as_bytes());
+        } else if remote::address(path).is_some() {
             bytes = add_voxels(path, options, &mut hasher, job)?;
         } else if path.is_dir() {
             let mut files = Vec::new();

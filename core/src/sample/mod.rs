@@ -16,6 +16,8 @@ mod waves;
 
 pub use source::SampleSource;
 
+use crate::io::ImageSource;
+use crate::io::options::parse_shape;
 use crate::measure::Table;
 use crate::measure::table::{Builder, Values};
 use crate::{Error, Geometry, Job, Region, Result, Unit, Volume};
@@ -297,6 +299,47 @@ impl Virtual {
         self.detector.expose(&inner, &grey, &mut exposed);
         image.assign(&Array3::from_shape_vec(shape, exposed).expect("one grey level a voxel"));
     }
+}
+
+/// What addresses of samples begin with.
+const SCHEME: &str = "sample://";
+
+/// Whether an address is that of a sample that is made where it is read: `sample://foam?size=4096&seed=2`, or with
+/// `size=512,1024,1024` (`z, y, x`) and `truth=1` for its true labels.
+pub fn is_address(address: &str) -> bool {
+    address.starts_with(SCHEME)
+}
+
+/// Opens the sample at an address.
+///
+/// # Errors
+/// In a sentence, if it names none.
+pub fn open(address: &str) -> Result<Box<dyn ImageSource>, String> {
+    let rest = address.strip_prefix(SCHEME).unwrap_or(address);
+    let (name, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let kind = find(name).map_err(|e| e.to_string())?;
+    let (mut options, mut truth) = (Options::default(), false);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let wrong = || format!("{pair} can't be read");
+        let number = || value.parse::<f64>().map_err(|_| wrong());
+        match key {
+            "size" => options.size = parse_shape(value)?,
+            "seed" => options.seed = value.parse().map_err(|_| wrong())?,
+            "noise" => options.noise = number()?,
+            "blur" => options.blur = number()?,
+            "rings" => options.rings = number()?,
+            "beam-hardening" => options.beam_hardening = number()?,
+            "truth" => truth = value == "1",
+            _ => {
+                return Err(format!(
+                    "{key} is none of size, seed, noise, blur, rings, beam-hardening and truth"
+                ));
+            }
+        }
+    }
+    let sample = Virtual::new(kind, &options).map_err(|e| e.to_string())?;
+    Ok(Box::new(Arc::new(sample).source(truth)))
 }
 
 /// Makes a whole sample.

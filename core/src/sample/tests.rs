@@ -75,6 +75,28 @@ fn a_region_far_inside_a_huge_sample_is_made_at_once() {
 }
 
 #[test]
+fn a_sample_has_an_address() {
+    let open = |address: &str| crate::io::open(address, &crate::io::OpenOptions::default());
+    let region = Region::new([3000, 4090, 2000], [6, 6, 6]);
+    let options = Options { size: [4096; 3], seed: 2, noise: 0.5, ..Options::default() };
+    let (image, truth) = Virtual::new(find("foam").unwrap(), &options).unwrap().region(region);
+    let address = "sample://foam?size=4096&seed=2&noise=0.5";
+    assert_eq!(open(address).unwrap().read(Frame::default(), region).unwrap(), image);
+    let labels = open(&format!("{address}&truth=1")).unwrap();
+    assert!(labels.info().labels);
+    assert_eq!(labels.read(Frame::default(), region).unwrap(), truth);
+    for (address, says) in [
+        ("sample://foma?size=4", "did you mean"),
+        ("sample://foam?size=0", "no voxels"),
+        ("sample://foam?size=64&colour=2", "colour is none of"),
+        ("sample://foam?noise=much", "noise=much"),
+    ] {
+        let reason = open(address).err().expect(address).to_string();
+        assert!(reason.contains(says), "{reason}");
+    }
+}
+
+#[test]
 fn thin_and_single_voxel_samples_work_and_bad_options_are_refused() {
     for kind in KINDS {
         for size in [[1; 3], [1, 64, 64], [70, 1, 1]] {
