@@ -173,7 +173,8 @@ impl Address {
         let token = std::env::var("VOXELRY_POOL_TOKEN").map_err(|_| {
             format!("{name}: the environment variable VOXELRY_POOL_TOKEN must hold its token")
         })?;
-        let certificate = std::env::var_os("VOXELRY_POOL_CERTIFICATE").map(PathBuf::from);
+        let certificate = std::env::var_os("VOXELRY_POOL_CERTIFICATE").filter(|c| !c.is_empty());
+        let certificate = certificate.map(PathBuf::from);
         Ok(Self { url: name.trim_end_matches('/').to_owned(), token, certificate })
     }
 }

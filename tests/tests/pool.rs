@@ -201,6 +201,46 @@ fn a_coordinator_that_is_killed_goes_on_with_its_jobs() {
     assert!(names.iter().all(|n| !n.starts_with('.')), "{names:?}");
 }
 
+/// Workers that come and go all the time, and a coordinator that is killed again and again: `cargo xtask test --long`.
+#[test]
+fn a_job_ends_well_whoever_comes_and_goes() {
+    if std::env::var_os("VOXELRY_LONG").is_none() {
+        println!("skipped: only in the long form of the tests");
+        return;
+    }
+    for (recipe, block) in [("foam", 16), ("granules", 24), ("bone", 32), ("cells", 20)] {
+        let mut site = Site::new(3);
+        let memory = sample(&site, recipe);
+        let run = site.submit(recipe, "out", block);
+        let mut random = block as u64;
+        let over = |site: &Site| site.pool().jobs().is_ok_and(|j| j.iter().any(|j| j.state.is_over()));
+        while !over(&site) {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            std::thread::sleep(Duration::from_millis(500 + (random >> 52)));
+            let which = (random >> 33) as usize % site.workers.len();
+            match (random >> 20) % 4 {
+                0 => {
+                    let _ = site.workers[which].kill();
+                    site.join();
+                }
+                1 => {
+                    signal(&site.workers[which], "STOP");
+                    std::thread::sleep(Duration::from_secs(3));
+                    signal(&site.workers[which], "CONT");
+                }
+                2 => site.join(),
+                _ => {
+                    site.coordinator.as_mut().unwrap().kill().unwrap();
+                    site.coordinator.as_mut().unwrap().wait().unwrap();
+                    site.start();
+                }
+            }
+        }
+        ends_well(run, &site);
+        assert_same_files(&memory, &site.path().join("out"));
+    }
+}
+
 #[test]
 fn jobs_are_cancelled_soon_and_wrong_ones_are_refused() {
     let site = Site::new(1);

@@ -13,13 +13,14 @@ fn main() -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["demo"] => demo::run(),
-        ["test"] => test::run(),
+        ["test"] => test::run(false),
+        ["test", "--long"] => test::run(true),
         ["bench", "peers", ref more @ ..] => bench::peers(more),
         ["bench", "gpu", ref more @ ..] => bench::gpu(more),
         _ => {
             eprintln!(
                 "cargo xtask demo    build, make a sample, run the main job on it, open it\n\
-                 cargo xtask test    everything that must pass\n\
+                 cargo xtask test    everything that must pass (--long: also what takes an hour)\n\
                  cargo xtask bench peers [--only REGEX] [--threads N]\n\
                                      time operators beside their peers\n\
                  cargo xtask bench gpu [--size EDGE] [--only WORD] [--device gpu:N]\n\
@@ -42,9 +43,15 @@ fn target() -> PathBuf {
 
 /// Runs a command in the workspace, shown first.
 fn sh(program: &str, arguments: &[&str]) -> Result<()> {
+    sh_with(&[], program, arguments)
+}
+
+/// The same, with variables of its environment.
+fn sh_with(variables: &[(&str, &str)], program: &str, arguments: &[&str]) -> Result<()> {
     println!("$ {program} {}", arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)
+        .envs(variables.iter().copied())
         .current_dir(root())
         .status()
         .with_context(|| format!("{program} can't be started"))?;
