@@ -122,6 +122,7 @@ impl State {
                 tell(&format!("warning: {message}"));
                 self.heard.warnings.push(message);
             }
+            Event::Caution(message) => tell(&format!("warning: {message}")),
             Event::Note(message) => {
                 if self.verbose {
                     tell(&message);

@@ -329,7 +329,9 @@ impl Entry {
                 self.speed = (Instant::now(), 0, self.speed.2);
             }
             Event::Progress { done, .. } => info.done = *done,
-            Event::Warning(text) if !info.warnings.contains(text) => info.warnings.push(text.clone()),
+            Event::Warning(text) | Event::Caution(text) if !info.warnings.contains(text) => {
+                info.warnings.push(text.clone());
+            }
             _ => {}
         }
     }

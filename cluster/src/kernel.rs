@@ -16,6 +16,8 @@ pub const ORDER: &str = "order.toml";
 pub const CANCELLED: &str = "cancelled";
 /// Says why a round failed, in its folder.
 pub const FAILED: &str = "failed";
+/// Says what went wrong that may pass, in the folder of a round.
+pub const TROUBLE: &str = "trouble";
 
 /// How often it is looked whether a run was cancelled.
 const LOOK: Duration = Duration::from_millis(500);
@@ -69,9 +71,13 @@ pub fn make(folder: &Path, tiles: &[u64], job: &Job) -> Result<Vec<Made>, DataFu
         forget(run);
         match error {
             // What may pass is tried again, here or elsewhere.
-            Error::Io { .. } | Error::Cancelled => DataFusionError::IoError(io::Error::other(error)),
-            other => {
+            Error::Io { .. } => {
                 // The engine wraps messages in its own; here is the one for people.
+                let _ = std::fs::write(folder.join(TROUBLE), error.to_string());
+                DataFusionError::IoError(io::Error::other(error))
+            }
+            Error::Cancelled => DataFusionError::Execution(error.to_string()),
+            other => {
                 let _ = std::fs::write(folder.join(FAILED), other.to_string());
                 DataFusionError::Execution(other.to_string())
             }

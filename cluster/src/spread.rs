@@ -1,7 +1,7 @@
 //! Makes the tiles of a phase on the workers: one query of the engine, whose rows say who made what. This is the one
 //! place that knows which engine it is.
 
-use crate::kernel::{CANCELLED, FAILED};
+use crate::kernel::{CANCELLED, FAILED, TROUBLE};
 use crate::query::{LogicalCodec, Tiles};
 use ballista_core::extension::{SessionConfigExt, SessionStateExt};
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -121,11 +121,11 @@ impl Runner for Spread {
             if let Ok(reason) = std::fs::read_to_string(&failed) {
                 return Err(Error::Usage(reason));
             }
-            let reason = match ended {
+            let reason = std::fs::read_to_string(folder.join(TROUBLE)).unwrap_or_else(|_| match ended {
                 Ok(Ok(_)) => "the workers left tiles out".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
-            };
+            });
             if since.elapsed() > PATIENCE {
                 return Err(Error::Usage(format!("no worker makes it any more: {reason}")));
             }

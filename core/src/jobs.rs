@@ -25,6 +25,9 @@ pub enum Event {
     },
     /// Something the user should know that does not stop the job.
     Warning(String),
+    /// Something the user should know of this run, which says nothing of its result: another run of the same may not
+    /// have it.
+    Caution(String),
     /// A fact worth a line in a verbose log.
     Note(String),
     /// A value that was found on the way and belongs to the record of the result.
@@ -140,6 +143,11 @@ impl Job {
     /// Tells the user something that does not stop the job.
     pub fn warn(&self, message: impl Into<String>) {
         self.send(Event::Warning(message.into()));
+    }
+
+    /// Tells the user something of this run that says nothing of its result.
+    pub fn caution(&self, message: impl Into<String>) {
+        self.send(Event::Caution(message.into()));
     }
 
     /// A line for a verbose log.

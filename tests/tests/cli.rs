@@ -640,7 +640,7 @@ fn a_conversion_survives_being_killed() {
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_killed_goes_on_to_the_same_bytes() {
-    let folder = tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     succeeds(at, "sample foam --size 48 --out foam.nii.gz");
     succeeds(at, "run -q -r foam foam.nii.gz --out whole");

@@ -201,6 +201,26 @@ fn a_coordinator_that_is_killed_goes_on_with_its_jobs() {
     assert!(names.iter().all(|n| !n.starts_with('.')), "{names:?}");
 }
 
+/// Files of one worker may not grow beyond a few blocks, which is what a full disk looks like to it.
+#[test]
+fn a_worker_with_a_full_disk_does_no_harm() {
+    let mut site = Site::new(1);
+    let memory = sample(&site, "foam");
+    let join = format!(
+        "trap '' XFSZ; ulimit -f 8; exec '{}' worker --join {} --cores 1",
+        pool_program().display(),
+        site.url()
+    );
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &join]).current_dir(site.path()).env("VOXELRY_POOL_TOKEN", TOKEN);
+    site.workers.push(limited.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    site.until("both workers", Duration::from_secs(20), |site| {
+        (site.pool().workers().unwrap().len() == 2).then_some(())
+    });
+    ends_well(site.submit("foam", "out", 32), &site);
+    assert_same_files(&memory, &site.path().join("out"));
+}
+
 /// Workers that come and go all the time, and a coordinator that is killed again and again: `cargo xtask test --long`.
 #[test]
 fn a_job_ends_well_whoever_comes_and_goes() {

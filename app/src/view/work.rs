@@ -246,7 +246,7 @@ fn begin(
                 status.stage_begun = Instant::now();
             }
             Event::Progress { done, total } => (status.done, status.total) = (done, total),
-            Event::Warning(text) => status.warnings.push(text),
+            Event::Warning(text) | Event::Caution(text) => status.warnings.push(text),
             Event::Fact { name, value } => status.facts.push((name, value)),
             Event::Note(_) => {}
         }

@@ -240,7 +240,7 @@ impl Engine {
         let bytes = region.len() as u64 * REGION_BYTES;
         if bytes > memory_for(self.block) {
             let [z, y, x] = region.shape;
-            job.warn(format!(
+            job.caution(format!(
                 "{what}: a region of {z} × {y} × {x} voxels has to be seen at once, which takes about {} MB, \
                  more than the memory to work within",
                 bytes.div_ceil(1_000_000)
