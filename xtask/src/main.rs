@@ -49,12 +49,17 @@ fn sh(program: &str, arguments: &[&str]) -> Result<()> {
 /// The same, with variables of its environment.
 fn sh_with(variables: &[(&str, &str)], program: &str, arguments: &[&str]) -> Result<()> {
     println!("$ {program} {}", arguments.join(" "));
-    let status = Command::new(program)
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("{program} can't be started"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variables.iter().copied()).current_dir(root());
+    // What cargo says of this program to it makes build scripts of others (ring's) think that something changed, and
+    // with them all that stands on them.
+    for (name, _) in std::env::vars_os() {
+        let is = |start: &str| name.to_str().is_some_and(|name| name.starts_with(start));
+        if is("CARGO_PKG_") || is("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let status = command.status().with_context(|| format!("{program} can't be started"))?;
     if !status.success() {
         bail!("{program} {} failed", arguments.join(" "));
     }
