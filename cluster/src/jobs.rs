@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
-use voxelry_core::blocks::{Engine, Kept, Place};
+use voxelry_core::blocks::{Engine, Kept, Place, kept};
 use voxelry_core::io::atomic::{self, AtomicDir};
 use voxelry_core::recipe::How;
 use voxelry_core::results::Order;
@@ -233,10 +233,11 @@ impl Jobs {
                 Ok(Err(error)) => (State::Failed, Some(error.to_string())),
                 Err(_) => (State::Failed, Some("a fault of the program; its log says more".to_owned())),
             };
+            // First, so that a job whose results are there is not run again by a coordinator that is stopped now.
+            self.note(&id, |entry| entry.end(state, error));
             if matches!(state, State::Done | State::Cancelled) {
                 self.clear(&id);
             }
-            self.note(&id, |entry| entry.end(state, error));
         }
     }
 
@@ -252,11 +253,8 @@ impl Jobs {
 
     /// Removes what the rounds of a job that is over left.
     fn clear(&self, id: &str) {
-        let Ok(entries) = std::fs::read_dir(self.path(id)) else { return };
-        for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {
-            if let Err(error) = std::fs::remove_dir_all(&path) {
-                eprintln!("voxelry-pool: {}: {error}", path.display());
-            }
+        if let Err(error) = kept::clear(&self.path(id)) {
+            eprintln!("voxelry-pool: {error}");
         }
     }
 
@@ -279,8 +277,8 @@ impl Jobs {
         let block = submission.block.unwrap_or(BLOCK);
         let program = format!("voxelry {}", env!("CARGO_PKG_VERSION"));
         let identities = order.identify(job)?;
-        let kept = Kept::new(&run, &order.about(&identities, block, &program), Some(spread))?;
-        let how = How::Blocks(Engine { block, place: Place::Kept(kept), within: None });
+        let place = Kept::new(&run, &order.about(&identities, block, &program), Some(spread))?;
+        let how = How::Blocks(Engine { block, place: Place::Kept(place), within: None });
         // A coordinator that is stopped finds it again.
         let dir = AtomicDir::resume(&submission.out, &format!("{} of {}", id, self.folder.display()))?;
         dir.empty("")?;

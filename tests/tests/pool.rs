@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use voxelry_stores::pool::{Address, JobInfo, Pool, State, Worker};
-use voxelry_tests::program::{assert_same_files, program, succeeds, text, tree, voxelry};
+use voxelry_tests::program::{assert_same_files, program, succeeds, text, voxelry};
 
 const TOKEN: &str = "a token that nobody guesses";
 
@@ -178,9 +178,12 @@ fn the_pool_makes_the_bytes_of_memory_whatever_happens_to_its_workers() {
     ends_well(run, &site);
     assert_same_files(&memory, &site.path().join("faults"));
     assert!(recovered < Duration::from_mins(1), "{recovered:?}");
-    // What lay between the steps is gone.
-    let left = tree(&site.path().join("shared/jobs"));
-    assert!(left.keys().all(|p| p.extension().is_none_or(|e| e != "tile")), "{:?}", left.keys());
+    // What lay between the steps is gone, or goes now.
+    site.until("the end of tiles", Duration::from_secs(10), |site| {
+        let jobs = std::fs::read_dir(site.path().join("shared/jobs")).unwrap();
+        let files = |job: PathBuf| std::fs::read_dir(job).unwrap().flatten().all(|e| !e.path().is_dir());
+        jobs.flatten().all(|job| files(job.path())).then_some(())
+    });
 }
 
 #[test]

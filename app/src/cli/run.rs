@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Accelerator, Engine, Kept, Place};
+use voxelry_core::blocks::{Accelerator, Engine, Kept, Place, kept};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
@@ -294,8 +294,8 @@ fn run_one(
             None => How::Memory,
             Some(block) => {
                 dir.empty(BETWEEN)?;
-                let kept = Kept::new(&between, &order.about(&identities, block, PROGRAM), None)?;
-                How::Blocks(Engine { block, place: Place::Kept(kept), within: None })
+                let place = Kept::new(&between, &order.about(&identities, block, PROGRAM), None)?;
+                How::Blocks(Engine { block, place: Place::Kept(place), within: None })
             }
         };
         order.run(&ready, identities, dir.path(), &how, device, PROGRAM, job)
@@ -310,6 +310,7 @@ fn run_one(
         dir.named(error)
     })?;
     if block.is_some() {
+        kept::clear(&between)?;
         std::fs::remove_dir_all(&between).at(&between)?;
     }
     dir.commit()?;

@@ -119,12 +119,7 @@ impl Kept {
         std::fs::create_dir_all(&folder).at(&folder)?;
         let path = folder.join(ABOUT);
         if std::fs::read_to_string(&path).ok().as_deref() != Some(about) {
-            for entry in std::fs::read_dir(&folder).at(&folder)? {
-                let path = entry.at(&folder)?.path();
-                if path.is_dir() {
-                    std::fs::remove_dir_all(&path).at(&path)?;
-                }
-            }
+            clear(&folder)?;
             std::fs::write(&path, about).at(&path)?;
         }
         Ok(Self { folder, runner, known: Arc::default() })
@@ -194,6 +189,25 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+/// Removes what the rounds of a run left in its folder.
+///
+/// # Errors
+/// If something can't be removed.
+pub fn clear(folder: &Path) -> Result<()> {
+    // First, so that a run of which only a part is left, should this be cut short, is not gone on with.
+    let path = folder.join(ABOUT);
+    if path.exists() {
+        std::fs::remove_file(&path).at(&path)?;
+    }
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let path = entry.at(folder)?.path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).at(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// An image that was written by rounds in `folder`, or not yet.
