@@ -404,8 +404,10 @@ impl Viewer {
         let answers: Vec<Answer> = self.answers.1.try_iter().collect();
         for answer in answers {
             match answer {
-                // What is only shown of an edit, or still being done, is waited for.
-                Answer::Save(_) | Answer::SaveLabels(_) | Answer::Measure if !self.labels_are_settled() => {
+                // What is only shown of an edit, or still being done or saved, is waited for.
+                Answer::Save(_) | Answer::SaveLabels(_) | Answer::Measure
+                    if self.saving_labels > 0 || !self.labels_are_settled() =>
+                {
                     let _ = self.answers.0.send(answer);
                     ctx.request_repaint();
                 }
@@ -418,7 +420,8 @@ impl Viewer {
                 Answer::Export(path) => self.export(ctx, path),
                 Answer::Learned(model) => self.learned(model),
                 Answer::Names(names) => self.name_labels(names),
-                Answer::SaveLabels(path) => self.save_labels(ctx, path),
+                Answer::SaveLabels(Some(path)) => self.save_labels(ctx, path),
+                Answer::SaveLabels(None) => self.save_labels_again(ctx),
                 Answer::SavedLabels(layer, saved) => self.saved_labels(layer, saved),
                 Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),

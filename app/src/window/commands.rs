@@ -155,9 +155,16 @@ pub static COMMANDS: &[Command] = &[
         },
     },
     Command {
-        title: "Save labels…",
+        title: "Save labels",
         menu: Menu::Segment,
         keys: key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::S),
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, ctx| v.ask_to_save_labels(ctx),
+    },
+    Command {
+        title: "Save labels as…",
+        menu: Menu::Segment,
+        keys: None,
         ready: |v| v.kit.desk.is_some(),
         run: |v, ctx| v.ask_where_to_save_labels(ctx),
     },

@@ -21,7 +21,8 @@ pub enum Answer {
     Measure,
     /// Where the forest lies that was learned.
     Learned(voxelry_core::Result<PathBuf>),
-    SaveLabels(PathBuf),
+    /// The labels on the desk are saved there; none: into the file that holds them.
+    SaveLabels(Option<PathBuf>),
     /// Names of labels from a file.
     Names(voxelry_core::Result<Names>),
     /// The labels of a layer are in a file as they were after so many edits; none: they could not be saved.

@@ -106,12 +106,13 @@ fn labels_are_saved_over_the_file_that_they_were_read_from() {
         assert!(harness.state_mut().edit_layer(layer));
         settle(&mut harness);
         assert_eq!(voxels(harness.state()), labels);
-        let (ctx, mut states) = (harness.ctx.clone(), vec![labels.clone()]);
+        let mut states = vec![labels.clone()];
         for (label, at) in [(7, [40.0, 30.0, 26.0]), (8, [5.0, 5.0, 5.0]), (9, [50.0, 40.0, 35.0])] {
             harness.state_mut().kit.take(label);
             touch(&mut harness, Tool::Paint, &[at]);
             harness.state_mut().clear_messages();
-            harness.state_mut().save_labels(&ctx, path.clone());
+            // Into the file that they were read from, without asking.
+            press(&mut harness, Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
             until(&mut harness, "the file", |v| v.messages().iter().any(|m| m.starts_with("Saved")));
             assert!(!harness.state().kit.desks().any(|d| d.is_unsaved()));
             assert_eq!(read(), voxels(harness.state()));
@@ -129,6 +130,47 @@ fn labels_are_saved_over_the_file_that_they_were_read_from() {
         let seen = voxelry_core::io::ImageSource::read(&**shown, Frame::default(), whole).unwrap();
         assert_eq!(seen.cast(VoxelType::U32).view::<u32>().unwrap(), labels);
     }
+}
+
+/// An OME-Zarr is a folder, which dialogs for files enter: what is named within it is the image itself, if the labels
+/// are in it, and nothing is ever put into another one.
+#[test]
+fn labels_are_saved_again_into_the_zarr_that_holds_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = desk(folder.path()) else { return };
+    let ctx = harness.ctx.clone();
+    let saved = |harness: &mut Harness<'static, Viewer>, path: PathBuf| {
+        harness.state_mut().save_labels(&ctx, path);
+        until(harness, "the word", |v| !v.messages().is_empty());
+        let said = harness.state().messages()[0].to_owned();
+        harness.state_mut().clear_messages();
+        said
+    };
+    let read = |path: &Path| {
+        let image = open(path, &OpenOptions::default()).unwrap();
+        let voxels = image.read_all(Frame::default()).unwrap().cast(VoxelType::U32);
+        voxels.view::<u32>().unwrap().to_owned()
+    };
+    let (path, other) = (folder.path().join("a.ome.zarr"), folder.path().join("b.ome.zarr"));
+    for path in [&other, &path] {
+        touch(&mut harness, Tool::Paint, &[[20.0, 20.0, 10.0]]);
+        assert!(saved(&mut harness, path.clone()).starts_with("Saved"));
+    }
+    touch(&mut harness, Tool::Paint, &[[9.0, 9.0, 9.0]]);
+    let there = voxels(harness.state());
+    assert_ne!(read(&path), there);
+    assert!(saved(&mut harness, other.join("labels.nii.gz")).contains("choose a name beside it"));
+    assert!(!other.join("labels.nii.gz").exists() && harness.state().kit.desks().any(|d| d.is_unsaved()));
+    assert!(saved(&mut harness, path.join("0").join("labels.nii.gz")).starts_with("Saved"));
+    assert_eq!(read(&path), there);
+    // What somebody else has written is not replaced without asking.
+    touch(&mut harness, Tool::Paint, &[[30.0, 9.0, 9.0]]);
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    let theirs = read(&path);
+    press(&mut harness, Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
+    until(&mut harness, "the word", |v| v.messages().iter().any(|m| m.contains("somebody else")));
+    assert_eq!(read(&path), theirs);
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn what_is_only_shown_is_neither_saved_nor_measured() {
     settle(&mut harness);
     assert!(harness.state().kit.preview && count(harness.state(), 1) > 200);
     let path = folder.path().join("labels.nii.gz");
-    let answer = super::super::dialogs::Answer::SaveLabels(path.clone());
+    let answer = super::super::dialogs::Answer::SaveLabels(Some(path.clone()));
     harness.state().answers.0.send(answer).unwrap();
     until(&mut harness, "the file", |v| v.messages().iter().any(|m| m.starts_with("Saved")));
     let saved = voxelry_core::io::open(&path, &OpenOptions::default()).unwrap();

@@ -10,8 +10,8 @@ use egui::Context;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::Job;
 use voxelry_core::labels::Info;
+use voxelry_core::{Error, Job};
 
 /// What is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,11 +106,29 @@ impl Viewer {
         }
     }
 
+    /// Saves the labels on the desk as soon as they are settled.
+    pub fn ask_to_save_labels(&self, ctx: &Context) {
+        // The window itself listens.
+        let _ = self.answers.0.send(Answer::SaveLabels(None));
+        ctx.request_repaint();
+    }
+
+    /// Saves the labels on the desk into the file that holds them, if nobody else has written it; asks where they go if
+    /// none does.
+    pub(in crate::window) fn save_labels_again(&mut self, ctx: &Context) {
+        let Some(desk) = &self.kit.desk else { return };
+        match desk.filed.as_ref().map(Filed::to_write_again) {
+            Some(Ok(path)) => self.save_labels(ctx, path),
+            Some(Err(error)) => self.tell(error.to_string()),
+            None => self.ask_where_to_save_labels(ctx),
+        }
+    }
+
     /// Asks where the labels on the desk go.
     pub fn ask_where_to_save_labels(&mut self, ctx: &Context) {
         self.ask(ctx, |d| {
             let dialog = d.add_filter("Labels", &["nii.gz", "nii", "tif", "nrrd", "mha", "zarr", "npy"]);
-            dialog.set_file_name("labels.nii.gz").save_file().map(Answer::SaveLabels)
+            dialog.set_file_name("labels.nii.gz").save_file().map(|path| Answer::SaveLabels(Some(path)))
         });
     }
 
@@ -189,6 +207,14 @@ impl Viewer {
         let Some(desk) = &self.kit.desk else { return };
         let (layer, edits, labels) = (desk.layer, desk.board.edits(), desk.board.labels.clone());
         let (version, before) = (Arc::new(labels.version()), desk.filed.clone());
+        let path = match filing::image_around(&path) {
+            None => path,
+            Some(image) if before.as_ref().is_some_and(|before| before.is_at(image)) => image.to_owned(),
+            Some(image) => {
+                let reason = "is an OME-Zarr, and nothing can be saved within it: choose a name beside it";
+                return self.tell(Error::file(image, reason).to_string());
+            }
+        };
         let base = desk.base.as_ref().is_some_and(|(base, ..)| filing::same(base, &path));
         let (send, ctx) = (self.answers.0.clone(), ctx.clone());
         self.saving_labels += 1;
@@ -264,7 +290,7 @@ impl Viewer {
                 ui.label("There are edits of labels that are in no file.");
                 ui.add_space(6.0);
                 ui.horizontal(|ui| {
-                    for (i, text) in ["Save…", "Close without saving", "Go on"].into_iter().enumerate() {
+                    for (i, text) in ["Save", "Close without saving", "Go on"].into_iter().enumerate() {
                         if ui.button(text).clicked() {
                             answer = Some(i);
                         }
@@ -280,7 +306,7 @@ impl Viewer {
                 if let Some(layer) = layer {
                     self.edit_layer(layer);
                 }
-                self.ask_where_to_save_labels(ctx);
+                self.ask_to_save_labels(ctx);
             }
             Some(1) => {
                 (self.closing, self.may_lose) = (None, true);

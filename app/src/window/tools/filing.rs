@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use voxelry_core::blocks::{Field, FileField, physical_memory};
 use voxelry_core::io::atomic;
 use voxelry_core::io::convert::{ConvertOptions, update_beside, write_beside};
-use voxelry_core::io::{Frame, OpenOptions, open};
+use voxelry_core::io::{Frame, OpenOptions, by_extension, open};
 use voxelry_core::labels::{Labels, Version};
 use voxelry_core::ops::Kind;
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
@@ -23,9 +23,27 @@ pub struct Filed {
 }
 
 impl Filed {
-    /// A file that holds a version of labels now; none if it can't be looked at.
+    /// A file that holds a version of labels now; none if it can't be looked at or is of a format that isn't written.
     pub fn now(path: &Path, version: Arc<Version>) -> Option<Self> {
+        by_extension(path).ok()?;
         Some(Self { path: path.to_owned(), version, written: written(path)? })
+    }
+
+    /// The file's path, if labels may be written into it again.
+    ///
+    /// # Errors
+    /// If somebody else has written or removed it.
+    pub fn to_write_again(&self) -> Result<PathBuf> {
+        if !self.is_untouched() {
+            let reason = "was changed by somebody else since the labels were in it: save them as another file";
+            return Err(Error::file(&self.path, reason));
+        }
+        Ok(self.path.clone())
+    }
+
+    /// Whether it is the file of that name.
+    pub fn is_at(&self, path: &Path) -> bool {
+        same(&self.path, path)
     }
 
     /// Whether nobody has written it since.
@@ -66,6 +84,12 @@ pub fn write_surfaces(version: Arc<Version>, wanted: &dyn Fn(u32) -> bool, path:
     atomic::write(recipe_beside(path), plan.resolved.to_toml().as_bytes())
 }
 
+/// The OME-Zarr that a path lies in: dialogs for files enter the folder that one is.
+pub fn image_around(path: &Path) -> Option<&Path> {
+    let is = |folder: &&Path| folder.extension().is_some_and(|e| e.eq_ignore_ascii_case("zarr"));
+    path.ancestors().skip(1).find(|folder| is(folder) && folder.is_dir())
+}
+
 /// Whether two names are of one file.
 pub fn same(a: &Path, b: &Path) -> bool {
     a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
@@ -94,7 +118,7 @@ pub fn write(
         }
     }
     let mut written = None;
-    if let Some(before) = before.filter(|before| same(&before.path, path) && before.is_untouched()) {
+    if let Some(before) = before.filter(|before| before.is_at(path) && before.is_untouched()) {
         let changed = version.changed_since(&before.version);
         written = update_beside(&**version, path, true, &changed, &job)?;
     }

@@ -91,7 +91,11 @@ fn header(viewer: &mut Viewer, ui: &mut Ui) {
         if measure.on_hover_text("Volume, shape, intensities … of every label, as a table").clicked() {
             viewer.measure_labels(&ui.ctx().clone());
         }
-        let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save…"));
+        let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save"));
+        if save.on_hover_text("Save the labels into their file").clicked() {
+            viewer.ask_to_save_labels(&ui.ctx().clone());
+        }
+        let save = ui.add_enabled(desk.is_some(), egui::Button::new("Save as…"));
         if save.on_hover_text("Save the labels as NIfTI, TIFF, NRRD or OME-Zarr").clicked() {
             viewer.ask_where_to_save_labels(&ui.ctx().clone());
         }
