@@ -3,9 +3,8 @@
 use super::Layer;
 use super::objects::part;
 use super::work::{self, Input};
-use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use arrow::array::Int64Array;
 use arrow::compute::concat_batches;
-use arrow::record_batch::RecordBatch;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -13,7 +12,7 @@ use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::{Labels, Version};
 use voxelry_core::measure::Table;
-use voxelry_core::measure::kdtree::KdTree;
+use voxelry_core::measure::shares::with_nearest;
 use voxelry_core::ops::Kind;
 use voxelry_core::recipe::{self, How, IMAGE, Plan};
 use voxelry_core::{Error, Geometry, Job, Region, Result};
@@ -139,38 +138,22 @@ fn labels_of(table: &Table, name: &str) -> Option<Vec<u32>> {
 
 /// A table of objects with its columns about nearest objects found anew: those hang on all objects.
 fn near(table: Table, geometry: &Geometry) -> Table {
-    let (label, distance) = ("nearest_label", "nearest_centroid_distance");
     let schema = table.batch.schema();
+    if ["nearest_label", "nearest_centroid_distance"].iter().all(|name| schema.index_of(name).is_err()) {
+        return table;
+    }
     let places = ["centroid_z", "centroid_y", "centroid_x"].map(|name| table.numbers(name));
-    let ([Some(z), Some(y), Some(x)], Some(labels)) = (places, labels_of(&table, "label")) else {
-        return table;
-    };
-    if schema.index_of(label).is_err() && schema.index_of(distance).is_err() {
-        return table;
-    }
-    let points: Vec<[f64; 3]> =
-        (0..table.rows()).map(|i| geometry.world([z[i], y[i], x[i]]).to_array()).collect();
-    let found = KdTree::new(&points).nearest_others();
-    let names = found.iter().map(|f| f.map_or(0, |(row, _)| i64::from(labels[row])));
-    let distances = found.iter().map(|f| f.map_or(f64::NAN, |(_, distance)| distance));
-    let columns = schema.fields().iter().zip(table.batch.columns());
-    let columns = columns.map(|(field, column)| -> ArrayRef {
-        match field.name().as_str() {
-            name if name == label => Arc::new(Int64Array::from_iter_values(names.clone())),
-            name if name == distance => Arc::new(Float64Array::from_iter_values(distances.clone())),
-            _ => column.clone(),
-        }
-    });
-    match RecordBatch::try_new(schema.clone(), columns.collect()) {
-        Ok(batch) => Table { name: table.name, batch },
-        Err(_) => table,
-    }
+    let [Some(z), Some(y), Some(x)] = places else { return table };
+    let place = |i: usize| geometry.world([z[i], y[i], x[i]]).to_array();
+    let points: Vec<[f64; 3]> = (0..table.rows()).map(place).collect();
+    with_nearest(table, &points)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::view::open::layers_of;
+    use arrow::array::{ArrayRef, Float64Array};
     use ndarray::Array3;
     use voxelry_core::Volume;
     use voxelry_core::io::browse::Cache;

@@ -2,17 +2,23 @@
 
 use super::kept::{self, Kept, Note, Round, Written};
 use super::memory::memory_for;
+use super::shelf::Shelf;
 use super::tiles::{self, ZeroField};
 use super::{Field, LocalField, ScratchField};
-use crate::ops::{Block, FieldSpec, Grid, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling};
+use crate::ops::{
+    AnyProgram, AnyState, Block, FieldSpec, Grid, Mode, Next, Output, Partials, Phase, Prepared, Program,
+    Source, Tiling,
+};
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of a voxel of a region that is seen at once: labels, intensities, a mask and what is found.
 const REGION_BYTES: u64 = 24;
+/// Bytes of partial results that wait in memory to be merged, unless the run is kept.
+const PARTIALS: usize = 64 << 20;
 
 /// How blocks are cut and where what doesn't fit into memory goes.
 #[derive(Debug, Clone)]
@@ -33,6 +39,42 @@ pub enum Place {
     Scratch(PathBuf),
     /// In a folder from which a run can be gone on with.
     Kept(Kept),
+}
+
+impl Place {
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Scratch(folder) => folder,
+            Self::Kept(kept) => &kept.folder,
+        }
+    }
+}
+
+/// The images between phases.
+struct Between {
+    fields: Vec<Arc<dyn Field>>,
+    /// The same, where they are in temporary files.
+    scratch: Vec<Arc<ScratchField>>,
+    /// What has written them, where runs are kept.
+    written: Vec<Option<Written>>,
+}
+
+impl Between {
+    /// Images of zeros.
+    fn new(grids: &[Grid], place: &Place) -> Result<Self> {
+        let mut new = Self { fields: Vec::new(), scratch: Vec::new(), written: vec![None; grids.len()] };
+        for &grid in grids {
+            match place {
+                Place::Scratch(folder) => {
+                    let field = Arc::new(ScratchField::new(grid, folder)?);
+                    new.fields.push(field.clone());
+                    new.scratch.push(field);
+                }
+                Place::Kept(_) => new.fields.push(Arc::new(ZeroField(grid))),
+            }
+        }
+        Ok(new)
+    }
 }
 
 /// An output of [`Engine::run`].
@@ -91,91 +133,93 @@ impl Engine {
         (number, name): (usize, &str),
         keeps: bool,
         grid: Grid,
-        program: &dyn Program,
+        program: &dyn AnyProgram,
         inputs: &[Option<Arc<dyn Field>>],
         job: &Job,
     ) -> Result<Ran> {
         let grids: Vec<Grid> = program.fields().iter().map(|f| Grid { voxel: f.voxel, ..grid }).collect();
-        let mut fields: Vec<Arc<dyn Field>> = Vec::new();
-        let mut scratch = Vec::new();
-        let mut written: Vec<Option<Written>> = vec![None; grids.len()];
-        for &grid in &grids {
-            match &self.place {
-                Place::Scratch(folder) => {
-                    let field = Arc::new(ScratchField::new(grid, folder)?);
-                    fields.push(field.clone());
-                    scratch.push(field);
-                }
-                Place::Kept(_) => fields.push(Arc::new(ZeroField(grid))),
-            }
-        }
-        let mut state = Vec::new();
-        for (phase, of) in program.phases().iter().enumerate() {
+        let phases = program.phases();
+        let mut between = Between::new(&grids, &self.place)?;
+        let mut state = program.begin();
+        let (mut phase, mut rounds, mut part) = (0, vec![0; phases.len()], 1);
+        while let Some(of) = phases.get(phase) {
             let cut = self.tile(of.tiling, grid.shape);
-            let tiles = self.tiles(cut, grid.shape);
-            let stage = if keeps { name.to_owned() } else { format!("{name}: {}", of.name) };
-            for round in 0.. {
-                job.stage(&stage, tiles.iter().map(|t| t.len() as u64).sum());
-                let part = job.part();
-                let make = |i: usize| {
-                    job.check()?;
-                    let work = Work { program, phase, state: &state, inputs, fields: &fields };
-                    work.make(grid.shape, tiles[i], &part)
-                };
-                let partials = match &self.place {
-                    Place::Scratch(_) => {
-                        let seen = |i: usize| program.region(phase, &state, tiles[i]);
-                        self.each((0..tiles.len()).collect(), &tiles, seen, &stage, job, |i| {
+            let all = Region::whole(grid.shape).tiles(cut);
+            let visited = |tile: Region| self.sees(tile) && program.visits(phase, &state, tile);
+            let todo: Vec<usize> = (0..all.len()).filter(|i| visited(all[*i])).collect();
+            let stage = match (keeps, part) {
+                (true, _) => name.to_owned(),
+                (_, 1) => format!("{name}: {}", of.name),
+                _ => format!("{name}: {}, part {part}", of.name),
+            };
+            job.stage(&stage, todo.iter().map(|i| all[*i].len() as u64).sum());
+            let inner = job.part();
+            let make = |i: usize| {
+                job.check()?;
+                let fields = &between.fields;
+                Work { program, phase, state: &state, inputs, fields }.make(grid.shape, all[i], &inner)
+            };
+            let seen = |i: usize| program.region(phase, &state, all[i]);
+            let partial: Box<dyn Fn(usize) -> Result<Vec<u8>>> = match &self.place {
+                Place::Scratch(folder) => {
+                    let shelf = Shelf::new(all.len(), folder, PARTIALS);
+                    self.each(&todo, &all, seen, &stage, job, |i| {
+                        let (outputs, partial) = make(i)?;
+                        debug_assert_eq!(outputs.len(), of.writes.len());
+                        for (field, volume) in of.writes.iter().zip(&outputs) {
+                            between.scratch[*field].write(all[i].start, volume)?;
+                        }
+                        shelf.put(i, partial)
+                    })?;
+                    Box::new(move |i| shelf.take(i))
+                }
+                Place::Kept(kept) => {
+                    let round = Round { step: number, phase, round: rounds[phase] };
+                    let note = Note {
+                        round,
+                        keeps,
+                        tile: cut,
+                        state: program.write(&state),
+                        fields: between.written.clone(),
+                        results: BTreeMap::default(),
+                    };
+                    let folder = kept.begin(note)?;
+                    let (done, left): (Vec<usize>, Vec<usize>) =
+                        todo.iter().partition(|i| tiles::path_of(&folder, **i).exists());
+                    job.advance(done.iter().map(|i| all[*i].len() as u64).sum());
+                    if let Some(runner) = &kept.runner {
+                        let left: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
+                        runner.run(&folder, &left, job)?;
+                    } else {
+                        self.each(&left, &all, seen, &stage, job, |i| {
                             let (outputs, partial) = make(i)?;
-                            debug_assert_eq!(outputs.len(), of.writes.len());
-                            for (field, volume) in of.writes.iter().zip(&outputs) {
-                                scratch[*field].write(tiles[i].start, volume)?;
-                            }
-                            Ok(partial)
-                        })?
+                            tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)
+                        })?;
                     }
-                    Place::Kept(kept) => {
-                        let round = Round { step: number, phase, round };
-                        let note = Note {
-                            round,
-                            keeps,
-                            tile: cut,
-                            state: state.clone(),
-                            fields: written.clone(),
-                            results: BTreeMap::default(),
-                        };
-                        let folder = kept.begin(note)?;
-                        let todo: Vec<usize> =
-                            (0..tiles.len()).filter(|i| !tiles::path_of(&folder, *i).exists()).collect();
-                        let voxels = |i: &usize| tiles[*i].len() as u64;
-                        let all: u64 = tiles.iter().map(|t| t.len() as u64).sum();
-                        job.advance(all - todo.iter().map(voxels).sum::<u64>());
-                        if let Some(runner) = &kept.runner {
-                            let todo: Vec<_> = todo.iter().map(|&i| (i, tiles[i])).collect();
-                            runner.run(&folder, &todo, job)?;
-                        } else {
-                            let seen = |i: usize| program.region(phase, &state, tiles[i]);
-                            self.each(todo, &tiles, seen, &stage, job, |i| {
-                                let (outputs, partial) = make(i)?;
-                                tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)
-                            })?;
-                        }
-                        for (slot, field) in of.writes.iter().enumerate() {
-                            let now = Written { by: round, tile: cut, slot };
-                            written[*field] = Some(now);
-                            fields[*field] = kept::field(&kept.folder, grids[*field], Some(now));
-                        }
-                        kept.wrote(round, &written)?;
-                        let partial = |i: usize| {
-                            let path = tiles::path_of(&folder, i);
-                            tiles::partial(&path)?.ok_or_else(|| Error::file(&path, "was not made"))
-                        };
-                        (0..tiles.len()).map(partial).collect::<Result<_>>()?
+                    let partly = todo.len() < all.len();
+                    for (slot, &field) in of.writes.iter().enumerate() {
+                        let now = Written { by: round, tile: cut, slot, partly };
+                        between.written[field] = Some(now);
+                        between.fields[field] = kept::field(&kept.folder, grids[field], Some(now));
                     }
-                };
-                let partials = tiles.iter().copied().zip(partials).collect();
-                if program.merge(phase, &mut state, partials)? == Next::Continue {
-                    break;
+                    kept.wrote(round, &between.written)?;
+                    Box::new(move |i| {
+                        let path = tiles::path_of(&folder, i);
+                        tiles::partial(&path)?.ok_or_else(|| Error::file(&path, "was not made"))
+                    })
+                }
+            };
+            let mut partials = todo.iter().map(|&i| {
+                job.check()?;
+                Ok((all[i], partial(i)?))
+            });
+            rounds[phase] += 1;
+            match program.merge(phase, &mut state, Partials::new(&mut partials, self.place.folder()))? {
+                Next::Continue => phase += 1,
+                Next::Repeat => {}
+                Next::Back(to) => {
+                    (phase, part) = (to, part + 1);
+                    between = Between::new(&grids, &self.place)?;
                 }
             }
         }
@@ -183,10 +227,10 @@ impl Engine {
             job.fact(name, value);
         }
         if let Place::Kept(kept) = &self.place {
-            kept.finished(number, program.result().and_then(|field| written[field]))?;
+            kept.finished(number, program.result().and_then(|field| between.written[field]))?;
         }
         Ok(match program.result() {
-            Some(field) => Ran::Field(fields[field].clone()),
+            Some(field) => Ran::Field(between.fields[field].clone()),
             None => Ran::Output(program.finish(state)?),
         })
     }
@@ -195,14 +239,14 @@ impl Engine {
     /// larger than their tiles are seen one after another.
     fn each<T: Send>(
         &self,
-        todo: Vec<usize>,
+        todo: &[usize],
         tiles: &[Region],
-        seen: impl Fn(usize) -> Result<Region> + Sync,
+        seen: impl Fn(usize) -> Region + Sync,
         stage: &str,
         job: &Job,
         one: impl Fn(usize) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let seen = todo.par_iter().map(|&i| seen(i)).collect::<Result<Vec<_>>>()?;
+        let seen: Vec<Region> = todo.par_iter().map(|&i| seen(i)).collect();
         let share = memory_for(self.block) / rayon::current_num_threads() as u64;
         let large = |k: &usize| seen[*k] != tiles[todo[*k]] && seen[*k].len() as u64 * REGION_BYTES > share;
         let (alone, together): (Vec<usize>, Vec<usize>) = (0..todo.len()).partition(large);
@@ -222,13 +266,10 @@ impl Engine {
         Ok(made.into_iter().map(|m| m.1).collect())
     }
 
-    /// The blocks of an image that a run goes through.
-    fn tiles(&self, tile: [usize; 3], shape: [usize; 3]) -> Vec<Region> {
-        let mut tiles = Region::whole(shape).tiles(tile);
-        if let Some(within) = &self.within {
-            tiles.retain(|tile| within.iter().any(|part| !tile.intersection(part).is_empty()));
-        }
-        tiles
+    /// Whether a run goes through a block.
+    fn sees(&self, tile: Region) -> bool {
+        let meets = |part: &Region| !tile.intersection(part).is_empty();
+        self.within.as_ref().is_none_or(|within| within.iter().any(meets))
     }
 
     fn voxels(&self) -> usize {
@@ -261,11 +302,11 @@ impl Engine {
 /// A phase of a program with what it works on.
 pub struct Work<'a> {
     /// The program.
-    pub program: &'a dyn Program,
+    pub program: &'a dyn AnyProgram,
     /// Number of the phase.
     pub phase: usize,
     /// What the phases before found.
-    pub state: &'a [u8],
+    pub state: &'a AnyState,
     /// The operator's inputs.
     pub inputs: &'a [Option<Arc<dyn Field>>],
     /// The program's scratch images.
@@ -278,7 +319,7 @@ impl Work<'_> {
     /// # Errors
     /// What the operator cannot do, what can't be read, or [`crate::Error::Cancelled`].
     pub fn make(&self, shape: [usize; 3], tile: Region, job: &Job) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let seen = self.program.region(self.phase, self.state, tile)?;
+        let seen = self.program.region(self.phase, self.state, tile);
         let mut block = Block { out: tile, sources: Vec::new(), shapes: Vec::new() };
         let mut volumes = Vec::new();
         for read in &self.program.phases()[self.phase].reads {
@@ -300,6 +341,8 @@ impl Work<'_> {
 pub struct Keep(pub VoxelType);
 
 impl Program for Keep {
+    type State = ();
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.0 }]
     }
@@ -316,7 +359,7 @@ impl Program for Keep {
     fn run(
         &self,
         _: usize,
-        _: &[u8],
+        _: &(),
         _: &Block,
         mut inputs: Vec<Option<Arc<Volume>>>,
         _: &Job,
@@ -325,7 +368,7 @@ impl Program for Keep {
         Ok((vec![Arc::unwrap_or_clone(volume)], Vec::new()))
     }
 
-    fn merge(&self, _: usize, _: &mut Vec<u8>, _: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, _: usize, (): &mut (), _: Partials) -> Result<Next> {
         Ok(Next::Continue)
     }
 }

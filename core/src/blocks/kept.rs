@@ -41,6 +41,8 @@ pub struct Written {
     pub tile: [usize; 3],
     /// Which of the volumes of each tile.
     pub slot: usize,
+    /// Whether there are tiles that it did not make, which are 0.
+    pub partly: bool,
 }
 
 /// All that is needed to make a tile of a round but the recipe and its images.
@@ -213,8 +215,8 @@ pub fn clear(folder: &Path) -> Result<()> {
 /// An image that was written by rounds in `folder`, or not yet.
 pub fn field(folder: &Path, grid: Grid, written: Option<Written>) -> Arc<dyn Field> {
     match written {
-        Some(Written { by, tile, slot }) => {
-            Arc::new(TileField::new(grid, folder.join(by.name()), tile, slot))
+        Some(Written { by, tile, slot, partly }) => {
+            Arc::new(TileField::new(grid, folder.join(by.name()), tile, slot, partly))
         }
         None => Arc::new(ZeroField(grid)),
     }

@@ -10,6 +10,7 @@ mod field;
 pub mod kept;
 mod memory;
 mod scratch;
+mod shelf;
 pub mod tiles;
 
 pub use accelerator::{Accelerator, Chain, Part, Step};

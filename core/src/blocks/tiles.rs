@@ -201,12 +201,14 @@ pub struct TileField {
     folder: PathBuf,
     tile: [usize; 3],
     slot: usize,
+    partly: bool,
 }
 
 impl TileField {
-    /// The volume number `slot` of the tiles in a folder, which are cut to the shape `tile`.
-    pub fn new(grid: Grid, folder: PathBuf, tile: [usize; 3], slot: usize) -> Self {
-        Self { grid, folder, tile, slot }
+    /// The volume number `slot` of the tiles in a folder, which are cut to the shape `tile`. Of those that are there only
+    /// `partly`, the others are 0.
+    pub fn new(grid: Grid, folder: PathBuf, tile: [usize; 3], slot: usize, partly: bool) -> Self {
+        Self { grid, folder, tile, slot, partly }
     }
 }
 
@@ -231,7 +233,11 @@ impl Field for TileField {
                     let tile = Region::new(start, self.tile).intersection(&Region::whole(self.grid.shape));
                     let part = tile.intersection(&region);
                     let path = path_of(&self.folder, (z * count[1] + y) * count[2] + x);
-                    let mut open = Open::new(&path)?.ok_or_else(|| Error::file(&path, "is missing"))?;
+                    let mut open = match Open::new(&path)? {
+                        Some(open) => open,
+                        None if self.partly => continue,
+                        None => return Err(Error::file(&path, "is missing")),
+                    };
                     let to = part.relative_to(region.start).start;
                     open.read(self.slot, part.relative_to(tile.start), &mut volume, to)?;
                 }
@@ -276,8 +282,9 @@ mod tests {
                 write(&path, &[i as u8; 5], &[other.crop(t), whole.crop(t)]).unwrap();
                 assert_eq!(partial(&path).unwrap(), Some(vec![i as u8; 5]));
             }
-            let field =
-                |voxel, slot| TileField::new(Grid { voxel, ..grid }, folder.path().to_owned(), tile, slot);
+            let field = |voxel, slot| {
+                TileField::new(Grid { voxel, ..grid }, folder.path().to_owned(), tile, slot, false)
+            };
             for r in [
                 Region::whole(shape),
                 Region::new([3, 60, 1], [65, 9, 64]),
@@ -302,7 +309,7 @@ mod tests {
         write(&path, b"partial", std::slice::from_ref(&volume)).unwrap();
         let grid =
             Grid { shape: [3, 4, 5], voxel: VoxelType::U16, kind: Kind::Grey, geometry: Geometry::default() };
-        let field = TileField::new(grid, folder.path().to_owned(), [3, 4, 5], 0);
+        let field = TileField::new(grid, folder.path().to_owned(), [3, 4, 5], 0, false);
         let all = Region::whole([3, 4, 5]);
         let bytes = std::fs::read(&path).unwrap();
         for end in 0..bytes.len() {

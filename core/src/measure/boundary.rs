@@ -51,7 +51,7 @@ pub fn boundary(
         .map(|z| {
             job.check()?;
             let mut found: Vec<BoundarySums> = Vec::new();
-            let mut last = (0, 0u32);
+            let mut last = (0, None);
             for y in oy..oy + h {
                 for x in ox..ox + w {
                     let at = [z, y, x];
@@ -60,8 +60,9 @@ pub fn boundary(
                         continue;
                     }
                     if last.0 != label {
-                        last = (label, objects.labels.find(label).unwrap_or_default() as u32);
+                        last = (label, objects.labels.find(label));
                     }
+                    let Some(row) = last.1 else { continue };
                     let gradients = channels
                         .iter()
                         .zip(scales)
@@ -71,7 +72,7 @@ pub fn boundary(
                             if q.is_finite() { (1, q as u128) } else { (0, 0) }
                         })
                         .collect();
-                    found.push(BoundarySums { row: last.1, count: 1, gradients });
+                    found.push(BoundarySums { row: row as u32, count: 1, gradients });
                 }
                 // A plane of a large image has many boundary voxels: they are summed row by row.
                 if found.len() > 4096 {

@@ -59,10 +59,53 @@ pub struct Wanted {
     pub geodesic: bool,
 }
 
-/// Rows of the objects whose boxes begin in a block, by label: each object begins in one.
-pub fn beginning(objects: &Objects, block: Region) -> Vec<usize> {
-    let begins = |row: &usize| block.contains(&Region::new(objects.voxels.region(*row).start, [1; 3]));
-    rows_by_label(objects).into_iter().filter(begins).collect()
+/// Where objects are, so that those of a block are found without looking at all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// Where their boxes begin, ascending, and their rows.
+    beginnings: Vec<([u32; 3], u32)>,
+    /// Rows of those that reach farther along an axis than [`NEAR`], by label.
+    far: Vec<usize>,
+}
+
+/// Objects that reach no farther than this along any axis are seen as a whole where the distribution
+/// of their intensities is found.
+const NEAR: usize = 64;
+
+/// Whether an object with such a box is one that does not reach far.
+pub fn is_near(region: Region) -> bool {
+    region.shape.iter().all(|n| *n <= NEAR)
+}
+
+impl Places {
+    /// Of all objects.
+    pub fn of(objects: &Objects) -> Self {
+        let rows = rows_by_label(objects);
+        let begins = |row: &usize| (objects.voxels.region(*row).start.map(|n| n as u32), *row as u32);
+        let mut beginnings: Vec<_> = rows.par_iter().map(begins).collect();
+        beginnings.par_sort_unstable();
+        let far = rows.into_iter().filter(|row| !is_near(objects.voxels.region(*row))).collect();
+        Self { beginnings, far }
+    }
+
+    /// Rows of the objects whose boxes begin in a block, by label: each object begins in one.
+    pub fn beginning(&self, objects: &Objects, block: Region) -> Vec<usize> {
+        let ([z0, y0, x0], [z1, y1, x1]) = (block.start.map(|n| n as u32), block.end().map(|n| n as u32));
+        let mut rows = Vec::new();
+        for z in z0..z1 {
+            let from = self.beginnings.partition_point(|(at, _)| *at < [z, y0, 0]);
+            let of_lines = self.beginnings[from..].iter().take_while(|(at, _)| *at < [z, y1, 0]);
+            rows.extend(of_lines.filter(|(at, _)| (x0..x1).contains(&at[2])).map(|(_, row)| *row as usize));
+        }
+        let labels = objects.labels.keys();
+        rows.sort_unstable_by_key(|row| labels[*row]);
+        rows
+    }
+
+    /// Rows of the objects that reach far, by label.
+    pub fn far(&self) -> &[usize] {
+        &self.far
+    }
 }
 
 /// The region that holds the boxes of these objects; the first voxel of `block` if there are none.

@@ -354,11 +354,10 @@ pub static COLUMNS: &[Column] = &[
         Nothing,
         Nearest,
         "The label whose centroid is nearest; the lesser of two equally near; 0 if there is no other.",
-        |o| o.extras.nearest().0 as i64,
+        // With all objects at hand, these are found at the end.
+        |_| 0,
     ),
-    real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |o| {
-        o.extras.nearest().1
-    }),
+    real("nearest_centroid_distance", Length(1), Nearest, "Distance to that centroid.", |_| f64::NAN),
     int(
         "border_voxels",
         One,

@@ -5,7 +5,6 @@ use super::boundary::{self, BoundarySums};
 use super::boxes::{BoxFigures, Paths};
 use super::enclosing::{self, OrientedBox};
 use super::hull::{self, Hull, Point};
-use super::kdtree::KdTree;
 use super::object::{Frame, unweighted};
 use super::objects::rows_by_label;
 use super::pass::Body;
@@ -28,8 +27,6 @@ pub struct ExtraColumns {
     pub radius: Vec<f64>,
     /// Convex hulls.
     pub hulls: Vec<HullFigures>,
-    /// The nearest other centroid: its label and distance.
-    pub nearest: Vec<Option<(u64, f64)>>,
     /// Boundary voxels, and mean gradients by channel.
     pub boundary: Vec<(u64, Vec<f64>)>,
     /// Inscribed balls, parts and cavities.
@@ -176,11 +173,6 @@ impl<'a> Extras<'a> {
     pub fn reference(&self) -> [f64; 2] {
         self.columns.reference.get(self.row).copied().unwrap_or([f64::NAN; 2])
     }
-
-    /// Label of and distance to the nearest other centroid; 0 and NaN if there is none.
-    pub fn nearest(&self) -> (u64, f64) {
-        self.columns.nearest.get(self.row).copied().flatten().unwrap_or((0, f64::NAN))
-    }
 }
 
 /// Sums of distances from centroids, in fixed point.
@@ -317,19 +309,10 @@ pub fn hulls(frame: &Frame, objects: &Objects, corners: &Corners, oriented: bool
     hulls
 }
 
-/// The nearest other centroid of each object, by row.
-pub fn nearest(frame: &Frame, objects: &Objects) -> Vec<Option<(u64, f64)>> {
-    let order = rows_by_label(objects);
-    // By label, so that ties go to the lesser label.
-    let points: Vec<[f64; 3]> = order
-        .par_iter()
-        .map(|&row| frame.geometry.world(unweighted(&objects.voxels.get(row)).0).to_array())
-        .collect();
-    let mut nearest = vec![None; objects.labels.len()];
-    for (i, found) in KdTree::new(&points).nearest_others().into_iter().enumerate() {
-        nearest[order[i]] = found.map(|(j, distance)| (objects.labels.keys()[order[j]], distance));
-    }
-    nearest
+/// World coordinates of the objects' centroids, by label, so that ties go to the lesser label.
+pub fn centroids(frame: &Frame, objects: &Objects) -> Vec<[f64; 3]> {
+    let place = |row: usize| frame.geometry.world(unweighted(&objects.voxels.get(row)).0).to_array();
+    rows_by_label(objects).into_par_iter().map(place).collect()
 }
 
 /// What is kept between passes, by row or by channel.

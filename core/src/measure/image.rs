@@ -7,7 +7,7 @@ use super::intercepts;
 use super::object::Frame;
 use super::objects::rows_by_label;
 use super::pass::Body;
-use super::sums::Objects;
+use super::sums::{Objects, UnionSums};
 use super::table::{Builder, Values};
 use crate::ops::thickness::LocalThickness;
 use std::f64::consts::PI;
@@ -61,27 +61,46 @@ impl Row {
     }
 }
 
+/// What is known of all objects together.
+#[derive(Debug, Clone)]
+pub struct Totals {
+    /// How many there are.
+    pub objects: usize,
+    /// Their voxels.
+    pub voxels: u64,
+    /// Sums over their neighbourhoods, taken as one object.
+    pub union: UnionSums,
+}
+
+impl Totals {
+    /// Of these objects.
+    pub fn of(objects: &Objects) -> Self {
+        let rows = rows_by_label(objects);
+        let voxels = rows.iter().map(|&r| objects.voxels.count(r)).sum();
+        Self { objects: rows.len(), voxels, union: objects.union }
+    }
+}
+
 /// One row with the figures of the whole structure, `with_thickness` if that was measured.
 pub fn table(
     frame: &Frame,
-    objects: &Objects,
+    totals: &Totals,
     found: &Found,
     local: &LocalThickness,
     with_thickness: bool,
 ) -> Table {
     use UnitRule::{Length, One};
     let mut row = Row { builder: Builder::default(), unit: frame.geometry.unit };
-    let rows = rows_by_label(objects);
-    let count: u64 = rows.iter().map(|&r| objects.voxels.count(r)).sum();
+    let count = totals.voxels;
     let voxel = frame.geometry.voxel_volume();
     let total = frame.shape.iter().product::<usize>() as f64 * voxel;
     let volume = count as f64 * voxel;
-    row.real("object_count", One, "Labels in the image.", rows.len() as f64);
+    row.real("object_count", One, "Labels in the image.", totals.objects as f64);
     row.real("voxel_count", One, "Voxels that are not background.", count as f64);
     row.real("total_volume", Length(3), "Volume of the image (TV).", total);
     row.real("volume", Length(3), "Volume that is not background (BV).", volume);
     row.real("volume_fraction", One, "Volume ÷ volume of the image (BV/TV).", volume / total);
-    neighbourhoods(&mut row, frame, objects, [volume, total]);
+    neighbourhoods(&mut row, frame, &totals.union, [volume, total]);
     row.real(
         "fractal_dimension",
         One,
@@ -97,9 +116,8 @@ pub fn table(
 }
 
 /// Surface, topology and shape, from the sums over neighbourhoods.
-fn neighbourhoods(row: &mut Row, frame: &Frame, objects: &Objects, [volume, total]: [f64; 2]) {
+fn neighbourhoods(row: &mut Row, frame: &Frame, union: &UnionSums, [volume, total]: [f64; 2]) {
     use UnitRule::{Length, One, PerLength};
-    let union = &objects.union;
     let surface = (union.all.surface - union.cut) as f64 * frame.area_unit;
     let breadth = union.inner.breadth as f64 * frame.length_unit;
     // Of the neighbourhoods inside the image alone: each part of an image adds its own, so that

@@ -1,5 +1,6 @@
 //! The most frequent intensity of each object.
 
+use super::index::Index;
 use super::percentiles::{key, value};
 use super::rows::{Run, by_plane};
 use super::scan::Part;
@@ -26,13 +27,12 @@ pub fn count(
     job: &Job,
 ) -> Result<Counts> {
     let sums = &objects.channels[channel];
-    let mut wanted = vec![false; objects.labels.len()];
-    rows.iter().for_each(|row| wanted[*row] = true);
+    let wanted: Index = rows.iter().map(|row| *row as u64 + 1).collect();
     let planes = by_plane(objects, labels, out, job, |_, runs: &[Run]| {
         let mut counts = Counts::new();
         with_volume!(values.volume, |a| {
             let all = a.as_slice().expect("volumes are in C order");
-            for run in runs.iter().filter(|run| wanted[run.row]) {
+            for run in runs.iter().filter(|run| wanted.find(run.row as u64 + 1).is_some()) {
                 let from = values.offset(run.at);
                 let range = sums.range(run.row);
                 for &v in all[from..from + run.length].iter().filter(|v| v.to_f64().is_finite()) {

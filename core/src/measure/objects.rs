@@ -99,10 +99,10 @@ fn contact_totals(frame: &Frame, objects: &Objects) -> Vec<(u64, f64)> {
     totals.into_iter().map(|(n, area)| (n, area as f64 / 2.0 * frame.area_unit)).collect()
 }
 
-/// One row per pair of labels that touch by a face, an edge or a corner, by labels.
-pub fn contacts_table(frame: &Frame, objects: &Objects) -> Table {
+/// One row per pair of labels that touch by a face, an edge or a corner, by labels; of pairs whose lesser label is wanted.
+pub fn contacts_table(frame: &Frame, objects: &Objects, wanted: impl Fn(u64) -> bool) -> Table {
     let keys = objects.pairs.keys();
-    let mut order: Vec<usize> = (0..keys.len()).collect();
+    let mut order: Vec<usize> = (0..keys.len()).filter(|row| wanted(keys[*row] >> 32)).collect();
     order.sort_unstable_by_key(|&row| keys[row]);
     let label = |shift: u32| order.iter().map(|&r| (keys[r] >> shift & 0xffff_ffff) as i64).collect();
     let area = order.iter().map(|&r| objects.contacts[r].area as f64 / 2.0 * frame.area_unit).collect();

@@ -24,6 +24,8 @@ pub enum Body {
 /// A pass over the voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
+    /// Which labels are in which block.
+    Census,
     /// Range of the intensities that are wider than 16 bits.
     Range,
     /// All sums.
@@ -89,6 +91,7 @@ impl Pass {
     /// What it does, for progress.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Census => "labels of blocks",
             Self::Range => "range of intensities",
             Self::Sums => "measure objects",
             Self::Radius => "radii of objects",
@@ -112,6 +115,26 @@ impl Pass {
             Self::Quality => "intensities of the image",
             Self::Nearest => "nearest objects within slices",
             Self::Voronoi => "Voronoi cells",
+        }
+    }
+
+    /// Whether it is about objects, rather than the image.
+    pub fn is_of_objects(self) -> bool {
+        match self {
+            Self::Within(body) | Self::Across(body) | Self::Centres(body) | Self::Balls(body) => {
+                body == Body::Objects
+            }
+            Self::Sums
+            | Self::Radius
+            | Self::Hull
+            | Self::Near
+            | Self::Far
+            | Self::FarMode
+            | Self::Boundary
+            | Self::Regions
+            | Self::Touching
+            | Self::Boxes => true,
+            _ => false,
         }
     }
 
@@ -206,7 +229,7 @@ impl Measure {
             0 => 0,
             _ => inputs.get(i - 1).copied().unwrap_or(reference),
         };
-        self.passes()
+        self.passes_of_blocks()
             .into_iter()
             .map(|pass| Phase {
                 name: pass.name(),

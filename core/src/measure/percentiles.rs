@@ -120,10 +120,10 @@ fn sorted<S: Slot>(
 ) -> Result<Vec<(u32, [f64; 5])>> {
     let counts: Vec<usize> = rows.iter().map(|row| objects.channels[channel].valid(*row) as usize).collect();
     let mut total = 0;
-    let mut cursors: Vec<Option<AtomicUsize>> = Vec::new();
-    cursors.resize_with(objects.labels.len(), || None);
-    for (&row, n) in rows.iter().zip(&counts) {
-        cursors[row] = Some(AtomicUsize::new(total));
+    let wanted: Index = rows.iter().map(|row| *row as u64 + 1).collect();
+    let mut cursors: Vec<AtomicUsize> = Vec::with_capacity(rows.len());
+    for n in &counts {
+        cursors.push(AtomicUsize::new(total));
         total += n;
     }
     let slots: Vec<S> = (0..total).into_par_iter().map(|_| S::zero()).collect();
@@ -131,7 +131,7 @@ fn sorted<S: Slot>(
         with_volume!(values.volume, |a| {
             let all = a.as_slice().expect("volumes are in C order");
             for run in runs {
-                let Some(cursor) = &cursors[run.row] else { continue };
+                let Some(cursor) = wanted.find(run.row as u64 + 1).map(|i| &cursors[i]) else { continue };
                 let from = values.offset(run.at);
                 let row = &all[from..from + run.length];
                 let finite = row.iter().filter(|v| v.to_f64().is_finite()).count();

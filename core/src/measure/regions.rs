@@ -161,9 +161,7 @@ pub fn figures(objects: &Objects, graph: &Graph) -> Result<Vec<(u32, u64, u64)>>
     pieces.sort_unstable();
     let names: Vec<u64> = pieces.iter().map(|p| p.0).collect();
     let united = |hangs: &dyn Fn(Touch) -> bool| {
-        let pairs: Vec<(u64, u64)> =
-            graph.touches.iter().filter(|t| hangs(t.2)).map(|t| (t.0, t.1)).collect();
-        blocked::unite(&names, &pairs)
+        blocked::unite(&names, graph.touches.iter().filter(|t| hangs(t.2)).map(|t| Ok((t.0, t.1))))
     };
     let regions = united(&|t| t == Touch::Same)?;
     let parts = united(&|t| t != Touch::Other)?;

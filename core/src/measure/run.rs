@@ -15,12 +15,12 @@ use super::intensity::{self, Scale};
 use super::intercepts;
 use super::mode;
 use super::object::Frame;
-use super::objects::rows_by_label;
 use super::pass::{Body, FIELDS, Pass};
 use super::percentiles::{self, Counts, Search};
 use super::quality;
 use super::regions;
 use super::scan::{self, Part, Plan};
+use super::shares;
 use super::state::{Partial, State};
 use super::structure;
 use super::voronoi;
@@ -50,11 +50,9 @@ pub struct Measure {
     /// Whether distances from a reference mask can be measured: the mask comes last among the
     /// channels, in that pass alone.
     pub reference: bool,
+    /// Block by block, about so many objects are measured at once.
+    pub share: usize,
 }
-
-/// Objects that reach no farther than this along any axis are seen as a whole where the distribution
-/// of their intensities is found.
-const NEAR: usize = 64;
 
 impl Measure {
     /// The passes, in order.
@@ -97,6 +95,37 @@ impl Measure {
         .filter(|(wanted, _)| *wanted)
         .flat_map(|(_, passes)| passes)
         .collect()
+    }
+
+    /// The passes of a run block by block, in order.
+    pub fn passes_of_blocks(&self) -> Vec<Pass> {
+        let census = self.is_divisible().then_some(Pass::Census);
+        census.into_iter().chain(self.passes()).collect()
+    }
+
+    /// Whether objects can be measured share by share: not if a figure hangs on what is far away, or the image's on all
+    /// of them.
+    fn is_divisible(&self) -> bool {
+        self.share < usize::MAX
+            && !self.needs(Needs::Reference)
+            && !self.needs(Needs::Voronoi)
+            && !self.tables.contains(&ImageTable::Foam)
+    }
+
+    /// Whether nearest neighbours are asked for.
+    pub fn wants_nearest(&self) -> bool {
+        self.needs(Needs::Nearest)
+    }
+
+    /// Whether a phase of a run block by block runs on a block.
+    pub fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
+        let share = &state.share;
+        share.is_first()
+            || match self.passes_of_blocks()[phase] {
+                // A box may begin where no voxel of its object is.
+                Pass::Near | Pass::Boxes => !state.places().beginning(&state.objects, out).is_empty(),
+                pass => pass.is_of_objects() && share.is_in(out, self.shape),
+            }
     }
 
     pub(super) fn needs(&self, needs: Needs) -> bool {
@@ -145,20 +174,24 @@ impl Measure {
         Frame::new(self.shape, self.geometry, table, self.scales(state))
     }
 
-    /// Whether each object of a row is seen as a whole by [`Pass::Near`], in a run that goes through
-    /// blocks like `block`.
-    fn is_near(&self, state: &State, block: Region, row: usize) -> bool {
-        let shape = state.objects.voxels.region(row).shape;
-        block == Region::whole(self.shape) || shape.iter().all(|n| *n <= NEAR)
+    /// Whether [`Pass::Near`] sees each object as a whole, as it does in a run that goes through such a block.
+    fn all_near(&self, block: Region) -> bool {
+        block == Region::whole(self.shape)
     }
 
     /// The objects that a pass looks at in a block.
     fn rows(&self, pass: Pass, state: &State, block: Region) -> Vec<usize> {
-        let near = |row: &usize| self.is_near(state, block, *row);
+        let (objects, all) = (&state.objects, self.all_near(block));
+        let beginning = || state.places().beginning(objects, block).into_iter();
+        let region = |row: &usize| objects.voxels.region(*row);
         match pass {
-            Pass::Near => boxes::beginning(&state.objects, block).into_iter().filter(near).collect(),
-            Pass::Boxes => boxes::beginning(&state.objects, block),
-            _ => rows_by_label(&state.objects).into_iter().filter(|row| !near(row)).collect(),
+            Pass::Near => beginning().filter(|row| all || boxes::is_near(region(row))).collect(),
+            Pass::Boxes => beginning().collect(),
+            _ if all => Vec::new(),
+            _ => {
+                let meets = |row: &usize| !region(row).intersection(&block).is_empty();
+                state.places().far().iter().copied().filter(meets).collect()
+            }
         }
     }
 
@@ -246,6 +279,10 @@ impl Measure {
         let channels = || parts[1..].iter().zip(&self.channels).enumerate();
         let spacing = self.geometry.spacing();
         match pass {
+            Pass::Census => {
+                job.advance(out.len() as u64);
+                Ok(Partial::Labels(shares::labels_in(&parts[0], out)))
+            }
             Pass::Range => channels()
                 .map(|(_, (part, &ty))| match Scale::of_type(ty) {
                     Some(_) => Ok((f64::INFINITY, f64::NEG_INFINITY)),
@@ -262,7 +299,12 @@ impl Measure {
                     moments: self.moments(),
                     pairs: foam || self.contacts || self.needs(Needs::Contacts),
                 };
-                scan::scan(&plan, out, parts[0], &parts[1..], job).map(|o| Partial::Sums(Box::new(o)))
+                let sums = scan::scan(&plan, out, parts[0], &parts[1..], job)?;
+                let sums = match state.share.labels() {
+                    Some(_) => sums.only(|label| state.share.has(label)),
+                    None => sums,
+                };
+                Ok(Partial::Sums(Box::new(sums)))
             }
             Pass::Radius => {
                 let frame = self.frame(state, None);
@@ -334,8 +376,9 @@ impl Measure {
                     }
                     searches => searches,
                 };
+                let none = self.rows(pass, state, out).is_empty();
                 let counted = |search: &Search, part| {
-                    if search.done() {
+                    if none || search.done() {
                         return Ok(Counts::default());
                     }
                     search.count(objects, &parts[0], part, out, job)
@@ -349,9 +392,9 @@ impl Measure {
 
     /// The searches for percentiles before anything was counted, by channel.
     pub(super) fn searches(&self, state: &State, block: Region) -> Vec<Search> {
-        let rows = self.rows(Pass::Far, state, block);
+        let rows = if self.all_near(block) { &[] } else { state.places().far() };
         let channels = self.channels.iter().enumerate();
-        channels.map(|(c, &ty)| Search::new(&state.objects, &rows, c, ty)).collect()
+        channels.map(|(c, &ty)| Search::new(&state.objects, rows, c, ty)).collect()
     }
 
     /// Percentiles and modes of the objects that begin in a block and are seen as a whole.

@@ -4,12 +4,12 @@ use super::Table;
 use super::balls::{self, BallCount, Innermost, ReferenceSums};
 use super::bits::Bits;
 use super::boundary::{self, BoundarySums};
-use super::boxes::Paths;
+use super::boxes::{Paths, Places};
 use super::columns::Needs;
 use super::distributions::{self, Chords, Correlation};
 use super::extras::{self, Corners, ExtraColumns, Found, RadiusSums};
 use super::foam;
-use super::image::{self, ImageTable};
+use super::image::{self, ImageTable, Totals};
 use super::intercepts::Intercepts;
 use super::mode;
 use super::objects::{contacts_table, objects_table};
@@ -19,24 +19,48 @@ use super::quality::Quality;
 use super::regions::{self, Piece, Touch};
 use super::run::Measure;
 use super::scan::Part;
+use super::shares::{self, Census, Done, Share};
 use super::structure::BoxCounts;
 use super::sums::Objects;
 use super::voronoi;
 use crate::ops::kernel::{decode, encode};
-use crate::ops::{Block, Next};
+use crate::ops::{Block, Next, Partials};
 use crate::{Job, Region, Result, Volume};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is known after some passes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State {
+    /// The objects that are being measured.
+    pub share: Share,
     /// Least and greatest finite intensity by channel.
     pub ranges: Vec<(f64, f64)>,
     /// All sums.
     pub objects: Objects,
     /// The rest.
     pub found: Found,
+    /// Where the objects are, once somebody asked.
+    #[serde(skip)]
+    places: OnceLock<Places>,
+    /// All shares of the objects.
+    #[serde(skip)]
+    pub census: Census,
+    /// Those that were measured.
+    #[serde(skip)]
+    pub done: Option<Done>,
+}
+
+impl State {
+    /// Where the objects are, which must not change any more.
+    pub fn places(&self) -> &Places {
+        self.places.get_or_init(|| Places::of(&self.objects))
+    }
+
+    /// Before the passes over a share of the objects.
+    pub fn forget_objects(&mut self) {
+        (self.objects, self.found, self.places) = Default::default();
+    }
 }
 
 /// Values by channel, each with the row of an object.
@@ -47,6 +71,8 @@ type ByRow<T> = Vec<Vec<(u32, T)>>;
 pub enum Partial {
     /// Only volumes.
     Nothing,
+    /// The labels of a block.
+    Labels(Vec<u32>),
     /// Least and greatest finite intensity by channel.
     Range(Vec<(f64, f64)>),
     /// Sums.
@@ -127,12 +153,16 @@ impl Measure {
             if pass == Pass::Far && state.found.search.is_empty() {
                 state.found.search = self.searches(state, block);
             }
-            self.merge_one(state, partial, &mut round);
+            match partial {
+                Partial::Labels(labels) => state.census.add(block, &labels, self.share),
+                partial => self.merge_one(state, partial, &mut round),
+            }
         }
         let (objects, found) = (&state.objects, &mut state.found);
         let rows = objects.labels.len();
         let take = |counts: &mut Vec<BallCount>| *counts = balls::added(std::mem::take(counts));
         match pass {
+            Pass::Census if state.census.shares() > 1 => state.share = state.census.share(0),
             Pass::Boundary => found.boundary = boundary::added(std::mem::take(&mut found.boundary)),
             Pass::Radius => found.radius = extras::added(std::mem::take(&mut found.radius)),
             Pass::Across(Body::Objects) => {
@@ -182,7 +212,7 @@ impl Measure {
     fn merge_one(&self, state: &mut State, partial: Partial, round: &mut Round) {
         let found = &mut state.found;
         match partial {
-            Partial::Nothing => {}
+            Partial::Nothing | Partial::Labels(_) => {}
             Partial::Radius(sums) => found.radius.extend(sums),
             Partial::Hull(corners) => found.corners.extend(corners),
             Partial::Boundary(sums) => found.boundary.extend(sums),
@@ -245,6 +275,18 @@ impl Measure {
 
     /// The tables.
     pub fn finish(&self, state: &State) -> Vec<Table> {
+        let mut tables = self.tables_of_objects(state);
+        if self.needs(Needs::Nearest) {
+            let points = extras::centroids(&self.frame(state, None), &state.objects);
+            let objects = shares::with_nearest(tables.remove(0), &points);
+            tables.insert(0, objects);
+        }
+        tables.extend(self.tables_of_image(state, &Totals::of(&state.objects), &state.found));
+        tables
+    }
+
+    /// The table of objects, without the nearest ones, and that of contacts.
+    pub(super) fn tables_of_objects(&self, state: &State) -> Vec<Table> {
         let table = self.table();
         let frame = self.frame(state, table.as_ref());
         let (objects, found, local) = (&state.objects, &state.found, self.local());
@@ -260,17 +302,22 @@ impl Measure {
             let corners = extras::reduced(found.corners.clone());
             extras.hulls = extras::hulls(&frame, objects, &corners, self.needs(Needs::Oriented));
         }
-        if self.needs(Needs::Nearest) {
-            extras.nearest = extras::nearest(&frame, objects);
-        }
         extras.fill_rows(&frame, objects, found, &local);
         let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
         if self.contacts {
-            tables.push(contacts_table(&frame, objects));
+            tables.push(contacts_table(&frame, objects, |label| state.share.has(label)));
         }
+        tables
+    }
+
+    /// The tables of the image.
+    pub(super) fn tables_of_image(&self, state: &State, totals: &Totals, found: &Found) -> Vec<Table> {
+        let table = self.table();
+        let (frame, local) = (self.frame(state, table.as_ref()), self.local());
+        let mut tables = Vec::new();
         if self.image {
             let thickness = self.tables.contains(&ImageTable::Thickness);
-            tables.push(image::table(&frame, objects, found, &local, thickness));
+            tables.push(image::table(&frame, totals, found, &local, thickness));
         }
         for table in &self.tables {
             tables.push(match table {
@@ -280,44 +327,37 @@ impl Measure {
                 }
                 ImageTable::Chords => distributions::chords_table(&frame, &found.chords),
                 ImageTable::Correlation => distributions::correlation_table(&frame, &found.correlation),
-                ImageTable::Foam => foam::table(&frame, objects, &found.intercepts),
+                ImageTable::Foam => foam::table(&frame, &state.objects, &found.intercepts),
             });
         }
         tables
     }
-}
 
-/// A state that travelled as bytes.
-///
-/// # Errors
-/// If the bytes are none.
-pub fn read(state: &[u8]) -> Result<State> {
-    if state.is_empty() { Ok(State::default()) } else { decode(state) }
-}
-
-/// The passes as a program over blocks, whose states are bytes.
-impl Measure {
-    /// [`Measure::region`] of a phase.
+    /// The tables of a run block by block.
     ///
     /// # Errors
-    /// If the bytes are no state.
-    pub fn phase_region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
-        match self.passes()[phase] {
-            pass @ (Pass::Near | Pass::Far | Pass::FarMode | Pass::Boxes | Pass::Balls(_)) => {
-                Ok(self.region(pass, &read(state)?, out))
+    /// If the disk is full.
+    pub fn finish_blocks(&self, mut state: State) -> Result<Vec<Table>> {
+        match state.done.take() {
+            Some(done) => {
+                state.forget_objects();
+                self.finish_shares(&state, done)
             }
-            _ => Ok(out),
+            None => Ok(self.finish(&state)),
         }
     }
+}
 
+/// The passes as a program over blocks, whose partial results are bytes.
+impl Measure {
     /// [`Measure::run`] of a phase.
     ///
     /// # Errors
-    /// [`crate::Error::Cancelled`], or if the bytes are no state.
+    /// [`crate::Error::Cancelled`].
     pub fn run_phase(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &State,
         block: &Block,
         inputs: &[Option<Arc<Volume>>],
         job: &Job,
@@ -325,24 +365,20 @@ impl Measure {
         let volumes = inputs.iter().map(|v| v.as_deref().expect("given when prepared"));
         let parts: Vec<Part> =
             volumes.zip(&block.sources).map(|(volume, &region)| Part { volume, region }).collect();
-        let (volumes, partial) = self.run(self.passes()[phase], &read(state)?, block.out, &parts, job)?;
+        let (volumes, partial) = self.run(self.passes_of_blocks()[phase], state, block.out, &parts, job)?;
         Ok((volumes, encode(&partial)))
     }
 
-    /// [`Measure::merge`] of a phase: the state, and what comes next.
+    /// [`Measure::merge`] of a phase, and what comes next.
     ///
     /// # Errors
-    /// If the bytes are no state or no partial results.
-    pub fn merge_phase(
-        &self,
-        phase: usize,
-        state: &[u8],
-        partials: Vec<(Region, Vec<u8>)>,
-    ) -> Result<(State, Next)> {
-        let mut merged = read(state)?;
-        // One after another: as values they take a multiple of their bytes.
-        let partials = partials.into_iter().map(|(region, p)| Ok((region, decode(&p)?)));
-        let done = self.merge(self.passes()[phase], &mut merged, partials)?;
-        Ok((merged, if done { Next::Continue } else { Next::Repeat }))
+    /// As there, or if the bytes are no partial results.
+    pub fn merge_phase(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
+        let partials = partials.map(|partial| {
+            let (region, bytes) = partial?;
+            Ok((region, decode(&bytes)?))
+        });
+        let done = self.merge(self.passes_of_blocks()[phase], state, partials)?;
+        Ok(if done { Next::Continue } else { Next::Repeat })
     }
 }

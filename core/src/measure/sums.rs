@@ -358,10 +358,22 @@ impl Objects {
         &mut self.contacts[row]
     }
 
+    /// The sums of some of the objects and of the pairs that they are in; all objects as one stay that.
+    pub fn only(&self, wanted: impl Fn(u64) -> bool) -> Self {
+        let moments = self.voxels.has_moments();
+        let mut some = Self::new(self.channels.len(), moments, self.cells.is_some());
+        some.merge_some(self, wanted);
+        some
+    }
+
     /// Adds the sums of another part, which keeps the same sums.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_some(other, |_| true);
+    }
+
+    fn merge_some(&mut self, other: &Self, wanted: impl Fn(u64) -> bool) {
         self.union.merge(&other.union);
-        for (i, &label) in other.labels.keys().iter().enumerate() {
+        for (i, &label) in other.labels.keys().iter().enumerate().filter(|(_, label)| wanted(**label)) {
             let row = self.row(label);
             self.voxels.merge(row, &other.voxels.get(i));
             if let (Some(mine), Some(theirs)) = (&mut self.cells, &other.cells) {
@@ -372,7 +384,10 @@ impl Objects {
             }
         }
         for (&key, sums) in other.pairs.keys().iter().zip(other.contacts.iter()) {
-            self.pair(key >> 32, key & 0xffff_ffff).merge(sums);
+            let (a, b) = (key >> 32, key & 0xffff_ffff);
+            if wanted(a) || wanted(b) {
+                self.pair(a, b).merge(sums);
+            }
         }
     }
 }

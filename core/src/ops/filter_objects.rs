@@ -2,17 +2,19 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
-    kernel::{decode, encode},
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::measure::columns;
 use crate::measure::expression::Expression;
 use crate::measure::pass::FIELDS;
 use crate::measure::run::{Measure, passes_whole};
+use crate::measure::shares::OBJECTS;
 use crate::measure::state::State;
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -72,7 +74,7 @@ impl Operator for FilterObjects {
         let names = condition.columns();
         let columns =
             columns::choose(Some(&names), usize::from(channel.is_some()), false).map_err(|e| wrong(&e))?;
-        let what = Measure {
+        let mut what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,
             channels: channel.iter().map(|c| c.voxel).collect(),
@@ -81,7 +83,12 @@ impl Operator for FilterObjects {
             image: false,
             tables: Vec::new(),
             reference: false,
+            share: OBJECTS,
         };
+        if what.wants_nearest() {
+            // All objects have to be known for that.
+            what.share = usize::MAX;
+        }
         let scratch = what.scratch();
         let filter = Filter { what, condition, remove: call.args.bool("remove") };
         Ok(Prepared::new(grid.labels(), filter).scratch(scratch))
@@ -96,7 +103,7 @@ struct Filter {
 
 impl Filter {
     /// Labels that stay.
-    fn kept(&self, state: &State) -> Result<Vec<u32>> {
+    fn kept(&self, state: &State) -> Result<HashSet<u32>> {
         let table = &self.what.finish(state)[0];
         let holds = self
             .condition
@@ -108,8 +115,7 @@ impl Filter {
 }
 
 /// The labels with all but the kept ones set to 0.
-fn apply(labels: &Volume, kept: &[u32], job: &Job) -> Result<Volume> {
-    let kept: HashSet<u32> = kept.iter().copied().collect();
+fn apply(labels: &Volume, kept: &HashSet<u32>, job: &Job) -> Result<Volume> {
     let mut out = Array3::<u32>::zeros(labels.shape());
     with_volume!(labels, |a| {
         let source = a.as_slice().expect("volumes are in C order");
@@ -147,7 +153,18 @@ impl Kernel for Filter {
     }
 }
 
+/// What is known between phases.
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct Known {
+    /// Until it is known what stays.
+    measured: State,
+    /// Labels that stay.
+    kept: HashSet<u32>,
+}
+
 impl Program for Filter {
+    type State = Known;
+
     fn fields(&self) -> Vec<FieldSpec> {
         let mut fields = self.what.fields();
         fields.push(FieldSpec { voxel: VoxelType::U32 });
@@ -169,33 +186,43 @@ impl Program for Filter {
         Some(FIELDS)
     }
 
-    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
-        if phase == self.what.passes().len() { Ok(out) } else { self.what.phase_region(phase, state, out) }
+    fn region(&self, phase: usize, state: &Known, out: Region) -> Region {
+        let passes = self.what.passes_of_blocks();
+        passes.get(phase).map_or(out, |pass| self.what.region(*pass, &state.measured, out))
+    }
+
+    fn visits(&self, phase: usize, state: &Known, out: Region) -> bool {
+        phase == self.what.passes_of_blocks().len() || self.what.visits(phase, &state.measured, out)
     }
 
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if phase == self.what.passes().len() {
+        if phase == self.what.passes_of_blocks().len() {
             let labels = inputs[0].as_ref().expect("the first input is required");
-            return Ok((vec![apply(labels, &decode::<Vec<u32>>(state)?, job)?], Vec::new()));
+            return Ok((vec![apply(labels, &state.kept, job)?], Vec::new()));
         }
-        self.what.run_phase(phase, state, block, &inputs, job)
+        self.what.run_phase(phase, &state.measured, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let passes = self.what.passes();
-        if phase == passes.len() {
+    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
+        let passes = self.what.passes_of_blocks().len();
+        if phase == passes {
             return Ok(Next::Continue);
         }
-        let (merged, next) = self.what.merge_phase(phase, state, partials)?;
-        let last = next == Next::Continue && phase + 1 == passes.len();
-        *state = if last { encode(&self.kept(&merged)?) } else { encode(&merged) };
+        let next = self.what.merge_phase(phase, &mut state.measured, partials)?;
+        if next == Next::Continue && phase + 1 == passes {
+            state.kept.extend(self.kept(&state.measured)?);
+            if self.what.next_share(&mut state.measured) {
+                return Ok(Next::Back(1));
+            }
+            state.measured = State::default();
+        }
         Ok(next)
     }
 }

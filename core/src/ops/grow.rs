@@ -2,9 +2,11 @@
 
 use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::watershed::{Flood, Relax, same_shapes};
-use super::{Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source};
-use crate::{Job, Region, Result, Volume, Voxel, with_volume};
+use super::watershed::{Changed, Flood, Relax, same_shapes};
+use super::{
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+};
+use crate::{Job, Result, Volume, Voxel, with_volume};
 use std::sync::Arc;
 
 /// Seeds grown over a mask or within a range of intensity.
@@ -121,6 +123,8 @@ impl Kernel for GrowKernel {
 }
 
 impl Program for GrowKernel {
+    type State = Changed;
+
     fn fields(&self) -> Vec<FieldSpec> {
         Relax::fields()
     }
@@ -136,7 +140,7 @@ impl Program for GrowKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -149,12 +153,11 @@ impl Program for GrowKernel {
         if phase == 0 {
             return Ok((Relax::begin(&flat, seeds, region.as_deref(), block.out.shape), vec![]));
         }
-        let changed = Relax::decode(state)?;
-        self.relax.step(&flat, seeds, region.as_deref(), changed.as_deref(), block, &inputs[3..5], job)
+        self.relax.step(&flat, seeds, region.as_deref(), state, block, &inputs[3..5], job)
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        Ok(if phase == 1 { Relax::merge(state, &partials) } else { Next::Continue })
+    fn merge(&self, phase: usize, state: &mut Changed, partials: Partials) -> Result<Next> {
+        if phase == 1 { Relax::merge(state, partials) } else { Ok(Next::Continue) }
     }
 }
 

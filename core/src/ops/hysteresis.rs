@@ -1,7 +1,7 @@
 //! Threshold with hysteresis.
 
 use super::components::{Components, Connectivity, Part};
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
@@ -115,6 +115,8 @@ impl Kernel for Levels {
 }
 
 impl Program for Levels {
+    type State = ();
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U8 }; 2]
     }
@@ -140,7 +142,7 @@ impl Program for Levels {
     fn run(
         &self,
         phase: usize,
-        _: &[u8],
+        _: &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -160,10 +162,10 @@ impl Program for Levels {
         Ok((vec![Volume::U8(inner)], encode(&changed)))
     }
 
-    fn merge(&self, phase: usize, _: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, _: &mut (), partials: Partials) -> Result<Next> {
         if phase == 1 {
-            for (_, changed) in &partials {
-                if decode::<bool>(changed)? {
+            for changed in partials {
+                if decode::<bool>(&changed?.1)? {
                     return Ok(Next::Repeat);
                 }
             }

@@ -5,6 +5,10 @@ use super::spec::Kind;
 use crate::blocks::Accelerator;
 use crate::measure::Table;
 use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is known of an image before its voxels.
@@ -160,7 +164,7 @@ pub enum Mode<'a> {
     /// Each output block needs only a region of the inputs. Consecutive local steps are fused.
     Local(&'a dyn Local),
     /// Phases over blocks with merges in between.
-    Program(&'a dyn Program),
+    Program(&'a dyn AnyProgram),
 }
 
 /// An operator whose output block depends on a region of its inputs alone.
@@ -281,13 +285,43 @@ pub enum Next {
     Continue,
     /// The same phase again.
     Repeat,
+    /// An earlier phase, and those after it once more, on new scratch fields: for what is done part by part.
+    Back(usize),
 }
 
-/// An operator as phases over blocks. State and partial results are bytes, so that they can cross
-/// processes.
+/// Partial results of a phase in block order, with the blocks' output regions: one is in memory at a time.
+pub struct Partials<'a> {
+    each: &'a mut dyn Iterator<Item = Result<(Region, Vec<u8>)>>,
+    scratch: &'a Path,
+}
+
+impl<'a> Partials<'a> {
+    /// `scratch` is a folder for temporary files.
+    pub fn new(each: &'a mut dyn Iterator<Item = Result<(Region, Vec<u8>)>>, scratch: &'a Path) -> Self {
+        Self { each, scratch }
+    }
+
+    /// A folder for temporary files of what doesn't fit into memory.
+    pub fn scratch(&self) -> &'a Path {
+        self.scratch
+    }
+}
+
+impl Iterator for Partials<'_> {
+    type Item = Result<(Region, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.each.next()
+    }
+}
+
+/// An operator as phases over blocks. Partial results are bytes, so that they can cross processes; so can states.
 ///
 /// Architecture invariant: partials are merged in block order, whatever order they were made in.
 pub trait Program: Send + Sync {
+    /// What is known between phases. All blocks of a phase share one.
+    type State: Default + Serialize + DeserializeOwned + Send + Sync + 'static;
+
     /// Scratch fields, all on the grid of the output.
     fn fields(&self) -> Vec<FieldSpec>;
 
@@ -299,40 +333,43 @@ pub trait Program: Send + Sync {
 
     /// The region that a phase sees for the block `out`, before halos, where that follows from the
     /// state: the boxes of objects, say, that begin in the block.
-    ///
-    /// # Errors
-    /// What the operator cannot do.
-    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
+    fn region(&self, phase: usize, state: &Self::State, out: Region) -> Region {
         let _ = (phase, state);
-        Ok(out)
+        out
+    }
+
+    /// Whether a phase runs on the block `out` at all. What it writes is 0 elsewhere.
+    fn visits(&self, phase: usize, state: &Self::State, out: Region) -> bool {
+        let _ = (phase, state, out);
+        true
     }
 
     /// Runs one phase on one block. Returns a volume of the shape of `block.out` for each of the
     /// phase's `writes`, and a partial result for `merge` (may be empty). `inputs[i]` covers
-    /// `block.sources[i]`, for each of the phase's `reads`.
+    /// `block.sources[i]`, for each of the phase's `reads`. It takes time for the block and what
+    /// of the state concerns it, not for all of the state: there may be very many blocks.
     ///
     /// # Errors
     /// [`Error::Cancelled`], or what the operator cannot do.
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Self::State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
 
-    /// Merges the partial results of a phase, in block order with the blocks' output regions, into
-    /// the state that the next phases get.
+    /// Merges the partial results of a phase into the state that the next phases get.
     ///
     /// # Errors
-    /// What the operator cannot do.
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next>;
+    /// What the operator cannot do, or what is said in place of a partial result.
+    fn merge(&self, phase: usize, state: &mut Self::State, partials: Partials) -> Result<Next>;
 
     /// What the run found out that the user should know and the record of the result keeps, such
     /// as an automatic threshold: names and values, from the final state. A runner reports each
     /// with [`Job::fact`] after the last merge, as `whole` does itself.
-    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
+    fn facts(&self, state: &Self::State) -> Vec<(String, f64)> {
         let _ = state;
         Vec::new()
     }
@@ -341,14 +378,138 @@ pub trait Program: Send + Sync {
     ///
     /// # Errors
     /// What the operator cannot do.
-    fn finish(&self, state: Vec<u8>) -> Result<Output> {
+    fn finish(&self, state: Self::State) -> Result<Output> {
         let _ = state;
         unreachable!("an operator without a result field makes its output here")
     }
 }
 
+/// The state of some program.
+pub type AnyState = Box<dyn Any + Send + Sync>;
+
+/// A [`Program`] whatever its state is. What it gets as a state it made itself.
+pub trait AnyProgram: Send + Sync {
+    /// [`Program::fields`].
+    fn fields(&self) -> Vec<FieldSpec>;
+    /// [`Program::phases`].
+    fn phases(&self) -> Vec<Phase>;
+    /// [`Program::result`].
+    fn result(&self) -> Option<usize>;
+    /// The state before the first phase.
+    fn begin(&self) -> AnyState;
+    /// A state as bytes.
+    fn write(&self, state: &AnyState) -> Vec<u8>;
+    /// A state that [`AnyProgram::write`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are none.
+    fn read(&self, bytes: &[u8]) -> Result<AnyState>;
+    /// [`Program::region`].
+    fn region(&self, phase: usize, state: &AnyState, out: Region) -> Region;
+    /// [`Program::visits`].
+    fn visits(&self, phase: usize, state: &AnyState, out: Region) -> bool;
+    /// [`Program::run`].
+    ///
+    /// # Errors
+    /// As there.
+    fn run(
+        &self,
+        phase: usize,
+        state: &AnyState,
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)>;
+    /// [`Program::merge`].
+    ///
+    /// # Errors
+    /// As there.
+    fn merge(&self, phase: usize, state: &mut AnyState, partials: Partials) -> Result<Next>;
+    /// [`Program::facts`].
+    fn facts(&self, state: &AnyState) -> Vec<(String, f64)>;
+    /// [`Program::finish`].
+    ///
+    /// # Errors
+    /// As there.
+    fn finish(&self, state: AnyState) -> Result<Output>;
+}
+
+fn known<S: 'static>(state: &AnyState) -> &S {
+    state.downcast_ref().expect("programs get their own states")
+}
+
+impl<P: Program> AnyProgram for P {
+    fn fields(&self) -> Vec<FieldSpec> {
+        Program::fields(self)
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        Program::phases(self)
+    }
+
+    fn result(&self) -> Option<usize> {
+        Program::result(self)
+    }
+
+    fn begin(&self) -> AnyState {
+        Box::new(P::State::default())
+    }
+
+    fn write(&self, state: &AnyState) -> Vec<u8> {
+        encode(known::<P::State>(state))
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<AnyState> {
+        Ok(Box::new(decode::<P::State>(bytes)?))
+    }
+
+    fn region(&self, phase: usize, state: &AnyState, out: Region) -> Region {
+        Program::region(self, phase, known(state), out)
+    }
+
+    fn visits(&self, phase: usize, state: &AnyState, out: Region) -> bool {
+        Program::visits(self, phase, known(state), out)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &AnyState,
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        Program::run(self, phase, known(state), block, inputs, job)
+    }
+
+    fn merge(&self, phase: usize, state: &mut AnyState, partials: Partials) -> Result<Next> {
+        let state = state.downcast_mut().expect("programs get their own states");
+        Program::merge(self, phase, state, partials)
+    }
+
+    fn facts(&self, state: &AnyState) -> Vec<(String, f64)> {
+        Program::facts(self, known(state))
+    }
+
+    fn finish(&self, state: AnyState) -> Result<Output> {
+        Program::finish(self, *state.downcast().expect("programs get their own states"))
+    }
+}
+
+/// All rows of partial results that are lists of rows.
+///
+/// # Errors
+/// What is said in place of a partial result, or if one is no such list.
+pub fn rows<T: DeserializeOwned>(partials: Partials) -> Result<Vec<T>> {
+    let mut rows = Vec::new();
+    for partial in partials {
+        rows.append(&mut decode(&partial?.1)?);
+    }
+    Ok(rows)
+}
+
 /// Encodes a partial result or a state.
-pub fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).expect("plain data always encodes")
 }
 
@@ -356,7 +517,7 @@ pub fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// If the bytes are not such a value (a message from another version).
-pub fn decode<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     postcard::from_bytes(bytes)
         .map_err(|e| Error::Operator { op: "merge", reason: format!("a partial result can't be read: {e}") })
 }

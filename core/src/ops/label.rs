@@ -1,12 +1,13 @@
 //! Connected components.
 
 use super::components::{Components, Connectivity, Part, blocked};
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, encode, rows};
 use super::spec::{Default, Group, Input, Kind, Param, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Job, Region, Result, Volume, VoxelType};
+use crate::{Job, Result, Volume, VoxelType};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Connected components.
@@ -76,8 +77,18 @@ impl Kernel for LabelKernel {
     }
 }
 
+/// What is known between phases.
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct Known {
+    /// Names of the components of blocks, until they have numbers.
+    names: Vec<u64>,
+    numbers: blocked::Numbers,
+}
+
 /// Field 0: names of components within blocks; field 1: the result.
 impl Program for LabelKernel {
+    type State = Known;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
     }
@@ -102,7 +113,7 @@ impl Program for LabelKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -133,30 +144,20 @@ impl Program for LabelKernel {
                 let pairs = blocked::touching(names, block.sources[0], block.out, self.connectivity, same);
                 Ok((vec![], encode(&pairs)))
             }
-            (_, Volume::U64(names)) => {
-                Ok((vec![Volume::U32(blocked::Table::read(state).relabel(names))], vec![]))
-            }
+            (_, Volume::U64(names)) => Ok((vec![Volume::U32(state.numbers.relabel(names))], vec![])),
             _ => unreachable!("field 0 is u64"),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match phase {
             0 => {
-                let mut names: Vec<u64> = Vec::new();
-                for (_, partial) in &partials {
-                    names.append(&mut decode(partial)?);
-                }
-                names.sort_unstable();
-                *state = encode(&names);
+                state.names = rows(partials)?;
+                state.names.sort_unstable();
             }
             1 => {
-                let names: Vec<u64> = decode(state)?;
-                let mut pairs: Vec<(u64, u64)> = Vec::new();
-                for (_, partial) in &partials {
-                    pairs.append(&mut decode(partial)?);
-                }
-                let roots = blocked::unite(&names, &pairs)?;
+                let names = std::mem::take(&mut state.names);
+                let roots = blocked::unite(&names, blocked::pairs(partials))?;
                 let mut numbers: Vec<u32> = Vec::with_capacity(roots.len());
                 let mut count = 0u32;
                 for (i, &root) in roots.iter().enumerate() {
@@ -167,8 +168,7 @@ impl Program for LabelKernel {
                         numbers[root as usize]
                     });
                 }
-                let entries: Vec<(u64, u32)> = names.into_iter().zip(numbers).collect();
-                *state = blocked::Table::write(&entries);
+                state.numbers = blocked::Numbers { names, numbers };
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Local maxima.
 
 use super::components::{Components, Connectivity, Part, blocked};
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, encode, rows};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
@@ -9,6 +9,7 @@ use super::{
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -80,6 +81,14 @@ const SPOILT: u8 = 2;
 
 /// A piece of candidates: its first voxel, its intensity, and whether it is no maximum.
 type Piece = (u64, f64, bool);
+
+/// What is known between phases.
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct Known {
+    /// The pieces of blocks by their names, until they have numbers.
+    pieces: Vec<Piece>,
+    numbers: blocked::Numbers,
+}
 
 impl MaximaKernel {
     /// Marks the candidates of `out`; `voxels` covers `source`, which is `out` grown by two voxels.
@@ -208,6 +217,8 @@ impl Kernel for MaximaKernel {
 
 /// Field 0: names of pieces within blocks; field 1: the result.
 impl Program for MaximaKernel {
+    type State = Known;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
     }
@@ -228,7 +239,7 @@ impl Program for MaximaKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -262,39 +273,27 @@ impl Program for MaximaKernel {
             let pairs = blocked::touching(names, block.sources[0], out, self.connectivity, |_, _| true);
             return Ok((vec![], encode(&pairs)));
         }
-        Ok((vec![Volume::U32(blocked::Table::read(state).relabel(names))], vec![]))
+        Ok((vec![Volume::U32(state.numbers.relabel(names))], vec![]))
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match phase {
             0 => {
-                let mut pieces: Vec<Piece> = Vec::new();
-                for (_, partial) in &partials {
-                    pieces.append(&mut decode(partial)?);
-                }
-                pieces.sort_unstable_by_key(|p| p.0);
-                *state = encode(&pieces);
+                state.pieces = rows(partials)?;
+                state.pieces.sort_unstable_by_key(|p| p.0);
             }
             1 => {
-                let parts: Vec<Piece> = decode(state)?;
-                let mut pairs: Vec<(u64, u64)> = Vec::new();
-                for (_, partial) in &partials {
-                    pairs.append(&mut decode(partial)?);
-                }
+                let parts = std::mem::take(&mut state.pieces);
                 let names: Vec<u64> = parts.iter().map(|p| p.0).collect();
-                let roots = blocked::unite(&names, &pairs)?;
+                let roots = blocked::unite(&names, blocked::pairs(partials))?;
                 let mut spoilt = vec![false; parts.len()];
                 roots.iter().zip(&parts).for_each(|(root, part)| spoilt[*root as usize] |= part.2);
                 let firsts: Vec<usize> = (0..roots.len()).filter(|&i| roots[i] as usize == i).collect();
                 let pieces: Vec<Piece> =
                     firsts.iter().map(|&i| (parts[i].0 - 1, parts[i].1, spoilt[i])).collect();
                 let numbers: HashMap<usize, u32> = firsts.into_iter().zip(self.numbers(&pieces)).collect();
-                let entries: Vec<(u64, u32)> = names
-                    .into_iter()
-                    .zip(&roots)
-                    .map(|(name, root)| (name, numbers[&(*root as usize)]))
-                    .collect();
-                *state = blocked::Table::write(&entries);
+                let numbers = roots.iter().map(|root| numbers[&(*root as usize)]).collect();
+                state.numbers = blocked::Numbers { names, numbers };
             }
             _ => {}
         }

@@ -2,11 +2,12 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, kernel::encode,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
 };
 use crate::blocks::Accelerator;
 use crate::measure::run::{Measure, passes_whole};
-use crate::measure::state::read;
+use crate::measure::shares::OBJECTS;
+use crate::measure::state::State;
 use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
@@ -120,6 +121,7 @@ impl Operator for MeasureObjects {
             image: call.args.bool("image"),
             tables,
             reference,
+            share: OBJECTS,
         };
         let scratch = what.scratch();
         Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
@@ -161,6 +163,8 @@ impl Kernel for Measuring {
 }
 
 impl Program for Measuring {
+    type State = State;
+
     fn fields(&self) -> Vec<FieldSpec> {
         self.what.fields()
     }
@@ -173,14 +177,18 @@ impl Program for Measuring {
         None
     }
 
-    fn region(&self, phase: usize, state: &[u8], out: Region) -> Result<Region> {
-        self.what.phase_region(phase, state, out)
+    fn region(&self, phase: usize, state: &State, out: Region) -> Region {
+        self.what.region(self.what.passes_of_blocks()[phase], state, out)
+    }
+
+    fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
+        self.what.visits(phase, state, out)
     }
 
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -188,13 +196,20 @@ impl Program for Measuring {
         self.what.run_phase(phase, state, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let (merged, next) = self.what.merge_phase(phase, state, partials)?;
-        *state = encode(&merged);
-        Ok(next)
+    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
+        let scratch = partials.scratch();
+        let next = self.what.merge_phase(phase, state, partials)?;
+        let last = phase + 1 == self.what.passes_of_blocks().len();
+        if next != Next::Continue || !last {
+            return Ok(next);
+        }
+        if state.census.shares() > 1 {
+            self.what.put_by(state, scratch)?;
+        }
+        Ok(if self.what.next_share(state) { Next::Back(1) } else { next })
     }
 
-    fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        Ok(Output::Tables(self.what.finish(&read(&state)?)))
+    fn finish(&self, state: State) -> Result<Output> {
+        self.what.finish_blocks(state).map(Output::Tables)
     }
 }

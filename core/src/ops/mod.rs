@@ -35,7 +35,7 @@ mod measure;
 mod median;
 mod mesh;
 mod non_local_means;
-mod relabel;
+pub(crate) mod relabel;
 mod slice_stats;
 mod split;
 pub(crate) mod thickness;
@@ -48,8 +48,8 @@ pub use args::{Args, Length, Value};
 pub use filter::rank::Window;
 pub use filter::{Border, Taps};
 pub use kernel::{
-    Block, Call, FieldSpec, Grid, Kernel, Local, LocalKernel, Mode, Next, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    AnyProgram, AnyState, Block, Call, FieldSpec, Grid, Kernel, Local, LocalKernel, Mode, Next, Output,
+    Partials, Phase, Prepared, Program, Source, Tiling,
 };
 pub use spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 

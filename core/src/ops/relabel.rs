@@ -1,6 +1,6 @@
 //! Consecutive label numbers.
 
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
@@ -35,13 +35,16 @@ impl Operator for Relabel {
     }
 }
 
+/// New labels by old ones.
+pub(super) type Numbers = HashMap<u32, u32>;
+
 struct RelabelKernel {
     shape: [usize; 3],
 }
 
 /// Calls `f` with each run of equal labels other than 0: its start and its label.
 #[inline(always)]
-pub(super) fn runs(labels: &[u32], mut f: impl FnMut(usize, u32)) {
+pub(crate) fn runs(labels: &[u32], mut f: impl FnMut(usize, u32)) {
     let mut last = 0;
     for (i, &label) in labels.iter().enumerate() {
         if label != last {
@@ -75,7 +78,7 @@ pub(super) fn first_voxels(labels: &[u32], block: Region, shape: [usize; 3]) -> 
 }
 
 /// [`map`] on several threads.
-pub(super) fn map_all(labels: &mut [u32], numbers: &HashMap<u32, u32>, job: &Job) -> Result<()> {
+pub(super) fn map_all(labels: &mut [u32], numbers: &Numbers, job: &Job) -> Result<()> {
     labels.par_chunks_mut(CHUNK).try_for_each(|chunk| {
         job.check()?;
         map(chunk, numbers);
@@ -85,7 +88,7 @@ pub(super) fn map_all(labels: &mut [u32], numbers: &HashMap<u32, u32>, job: &Job
 }
 
 /// New labels for old, both as written and as found: 0 stays 0.
-pub(super) fn map(labels: &mut [u32], numbers: &HashMap<u32, u32>) {
+pub(super) fn map(labels: &mut [u32], numbers: &Numbers) {
     let mut last = (0, 0);
     for label in labels {
         if *label != last.0 {
@@ -120,6 +123,8 @@ impl Kernel for RelabelKernel {
 }
 
 impl Program for RelabelKernel {
+    type State = Numbers;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U32 }]
     }
@@ -141,7 +146,7 @@ impl Program for RelabelKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Numbers,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         _: &Job,
@@ -153,28 +158,27 @@ impl Program for RelabelKernel {
                 firsts(slice).into_iter().map(|(l, i)| (l, global(i, block.out, self.shape))).collect();
             return Ok((vec![], encode(&firsts)));
         }
-        let numbers: HashMap<u32, u32> = decode(state)?;
         let mut labels = labels.clone();
-        map(labels.as_slice_mut().expect("volumes are in C order"), &numbers);
+        map(labels.as_slice_mut().expect("volumes are in C order"), state);
         Ok((vec![Volume::U32(labels)], vec![]))
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Numbers, partials: Partials) -> Result<Next> {
         if phase == 0 {
             let mut firsts: HashMap<u32, u64> = HashMap::new();
-            for (_, partial) in partials {
-                for (label, at) in decode::<Vec<(u32, u64)>>(&partial)? {
+            for partial in partials {
+                for (label, at) in decode::<Vec<(u32, u64)>>(&partial?.1)? {
                     firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
                 }
             }
-            *state = encode(&in_order(&firsts));
+            *state = in_order(&firsts);
         }
         Ok(Next::Continue)
     }
 }
 
 /// Numbers from 1 in the order of first voxels.
-pub(super) fn in_order(firsts: &HashMap<u32, u64>) -> HashMap<u32, u32> {
+pub(super) fn in_order(firsts: &HashMap<u32, u64>) -> Numbers {
     let mut order: Vec<(u64, u32)> = firsts.iter().map(|(label, at)| (*at, *label)).collect();
     order.sort_unstable();
     order.iter().zip(1..).map(|((_, label), number)| (*label, number)).collect()

@@ -3,7 +3,7 @@
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
-    kernel::{decode, encode},
+    kernel::{Partials, decode, encode, rows},
 };
 use crate::measure::histogram::{self, Bins};
 use crate::measure::slices::{self, SliceFigures};
@@ -116,6 +116,8 @@ impl Kernel for Slices {
 }
 
 impl Program for Slices {
+    type State = Vec<SliceFigures>;
+
     fn fields(&self) -> Vec<FieldSpec> {
         Vec::new()
     }
@@ -138,7 +140,7 @@ impl Program for Slices {
     fn run(
         &self,
         _: usize,
-        _: &[u8],
+        _: &Vec<SliceFigures>,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -147,18 +149,14 @@ impl Program for Slices {
         Ok((Vec::new(), encode(&self.figures(input, job)?)))
     }
 
-    fn merge(&self, _: usize, state: &mut Vec<u8>, mut partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        partials.sort_by_key(|(region, _)| region.start[self.axis]);
-        let mut all: Vec<SliceFigures> = Vec::new();
-        for (_, partial) in partials {
-            all.extend(decode::<Vec<SliceFigures>>(&partial)?);
-        }
-        *state = encode(&all);
+    fn merge(&self, _: usize, state: &mut Vec<SliceFigures>, partials: Partials) -> Result<Next> {
+        // Blocks span the other axes, so that they are in the order of the slices.
+        *state = rows(partials)?;
         Ok(Next::Continue)
     }
 
-    fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        Ok(self.output(&if state.is_empty() { Vec::new() } else { decode(&state)? }))
+    fn finish(&self, state: Vec<SliceFigures>) -> Result<Output> {
+        Ok(self.output(&state))
     }
 }
 
@@ -212,6 +210,8 @@ impl Kernel for Counting {
 type State = ((f64, f64), Vec<u64>);
 
 impl Program for Counting {
+    type State = State;
+
     fn fields(&self) -> Vec<FieldSpec> {
         Vec::new()
     }
@@ -234,7 +234,7 @@ impl Program for Counting {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -243,28 +243,26 @@ impl Program for Counting {
         let partial: State = if phase == 0 {
             (histogram::range(input, Region::whole(input.shape())), Vec::new())
         } else {
-            let (range, _) = decode::<State>(state)?;
-            (range, histogram::counts(input, &self.bins(range), job)?)
+            (state.0, histogram::counts(input, &self.bins(state.0), job)?)
         };
         Ok((Vec::new(), encode(&partial)))
     }
 
-    fn merge(&self, _: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, _: usize, state: &mut State, partials: Partials) -> Result<Next> {
         let mut merged: State = ((f64::INFINITY, f64::NEG_INFINITY), Vec::new());
-        for (_, partial) in partials {
-            let (range, counts) = decode::<State>(&partial)?;
+        for partial in partials {
+            let (range, counts) = decode::<State>(&partial?.1)?;
             merged.0 = (merged.0.0.min(range.0), merged.0.1.max(range.1));
             merged.1.resize(counts.len(), 0);
             for (mine, theirs) in merged.1.iter_mut().zip(counts) {
                 *mine += theirs;
             }
         }
-        *state = encode(&merged);
+        *state = merged;
         Ok(Next::Continue)
     }
 
-    fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        let (range, counts) = decode::<State>(&state)?;
+    fn finish(&self, (range, counts): State) -> Result<Output> {
         Ok(Output::Tables(vec![histogram::table(&self.bins(range), &counts)]))
     }
 }

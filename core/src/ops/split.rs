@@ -2,16 +2,17 @@
 
 use super::components::{Connectivity, Forest};
 use super::distance::{Metric, lines};
-use super::kernel::{decode, encode};
-use super::relabel;
+use super::kernel::{Partials, decode, encode, rows};
+use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::watershed::{Flood, Relax};
+use super::watershed::{Changed, Flood, Relax};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -326,20 +327,36 @@ impl SplitKernel {
     /// The labels of the maxima in a block.
     fn markers(&self, peaks: &[Peak], block: Region) -> Vec<u32> {
         let mut markers = vec![0; block.len()];
-        for (number, (at, _)) in (1..).zip(peaks) {
-            let (i, [_, ny, nx]) = (*at as usize, self.shape);
-            let p = Region::new([i / (ny * nx), i / nx % ny, i % nx], [1; 3]);
-            if block.contains(&p) {
-                let [z, y, x] = p.relative_to(block.start).start;
-                markers[(z * block.shape[1] + y) * block.shape[2] + x] = number;
+        // Peaks are in the order of the image: those of a slice's lines lie side by side.
+        let ([_, ny, nx], [z0, y0, x0], [z1, y1, x1]) = (self.shape, block.start, block.end());
+        for z in z0..z1 {
+            let from = peaks.partition_point(|p| (p.0 as usize) < (z * ny + y0) * nx);
+            let of_lines = peaks[from..].iter().take_while(|p| (p.0 as usize) < (z * ny + y1) * nx);
+            for (number, (at, _)) in (from..).zip(of_lines) {
+                let (y, x) = (*at as usize / nx % ny, *at as usize % nx);
+                if (x0..x1).contains(&x) {
+                    markers[((z - z0) * block.shape[1] + y - y0) * block.shape[2] + x - x0] =
+                        number as u32 + 1;
+                }
             }
         }
         markers
     }
 }
 
+/// What is known between phases.
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct Known {
+    /// In the order of the image, until the objects have numbers.
+    peaks: Vec<Peak>,
+    changed: Changed,
+    numbers: Numbers,
+}
+
 /// Field 0: squared distances; 1 and 2: keys and labels of the floods; 3: the result.
 impl Program for SplitKernel {
+    type State = Known;
+
     fn fields(&self) -> Vec<FieldSpec> {
         [VoxelType::U32, VoxelType::U64, VoxelType::U32, VoxelType::U32]
             .map(|voxel| FieldSpec { voxel })
@@ -369,7 +386,7 @@ impl Program for SplitKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -393,24 +410,14 @@ impl Program for SplitKernel {
             }
             2 => Ok((vec![], encode(&self.peaks(first, block.out, block.sources[0])))),
             3 => {
-                let (peaks, _): (Vec<Peak>, Option<Vec<Region>>) = decode(state)?;
-                let markers = self.markers(&peaks, block.out);
+                let markers = self.markers(&state.peaks, block.out);
                 Ok((Relax::begin(&|i: usize| depth(first[i]), &markers, Some(&inside(first)), shape), vec![]))
             }
             4 => {
-                let (peaks, changed): (Vec<Peak>, Option<Vec<Region>>) = decode(state)?;
-                let markers = self.markers(&peaks, block.out);
+                let markers = self.markers(&state.peaks, block.out);
                 let levels = |i: usize| depth(first[i]);
                 let mask = inside(first);
-                self.relax().step(
-                    &levels,
-                    &markers,
-                    Some(&mask),
-                    changed.as_deref(),
-                    block,
-                    &inputs[1..3],
-                    job,
-                )
+                self.relax().step(&levels, &markers, Some(&mask), &state.changed, block, &inputs[1..3], job)
             }
             5 => {
                 let Some(Volume::U32(labels)) = inputs[1].as_deref() else { unreachable!("field 2 is u32") };
@@ -425,40 +432,30 @@ impl Program for SplitKernel {
             }
             _ => {
                 let mut labels = first.to_vec();
-                relabel::map(&mut labels, &decode(state)?);
+                relabel::map(&mut labels, &state.numbers);
                 Ok((vec![volume(labels)], vec![]))
             }
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match phase {
             2 => {
-                let mut peaks: Vec<Peak> = Vec::new();
-                for (_, partial) in partials {
-                    peaks.append(&mut decode(&partial)?);
-                }
-                peaks.sort_unstable();
-                *state = encode(&(peaks, None::<Vec<Region>>));
+                state.peaks = rows(partials)?;
+                state.peaks.sort_unstable();
             }
-            4 => {
-                let (peaks, _): (Vec<Peak>, Option<Vec<Region>>) = decode(state)?;
-                let changed = Relax::changed(&partials);
-                let next = if changed.is_empty() { Next::Continue } else { Next::Repeat };
-                *state = encode(&(peaks, Some(changed)));
-                return Ok(next);
-            }
+            4 => return Relax::merge(&mut state.changed, partials),
             5 => {
-                let (peaks, _): (Vec<Peak>, Option<Vec<Region>>) = decode(state)?;
                 let (mut necks, mut firsts) = (Necks::new(), HashMap::<u32, u64>::new());
-                for (_, partial) in partials {
-                    let (n, f): (Vec<((u32, u32), u32)>, HashMap<u32, u64>) = decode(&partial)?;
+                for partial in partials {
+                    let (n, f): (Vec<((u32, u32), u32)>, HashMap<u32, u64>) = decode(&partial?.1)?;
                     n.into_iter().for_each(|(pair, neck)| widen(&mut necks, pair, neck));
                     for (label, at) in f {
                         firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
                     }
                 }
-                *state = encode(&Self::numbers(&self.join(&peaks, &necks), &firsts));
+                let peaks = std::mem::take(&mut state.peaks);
+                state.numbers = Self::numbers(&self.join(&peaks, &necks), &firsts);
             }
             _ => {}
         }

@@ -3,7 +3,8 @@
 use super::Ready;
 use crate::blocks::kept::{self, Note};
 use crate::blocks::{Field, Keep, LocalField, Work, tiles};
-use crate::ops::{Grid, Mode, Program};
+use crate::ops::{AnyProgram, AnyState, Grid, Mode};
+use crate::recipe::PlannedStep;
 use crate::{Error, Job, Region, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Maker {
     ready: Ready,
     folder: PathBuf,
-    /// The note that was read last, by the folder of its round.
-    last: Mutex<Option<(PathBuf, Arc<Note>)>>,
+    /// What was read last, by the folder of its round.
+    last: Mutex<Option<(PathBuf, Arc<Noted>)>>,
+}
+
+/// What the folder of a round says.
+pub struct Noted {
+    note: Note,
+    state: AnyState,
 }
 
 impl Maker {
@@ -22,43 +29,53 @@ impl Maker {
         Self { ready, folder: folder.to_owned(), last: Mutex::default() }
     }
 
-    /// The note of a round.
+    /// What the folder of a round says.
     ///
     /// # Errors
     /// If it can't be read.
-    pub fn note(&self, round: &Path) -> Result<Arc<Note>> {
+    pub fn note(&self, round: &Path) -> Result<Arc<Noted>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, note)) = last.as_ref().filter(|(folder, _)| folder == round) {
-            return Ok(note.clone());
+        if let Some((_, noted)) = last.as_ref().filter(|(folder, _)| folder == round) {
+            return Ok(noted.clone());
         }
-        let note = Arc::new(Note::read(round)?);
-        *last = Some((round.to_owned(), note.clone()));
-        Ok(note)
+        let note = Note::read(round)?;
+        let state = match self.step(&note)?.prepared.kernel.mode() {
+            Mode::Program(program) if !note.keeps => program.read(&note.state)?,
+            _ => Box::new(()),
+        };
+        let noted = Arc::new(Noted { note, state });
+        *last = Some((round.to_owned(), noted.clone()));
+        Ok(noted)
+    }
+
+    fn wrong(&self, what: &str) -> Error {
+        Error::file(&self.folder, format!("{what} of a round that the recipe doesn't have"))
+    }
+
+    fn step(&self, note: &Note) -> Result<&PlannedStep> {
+        self.ready.plan.steps.get(note.round.step).ok_or_else(|| self.wrong("holds the note"))
     }
 
     /// Makes a tile of a round, unless it is there: which part of the image it is.
     ///
     /// # Errors
     /// What the operator cannot do, what can't be read, a full disk, or [`Error::Cancelled`].
-    pub fn make(&self, note: &Note, tile: usize, job: &Job) -> Result<Region> {
+    pub fn make(&self, Noted { note, state }: &Noted, tile: usize, job: &Job) -> Result<Region> {
         let plan = &self.ready.plan;
-        let wrong =
-            |what: &str| Error::file(&self.folder, format!("{what} of a round that the recipe doesn't have"));
-        let step = plan.steps.get(note.round.step).ok_or_else(|| wrong("holds the note"))?;
-        let value = plan.sources + note.round.step;
-        let grid = plan.grids[value];
+        let step = self.step(note)?;
+        let grid = plan.grids[plan.sources + note.round.step];
         let keep = Keep(grid.voxel);
-        let (program, inputs): (&dyn Program, Vec<_>) = match step.prepared.kernel.mode() {
+        let (program, inputs): (&dyn AnyProgram, Vec<_>) = match step.prepared.kernel.mode() {
             _ if note.keeps => (&keep, vec![Some(self.made(note.round.step, note))]),
             Mode::Program(program) => {
                 (program, step.inputs.iter().map(|v| v.map(|v| self.value(v, note))).collect())
             }
-            Mode::Local(_) => return Err(wrong("holds the note")),
+            Mode::Local(_) => return Err(self.wrong("holds the note")),
         };
         let region = *Region::whole(grid.shape)
             .tiles(note.tile)
             .get(tile)
-            .ok_or_else(|| wrong("is asked for a tile"))?;
+            .ok_or_else(|| self.wrong("is asked for a tile"))?;
         let path = tiles::path_of(&self.folder.join(note.round.name()), tile);
         if path.exists() {
             return Ok(region);
@@ -69,8 +86,7 @@ impl Maker {
             .zip(&note.fields)
             .map(|(of, written)| kept::field(&self.folder, Grid { voxel: of.voxel, ..grid }, *written))
             .collect();
-        let work =
-            Work { program, phase: note.round.phase, state: &note.state, inputs: &inputs, fields: &fields };
+        let work = Work { program, phase: note.round.phase, state, inputs: &inputs, fields: &fields };
         let (volumes, partial) = work.make(grid.shape, region, job)?;
         tiles::write(&path, &partial, &volumes)?;
         Ok(region)

@@ -35,7 +35,8 @@ impl Filed {
     /// If somebody else has written or removed it.
     pub fn to_write_again(&self) -> Result<PathBuf> {
         if !self.is_untouched() {
-            let reason = "was changed by somebody else since the labels were in it: save them as another file";
+            let reason =
+                "was changed by somebody else since the labels were in it: save them as another file";
             return Err(Error::file(&self.path, reason));
         }
         Ok(self.path.clone())

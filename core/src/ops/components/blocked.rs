@@ -3,8 +3,10 @@
 //! without knowing of each other; names that touch across blocks are united afterwards.
 
 use super::{Components, Connectivity, Forest, Rows};
+use crate::ops::kernel::{Partials, decode};
 use crate::{Error, Job, Region, Result};
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 
 /// Names the components of a block of an image of `shape`: the field of names, and the names in
 /// ascending order.
@@ -92,43 +94,19 @@ pub fn touching(
     pairs
 }
 
-/// Ascending names with a number each, as bytes that are searched where they lie.
-pub struct Table<'a> {
-    names: &'a [u8],
-    numbers: &'a [u8],
+/// Ascending names with a number each.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Numbers {
+    /// The names.
+    pub names: Vec<u64>,
+    /// As many numbers.
+    pub numbers: Vec<u32>,
 }
 
-impl<'a> Table<'a> {
-    /// Writes a table of ascending names.
-    pub fn write(entries: &[(u64, u32)]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(entries.len() * 12);
-        entries.iter().for_each(|(name, _)| bytes.extend(name.to_le_bytes()));
-        entries.iter().for_each(|(_, number)| bytes.extend(number.to_le_bytes()));
-        bytes
-    }
-
-    /// Reads what [`Table::write`] wrote.
-    pub fn read(bytes: &'a [u8]) -> Self {
-        let (names, numbers) = bytes.split_at(bytes.len() / 12 * 8);
-        Self { names, numbers }
-    }
-
+impl Numbers {
     /// The number of a name.
     pub fn number(&self, name: u64) -> Option<u32> {
-        let entry = |i: usize| u64::from_le_bytes(self.names[8 * i..8 * i + 8].try_into().expect("8 bytes"));
-        let (mut low, mut high) = (0, self.names.len() / 8);
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            if entry(middle) < name {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if low == self.names.len() / 8 || entry(low) != name {
-            return None;
-        }
-        Some(u32::from_le_bytes(self.numbers[4 * low..4 * low + 4].try_into().expect("4 bytes")))
+        self.names.binary_search(&name).ok().map(|i| self.numbers[i])
     }
 
     /// Numbers for a field of names; runs of one name are looked up once. Unknown names become 0.
@@ -143,12 +121,24 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Unites names that touch. `names` are ascending; the result says for each the index of the first
-/// name of its component.
+/// The pairs that blocks have found.
+pub fn pairs(partials: Partials) -> impl Iterator<Item = Result<(u64, u64)>> {
+    partials.flat_map(|partial| {
+        let pairs = partial.and_then(|(_, bytes)| decode::<Vec<(u64, u64)>>(&bytes));
+        let (pairs, error) = match pairs {
+            Ok(pairs) => (pairs, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        pairs.into_iter().map(Ok).chain(error)
+    })
+}
+
+/// Unites names that touch. `names` are ascending; the result says for each the index of
+/// the first name of its component.
 ///
 /// # Errors
-/// More than 2³² − 1 names.
-pub fn unite(names: &[u64], pairs: &[(u64, u64)]) -> Result<Vec<u32>> {
+/// More than 2³² − 1 names, or what is said in place of a pair.
+pub fn unite(names: &[u64], pairs: impl Iterator<Item = Result<(u64, u64)>>) -> Result<Vec<u32>> {
     let count = u32::try_from(names.len()).map_err(|_| too_many(names.len() as u64))?;
     let mut parent: Vec<u32> = (0..count).collect();
     let mut forest = Forest::new(0, &mut parent);
@@ -158,8 +148,9 @@ pub fn unite(names: &[u64], pairs: &[(u64, u64)]) -> Result<Vec<u32>> {
             reason: format!("a block names component {name}, which no block has found"),
         })
     };
-    for (a, b) in pairs {
-        forest.unite(index(a)?, index(b)?);
+    for pair in pairs {
+        let (a, b) = pair?;
+        forest.unite(index(&a)?, index(&b)?);
     }
     // Parents never exceed their children, so one ascending pass finds all roots.
     for i in 0..parent.len() {

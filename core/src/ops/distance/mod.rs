@@ -8,9 +8,10 @@ pub use lines::{Squared, transform};
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    Tiling,
 };
-use crate::{Geometry, Job, Region, Result, Volume, VoxelType, parallel};
+use crate::{Geometry, Job, Result, Volume, VoxelType, parallel};
 use ndarray::Array3;
 use std::sync::Arc;
 
@@ -264,6 +265,8 @@ impl Kernel for DistanceKernel {
 
 /// Field 0: the result; then squared distances within slices, inside and outside.
 impl Program for DistanceKernel {
+    type State = ();
+
     fn fields(&self) -> Vec<FieldSpec> {
         let mut fields = vec![FieldSpec { voxel: VoxelType::F32 }];
         fields.extend(self.sides().iter().map(|_| FieldSpec { voxel: self.metric.field() }));
@@ -295,7 +298,7 @@ impl Program for DistanceKernel {
     fn run(
         &self,
         phase: usize,
-        _: &[u8],
+        _: &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -307,7 +310,7 @@ impl Program for DistanceKernel {
         Ok((volumes, vec![]))
     }
 
-    fn merge(&self, _: usize, _: &mut Vec<u8>, _: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, _: usize, _: &mut (), _: Partials) -> Result<Next> {
         Ok(Next::Continue)
     }
 }

@@ -5,14 +5,14 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::threshold::InRange;
 use super::{
     Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
     Tiling,
 };
-use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, parallel};
+use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,7 @@ struct Automatic {
 }
 
 /// What the phases know so far.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, std::default::Default, Serialize, Deserialize)]
 struct State {
     bins: Option<Bins>,
     thresholds: Vec<f64>,
@@ -196,11 +196,10 @@ impl Automatic {
         }
     }
 
-    fn state(&self, bytes: &[u8]) -> Result<State> {
-        if bytes.is_empty() {
-            return Ok(State { bins: Bins::of_type(self.voxel), thresholds: vec![] });
-        }
-        decode(bytes)
+    /// The bins: of the voxel type, or of the range that was found.
+    fn bins_of(&self, known: &State) -> Bins {
+        let of_type = Bins::of_type(self.voxel);
+        of_type.or_else(|| known.bins.clone()).expect("bins are known before they are counted")
     }
 
     fn bins_for(&self, range: Option<(f64, f64)>) -> Result<Bins> {
@@ -289,6 +288,8 @@ impl Kernel for Automatic {
 }
 
 impl Program for Automatic {
+    type State = State;
+
     fn fields(&self) -> Vec<FieldSpec> {
         let voxel = if matches!(self.rule, Rule::Many(_)) { VoxelType::U32 } else { VoxelType::U8 };
         vec![FieldSpec { voxel }]
@@ -315,19 +316,17 @@ impl Program for Automatic {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");
-        let state = self.state(state)?;
         match self.passes()[phase] {
             Pass::Range => Ok((vec![], encode(&bins::range(image, job)?))),
             Pass::Count => {
-                let bins = state.bins.as_ref().expect("bins are known before they are counted");
                 // Empty bins at both ends stay at home: a block's values span little of 16 bits.
-                let counts = bins::count(image, bins, job)?;
+                let counts = bins::count(image, &self.bins_of(state), job)?;
                 let first = counts.iter().position(|&n| n > 0).unwrap_or(0);
                 let end = counts.iter().rposition(|&n| n > 0).map_or(first, |last| last + 1);
                 Ok((vec![], encode(&(first, &counts[first..end]))))
@@ -336,32 +335,30 @@ impl Program for Automatic {
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let mut known = self.state(state)?;
+    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
         match self.passes()[phase] {
             Pass::Range => {
                 let mut range = None;
-                for (_, bytes) in &partials {
-                    range = bins::merge_ranges(range, decode(bytes)?);
+                for partial in partials {
+                    range = bins::merge_ranges(range, decode(&partial?.1)?);
                 }
-                known.bins = Some(self.bins_for(range)?);
+                state.bins = Some(self.bins_for(range)?);
             }
             Pass::Count => {
-                let bins = known.bins.as_ref().expect("bins are known before they are counted");
+                let bins = self.bins_of(state);
                 let mut counts = vec![0u64; bins.len()];
-                for (_, bytes) in &partials {
-                    let (first, part): (usize, Vec<u64>) = decode(bytes)?;
+                for partial in partials {
+                    let (first, part): (usize, Vec<u64>) = decode(&partial?.1)?;
                     bins::add(&mut counts[first..], &part);
                 }
-                known.thresholds = self.thresholds(bins, &counts)?;
+                state.thresholds = self.thresholds(&bins, &counts)?;
             }
             Pass::Mark => {}
         }
-        *state = encode(&known);
         Ok(Next::Continue)
     }
 
-    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
-        self.state(state).map_or(vec![], |s| Self::facts_of(&s.thresholds))
+    fn facts(&self, state: &State) -> Vec<(String, f64)> {
+        Self::facts_of(&state.thresholds)
     }
 }

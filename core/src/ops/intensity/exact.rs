@@ -89,6 +89,18 @@ pub struct Ranks {
 /// Numbers of voxels by digit, for each rank that is sought: digits that occur, ascending.
 pub type DigitCounts = Vec<Vec<(u16, u64)>>;
 
+/// Sums of [`DigitCounts`].
+pub struct Tally(Vec<Vec<u64>>);
+
+impl Tally {
+    /// Adds the counts of other voxels.
+    pub fn add(&mut self, part: &DigitCounts) {
+        for (counts, part) in self.0.iter_mut().zip(part) {
+            part.iter().for_each(|&(digit, n)| counts[usize::from(digit)] += n);
+        }
+    }
+}
+
 impl Ranks {
     /// Seeks the values at these fractions.
     pub fn new(fractions: &[f64]) -> Self {
@@ -120,15 +132,14 @@ impl Ranks {
         counts.into_iter().map(sparse).collect()
     }
 
+    /// What counts add up in.
+    pub fn tally(&self) -> Tally {
+        Tally(vec![vec![0; 1 << 16]; self.prefixes.len()])
+    }
+
     /// Takes the counts of all voxels; `None` if there are none.
-    pub fn advance(&mut self, parts: &[DigitCounts]) -> Option<()> {
-        for i in 0..self.prefixes.len() {
-            let mut counts = vec![0u64; 1 << 16];
-            for part in parts {
-                for &(digit, n) in &part[i] {
-                    counts[usize::from(digit)] += n;
-                }
-            }
+    pub fn advance(&mut self, tally: &Tally) -> Option<()> {
+        for (i, counts) in tally.0.iter().enumerate() {
             if self.digits == 0 {
                 let total: u64 = counts.iter().sum();
                 let last = total.checked_sub(1)?;
@@ -215,7 +226,9 @@ mod tests {
             let mut ranks = Ranks::new(&fractions);
             for _ in 0..Ranks::passes(T::TYPE) {
                 let parts: Vec<DigitCounts> = voxels.chunks(7).map(|c| ranks.count(c)).collect();
-                ranks.advance(&parts).unwrap();
+                let mut tally = ranks.tally();
+                parts.iter().for_each(|part| tally.add(part));
+                ranks.advance(&tally).unwrap();
             }
             let mut sorted: Vec<f64> = voxels.iter().map(|v| v.to_f64()).filter(|v| v.is_finite()).collect();
             sorted.sort_by(f64::total_cmp);
@@ -237,6 +250,7 @@ mod tests {
         check(values.iter().map(|v| (v * 1e3) as i64).collect());
         check(values.iter().map(|v| *v as f32).chain([f32::NAN, f32::INFINITY]).collect());
         check(values);
-        assert!(Ranks::new(&[0.5]).advance(&[]).is_none());
+        let mut none = Ranks::new(&[0.5]);
+        assert!(none.advance(&none.tally()).is_none());
     }
 }

@@ -4,12 +4,12 @@ use super::exact::{DigitCounts, ExactSum, PartialSum, Ranks};
 use super::pointwise::Pointwise;
 use super::{ANY, IMAGE, TYPES, type_range, voxel_type};
 use crate::ops::histogram::bins;
-use crate::ops::kernel::{decode, encode};
+use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
+use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -256,7 +256,7 @@ enum Pass {
 #[derive(std::default::Default, Serialize, Deserialize)]
 struct State {
     ends: Option<(f64, f64)>,
-    ranks: Ranks,
+    ranks: Option<Ranks>,
 }
 
 impl Stretch {
@@ -300,12 +300,10 @@ impl Stretch {
         }
     }
 
-    fn state(&self, bytes: &[u8]) -> Result<State> {
-        if bytes.is_empty() {
-            let fractions = if let Statistic::Ranks(f) = self.ends { f.to_vec() } else { vec![] };
-            return Ok(State { ends: None, ranks: Ranks::new(&fractions) });
-        }
-        decode(bytes)
+    /// The ranks whose values are searched for, as far as they are known.
+    fn ranks(&self, known: &State) -> Ranks {
+        let fractions = if let Statistic::Ranks(f) = &self.ends { &f[..] } else { &[] };
+        known.ranks.clone().unwrap_or_else(|| Ranks::new(fractions))
     }
 
     /// An image without finite voxels is mapped as if it were 0.
@@ -317,13 +315,14 @@ impl Stretch {
 impl Kernel for Stretch {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let image = inputs[0].as_ref().expect("the first input is required");
-        let (mut state, block) = (Vec::new(), Block::whole(image.shape(), &inputs));
+        let (mut state, block) = (State::default(), Block::whole(image.shape(), &inputs));
         let mut made = Vec::new();
         for (i, phase) in self.phases().iter().enumerate() {
             job.stage(phase.name, image.len() as u64);
             let partial;
             (made, partial) = self.run(i, &state, &block, inputs.clone(), job)?;
-            self.merge(i, &mut state, vec![(block.out, partial)])?;
+            let mut partials = std::iter::once(Ok((block.out, partial)));
+            self.merge(i, &mut state, Partials::new(&mut partials, &std::env::temp_dir()))?;
         }
         for (name, value) in self.facts(&state) {
             job.fact(name, value);
@@ -339,6 +338,8 @@ impl Kernel for Stretch {
 }
 
 impl Program for Stretch {
+    type State = State;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.to }]
     }
@@ -366,18 +367,18 @@ impl Program for Stretch {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");
-        let state = self.state(state)?;
         let partial = match self.passes()[phase] {
-            Pass::Map => return Ok((vec![self.mapping(Self::ends(&state)).run(&inputs, job)?], vec![])),
+            Pass::Map => return Ok((vec![self.mapping(Self::ends(state)).run(&inputs, job)?], vec![])),
             Pass::Range => encode(&bins::range(image, job)?),
             Pass::Digit => with_volume!(&**image, |a| {
-                let counts: Vec<DigitCounts> = chunks(a, job, |c| state.ranks.count(c))?;
+                let ranks = self.ranks(state);
+                let counts: Vec<DigitCounts> = chunks(a, job, |c| ranks.count(c))?;
                 encode(&counts)
             }),
             Pass::Sum => with_volume!(&**image, |a| {
@@ -385,7 +386,7 @@ impl Program for Stretch {
                 encode(&sums)
             }),
             Pass::Squares => with_volume!(&**image, |a| {
-                let mean = Self::ends(&state).0;
+                let mean = Self::ends(state).0;
                 let sums: Vec<PartialSum> = chunks(a, job, |c| sum(c, |v| (v - mean) * (v - mean)))?;
                 encode(&sums)
             }),
@@ -393,46 +394,46 @@ impl Program for Stretch {
         Ok((vec![], partial))
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let mut known = self.state(state)?;
+    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
         match self.passes()[phase] {
             Pass::Map => {}
             Pass::Range => {
-                for (_, bytes) in &partials {
-                    known.ends = bins::merge_ranges(known.ends, decode(bytes)?);
+                for partial in partials {
+                    state.ends = bins::merge_ranges(state.ends, decode(&partial?.1)?);
                 }
             }
             Pass::Digit => {
-                let mut parts: Vec<DigitCounts> = Vec::new();
-                for (_, bytes) in &partials {
-                    parts.extend(decode::<Vec<DigitCounts>>(bytes)?);
+                let mut ranks = self.ranks(state);
+                let mut tally = ranks.tally();
+                for partial in partials {
+                    decode::<Vec<DigitCounts>>(&partial?.1)?.iter().for_each(|part| tally.add(part));
                 }
-                if known.ranks.advance(&parts).is_some()
-                    && let [low, high] = known.ranks.values(self.voxel)[..]
+                if ranks.advance(&tally).is_some()
+                    && let [low, high] = ranks.values(self.voxel)[..]
                 {
-                    known.ends = Some((low, high));
+                    state.ends = Some((low, high));
                 }
+                state.ranks = Some(ranks);
             }
             Pass::Sum => {
-                let sum = total(&partials)?;
+                let sum = total(partials)?;
                 if sum.count() > 0 {
                     let mean = sum.total() / sum.count() as f64;
-                    known.ends = Some((mean, 0.0));
+                    state.ends = Some((mean, 0.0));
                 }
             }
             Pass::Squares => {
-                let sum = total(&partials)?;
-                if let Some((_, sd)) = &mut known.ends {
+                let sum = total(partials)?;
+                if let Some((_, sd)) = &mut state.ends {
                     *sd = (sum.total() / sum.count() as f64).sqrt();
                 }
             }
         }
-        *state = encode(&known);
         Ok(Next::Continue)
     }
 
-    fn facts(&self, state: &[u8]) -> Vec<(String, f64)> {
-        let Ok(Some((a, b))) = self.state(state).map(|s| s.ends) else { return vec![] };
+    fn facts(&self, state: &State) -> Vec<(String, f64)> {
+        let Some((a, b)) = state.ends else { return vec![] };
         match self.ends {
             Statistic::Moments => vec![("mean".into(), a), ("standard deviation".into(), b)],
             _ => vec![("from".into(), self.fixed.0.unwrap_or(a)), ("to".into(), self.fixed.1.unwrap_or(b))],
@@ -466,10 +467,10 @@ fn sum<T: Voxel>(voxels: &[T], f: impl Fn(f64) -> f64) -> PartialSum {
     sum.partial()
 }
 
-fn total(partials: &[(Region, Vec<u8>)]) -> Result<ExactSum> {
+fn total(partials: Partials) -> Result<ExactSum> {
     let mut sum = ExactSum::default();
-    for (_, bytes) in partials {
-        for part in decode::<Vec<PartialSum>>(bytes)? {
+    for partial in partials {
+        for part in decode::<Vec<PartialSum>>(&partial?.1)? {
             sum.merge(&part);
         }
     }

@@ -6,7 +6,7 @@ mod surface;
 mod tests;
 
 use super::components::rows::pack;
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
@@ -253,7 +253,12 @@ impl Kernel for MeshKernel {
 /// What a block finds: vertices with their keys, triangles of keys with their cell and label.
 type Found = (Vec<(u64, [f32; 3])>, Vec<([u64; 3], u64, u32)>);
 
+/// Vertices, and triangles of their numbers with labels.
+type Numbered = (Vec<[f32; 3]>, Vec<([u32; 3], u32)>);
+
 impl Program for MeshKernel {
+    type State = Numbered;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![]
     }
@@ -274,7 +279,7 @@ impl Program for MeshKernel {
     fn run(
         &self,
         _: usize,
-        _: &[u8],
+        _: &Numbered,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -307,10 +312,10 @@ impl Program for MeshKernel {
         Ok((vec![], encode(&found)))
     }
 
-    fn merge(&self, _: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, _: usize, state: &mut Numbered, partials: Partials) -> Result<Next> {
         let (mut vertices, mut triangles): Found = (vec![], vec![]);
-        for (_, partial) in partials {
-            let (mut v, mut t): Found = decode(&partial)?;
+        for partial in partials {
+            let (mut v, mut t): Found = decode(&partial?.1)?;
             vertices.append(&mut v);
             triangles.append(&mut t);
         }
@@ -318,15 +323,13 @@ impl Program for MeshKernel {
         vertices.dedup_by_key(|v| v.0);
         triangles.sort_by_key(|t| t.1);
         let number = |key: &u64| vertices.binary_search_by_key(key, |v| v.0).map_or(0, |i| i as u32);
-        let numbered: Vec<([u32; 3], u32)> =
+        state.1 =
             triangles.iter().map(|(t, _, label)| (std::array::from_fn(|i| number(&t[i])), *label)).collect();
-        let positions: Vec<[f32; 3]> = vertices.into_iter().map(|v| v.1).collect();
-        *state = encode(&(positions, numbered));
+        state.0 = vertices.into_iter().map(|v| v.1).collect();
         Ok(Next::Continue)
     }
 
-    fn finish(&self, state: Vec<u8>) -> Result<Output> {
-        let (vertices, numbered): (Vec<[f32; 3]>, Vec<([u32; 3], u32)>) = decode(&state)?;
+    fn finish(&self, (vertices, numbered): Numbered) -> Result<Output> {
         let triangles = numbered.iter().map(|t| t.0).collect();
         let labels = if self.labelled { numbered.iter().map(|t| t.1).collect() } else { vec![] };
         Ok(Output::Mesh(Mesh { vertices, triangles, labels }))

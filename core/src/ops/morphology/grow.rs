@@ -5,9 +5,10 @@ use super::reconstruct::{Relaxation, Slabs};
 use crate::ops::components::Connectivity;
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    Tiling,
 };
-use crate::{Job, Region, Result, Volume, VoxelType, with_volume};
+use crate::{Job, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;
 
@@ -138,6 +139,8 @@ impl Kernel for Grow {
 
 /// Field 0: the marker as it grows.
 impl Program for Grow {
+    type State = ();
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.voxel }]
     }
@@ -161,7 +164,7 @@ impl Program for Grow {
     fn run(
         &self,
         phase: usize,
-        _: &[u8],
+        _: &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -171,9 +174,13 @@ impl Program for Grow {
         with_volume!(first, |a| run_typed(self, phase, block, a, second, job))
     }
 
-    fn merge(&self, phase: usize, _: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
-        let changed = phase == 1 && partials.iter().any(|(_, partial)| partial == &[1]);
-        Ok(if changed { Next::Repeat } else { Next::Continue })
+    fn merge(&self, phase: usize, _: &mut (), partials: Partials) -> Result<Next> {
+        for partial in partials {
+            if phase == 1 && partial?.1 == [1] {
+                return Ok(Next::Repeat);
+            }
+        }
+        Ok(Next::Continue)
     }
 }
 

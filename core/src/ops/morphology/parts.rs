@@ -3,12 +3,12 @@
 //! some, and paints those.
 
 use crate::ops::components::{Components, Connectivity, Part, Rows, blocked};
-use crate::ops::kernel::{decode, encode};
+use crate::ops::kernel::{Partials, decode, encode, rows};
 use crate::ops::spec::Kind;
 use crate::ops::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
 };
-use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -189,9 +189,23 @@ impl Kernel for Parts {
     }
 }
 
+/// What is known between phases.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Labels that are removed, ascending.
+    chosen: Vec<u32>,
+    /// Names of the parts of blocks, until they are united, and what is known of each.
+    names: Vec<u64>,
+    summaries: Vec<Summary>,
+    /// Those that are painted.
+    numbers: blocked::Numbers,
+}
+
 /// Of masks, field 0 has the names of components within blocks and field 1 the result; of labels,
 /// field 0 is the result.
 impl Program for Parts {
+    type State = Known;
+
     fn fields(&self) -> Vec<FieldSpec> {
         let field = |voxel| FieldSpec { voxel };
         if self.labels {
@@ -221,7 +235,7 @@ impl Program for Parts {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -231,7 +245,7 @@ impl Program for Parts {
             (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
             (_, Volume::U32(a)) => {
                 let mut a = a.clone();
-                remove_labels(a.as_slice_mut().expect("volumes are in C order"), &decode::<Vec<u32>>(state)?);
+                remove_labels(a.as_slice_mut().expect("volumes are in C order"), &state.chosen);
                 Ok((vec![Volume::U32(a)], vec![]))
             }
             (1, Volume::U64(names)) => {
@@ -240,7 +254,7 @@ impl Program for Parts {
                 Ok((vec![], encode(&pairs)))
             }
             (_, Volume::U64(names)) => {
-                let chosen = blocked::Table::read(state).relabel(names);
+                let chosen = state.numbers.relabel(names);
                 let mut volume = own(inputs.into_iter().nth(1).flatten());
                 for (v, chosen) in volume.as_bytes_mut().iter_mut().zip(&chosen) {
                     if *chosen != 0 {
@@ -259,36 +273,29 @@ impl Program for Parts {
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match (self.labels, phase) {
             (true, 0) => {
                 let mut all: BTreeMap<u32, (u64, Summary)> = BTreeMap::new();
-                for (_, partial) in &partials {
-                    for (label, first, summary) in decode::<Vec<(u32, u64, Summary)>>(partial)? {
+                for partial in partials {
+                    for (label, first, summary) in decode::<Vec<(u32, u64, Summary)>>(&partial?.1)? {
                         let entry = all.entry(label).or_insert((first, Summary::default()));
                         entry.0 = entry.0.min(first);
                         entry.1.add(summary);
                     }
                 }
                 let all = all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect();
-                *state = encode(&chosen_labels(self.rule, all));
+                state.chosen = chosen_labels(self.rule, all);
             }
             (false, 0) => {
-                let mut found: Vec<(u64, Summary)> = Vec::new();
-                for (_, partial) in &partials {
-                    found.append(&mut decode(partial)?);
-                }
+                let mut found: Vec<(u64, Summary)> = rows(partials)?;
                 found.sort_unstable_by_key(|(name, _)| *name);
-                *state = encode(&found);
+                (state.names, state.summaries) = found.into_iter().unzip();
             }
             (false, 1) => {
-                let found: Vec<(u64, Summary)> = decode(state)?;
-                let mut pairs: Vec<(u64, u64)> = Vec::new();
-                for (_, partial) in &partials {
-                    pairs.append(&mut decode(partial)?);
-                }
-                let names: Vec<u64> = found.iter().map(|f| f.0).collect();
-                let roots = blocked::unite(&names, &pairs)?;
+                let names = std::mem::take(&mut state.names);
+                let summaries = std::mem::take(&mut state.summaries);
+                let roots = blocked::unite(&names, blocked::pairs(partials))?;
                 // Roots are the first names of their components, so they come in order.
                 let mut components: Vec<Summary> = Vec::new();
                 let mut number = vec![0; roots.len()];
@@ -298,12 +305,12 @@ impl Program for Parts {
                         components.push(Summary::default());
                     }
                     number[i] = number[root as usize];
-                    components[number[i]].add(found[i].1);
+                    components[number[i]].add(summaries[i]);
                 }
                 let chosen = self.rule.choose(&components);
-                let entries: Vec<(u64, u32)> =
-                    (0..names.len()).filter(|&i| chosen[number[i]]).map(|i| (names[i], 1)).collect();
-                *state = blocked::Table::write(&entries);
+                let names: Vec<u64> =
+                    (0..names.len()).filter(|&i| chosen[number[i]]).map(|i| names[i]).collect();
+                state.numbers = blocked::Numbers { numbers: vec![1; names.len()], names };
             }
             _ => {}
         }

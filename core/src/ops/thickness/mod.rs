@@ -8,7 +8,7 @@ mod tests;
 pub use local::LocalThickness;
 
 use super::distance::{Metric, lines};
-use super::kernel::{decode, encode};
+use super::kernel::{Partials, encode, rows};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
     Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
@@ -95,6 +95,8 @@ impl Kernel for ThicknessKernel {
 
 /// Field 0: squared distances; field 1: the result.
 impl Program for ThicknessKernel {
+    type State = Vec<Centre>;
+
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U32 }, FieldSpec { voxel: VoxelType::F32 }]
     }
@@ -118,7 +120,7 @@ impl Program for ThicknessKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Vec<Centre>,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -169,23 +171,18 @@ impl Program for ThicknessKernel {
                 let mut target = Array3::zeros(shape);
                 let slice = target.as_slice_mut().expect("just made");
                 if !self.everywhere(squared, slice) {
-                    let centres: Vec<Centre> = decode(state)?;
                     let value = |b| self.value(b);
-                    balls::paint(slice, block.out, self.shape, &centres, self.local.metric, value, &part)?;
+                    balls::paint(slice, block.out, self.shape, state, self.local.metric, value, &part)?;
                 }
                 Ok((vec![Volume::F32(target)], vec![]))
             }
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Vec<Centre>, partials: Partials) -> Result<Next> {
         if phase == 2 {
-            let mut centres: Vec<Centre> = Vec::new();
-            for (_, partial) in partials {
-                centres.append(&mut decode(&partial)?);
-            }
-            balls::sort(&mut centres);
-            *state = encode(&centres);
+            *state = rows(partials)?;
+            balls::sort(state);
         }
         Ok(Next::Continue)
     }

@@ -8,12 +8,13 @@ pub(crate) mod tests;
 pub(crate) use tests::brute;
 
 pub use flood::{Flood, Levels};
-pub use relax::Relax;
+pub use relax::{Changed, Relax};
 
 use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -215,6 +216,8 @@ fn part(
 
 /// Fields 0 and 1: keys and labels of the floods; field 2: parted labels.
 impl Program for WatershedKernel {
+    type State = Changed;
+
     fn fields(&self) -> Vec<FieldSpec> {
         let mut fields = Relax::fields();
         if self.line {
@@ -244,7 +247,7 @@ impl Program for WatershedKernel {
     fn run(
         &self,
         phase: usize,
-        state: &[u8],
+        state: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -259,15 +262,7 @@ impl Program for WatershedKernel {
             return if phase == 0 {
                 Ok((Relax::begin(&levels, markers, mask, block.out.shape), vec![]))
             } else {
-                self.relax.step(
-                    &levels,
-                    markers,
-                    mask,
-                    Relax::decode(state)?.as_deref(),
-                    block,
-                    &inputs[3..5],
-                    job,
-                )
+                self.relax.step(&levels, markers, mask, state, block, &inputs[3..5], job)
             };
         }
         let Some(Volume::U32(labels)) = input(0) else { unreachable!("field 1 is u32") };
@@ -277,9 +272,9 @@ impl Program for WatershedKernel {
         Ok((vec![Volume::U32(parted)], vec![]))
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<u8>, partials: Vec<(Region, Vec<u8>)>) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Changed, partials: Partials) -> Result<Next> {
         match phase {
-            1 => Ok(Relax::merge(state, &partials)),
+            1 => Relax::merge(state, partials),
             _ => Ok(Next::Continue),
         }
     }

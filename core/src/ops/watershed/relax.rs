@@ -7,7 +7,7 @@
 //! nothing has changed anywhere.
 
 use super::super::components::Connectivity;
-use super::super::kernel::{decode, encode};
+use super::super::kernel::Partials;
 use super::super::{Block, FieldSpec, Next, Phase, Source, Tiling};
 use super::Levels;
 use crate::{Job, Region, Result, Volume, VoxelType};
@@ -79,7 +79,7 @@ impl Relax {
         levels: &impl Levels,
         markers: &[u32],
         mask: Option<&[u8]>,
-        changed: Option<&[Region]>,
+        changed: &Changed,
         block: &Block,
         fields: &[Option<Arc<Volume>>],
         job: &Job,
@@ -91,7 +91,7 @@ impl Relax {
         };
         let source = Region::whole(self.shape).intersection(&block.out.grown([1; 3], self.shape));
         let inner = block.out.relative_to(source.start);
-        if changed.is_some_and(|c| c.iter().all(|r| r.intersection(&source).is_empty())) {
+        if changed.as_ref().is_some_and(|c| c.iter().all(|r| r.intersection(&source).is_empty())) {
             let (k, l) = (crop(keys, inner), crop(labels, inner));
             return Ok((vec![Volume::U64(k), Volume::U32(l)], vec![0]));
         }
@@ -162,27 +162,26 @@ impl Relax {
         Ok((keys, labels))
     }
 
-    /// The blocks that changed in a round; none at the end.
-    pub fn changed(partials: &[(Region, Vec<u8>)]) -> Vec<Region> {
-        partials.iter().filter(|(_, p)| p == &[1]).map(|(r, _)| *r).collect()
-    }
-
-    /// After a round of a program whose state is nothing but the changed blocks.
-    pub fn merge(state: &mut Vec<u8>, partials: &[(Region, Vec<u8>)]) -> Next {
-        let changed = Self::changed(partials);
-        let next = if changed.is_empty() { Next::Continue } else { Next::Repeat };
-        *state = encode(&changed);
-        next
-    }
-
-    /// The changed blocks in such a state.
+    /// After a round: which blocks changed, and whether there is another one.
     ///
     /// # Errors
-    /// If it is not one.
-    pub fn decode(state: &[u8]) -> Result<Option<Vec<Region>>> {
-        if state.is_empty() { Ok(None) } else { decode(state).map(Some) }
+    /// What is said in place of a partial result.
+    pub fn merge(changed: &mut Changed, partials: Partials) -> Result<Next> {
+        let mut now = Vec::new();
+        for partial in partials {
+            let (region, partial) = partial?;
+            if partial == [1] {
+                now.push(region);
+            }
+        }
+        let next = if now.is_empty() { Next::Continue } else { Next::Repeat };
+        *changed = Some(now);
+        Ok(next)
     }
 }
+
+/// The blocks that changed in the round before, if there was one.
+pub type Changed = Option<Vec<Region>>;
 
 fn crop<T: Clone>(array: &Array3<T>, region: Region) -> Array3<T> {
     let [z, y, x] = region.ranges();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use voxelry_core::blocks::{Part, Step};
 use voxelry_core::ops::histogram::bins::Bins;
 use voxelry_core::ops::kernel::encode;
-use voxelry_core::ops::{Call, Mode, find};
+use voxelry_core::ops::{Call, Mode, Partials, find};
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
 const RANGE: &str = include_str!("../../../wgsl/compute/range.wgsl");
@@ -218,13 +218,14 @@ fn threshold(step: &Step, shape: [usize; 3], range: Option<(f64, f64)>, counts: 
     let call = Call { op: operator.spec().id, args: &step.args, inputs: &step.inputs };
     let prepared = operator.prepare(&call).ok()?;
     let Mode::Program(program) = prepared.kernel.mode() else { return None };
-    let mut state = Vec::new();
+    let mut state = program.begin();
     let mut partials = vec![encode(&(0usize, counts))];
     if range.is_some() {
         partials.insert(0, encode(&range));
     }
     for (phase, partial) in partials.into_iter().enumerate() {
-        program.merge(phase, &mut state, vec![(Region::whole(shape), partial)]).ok()?;
+        let mut partials = std::iter::once(Ok((Region::whole(shape), partial)));
+        program.merge(phase, &mut state, Partials::new(&mut partials, &std::env::temp_dir())).ok()?;
     }
     program.facts(&state).first().map(|f| f.1)
 }

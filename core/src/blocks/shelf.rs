@@ -1,0 +1,103 @@
+//! Where the partial results of a phase are until they are merged: in memory, and in a temporary file beyond that.
+
+use crate::Result;
+use crate::error::PathContext;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Partial results by the numbers of their tiles. They are put by any thread and taken once each.
+pub struct Shelf {
+    folder: PathBuf,
+    most: usize,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    slots: Vec<Slot>,
+    /// Bytes in memory.
+    kept: usize,
+    /// What is beyond.
+    file: Option<File>,
+}
+
+#[derive(Clone, Default)]
+enum Slot {
+    #[default]
+    Empty,
+    Memory(Vec<u8>),
+    /// Place and length in the file.
+    File(u64, usize),
+}
+
+impl Shelf {
+    /// For as many tiles; what is more than `most` bytes goes into a file in the folder.
+    pub fn new(tiles: usize, folder: &Path, most: usize) -> Self {
+        let inner = Inner { slots: vec![Slot::Empty; tiles], kept: 0, file: None };
+        Self { folder: folder.to_owned(), most, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the partial result of a tile there.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn put(&self, tile: usize, partial: Vec<u8>) -> Result<()> {
+        let mut inner = self.inner();
+        if inner.kept + partial.len() <= self.most {
+            inner.kept += partial.len();
+            inner.slots[tile] = Slot::Memory(partial);
+            return Ok(());
+        }
+        if inner.file.is_none() {
+            inner.file = Some(tempfile::tempfile_in(&self.folder).at(&self.folder)?);
+        }
+        let file = inner.file.as_mut().expect("just made");
+        let at = file.seek(SeekFrom::End(0)).at(&self.folder)?;
+        file.write_all(&partial).at(&self.folder)?;
+        inner.slots[tile] = Slot::File(at, partial.len());
+        Ok(())
+    }
+
+    /// Takes the partial result of a tile; one that is not there is empty.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn take(&self, tile: usize) -> Result<Vec<u8>> {
+        let mut inner = self.inner();
+        match std::mem::take(&mut inner.slots[tile]) {
+            Slot::Empty => Ok(Vec::new()),
+            Slot::Memory(partial) => Ok(partial),
+            Slot::File(at, length) => {
+                let mut partial = vec![0; length];
+                let file = inner.file.as_mut().expect("it was made before it was written to");
+                file.seek(SeekFrom::Start(at)).at(&self.folder)?;
+                file.read_exact(&mut partial).at(&self.folder)?;
+                Ok(partial)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_is_taken_from_memory_and_from_the_file() {
+        let partial = |i: usize| vec![i as u8; i % 7 * 5];
+        for most in [0, 100, 1 << 20] {
+            let folder = tempfile::tempdir().unwrap();
+            let shelf = Shelf::new(50, folder.path(), most);
+            (0..49).rev().for_each(|i| shelf.put(i, partial(i)).unwrap());
+            assert!((0..49).all(|i| shelf.take(i).unwrap() == partial(i)));
+            assert!(shelf.take(49).unwrap().is_empty() && shelf.take(3).unwrap().is_empty());
+        }
+        let nowhere = Shelf::new(1, Path::new("/nowhere"), 1);
+        assert!(nowhere.put(0, vec![0; 2]).is_err());
+    }
+}

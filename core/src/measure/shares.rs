@@ -1,0 +1,357 @@
+//! Objects measured share by share, so that what is held in memory at once doesn't grow with their number: first it is
+//! found which labels are in which block, then all passes run for one share of the labels after the other, on the blocks
+//! that they are in, and the rows of each share go into temporary files.
+//!
+//! The figures of an object follow from its voxels and those within two voxels of them, so that they are the same
+//! whatever else is seen; what hangs on all objects (the nearest one) is found at the end.
+
+use super::Table;
+use super::extras::{self, Found};
+use super::image::Totals;
+use super::index::Index;
+use super::kdtree::KdTree;
+use super::run::Measure;
+use super::scan::Part;
+use super::spill::Spill;
+use super::state::State;
+use crate::ops::relabel::runs;
+use crate::{Region, Result, Voxel, VoxelType, with_volume};
+use arrow::array::{ArrayRef, Float64Array, Int64Array};
+use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Objects of a share, which ends with a block; few in the tests of this crate, so that there are several everywhere.
+pub const OBJECTS: usize = if cfg!(test) { 3 } else { 1 << 20 };
+/// How far around its voxels an object's figures look.
+const MARGIN: usize = 2;
+/// Labels that are noted together.
+const PAGE: u32 = 64;
+
+/// The labels of a block, each once.
+pub fn labels_in(part: &Part, out: Region) -> Vec<u32> {
+    let mut found = Index::default();
+    let [d, h, w] = out.shape;
+    let is_mask = part.volume.voxel_type() == VoxelType::U8;
+    for z in 0..d {
+        for y in 0..h {
+            let from = part.offset([out.start[0] + z, out.start[1] + y, out.start[2]]);
+            let mut note = |_: usize, label: u32| {
+                found.number(u64::from(label));
+            };
+            if let Some(a) = part.volume.view::<u32>() {
+                runs(&a.as_slice().expect("volumes are in C order")[from..from + w], &mut note);
+            } else {
+                with_volume!(part.volume, |a| {
+                    let row = &a.as_slice().expect("volumes are in C order")[from..from + w];
+                    let label = |v: f64| if is_mask { u32::from(v != 0.0) } else { u32::from_f64(v) };
+                    let row: Vec<u32> = row.iter().map(|v| label(v.to_f64())).collect();
+                    runs(&row, &mut note);
+                });
+            }
+        }
+    }
+    found.keys().iter().map(|label| *label as u32).collect()
+}
+
+/// Which labels and which blocks belong to which share. A label belongs to the share of the first block that has it.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// The share of each label, plus one, in pages; 0 is a label that there is not.
+    pages: HashMap<u32, [u16; PAGE as usize]>,
+    /// The blocks of each share.
+    blocks: Vec<Vec<Region>>,
+    /// Labels of the last share.
+    last: usize,
+}
+
+impl Census {
+    /// Adds the labels of a block, in the order of blocks. A share that has `most` labels is not added to.
+    pub fn add(&mut self, block: Region, labels: &[u32], most: usize) {
+        if self.blocks.is_empty() || self.last >= most && self.blocks.len() < usize::from(u16::MAX) {
+            self.blocks.push(Vec::new());
+            self.last = 0;
+        }
+        let current = self.blocks.len() as u16;
+        let mut shares = BTreeSet::new();
+        for label in labels {
+            let page = self.pages.entry(label / PAGE).or_insert([0; PAGE as usize]);
+            let share = &mut page[(label % PAGE) as usize];
+            if *share == 0 {
+                *share = current;
+                self.last += 1;
+            }
+            shares.insert(*share);
+        }
+        for share in shares {
+            self.blocks[usize::from(share) - 1].push(block);
+        }
+    }
+
+    /// How many shares there are.
+    pub fn shares(&self) -> usize {
+        // One that was begun and got no label is none.
+        self.blocks.len() - usize::from(self.last == 0 && self.blocks.len() > 1)
+    }
+
+    /// A share.
+    pub fn share(&self, number: usize) -> Share {
+        let mut labels: Vec<u64> = Vec::new();
+        for (page, shares) in &self.pages {
+            let of = shares.iter().zip(page * PAGE..).filter(|(s, _)| usize::from(**s) == number + 1);
+            labels.extend(of.map(|(_, label)| u64::from(label)));
+        }
+        labels.sort_unstable();
+        Share { number, labels: Some(labels.into_iter().collect()), blocks: self.blocks[number].clone() }
+    }
+}
+
+/// The objects that are being measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Share {
+    number: usize,
+    /// Their labels; none: all objects are measured at once.
+    labels: Option<Index>,
+    /// The blocks that they are in.
+    blocks: Vec<Region>,
+}
+
+impl Share {
+    /// Whether it is the first one, with which the image is measured, too.
+    pub fn is_first(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Its labels; none if it has all there are.
+    pub fn labels(&self) -> Option<&Index> {
+        self.labels.as_ref()
+    }
+
+    /// Whether a label belongs to it.
+    pub fn has(&self, label: u64) -> bool {
+        self.labels.as_ref().is_none_or(|labels| labels.find(label).is_some())
+    }
+
+    /// Whether its objects, or what lies beside them, are in a block of an image of `shape`.
+    pub fn is_in(&self, block: Region, shape: [usize; 3]) -> bool {
+        let near = block.grown([MARGIN; 3], shape);
+        self.blocks.iter().any(|b| !b.intersection(&near).is_empty())
+    }
+}
+
+/// What is known of the shares that were measured.
+#[derive(Debug)]
+pub struct Done {
+    objects: Spill,
+    contacts: Option<Spill>,
+    /// World coordinates of the centroids by row, where the nearest ones are asked for.
+    points: Vec<[f64; 3]>,
+    totals: Totals,
+    /// What was found of the image.
+    image: Found,
+}
+
+impl Measure {
+    /// Keeps the rows of the objects that were measured, as one of several shares, in files in `scratch`.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn put_by(&self, state: &mut State, scratch: &Path) -> Result<()> {
+        let mut tables = self.tables_of_objects(state).into_iter();
+        let totals = Totals::of(&state.objects);
+        let points =
+            self.wants_nearest().then(|| extras::centroids(&self.frame(state, None), &state.objects));
+        let (objects, contacts) = (tables.next().expect("there is one"), tables.next());
+        let done = match &mut state.done {
+            Some(done) => {
+                done.totals.objects += totals.objects;
+                done.totals.voxels += totals.voxels;
+                done
+            }
+            none => none.insert(Done {
+                objects: Spill::new(&objects, scratch)?,
+                contacts: contacts.as_ref().map(|c| Spill::new(c, scratch)).transpose()?,
+                points: Vec::new(),
+                totals,
+                image: std::mem::take(&mut state.found),
+            }),
+        };
+        done.objects.add(&objects)?;
+        if let (Some(spill), Some(contacts)) = (&mut done.contacts, &contacts) {
+            spill.add(contacts)?;
+        }
+        done.points.extend(points.into_iter().flatten());
+        Ok(())
+    }
+
+    /// Whether there is another share of objects to be measured; then the state is ready for it.
+    pub fn next_share(&self, state: &mut State) -> bool {
+        let next = state.share.number + 1;
+        let more = next < state.census.shares();
+        if more {
+            state.forget_objects();
+            state.share = state.census.share(next);
+        }
+        more
+    }
+
+    /// The tables of all shares.
+    pub(super) fn finish_shares(&self, state: &State, done: Done) -> Result<Vec<Table>> {
+        let Done { mut objects, contacts, points, totals, image } = done;
+        let order = objects.order(&["label"])?;
+        let mut objects = objects.finish(order.as_deref())?;
+        if self.wants_nearest() {
+            let points = match &order {
+                Some(order) => order.iter().map(|row| points[*row as usize]).collect(),
+                None => points,
+            };
+            objects = with_nearest(objects, &points);
+        }
+        let mut tables = vec![objects];
+        if let Some(mut contacts) = contacts {
+            let order = contacts.order(&["label_a", "label_b"])?;
+            tables.push(contacts.finish(order.as_deref())?);
+        }
+        tables.extend(self.tables_of_image(state, &totals, &image));
+        Ok(tables)
+    }
+}
+
+/// A table of objects, in the order of their labels, with its columns about nearest objects found anew from the world
+/// coordinates of their centroids: those hang on all objects.
+pub fn with_nearest(table: Table, points: &[[f64; 3]]) -> Table {
+    let schema = table.batch.schema();
+    let labels = table.batch.column_by_name("label");
+    let Some(labels) = labels.and_then(|column| column.as_any().downcast_ref::<Int64Array>()) else {
+        return table;
+    };
+    let found = KdTree::new(points).nearest_others();
+    let columns = schema.fields().iter().zip(table.batch.columns());
+    let columns = columns.map(|(field, column)| -> ArrayRef {
+        match field.name().as_str() {
+            "nearest_label" => {
+                let names = found.iter().map(|f| f.map_or(0, |(row, _)| labels.value(row)));
+                Arc::new(Int64Array::from_iter_values(names))
+            }
+            "nearest_centroid_distance" => {
+                Arc::new(Float64Array::from_iter_values(found.iter().map(|f| f.map_or(f64::NAN, |f| f.1))))
+            }
+            _ => column.clone(),
+        }
+    });
+    match RecordBatch::try_new(schema.clone(), columns.collect()) {
+        Ok(batch) => Table { name: table.name, batch },
+        Err(_) => table,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::columns::{self, Needs};
+    use super::*;
+    use crate::ops::Output;
+    use crate::ops::components::tests::{Random, blocked, grey, labels, whole};
+
+    fn tables(output: Output) -> Vec<Table> {
+        match output {
+            Output::Tables(tables) => tables,
+            _ => unreachable!("it measures"),
+        }
+    }
+
+    /// Labels that are balls and scattered voxels, in no order.
+    fn objects(random: &mut Random, shape: [usize; 3]) -> Vec<u32> {
+        let [_, ny, nx] = shape;
+        let mut voxels = vec![0; shape.iter().product()];
+        for _ in 0..4 + random.below(25) {
+            let label = 1 + random.below(40) as u32 * 977;
+            let radius = random.below(5) as isize;
+            let middle: [isize; 3] = std::array::from_fn(|a| random.below(shape[a]) as isize);
+            for (i, v) in voxels.iter_mut().enumerate() {
+                let at = [i / (ny * nx), i / nx % ny, i % nx];
+                let d: isize = (0..3).map(|a| (at[a] as isize - middle[a]).pow(2)).sum();
+                if d <= radius * radius {
+                    *v = label;
+                }
+            }
+        }
+        voxels
+    }
+
+    #[test]
+    fn shares_of_objects_have_the_rows_of_all_at_once() {
+        let mut random = Random(31);
+        // Objects whose cells or distances from a reference are asked for are measured all at once.
+        let near = |c: &&columns::Column| !matches!(c.needs, Needs::Voronoi | Needs::Reference);
+        let near: Vec<&str> = columns::COLUMNS.iter().filter(near).map(|c| c.name).collect();
+        let near = near.join(",");
+        let choices: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("columns", &near)],
+            &[("columns", "all")],
+            &[("tables", "thickness, chords"), ("contacts", "false")],
+            &[("columns", "nearest_label, skeleton_length, thickness_mean"), ("image", "false")],
+            &[("tables", "foam")],
+        ];
+        for case in 0..30 {
+            let shape = random.shape(22);
+            let voxels = objects(&mut random, shape);
+            let values: Vec<f32> = voxels.iter().map(|_| random.below(5000) as f32 / 7.0 - 100.0).collect();
+            let inputs = [Some(labels(shape, voxels)), Some(grey(shape, values)), None, None, None, None];
+            let args = choices[case % choices.len()];
+            let expected = tables(whole("measure", args, &inputs, 2));
+            for _ in 0..2 {
+                let found = tables(blocked("measure", args, &inputs, &mut random));
+                assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_eq!(found.batch.schema(), expected.batch.schema());
+                    let columns = found.batch.columns().iter().zip(expected.batch.columns());
+                    for ((found, expected), name) in columns.zip(expected.columns()) {
+                        assert_eq!(
+                            format!("{found:?}"),
+                            format!("{expected:?}"),
+                            "{case} {shape:?} {args:?} {name}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_condition_is_held_to_the_objects_of_every_share() {
+        let mut random = Random(5);
+        for condition in ["voxel_count > 9", "nearest_centroid_distance > 4", "sphericity > 0.8"] {
+            let shape = [15, 19, 23];
+            let voxels = objects(&mut random, shape);
+            let args = [("condition", condition)];
+            crate::ops::components::tests::hold_blocked(
+                "filter-objects",
+                &args,
+                &[Some(labels(shape, voxels)), None],
+                &mut random,
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_belongs_to_the_share_of_its_first_block() {
+        let block = |z: usize| Region::new([z, 0, 0], [1, 4, 4]);
+        let mut census = Census::default();
+        census.add(block(0), &[7, 1000], 2);
+        census.add(block(1), &[7, 3], 2);
+        census.add(block(2), &[], 2);
+        census.add(block(3), &[3, 5, 4_000_000_000], 2);
+        census.add(block(4), &[1000], 2);
+        assert_eq!(census.shares(), 2);
+        let [first, second] = [0, 1].map(|n| census.share(n));
+        assert_eq!(first.labels().unwrap().keys(), [7, 1000]);
+        assert_eq!(second.labels().unwrap().keys(), [3, 5, 4_000_000_000]);
+        assert_eq!(first.blocks, [block(0), block(1), block(4)]);
+        assert_eq!(second.blocks, [block(1), block(3)]);
+        assert!(second.is_in(block(5), [9, 4, 4]) && !second.is_in(block(6), [9, 4, 4]));
+        assert!(first.has(1000) && !first.has(3) && Share::default().has(3));
+    }
+}
