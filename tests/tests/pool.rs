@@ -5,10 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use voxelry_stores::pool::{Address, JobInfo, Pool, State, Worker};
 use voxelry_tests::program::{assert_same_files, program, succeeds, text, voxelry};
+use voxelry_tests::server::Server;
 
 const TOKEN: &str = "a token that nobody guesses";
 
@@ -29,6 +31,8 @@ fn signal(child: &Child, name: &str) {
 struct Site {
     folder: TempDir,
     ports: [u16; 2],
+    /// What jobs may name besides the folder.
+    root: Option<String>,
     coordinator: Option<Child>,
     workers: Vec<Child>,
 }
@@ -48,9 +52,13 @@ impl Drop for Site {
 
 impl Site {
     fn new(workers: usize) -> Self {
+        Self::with_root(workers, None)
+    }
+
+    fn with_root(workers: usize, root: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports = [free_port(), free_port()];
-        let mut site = Self { folder, ports, coordinator: None, workers: Vec::new() };
+        let mut site = Self { folder, ports, root, coordinator: None, workers: Vec::new() };
         site.start();
         for _ in 0..workers {
             site.join();
@@ -70,6 +78,8 @@ impl Site {
         let mut command = Command::new(pool_program());
         let log = std::fs::File::options().append(true).create(true).open(self.path().join("log")).unwrap();
         command.current_dir(self.path()).env("VOXELRY_POOL_TOKEN", TOKEN).env("VOXELRY_LOG", "warn");
+        // What is read from a store is read from there every time.
+        command.env("VOXELRY_CACHE_BUDGET", "0");
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command
     }
@@ -78,6 +88,7 @@ impl Site {
     fn start(&mut self) {
         let mut command = self.command();
         command.args(["coordinator", "--shared", "shared", "--root", "."]);
+        command.args(self.root.iter().flat_map(|root| ["--root", root]));
         command.args(["--port", &self.ports[0].to_string(), "--task-port", &self.ports[1].to_string()]);
         self.coordinator = Some(command.spawn().unwrap());
         self.until("the coordinator", Duration::from_secs(20), |site| {
@@ -111,7 +122,8 @@ impl Site {
             if let Some(found) = found(self) {
                 return found;
             }
-            assert!(begun.elapsed() < patience, "{what} does not come\n{}", self.log());
+            let late = begun.elapsed() > patience;
+            assert!(!late, "{what} does not come\n{}\n{:?}", self.log(), self.pool().jobs());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -125,9 +137,13 @@ impl Site {
 
     /// Runs a recipe on the pool, in the background.
     fn submit(&self, recipe: &str, out: &str, block: usize) -> Child {
+        self.submit_on("image.nii.gz", recipe, out, block)
+    }
+
+    fn submit_on(&self, image: &str, recipe: &str, out: &str, block: usize) -> Child {
         let url = self.url();
-        let mut run = self
-            .voxelry(&format!("run -q -r {recipe} image.nii.gz --pool {url} --block {block} --out {out}"));
+        let mut run =
+            self.voxelry(&format!("run -q -r {recipe} {image} --pool {url} --block {block} --out {out}"));
         run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -171,6 +187,9 @@ fn the_pool_makes_the_bytes_of_memory_whatever_happens_to_its_workers() {
     signal(&site.workers[1], "STOP");
     std::thread::sleep(Duration::from_secs(2));
     signal(&site.workers[1], "CONT");
+    site.join();
+    // One ends as a program does whose kernel aborts.
+    signal(&site.workers[3], "ABRT");
     site.join();
     site.at("measure");
     let recovered = begun.elapsed();
@@ -222,6 +241,39 @@ fn a_worker_with_a_full_disk_does_no_harm() {
     });
     ends_well(site.submit("foam", "out", 32), &site);
     assert_same_files(&memory, &site.path().join("out"));
+}
+
+/// An image at an address that is away for a while, and a worker that is ten times slower than the other.
+#[test]
+fn a_store_that_is_away_and_a_slow_worker_hold_a_job_up_and_no_more() {
+    let images = tempfile::tempdir().unwrap();
+    let server = Server::new(images.path());
+    let mut site = Site::with_root(2, Some(server.url.clone()));
+    succeeds(images.path(), "sample foam --size 64 --out image.nii.gz");
+    succeeds(images.path(), "convert image.nii.gz image.ome.zarr --chunk 16");
+    let image = format!("{}image.ome.zarr", server.url);
+    succeeds(site.path(), &format!("run -q -r foam {image} --out memory"));
+    // The workers wait until there is something to be read that is not there.
+    site.workers.iter().for_each(|worker| signal(worker, "STOP"));
+    let run = site.submit_on(&image, "foam", "out", 16);
+    site.at("median");
+    server.away.store(true, SeqCst);
+    site.workers.iter().for_each(|worker| signal(worker, "CONT"));
+    let away = if std::env::var_os("VOXELRY_LONG").is_some() { 20 } else { 8 };
+    std::thread::sleep(Duration::from_secs(away));
+    server.away.store(false, SeqCst);
+    assert!(server.refused.load(SeqCst) > 0, "it was asked for what it has");
+    site.at("split");
+    let slow = site.workers.swap_remove(0);
+    while !site.pool().jobs().unwrap().iter().all(|job| job.state.is_over()) {
+        signal(&slow, "STOP");
+        std::thread::sleep(Duration::from_millis(180));
+        signal(&slow, "CONT");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    site.workers.push(slow);
+    ends_well(run, &site);
+    assert_same_files(&site.path().join("memory"), &site.path().join("out"));
 }
 
 /// Workers that come and go all the time, and a coordinator that is killed again and again: `cargo xtask test --long`.

@@ -55,7 +55,11 @@ fn check(path: &std::path::Path, source: &dyn ImageSource, matches: &ArgMatches)
         let reason = format!("{} of {} pieces cannot be read", found.damaged, found.pieces);
         return Err(Error::file(path, reason).into());
     }
-    print_line!("  verified     all {} pieces can be read", found.pieces)
+    print_line!("  verified     all {} pieces can be read", found.pieces)?;
+    match found.absent {
+        0 => Ok(()),
+        n => print_line!("  absent       {n} of them are not stored, and are all of the fill value"),
+    }
 }
 
 fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {

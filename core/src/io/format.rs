@@ -202,6 +202,10 @@ impl ImageSource for Respaced {
     fn read_all(&self, frame: Frame) -> Result<Volume> {
         self.source.read_all(frame)
     }
+
+    fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
+        self.source.is_stored(frame, region)
+    }
 }
 
 /// Begins to write an image in the format that the path's ending names.

@@ -171,6 +171,15 @@ pub trait ImageSource: Send + Sync {
     fn read_all(&self, frame: Frame) -> Result<Volume> {
         self.read(frame, Region::whole(self.info().levels[frame.level].shape))
     }
+
+    /// Whether there is a chunk with the first voxel of a region, rather than none, for which a fill value stands.
+    ///
+    /// # Errors
+    /// If that can't be found out.
+    fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
+        let _ = (frame, region);
+        Ok(true)
+    }
 }
 
 /// What is to be written, known before the first voxel.

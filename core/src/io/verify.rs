@@ -1,7 +1,7 @@
 //! Reads all of an image to see whether it can be read.
 
 use super::{Frame, ImageSource};
-use crate::{Error, Job, Region, Result};
+use crate::{Error, Job, Region, Result, Volume};
 use rayon::prelude::*;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,14 +14,16 @@ const NAMED: usize = 1000;
 pub struct Verified {
     /// Pieces that were read: chunks, or parts of files that have none.
     pub pieces: u64,
-    /// How many of them are damaged.
+    /// How many of them are not there, so that a fill value stands for them: no damage where a writer leaves out what
+    /// is empty, but all that is left of chunks that were lost.
+    pub absent: u64,
+    /// How many are damaged.
     pub damaged: u64,
     /// What is wrong with each, with the name of its file or key, in the order of the image; the first thousand.
     pub reasons: Vec<String>,
 }
 
-/// Reads every chunk of every level, channel and time. Checksums are checked where the format has them. A chunk that a
-/// Zarr array lacks is no damage: it stands for the fill value.
+/// Reads every chunk of every level, channel and time. Checksums are checked where the format has them.
 ///
 /// # Errors
 /// If the job is cancelled. Damage is no error here.
@@ -33,7 +35,7 @@ pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
     let pieces = tiles.iter().map(|(_, t)| t.len() as u64).sum::<u64>() * frames;
     let voxels: u64 = info.levels.iter().map(|l| Region::whole(l.shape).len() as u64).sum();
     job.stage("verify", voxels * frames);
-    let damaged = AtomicU64::new(0);
+    let (absent, damaged) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut reasons = Vec::new();
     for time in 0..info.times {
         for channel in 0..info.channels.len() {
@@ -42,7 +44,14 @@ pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
                 let found = Mutex::new(Vec::new());
                 tiles.par_iter().enumerate().try_for_each(|(number, tile)| {
                     job.check()?;
-                    match source.read(frame, *tile) {
+                    let read = source.read(frame, *tile).and_then(|volume| {
+                        // What has several values was not filled in.
+                        if is_constant(&volume) && !source.is_stored(frame, *tile)? {
+                            absent.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Ok(())
+                    });
+                    match read {
                         Err(Error::Cancelled) => return Err(Error::Cancelled),
                         Err(error) => {
                             damaged.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +60,7 @@ pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
                                 found.push((number, error.to_string()));
                             }
                         }
-                        Ok(_) => {}
+                        Ok(()) => {}
                     }
                     job.advance(tile.len() as u64);
                     Ok(())
@@ -63,14 +72,20 @@ pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
             }
         }
     }
-    Ok(Verified { pieces, damaged: damaged.into_inner(), reasons })
+    Ok(Verified { pieces, absent: absent.into_inner(), damaged: damaged.into_inner(), reasons })
+}
+
+/// Whether all voxels have one value, bit for bit.
+fn is_constant(volume: &Volume) -> bool {
+    let (bytes, size) = (volume.as_bytes(), volume.voxel_type().size());
+    bytes.len() <= size || bytes[size..] == bytes[..bytes.len() - size]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::{OpenOptions, WriteOptions, create, open};
-    use crate::{Geometry, Unit, Volume, VoxelType, io::ImageSpec};
+    use crate::{Geometry, Unit, VoxelType, io::ImageSpec};
     use std::path::Path;
 
     fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
@@ -106,7 +121,7 @@ mod tests {
 
         let source = open(&path, &OpenOptions::default()).expect("opened");
         let sound = verify(&*source, &Job::silent()).expect("verified");
-        assert_eq!((sound.damaged, &sound.reasons[..]), (0, &[][..]));
+        assert_eq!((sound.absent, sound.damaged, &sound.reasons[..]), (0, 0, &[][..]));
         let mut chunks = Vec::new();
         files(&path, &mut chunks);
         chunks.retain(|p| p.extension().is_none_or(|e| e != "json"));
@@ -118,10 +133,37 @@ mod tests {
             assert_eq!(found.damaged, 1, "{}", chunk.display());
             let key = chunk.strip_prefix(&path).expect("inside").to_string_lossy().replace('\\', "/");
             assert!(found.reasons[0].contains(&key), "{key}: {}", found.reasons[0]);
+            // One that is gone is filled in, which is said.
+            std::fs::remove_file(&chunk).expect("it was there");
+            let found = verify(&*source, &Job::silent()).expect("verified");
+            assert_eq!((found.absent, found.damaged), (1, 0), "{}", chunk.display());
             std::fs::write(&chunk, whole).expect("mended");
         }
         let job = Job::silent();
         job.cancel();
         assert!(matches!(verify(&*source, &job), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn chunks_that_a_shard_leaves_out_are_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.ome.zarr");
+        let spec = ImageSpec::volume([32; 3], VoxelType::U8, Geometry::default(), true);
+        let (chunk, shard) = (Some([8; 3]), Some([16; 3]));
+        let options = WriteOptions { chunk, shard, ..WriteOptions::default() };
+        let sink = create(&path, &spec, &options).expect("created");
+        let mut voxels = ndarray::Array3::<u8>::zeros([32; 3]);
+        (voxels[[3, 3, 3]], voxels[[20, 3, 3]]) = (1, 1);
+        let volume = Volume::from(voxels);
+        for tile in Region::whole([32; 3]).tiles(sink.block()) {
+            sink.write(Frame::default(), tile.start, &volume.crop(tile)).expect("written");
+        }
+        sink.finish(&Job::silent()).expect("finished");
+        let source = open(&path, &OpenOptions::default()).expect("opened");
+        let found = verify(&*source, &Job::silent()).expect("verified");
+        assert_eq!(
+            (found.damaged, found.pieces - found.absent),
+            (0, 2 + source.info().levels.len() as u64 - 1)
+        );
     }
 }

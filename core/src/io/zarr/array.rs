@@ -120,6 +120,17 @@ impl Slicing {
             .collect();
         Self { space: [Role::Z, Role::Y, Role::X].map(|r| image.axis(r)), fixed }
     }
+
+    /// Where a voxel lies, all axes.
+    fn at(&self, voxel: [usize; 3]) -> Vec<u64> {
+        let mut at = self.fixed.clone();
+        for (axis, n) in self.space.iter().zip(voxel) {
+            if let Some(axis) = *axis {
+                at[axis] = n as u64;
+            }
+        }
+        at
+    }
 }
 
 /// A decoded box of voxels, all axes.
@@ -334,11 +345,10 @@ impl ZarrArray {
         convert: &(impl Fn(S) -> T + Sync),
     ) -> Result<()> {
         let axes = self.shape.len();
-        let mut start = slicing.fixed.clone();
+        let start = slicing.at(part.start);
         let mut count = vec![1u64; axes];
         for (a, axis) in slicing.space.iter().enumerate() {
             if let Some(axis) = *axis {
-                start[axis] = part.start[a] as u64;
                 count[axis] = part.shape[a] as u64;
             }
         }
@@ -412,14 +422,32 @@ impl ZarrArray {
         self.store.get(&self.array.chunk_key(index)).map_err(|e| e.to_string())
     }
 
-    /// The inner chunk of a shard that holds a voxel, as it is stored.
-    fn inner_chunk(&self, shard: &[u64], start: &[u64]) -> std::result::Result<Option<Bytes>, String> {
+    /// Whether the chunk of a voxel is there.
+    pub(super) fn is_stored(&self, slicing: &Slicing, voxel: [usize; 3]) -> Result<bool> {
+        let start = slicing.at(voxel);
+        let index: Vec<u64> = (0..start.len()).map(|a| start[a] / self.grid[a]).collect();
+        let stored = if self.codecs.inner.is_some() {
+            self.within_shard(&index, &start).map(|place| place.is_some())
+        } else {
+            let size = self.store.size_key(&self.array.chunk_key(&index));
+            size.map(|size| size.is_some()).map_err(|e| e.to_string())
+        };
+        stored.map_err(|reason| Error::file(&self.at, reason))
+    }
+
+    /// Where in its shard the inner chunk of a voxel lies.
+    fn within_shard(&self, shard: &[u64], start: &[u64]) -> std::result::Result<Option<(u64, u64)>, String> {
         let Some(index) = self.shard_index(shard)? else { return Ok(None) };
         let at = (0..start.len()).fold(0u64, |at, a| {
             let chunks = self.grid[a] / self.chunk[a];
             at * chunks + start[a] % self.grid[a] / self.chunk[a]
         });
-        let Some((offset, length)) = index.get(at as usize) else { return Ok(None) };
+        Ok(index.get(at as usize))
+    }
+
+    /// The inner chunk of a shard that holds a voxel, as it is stored.
+    fn inner_chunk(&self, shard: &[u64], start: &[u64]) -> std::result::Result<Option<Bytes>, String> {
+        let Some((offset, length)) = self.within_shard(shard, start)? else { return Ok(None) };
         let range = ByteRange::FromStart(offset, Some(length));
         self.store.get_partial(&self.array.chunk_key(shard), range).map_err(|e| e.to_string())
     }

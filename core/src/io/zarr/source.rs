@@ -335,4 +335,9 @@ impl ImageSource for ZarrSource {
         }
         self.levels[frame.level].read(&Slicing::new(&self.image, frame.channel, frame.time), region)
     }
+
+    fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
+        let slicing = Slicing::new(&self.image, frame.channel, frame.time);
+        self.levels[frame.level].is_stored(&slicing, region.start)
+    }
 }
