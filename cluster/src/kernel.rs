@@ -4,11 +4,13 @@ use datafusion::error::DataFusionError;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use voxelry_core::blocks::{Accelerator, physical_memory};
 use voxelry_core::results::{Maker, Order};
 use voxelry_core::{Error, Job};
+use voxelry_shaders::compute::{Choice, Chosen};
 
 /// The order of a run, in its folder.
 pub const ORDER: &str = "order.toml";
@@ -85,6 +87,23 @@ pub fn make(folder: &Path, tiles: &[u64], job: &Job) -> Result<Vec<Made>, DataFu
     })
 }
 
+/// What runs steps in place of the processor, where there is such a thing.
+static DEVICE: OnceLock<Arc<dyn Accelerator>> = OnceLock::new();
+
+/// Has steps run on a device from now on: a choice such as `auto`, `cpu` or `gpu`. The result doesn't depend on it.
+///
+/// # Errors
+/// If it is none, or is not there.
+pub fn use_device(choice: &str) -> anyhow::Result<()> {
+    let choice: Choice = choice.parse().map_err(|e| anyhow::anyhow!("--device: {e}"))?;
+    let tell = |text: &str| log::info!("{text}");
+    if let Some(device) = Chosen::new(choice, physical_memory() / 4, tell)? {
+        // The first call is the only one.
+        let _ = DEVICE.set(device);
+    }
+    Ok(())
+}
+
 /// Runs whose images are open, the last used last.
 static MAKERS: Mutex<VecDeque<(PathBuf, Arc<Maker>)>> = Mutex::new(VecDeque::new());
 
@@ -97,7 +116,7 @@ fn maker_of(run: &Path) -> Result<Arc<Maker>, Error> {
     }
     let path = run.join(ORDER);
     let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path, source })?;
-    let maker = Arc::new(Maker::new(Order::parse(&text)?.open()?, run));
+    let maker = Arc::new(Maker::new(Order::parse(&text)?.open()?, run, DEVICE.get().cloned()));
     makers.push_back((run.to_owned(), maker.clone()));
     if makers.len() > OPEN {
         makers.pop_front();

@@ -26,7 +26,7 @@ fn command() -> Command {
             Command::new("local")
                 .about("A coordinator and a worker in one process, for this user on this machine")
                 .args(serving(false))
-                .arg(cores()),
+                .args([cores(), device()]),
         )
         .subcommand(
             Command::new("coordinator")
@@ -44,7 +44,7 @@ fn command() -> Command {
                         .help("The coordinator's URL, or local; its token is in VOXELRY_POOL_TOKEN"),
                 )
                 .arg(host("The address at which others reach this worker; nothing listens beyond it"))
-                .arg(cores())
+                .args([cores(), device()])
                 .arg(
                     Arg::new("temporary")
                         .long("temporary")
@@ -65,6 +65,14 @@ fn cores() -> Arg {
         .value_name("N")
         .value_parser(value_parser!(usize))
         .help("Blocks that are made at once [default: the machine's cores]")
+}
+
+fn device() -> Arg {
+    Arg::new("device")
+        .long("device")
+        .value_name("DEVICE")
+        .default_value("auto")
+        .help("What steps run on: auto (whatever is faster), cpu, gpu, or gpu:1 for the second; the result doesn't depend on it")
 }
 
 /// What a coordinator needs; `many` where workers of other machines join.

@@ -3,6 +3,7 @@
 use crate::VERSION;
 use crate::api::{self, Api};
 use crate::jobs::Jobs;
+use crate::kernel::use_device;
 use crate::query::{LogicalCodec, PhysicalCodec};
 use crate::roots::Roots;
 use crate::tls::{self, Doors};
@@ -102,6 +103,7 @@ pub fn coordinator(m: &ArgMatches) -> Result<()> {
 
 /// Coordinator and worker in one.
 pub fn local(m: &ArgMatches) -> Result<()> {
+    use_device(m.get_one::<String>("device").expect("default"))?;
     let folder = own_folder()?;
     let shared = m.get_one::<PathBuf>("shared").cloned().unwrap_or_else(|| folder.join("pool"));
     let tasks = free_port("127.0.0.1")?;
@@ -288,6 +290,7 @@ async fn execute(worker: &Worker, host: &str, join: &Join, temporary: Option<Pat
 
 /// A worker of a coordinator elsewhere.
 pub fn worker(m: &ArgMatches) -> Result<()> {
+    use_device(m.get_one::<String>("device").expect("default"))?;
     let url = m.get_one::<String>("join").expect("required");
     let host = m.get_one::<String>("host").expect("default").clone();
     let pool = Pool::new(Address::of(url).map_err(|e| anyhow!(e))?).map_err(|e| anyhow!(e))?;

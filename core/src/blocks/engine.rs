@@ -175,26 +175,32 @@ impl Engine {
                 }
                 Place::Kept(kept) => {
                     let round = Round { step: number, phase, round: rounds[phase] };
-                    let note = Note {
-                        round,
-                        keeps,
-                        tile: cut,
-                        state: program.write(&state),
-                        fields: between.written.clone(),
-                        results: BTreeMap::default(),
-                    };
-                    let folder = kept.begin(note)?;
+                    let folder = kept.folder_of(round)?;
                     let (done, left): (Vec<usize>, Vec<usize>) =
                         todo.iter().partition(|i| tiles::path_of(&folder, **i).exists());
                     job.advance(done.iter().map(|i| all[*i].len() as u64).sum());
-                    if let Some(runner) = &kept.runner {
-                        let left: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
-                        runner.run(&folder, &left, job)?;
-                    } else {
-                        self.each(&left, &all, seen, &stage, job, |i| {
-                            let (outputs, partial) = make(i)?;
-                            tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)
-                        })?;
+                    match &kept.runner {
+                        _ if left.is_empty() => {}
+                        Some(runner) => {
+                            let note = Note {
+                                round,
+                                keeps,
+                                tile: cut,
+                                state: program.write(&state),
+                                fields: between.written.clone(),
+                                results: BTreeMap::default(),
+                            };
+                            kept.begin(note)?;
+                            let left: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
+                            runner.run(&folder, &left, job)?;
+                            kept.end(round)?;
+                        }
+                        None => {
+                            self.each(&left, &all, seen, &stage, job, |i| {
+                                let (outputs, partial) = make(i)?;
+                                tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)
+                            })?;
+                        }
                     }
                     let partly = todo.len() < all.len();
                     for (slot, &field) in of.writes.iter().enumerate() {

@@ -131,15 +131,26 @@ impl Kept {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a round: its folder.
-    pub(super) fn begin(&self, mut note: Note) -> Result<PathBuf> {
-        let folder = self.folder.join(note.round.name());
+    /// The folder of a round, which is made.
+    pub(super) fn folder_of(&self, round: Round) -> Result<PathBuf> {
+        let folder = self.folder.join(round.name());
         std::fs::create_dir_all(&folder).at(&folder)?;
+        Ok(folder)
+    }
+
+    /// Leaves the note of a round for those who make its tiles.
+    pub(super) fn begin(&self, mut note: Note) -> Result<()> {
+        let folder = self.folder_of(note.round)?;
         note.results.clone_from(&self.known().results);
         let (begun, path) = (folder.join("note.part"), folder.join(NOTE));
         std::fs::write(&begun, encode(&note)).at(&begun)?;
-        std::fs::rename(&begun, &path).at(&path)?;
-        Ok(folder)
+        std::fs::rename(&begun, &path).at(&path)
+    }
+
+    /// All tiles of a round are there: nobody needs its note, which may be large.
+    pub(super) fn end(&self, round: Round) -> Result<()> {
+        let path = self.folder.join(round.name()).join(NOTE);
+        std::fs::remove_file(&path).at(&path)
     }
 
     /// What a round wrote is there now; what nobody needs any more is removed.

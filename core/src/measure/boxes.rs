@@ -66,6 +66,45 @@ pub struct Places {
     beginnings: Vec<([u32; 3], u32)>,
     /// Rows of those that reach farther along an axis than [`NEAR`], by label.
     far: Vec<usize>,
+    /// Which cells of [`CELL`] voxels along each axis meet boxes, and how many cells there are.
+    cells: (Vec<bool>, [usize; 3]),
+}
+
+/// Voxels of a cell along each axis.
+const CELL: usize = 32;
+
+/// Which cells meet boxes: each box is a step up at its beginning and one down at its end along each axis, whose sums
+/// are how many boxes there are.
+fn cells_of(boxes: &[Region]) -> (Vec<bool>, [usize; 3]) {
+    let last = |region: &Region| region.end().map(|n| (n - 1) / CELL);
+    let mut shape = [0; 3];
+    for region in boxes {
+        let last = last(region);
+        shape = std::array::from_fn(|a| shape[a].max(last[a] + 1));
+    }
+    let [_, ny, nx] = shape.map(|n| n + 1);
+    let at = |z: usize, y: usize, x: usize| (z * ny + y) * nx + x;
+    let mut steps = vec![0i32; shape.map(|n| n + 1).iter().product()];
+    for region in boxes {
+        let (first, last) = (region.start.map(|n| n / CELL), last(region));
+        for corner in 0..8 {
+            let end = [corner & 1, corner >> 1 & 1, corner >> 2];
+            let [z, y, x] = std::array::from_fn(|a| if end[a] == 1 { last[a] + 1 } else { first[a] });
+            steps[at(z, y, x)] += if end.iter().sum::<i32>() % 2 == 0 { 1 } else { -1 };
+        }
+    }
+    let [cz, cy, cx] = shape;
+    for (dz, dy, dx) in [(1, 0, 0), (0, 1, 0), (0, 0, 1)] {
+        for z in dz..cz {
+            for y in dy..cy {
+                for x in dx..cx {
+                    steps[at(z, y, x)] += steps[at(z - dz, y - dy, x - dx)];
+                }
+            }
+        }
+    }
+    let cells = Region::whole(shape).tiles([1; 3]).into_iter().map(|cell| cell.start);
+    (cells.map(|[z, y, x]| steps[at(z, y, x)] > 0).collect(), shape)
 }
 
 /// Objects that reach no farther than this along any axis are seen as a whole where the distribution
@@ -84,8 +123,17 @@ impl Places {
         let begins = |row: &usize| (objects.voxels.region(*row).start.map(|n| n as u32), *row as u32);
         let mut beginnings: Vec<_> = rows.par_iter().map(begins).collect();
         beginnings.par_sort_unstable();
-        let far = rows.into_iter().filter(|row| !is_near(objects.voxels.region(*row))).collect();
-        Self { beginnings, far }
+        let boxes: Vec<Region> = rows.par_iter().map(|row| objects.voxels.region(*row)).collect();
+        let far = rows.into_iter().zip(&boxes).filter(|(_, region)| !is_near(**region));
+        Self { beginnings, far: far.map(|(row, _)| row).collect(), cells: cells_of(&boxes) }
+    }
+
+    /// Whether boxes meet a block, or come so near to it that they might.
+    pub fn has_box_in(&self, block: Region) -> bool {
+        let (cells, shape) = &self.cells;
+        let (first, end) = (block.start.map(|n| n / CELL), block.end().map(|n| n.div_ceil(CELL)));
+        let range = |a: usize| first[a]..end[a].min(shape[a]);
+        range(0).any(|z| range(1).any(|y| range(2).any(|x| cells[(z * shape[1] + y) * shape[2] + x])))
     }
 
     /// Rows of the objects whose boxes begin in a block, by label: each object begins in one.
@@ -172,4 +220,31 @@ fn boxed(labels: &Part, label: u64, region: Region, frame: usize) -> Vec<u8> {
         }
     });
     mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::components::tests::Random;
+
+    #[test]
+    fn cells_meet_the_boxes_that_they_meet() {
+        let mut random = Random(9);
+        for _ in 0..50 {
+            let boxes: Vec<Region> = (0..1 + random.below(6))
+                .map(|_| {
+                    let start = std::array::from_fn(|_| random.below(150));
+                    Region::new(start, std::array::from_fn(|_| 1 + random.below(90)))
+                })
+                .collect();
+            let places = Places { cells: cells_of(&boxes), ..Places::default() };
+            for cell in Region::whole([320; 3]).tiles([CELL; 3]) {
+                let meets = boxes.iter().any(|b| !b.intersection(&cell).is_empty());
+                assert_eq!(places.has_box_in(cell), meets);
+            }
+            let all = boxes.iter().all(|b| places.has_box_in(*b));
+            assert!(all && !places.has_box_in(Region::new([300; 3], [20; 3])));
+        }
+        assert!(!Places::default().has_box_in(Region::whole([9; 3])));
+    }
 }

@@ -118,26 +118,6 @@ impl Pass {
         }
     }
 
-    /// Whether it is about objects, rather than the image.
-    pub fn is_of_objects(self) -> bool {
-        match self {
-            Self::Within(body) | Self::Across(body) | Self::Centres(body) | Self::Balls(body) => {
-                body == Body::Objects
-            }
-            Self::Sums
-            | Self::Radius
-            | Self::Hull
-            | Self::Near
-            | Self::Far
-            | Self::FarMode
-            | Self::Boundary
-            | Self::Regions
-            | Self::Touching
-            | Self::Boxes => true,
-            _ => false,
-        }
-    }
-
     /// How far around a region it looks at labels, if it does.
     fn labels(self) -> Option<[usize; 3]> {
         match self {

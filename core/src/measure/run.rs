@@ -119,12 +119,19 @@ impl Measure {
 
     /// Whether a phase of a run block by block runs on a block.
     pub fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
-        let share = &state.share;
+        let (share, pass) = (&state.share, self.passes_of_blocks()[phase]);
         share.is_first()
-            || match self.passes_of_blocks()[phase] {
-                // A box may begin where no voxel of its object is.
+            || match pass {
+                // A neighbourhood is summed with the last of its voxels.
+                Pass::Sums => share.is_in(out, 1),
+                Pass::Radius | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => share.is_in(out, 0),
+                // A box may begin, and a cavity be, where no voxel of its object is.
                 Pass::Near | Pass::Boxes => !state.places().beginning(&state.objects, out).is_empty(),
-                pass => pass.is_of_objects() && share.is_in(out, self.shape),
+                Pass::Regions | Pass::Touching => state.places().has_box_in(out),
+                Pass::Within(body) | Pass::Across(body) | Pass::Centres(body) | Pass::Balls(body) => {
+                    body == Body::Objects && state.places().has_box_in(out)
+                }
+                _ => false,
             }
     }
 

@@ -2,7 +2,7 @@
 //! found which labels are in which block, then all passes run for one share of the labels after the other, on the blocks
 //! that they are in, and the rows of each share go into temporary files.
 //!
-//! The figures of an object follow from its voxels and those within two voxels of them, so that they are the same
+//! The figures of an object follow from its voxels, those beside them and what is in its box, so that they are the same
 //! whatever else is seen; what hangs on all objects (the nearest one) is found at the end.
 
 use super::Table;
@@ -24,9 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Objects of a share, which ends with a block; few in the tests of this crate, so that there are several everywhere.
-pub const OBJECTS: usize = if cfg!(test) { 3 } else { 1 << 20 };
-/// How far around its voxels an object's figures look.
-const MARGIN: usize = 2;
+pub const OBJECTS: usize = if cfg!(test) { 3 } else { 1 << 19 };
 /// Labels that are noted together.
 const PAGE: u32 = 64;
 
@@ -134,10 +132,11 @@ impl Share {
         self.labels.as_ref().is_none_or(|labels| labels.find(label).is_some())
     }
 
-    /// Whether its objects, or what lies beside them, are in a block of an image of `shape`.
-    pub fn is_in(&self, block: Region, shape: [usize; 3]) -> bool {
-        let near = block.grown([MARGIN; 3], shape);
-        self.blocks.iter().any(|b| !b.intersection(&near).is_empty())
+    /// Whether voxels of its objects are in a block, or would be if they had moved so far towards greater indices.
+    pub fn is_in(&self, block: Region, moved: usize) -> bool {
+        let meets =
+            |b: &Region| !Region::new(b.start, b.shape.map(|n| n + moved)).intersection(&block).is_empty();
+        self.blocks.iter().any(meets)
     }
 }
 
@@ -261,18 +260,18 @@ mod tests {
         }
     }
 
-    /// Labels that are balls and scattered voxels, in no order.
+    /// Labels that are balls, shells and scattered voxels, in no order.
     fn objects(random: &mut Random, shape: [usize; 3]) -> Vec<u32> {
         let [_, ny, nx] = shape;
         let mut voxels = vec![0; shape.iter().product()];
         for _ in 0..4 + random.below(25) {
             let label = 1 + random.below(40) as u32 * 977;
-            let radius = random.below(5) as isize;
+            let (radius, hollow) = (random.below(7) as isize, random.below(2) as isize);
             let middle: [isize; 3] = std::array::from_fn(|a| random.below(shape[a]) as isize);
             for (i, v) in voxels.iter_mut().enumerate() {
                 let at = [i / (ny * nx), i / nx % ny, i % nx];
                 let d: isize = (0..3).map(|a| (at[a] as isize - middle[a]).pow(2)).sum();
-                if d <= radius * radius {
+                if d <= radius * radius && d >= hollow * (radius - 1).pow(2) {
                     *v = label;
                 }
             }
@@ -351,7 +350,8 @@ mod tests {
         assert_eq!(second.labels().unwrap().keys(), [3, 5, 4_000_000_000]);
         assert_eq!(first.blocks, [block(0), block(1), block(4)]);
         assert_eq!(second.blocks, [block(1), block(3)]);
-        assert!(second.is_in(block(5), [9, 4, 4]) && !second.is_in(block(6), [9, 4, 4]));
+        assert!(second.is_in(block(3), 0) && !second.is_in(block(4), 0));
+        assert!(second.is_in(block(4), 1) && !second.is_in(block(5), 1) && !second.is_in(block(0), 1));
         assert!(first.has(1000) && !first.has(3) && Share::default().has(3));
     }
 }

@@ -1,6 +1,7 @@
 //! A recipe resolved against images: every parameter complete, every input found, every grid known.
 
 use super::{IMAGE, Recipe, Step};
+use crate::blocks;
 use crate::error::suggestion;
 use crate::ops::{Args, Call, Grid, Kind, Mode, Prepared, Produces};
 use crate::{Error, Result};
@@ -33,6 +34,18 @@ pub struct PlannedStep {
 }
 
 impl Plan {
+    /// A step as an accelerator sees it.
+    pub fn step(&self, number: usize) -> blocks::Step {
+        let (step, resolved) = (&self.steps[number], &self.resolved.steps[number]);
+        let args = Args::complete(resolved.op.spec(), resolved.given.clone());
+        blocks::Step {
+            op: step.op,
+            args: args.expect("it was resolved with these"),
+            inputs: step.inputs.iter().map(|v| v.map(|v| self.grids[v])).collect(),
+            output: self.grids[self.sources + number],
+        }
+    }
+
     /// Resolves a recipe against named images. The first is the one that the recipe is run on.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::blocks::{Accelerator, Chain, Engine, Field, LocalField, MemoryField, Part, Place, Ran, Step};
 use crate::measure::{Mesh, Table};
-use crate::ops::{Args, Mode, Output, Source};
+use crate::ops::{Mode, Output, Source};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 
@@ -64,17 +64,6 @@ pub fn run_on(
     }
 }
 
-/// A step as an accelerator sees it.
-fn plain(plan: &Plan, number: usize) -> Step {
-    let (step, resolved) = (&plan.steps[number], &plan.resolved.steps[number]);
-    Step {
-        op: step.op,
-        args: Args::complete(resolved.op.spec(), resolved.given.clone()).expect("it was resolved with these"),
-        inputs: step.inputs.iter().map(|v| v.map(|v| plan.grids[v])).collect(),
-        output: plan.grids[plan.sources + number],
-    }
-}
-
 /// The steps from `number` on of which each but the first is alone in reading the one before, as its first input.
 fn chain_from(plan: &Plan, number: usize, last: &[usize]) -> Vec<Step> {
     let mut chain = Vec::new();
@@ -85,7 +74,7 @@ fn chain_from(plan: &Plan, number: usize, last: &[usize]) -> Vec<Step> {
             || inputs[0] == Some(before)
                 && last[before] == next
                 && inputs[1..].iter().flatten().all(|v| *v < plan.sources + number);
-        let step = plain(plan, next);
+        let step = plan.step(next);
         if !follows || !plan.makes_image(next) || !step.keeps_shape() {
             break;
         }
@@ -212,7 +201,7 @@ fn run_blocks(
         let ran = match (&mode, accelerator) {
             (Mode::Local(_), Some(accelerator)) => {
                 let field = LocalField::new(step.prepared.clone(), inputs);
-                Ran::Field(Arc::new(field.accelerated(plain(plan, number), accelerator.clone())))
+                Ran::Field(Arc::new(field.accelerated(plan.step(number), accelerator.clone())))
             }
             _ => engine.run((number, &step.title), step.prepared.clone(), inputs, job)?,
         };

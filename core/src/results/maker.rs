@@ -2,7 +2,7 @@
 
 use super::Ready;
 use crate::blocks::kept::{self, Note};
-use crate::blocks::{Field, Keep, LocalField, Work, tiles};
+use crate::blocks::{Accelerator, Field, Keep, LocalField, Work, tiles};
 use crate::ops::{AnyProgram, AnyState, Grid, Mode};
 use crate::recipe::PlannedStep;
 use crate::{Error, Job, Region, Result};
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Maker {
     ready: Ready,
     folder: PathBuf,
+    device: Option<Arc<dyn Accelerator>>,
     /// What was read last, by the folder of its round.
     last: Mutex<Option<(PathBuf, Arc<Noted>)>>,
 }
@@ -24,9 +25,9 @@ pub struct Noted {
 }
 
 impl Maker {
-    /// For the run of an opened order in a folder.
-    pub fn new(ready: Ready, folder: &Path) -> Self {
-        Self { ready, folder: folder.to_owned(), last: Mutex::default() }
+    /// For the run of an opened order in a folder. A device may run local steps.
+    pub fn new(ready: Ready, folder: &Path, device: Option<Arc<dyn Accelerator>>) -> Self {
+        Self { ready, folder: folder.to_owned(), device, last: Mutex::default() }
     }
 
     /// What the folder of a round says.
@@ -103,10 +104,15 @@ impl Maker {
     }
 
     /// The result of a local step, computed where it is read.
-    fn made(&self, step: usize, note: &Note) -> Arc<dyn Field> {
-        let step = &self.ready.plan.steps[step];
+    fn made(&self, number: usize, note: &Note) -> Arc<dyn Field> {
+        let plan = &self.ready.plan;
+        let step = &plan.steps[number];
         let inputs = step.inputs.iter().map(|v| v.map(|v| self.value(v, note))).collect();
-        Arc::new(LocalField::new(step.prepared.clone(), inputs))
+        let field = LocalField::new(step.prepared.clone(), inputs);
+        Arc::new(match &self.device {
+            Some(device) => field.accelerated(plan.step(number), device.clone()),
+            None => field,
+        })
     }
 }
 
@@ -208,7 +214,7 @@ op = "measure"
                 if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
                     return Err(Error::Usage("stopped".into()));
                 }
-                let maker = Maker::new(self.order.open()?, folder.parent().unwrap());
+                let maker = Maker::new(self.order.open()?, folder.parent().unwrap(), None);
                 let note = maker.note(folder)?;
                 assert_eq!(maker.make(&note, *tile, job)?, *region);
                 job.advance(region.len() as u64);
