@@ -1,7 +1,7 @@
 //! The jobs of a coordinator: a folder each, in which everything about a job is, so that a coordinator that was stopped
 //! goes on with them when it starts again.
 
-use crate::kernel::{CANCELLED, ORDER};
+use crate::kernel::CANCELLED;
 use crate::roots::Roots;
 use crate::spread::Spread;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use voxelry_core::blocks::{Engine, Kept, Place, kept};
 use voxelry_core::io::atomic::{self, AtomicDir};
 use voxelry_core::recipe::How;
-use voxelry_core::results::Order;
+use voxelry_core::results::{ORDER, Order};
 use voxelry_core::{Error, Event, Job};
 use voxelry_stores::pool::{JobInfo, State, Submission, Worker};
 
@@ -56,6 +56,8 @@ pub struct Jobs {
     /// Host and port of the scheduler.
     scheduler: (String, u16),
     inner: Mutex<Inner>,
+    /// Held while what is known of a job is written, so that the last is what stays; others are answered meanwhile.
+    writing: Mutex<()>,
     /// There is something to run.
     more: Condvar,
 }
@@ -97,6 +99,7 @@ impl Jobs {
             handle,
             scheduler,
             inner: Mutex::new(inner),
+            writing: Mutex::default(),
             more: Condvar::new(),
         });
         for _ in 0..at_once.max(1) {
@@ -139,6 +142,7 @@ impl Jobs {
                 id: format!("job-{:04}", inner.next),
                 sample: order.sample.clone(),
                 out: submission.out.clone(),
+                folder: self.path(&format!("job-{:04}", inner.next)),
                 state: State::Queued,
                 submitted: now(),
                 finished: None,
@@ -192,12 +196,14 @@ impl Jobs {
             return Some(info);
         }
         entry.job.cancel();
+        drop(inner);
         let _ = std::fs::write(self.path(id).join(CANCELLED), []);
-        if entry.kind.info.state == State::Queued {
-            entry.end(State::Cancelled, None);
-            let _ = self.keep(&entry.kind);
-        }
-        Some(entry.info(0))
+        self.note(id, |entry| {
+            if entry.kind.info.state == State::Queued {
+                entry.end(State::Cancelled, None);
+            }
+        });
+        self.get(id)
     }
 
     /// A worker is there.
@@ -243,10 +249,14 @@ impl Jobs {
 
     /// Changes what is known of a job, in its folder too.
     fn note(&self, id: &str, change: impl FnOnce(&mut Entry)) {
-        let mut inner = self.inner();
-        let Some(entry) = inner.jobs.get_mut(id) else { return };
-        change(entry);
-        if let Err(error) = self.keep(&entry.kind) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = {
+            let mut inner = self.inner();
+            let Some(entry) = inner.jobs.get_mut(id) else { return };
+            change(entry);
+            entry.kind.clone()
+        };
+        if let Err(error) = self.keep(&kind) {
             eprintln!("voxelry-pool: {error}");
         }
     }

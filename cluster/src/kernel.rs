@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use voxelry_core::blocks::{Accelerator, physical_memory};
-use voxelry_core::results::{Maker, Order};
+use voxelry_core::results::{Maker, ORDER, Order};
 use voxelry_core::{Error, Job};
 use voxelry_shaders::compute::{Choice, Chosen};
 
-/// The order of a run, in its folder.
-pub const ORDER: &str = "order.toml";
 /// Says that a run was cancelled, in its folder.
 pub const CANCELLED: &str = "cancelled";
 /// Says why a round failed, in its folder.

@@ -73,6 +73,9 @@ pub struct JobInfo {
     pub sample: String,
     /// The folder of its results.
     pub out: PathBuf,
+    /// The folder that the pool's machines share, of what lies between its steps.
+    #[serde(default)]
+    pub folder: PathBuf,
     /// How far it is.
     pub state: State,
     /// Seconds since 1970 when it was submitted.

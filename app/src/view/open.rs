@@ -197,9 +197,14 @@ impl Opener {
 
     /// Opens an image; `order` says which opening it is.
     pub fn open(&self, order: u64, path: PathBuf, options: OpenOptions) {
+        self.make(order, move |cache| layers(&path, &options, cache));
+    }
+
+    /// Opens what is not in a file of its own; `order` says which opening it is.
+    pub fn make(&self, order: u64, make: impl FnOnce(&Arc<Cache>) -> Result<Vec<Layer>> + Send + 'static) {
         let (cache, send, wake) = (self.cache.clone(), self.send.clone(), self.wake.clone());
         std::thread::spawn(move || {
-            let layers = layers(&path, &options, &cache);
+            let layers = make(&cache);
             // Nobody listens when the window has closed.
             let _ = send.send(Done::Opened(order, layers));
             wake();

@@ -422,6 +422,13 @@ impl Viewer {
                 Answer::Names(names) => self.name_labels(names),
                 Answer::SaveLabels(Some(path)) => self.save_labels(ctx, path),
                 Answer::SaveLabels(None) => self.save_labels_again(ctx),
+                Answer::Grown(layer, parts) => {
+                    self.painter.changed(layer, &parts);
+                    let mut layers = self.document.scenes.iter().flat_map(|s| &s.layers);
+                    if let Some(layer) = layers.find(|l| l.id == layer) {
+                        layer.source.changed(&parts);
+                    }
+                }
                 Answer::SavedLabels(layer, saved) => self.saved_labels(layer, saved),
                 Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),

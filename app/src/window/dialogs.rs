@@ -8,6 +8,7 @@ use crate::view::names::Names;
 use egui::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use voxelry_core::Region;
 use voxelry_core::io::{OpenOptions, atomic, remote};
 use voxelry_core::recipe::Recipe;
 
@@ -29,6 +30,8 @@ pub enum Answer {
     SavedLabels(u64, Option<(u64, Option<Filed>)>),
     Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
+    /// Parts of the image of a layer have come.
+    Grown(u64, Vec<Region>),
     /// Good news.
     Say(String),
     /// A problem.

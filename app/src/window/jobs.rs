@@ -1,18 +1,21 @@
 //! Jobs of a pool of workers: what they do, giving one a recipe, calling it off, and opening what it made.
 
 use super::app::Viewer;
+use super::dialogs::Answer;
 use super::theme::WRONG;
 use crate::cli::pool;
 use crate::cli::run::stem;
-use crate::view::Content;
+use crate::view::{Content, open};
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use egui::{Context, RichText, ScrollArea, Ui};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use voxelry_core::Error;
 use voxelry_core::io::{Frame, OpenOptions};
 use voxelry_core::recipe::IMAGE;
-use voxelry_core::results::{LabelsAs, Order};
+use voxelry_core::results::{LabelsAs, ORDER, Order, Watched};
 use voxelry_stores::pool::{JobInfo, State, Submission};
 
 /// How often jobs are asked after while they are shown.
@@ -223,7 +226,11 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
     }
     ctx.request_repaint_after(LOOK);
     if let Some(job) = open {
-        viewer.open_results(&job);
+        if job.state == State::Done {
+            viewer.open_results(ctx, &job);
+        } else {
+            viewer.watch_results(ctx, job);
+        }
     }
 }
 
@@ -286,8 +293,12 @@ fn row(job: &JobInfo, ui: &mut Ui, asks: &mut Vec<Ask>, open: &mut Option<JobInf
             if ui.small_button(word).on_hover_text(hint).clicked() {
                 asks.push(Ask::Cancel(job.id.clone()));
             }
-            if job.state == State::Done && ui.small_button("Open").on_hover_text("Opens its labels").clicked()
-            {
+            let hint = match job.state {
+                State::Done => "Opens the image that it made",
+                State::Running => "Opens the image that it makes, which grows as its blocks are done",
+                _ => return,
+            };
+            if ui.small_button("Open").on_hover_text(hint).clicked() {
                 *open = Some(job.clone());
             }
         });
@@ -307,14 +318,55 @@ fn row(job: &JobInfo, ui: &mut Ui, asks: &mut Vec<Ask>, open: &mut Option<JobInf
 }
 
 impl Viewer {
-    /// Opens the image that a job made.
-    fn open_results(&mut self, job: &JobInfo) {
-        let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
-        match names.iter().map(|name| job.out.join(name)).find(|path| path.exists()) {
-            Some(path) => self.open(path, OpenOptions::default()),
-            None => {
-                self.tell(format!("{}: there is no image in it that this machine sees", job.out.display()));
-            }
-        }
+    /// Opens the image that a job made, once it is known where it is: its folder may be slow.
+    fn open_results(&self, ctx: &Context, job: &JobInfo) {
+        let (send, ctx, out) = (self.answers.0.clone(), ctx.clone(), job.out.clone());
+        std::thread::spawn(move || {
+            let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
+            let answer = match names.iter().map(|name| out.join(name)).find(|path| path.exists()) {
+                Some(path) => Answer::Open(vec![path]),
+                None => {
+                    Answer::Tell(format!("{}: there is no image in it that this machine sees", out.display()))
+                }
+            };
+            // Nobody listens when the window has closed.
+            let _ = send.send(answer);
+            ctx.request_repaint();
+        });
+    }
+
+    /// Opens the image that a job makes, as far as it is there, and what comes of it.
+    fn watch_results(&mut self, ctx: &Context, job: JobInfo) {
+        self.opening += 1;
+        self.opened += 1;
+        let (send, ctx) = (self.answers.0.clone(), ctx.clone());
+        self.opener.make(self.opened, move |cache| {
+            let path = job.folder.join(ORDER);
+            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+            let watched = Watched::new(&Order::parse(&text)?.open()?, &job.folder);
+            let watched = watched.ok_or_else(|| {
+                Error::Usage(format!("{}: nothing of its image is there yet; it comes last", job.sample))
+            })?;
+            let (watched, mut seen) = (Arc::new(watched), BTreeSet::new());
+            let layers = open::layers_of(watched.clone(), &format!("{} …", job.sample), None, cache);
+            let (layer, watched) = (layers[0].id, Arc::downgrade(&watched));
+            std::thread::spawn(move || {
+                // Until the layer is closed, or what lay between the job's steps is gone.
+                while let Some(there) = watched.upgrade().and_then(|w| Some((w.there().ok()?, w))) {
+                    let (there, watched) = there;
+                    let parts: Vec<_> = there.difference(&seen).map(|i| watched.parts()[*i]).collect();
+                    seen = there;
+                    drop(watched);
+                    if !parts.is_empty() {
+                        if send.send(Answer::Grown(layer, parts)).is_err() {
+                            return;
+                        }
+                        ctx.request_repaint();
+                    }
+                    std::thread::sleep(LOOK);
+                }
+            });
+            Ok(layers)
+        });
     }
 }

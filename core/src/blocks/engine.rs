@@ -175,7 +175,7 @@ impl Engine {
                 }
                 Place::Kept(kept) => {
                     let round = Round { step: number, phase, round: rounds[phase] };
-                    let folder = kept.folder_of(round)?;
+                    let folder = kept.folder_of(round, cut)?;
                     let (done, left): (Vec<usize>, Vec<usize>) =
                         todo.iter().partition(|i| tiles::path_of(&folder, **i).exists());
                     job.advance(done.iter().map(|i| all[*i].len() as u64).sum());

@@ -63,6 +63,7 @@ pub struct Note {
 }
 
 const NOTE: &str = "note";
+const SHAPE: &str = "shape";
 const SWEPT: &str = "swept";
 const ABOUT: &str = "about";
 
@@ -131,16 +132,20 @@ impl Kept {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The folder of a round, which is made.
-    pub(super) fn folder_of(&self, round: Round) -> Result<PathBuf> {
+    /// The folder of a round, which is made; it says of which shape its tiles are.
+    pub(super) fn folder_of(&self, round: Round, tile: [usize; 3]) -> Result<PathBuf> {
         let folder = self.folder.join(round.name());
         std::fs::create_dir_all(&folder).at(&folder)?;
+        let path = folder.join(SHAPE);
+        if !path.exists() {
+            std::fs::write(&path, tile.map(|n| n.to_string()).join(" ")).at(&path)?;
+        }
         Ok(folder)
     }
 
     /// Leaves the note of a round for those who make its tiles.
     pub(super) fn begin(&self, mut note: Note) -> Result<()> {
-        let folder = self.folder_of(note.round)?;
+        let folder = self.folder.join(note.round.name());
         note.results.clone_from(&self.known().results);
         let (begun, path) = (folder.join("note.part"), folder.join(NOTE));
         std::fs::write(&begun, encode(&note)).at(&begun)?;
@@ -221,6 +226,14 @@ pub fn clear(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The shape of the tiles of a round, in whose folder it is.
+pub fn tile_of(round: &Path) -> Option<[usize; 3]> {
+    let text = std::fs::read_to_string(round.join(SHAPE)).ok()?;
+    let shape: Vec<usize> =
+        text.split(' ').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?;
+    shape.try_into().ok()
 }
 
 /// An image that was written by rounds in `folder`, or not yet.

@@ -11,6 +11,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+/// Rows that are packed together.
+const ROWS: usize = 1 << 17;
+
 /// Writes a table.
 ///
 /// # Errors
@@ -20,6 +23,8 @@ pub fn write(table: &Table, to: impl Write + Send) -> std::io::Result<()> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by("voxelry".into())
+        // What of a group is packed waits in memory for the rest of it.
+        .set_max_row_group_row_count(Some(ROWS))
         .build();
     let mut writer =
         ArrowWriter::try_new(to, table.batch.schema(), Some(properties)).map_err(std::io::Error::other)?;

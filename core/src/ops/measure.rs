@@ -33,11 +33,12 @@ static SPEC: Spec = Spec {
               Outside the image is background. A mask is one object. NaN and infinite intensities are \
               left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
               wider ones to 2^-30 of the range of the image's finite values. \
-              Exact block by block. What is held in memory then grows with the number of objects; with \
-              the table correlation, by a bit for each voxel. Thickness needs a block together with what \
-              lies around it as far as the largest radius, skeletons and geodesic diameters an object's \
-              whole box (at most about 24 bytes a voxel): a warning says so where that is more than the \
-              memory to work within.",
+              Exact block by block. So many objects that they don't fit into memory are measured some at a \
+              time, except where Voronoi cells, distances from a reference or the table foam are asked for; \
+              nearest objects take about 60 bytes an object, the table correlation a bit for each voxel. \
+              Thickness needs a block together with what lies around it as far as the largest radius, \
+              skeletons and geodesic diameters an object's whole box (at most about 24 bytes a voxel): a \
+              warning says so where that is more than the memory to work within.",
     inputs: &[
         Input {
             name: "labels",

@@ -4,6 +4,7 @@ use crate::error::PathContext;
 use crate::io::atomic::AtomicFile;
 use crate::measure::{Table, csv, parquet};
 use crate::{Error, Result};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -25,17 +26,10 @@ impl Table {
     /// If the ending is another or the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         Self::check_name(path)?;
-        let write: fn(&Self, &mut dyn Write) -> std::io::Result<()> =
-            match path.extension().and_then(|e| e.to_str()) {
-                Some("csv") => |table, to| csv::write(table, to),
-                _ => |table, to| {
-                    // The Parquet writer wants to own what it writes to and to move between threads.
-                    let mut bytes = Vec::new();
-                    parquet::write(table, &mut bytes)?;
-                    to.write_all(&bytes)
-                },
-            };
-        saved(path, |to| write(self, to))
+        saved(path, |to| match path.extension().and_then(|e| e.to_str()) {
+            Some("csv") => csv::write(self, to),
+            _ => parquet::write(self, to),
+        })
     }
 
     /// Writes what the columns are beside a table: name, unit and description of each, as CSV.
@@ -47,7 +41,7 @@ impl Table {
     }
 }
 
-fn saved(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+fn saved(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> std::io::Result<()>) -> Result<()> {
     let file = AtomicFile::create(path)?;
     let mut buffered = BufWriter::new(file.file());
     write(&mut buffered).at(path)?;

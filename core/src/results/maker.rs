@@ -120,9 +120,10 @@ impl Maker {
 mod tests {
     use super::*;
     use crate::blocks::{Engine, Kept, Place, Runner};
+    use crate::io::ImageSource;
     use crate::io::{Frame, OpenOptions, WriteOptions, write_volume};
     use crate::recipe::{How, Recipe};
-    use crate::results::{LabelsAs, Order};
+    use crate::results::{LabelsAs, Order, Watched};
     use crate::{Geometry, Volume};
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -246,15 +247,25 @@ op = "measure"
         }
     }
 
+    /// The image that a run makes.
+    fn labels(order: &Order) -> Volume {
+        let ready = order.open().unwrap();
+        let made =
+            crate::recipe::run(&ready.plan, &ready.fields, &ready.keep(), &How::Memory, &Job::silent())
+                .unwrap();
+        (*made.images[0].read_all(&Job::silent()).unwrap()).clone()
+    }
+
     #[test]
     fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_result() {
         let folder = tempfile::tempdir().unwrap();
         let order = order(folder.path(), RECIPES[0]);
         let expected = run(&order, &How::Memory, folder.path()).unwrap();
-        let block = [16; 3];
+        let (block, mut seen) = ([16; 3], 0);
         for step in [1, 5, 17, 60] {
             let between = folder.path().join(format!("between-{step}"));
             let mut stops = 0;
+            let whole = labels(&order);
             let result = loop {
                 let left = AtomicUsize::new(step);
                 let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
@@ -263,6 +274,18 @@ op = "measure"
                     Err(error) => assert!(error.to_string().contains("stopped"), "{error}"),
                 }
                 stops += 1;
+                // What is there of the result is what it will be.
+                let Some(watched) = Watched::new(&order.open().unwrap(), &between) else { continue };
+                let there = watched.there().unwrap();
+                seen += there.len();
+                for (number, &part) in watched.parts().iter().enumerate() {
+                    let read = watched.read(Frame::default(), part).unwrap();
+                    let expected = match there.contains(&number) {
+                        true => whole.crop(part),
+                        false => Volume::zeros(whole.voxel_type(), part.shape),
+                    };
+                    assert_eq!(read, expected);
+                }
             };
             assert_eq!(result, expected, "{step}");
             assert!(stops >= 3, "{step}: {stops}");
@@ -274,5 +297,6 @@ op = "measure"
             Kept::new(&between, "another", None).unwrap();
             assert!(!between.join("0-0-0").exists() && !between.join("1-0-0").exists());
         }
+        assert!(seen > 20, "{seen} parts were seen before the end");
     }
 }

@@ -9,6 +9,7 @@ mod maker;
 mod order;
 mod provenance;
 mod summary;
+mod watched;
 
 pub use folder::{LabelsAs, Study, named, save, write};
 pub use identity::Identity;
@@ -16,3 +17,7 @@ pub use maker::Maker;
 pub use order::{Order, Ready};
 pub use provenance::{Provenance, Record};
 pub use summary::{ColumnSummary, summarise};
+pub use watched::Watched;
+
+/// The order of a job, in its folder.
+pub const ORDER: &str = "order.toml";
