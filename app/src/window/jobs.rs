@@ -352,16 +352,30 @@ impl Viewer {
             let (layer, watched) = (layers[0].id, Arc::downgrade(&watched));
             std::thread::spawn(move || {
                 // Until the layer is closed, or what lay between the job's steps is gone.
-                while let Some(there) = watched.upgrade().and_then(|w| Some((w.there().ok()?, w))) {
-                    let (there, watched) = there;
-                    let parts: Vec<_> = there.difference(&seen).map(|i| watched.parts()[*i]).collect();
-                    seen = there;
+                while let Some(watched) = watched.upgrade() {
+                    let answer = match watched.there() {
+                        Ok(there) => {
+                            let parts: Vec<_> =
+                                there.difference(&seen).map(|i| watched.parts()[*i]).collect();
+                            seen = there;
+                            (!parts.is_empty()).then_some(Answer::Grown(layer, parts))
+                        }
+                        Err(_) => {
+                            let text = "the job is over; Open in the window of jobs shows what it made";
+                            Some(Answer::Say(format!("{}: {text}", job.sample)))
+                        }
+                    };
                     drop(watched);
-                    if !parts.is_empty() {
-                        if send.send(Answer::Grown(layer, parts)).is_err() {
+                    if let Some(answer) = answer {
+                        let over = matches!(answer, Answer::Say(_));
+                        // Nobody listens when the window has closed.
+                        if send.send(answer).is_err() {
                             return;
                         }
                         ctx.request_repaint();
+                        if over {
+                            return;
+                        }
                     }
                     std::thread::sleep(LOOK);
                 }

@@ -365,7 +365,7 @@ impl Program for Keep {
     fn run(
         &self,
         _: usize,
-        _: &(),
+        (): &(),
         _: &Block,
         mut inputs: Vec<Option<Arc<Volume>>>,
         _: &Job,

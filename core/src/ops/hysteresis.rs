@@ -142,7 +142,7 @@ impl Program for Levels {
     fn run(
         &self,
         phase: usize,
-        _: &(),
+        (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -162,7 +162,7 @@ impl Program for Levels {
         Ok((vec![Volume::U8(inner)], encode(&changed)))
     }
 
-    fn merge(&self, phase: usize, _: &mut (), partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, (): &mut (), partials: Partials) -> Result<Next> {
         if phase == 1 {
             for changed in partials {
                 if decode::<bool>(&changed?.1)? {

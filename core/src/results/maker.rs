@@ -265,7 +265,7 @@ op = "measure"
         for step in [1, 5, 17, 60] {
             let between = folder.path().join(format!("between-{step}"));
             let mut stops = 0;
-            let whole = labels(&order);
+            let (whole, mut last) = (labels(&order), None);
             let result = loop {
                 let left = AtomicUsize::new(step);
                 let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
@@ -275,14 +275,16 @@ op = "measure"
                 }
                 stops += 1;
                 // What is there of the result is what it will be.
-                let Some(watched) = Watched::new(&order.open().unwrap(), &between) else { continue };
+                let Some(new) = Watched::new(&order.open().unwrap(), &between) else { continue };
+                let watched = last.insert(new);
                 let there = watched.there().unwrap();
                 seen += there.len();
                 for (number, &part) in watched.parts().iter().enumerate() {
                     let read = watched.read(Frame::default(), part).unwrap();
-                    let expected = match there.contains(&number) {
-                        true => whole.crop(part),
-                        false => Volume::zeros(whole.voxel_type(), part.shape),
+                    let expected = if there.contains(&number) {
+                        whole.crop(part)
+                    } else {
+                        Volume::zeros(whole.voxel_type(), part.shape)
                     };
                     assert_eq!(read, expected);
                 }
@@ -296,6 +298,8 @@ op = "measure"
             // A run of something else begins anew.
             Kept::new(&between, "another", None).unwrap();
             assert!(!between.join("0-0-0").exists() && !between.join("1-0-0").exists());
+            let gone = last.is_none_or(|w: Watched| w.read(Frame::default(), w.parts()[0]).is_err());
+            assert!(gone, "what is gone is not read as 0");
         }
         assert!(seen > 20, "{seen} parts were seen before the end");
     }

@@ -33,9 +33,13 @@ impl Watched {
             }
         };
         let newest = slots.iter().enumerate().rev().find_map(|(phase, slot)| {
+            let slot = (*slot)?;
             let folder = |round| run.join(Round { step, phase, round }.name());
-            let round = (0..).take_while(|round| folder(*round).is_dir()).last()?;
-            Some((folder(round), (*slot)?))
+            let mut newest = None;
+            while folder(newest.map_or(0, |n| n + 1)).is_dir() {
+                newest = Some(newest.map_or(0, |n| n + 1));
+            }
+            Some((folder(newest?), slot))
         });
         let (folder, slot) = newest?;
         let tile = kept::tile_of(&folder)?;
@@ -71,6 +75,12 @@ impl ImageSource for Watched {
         if frame != Frame::default() || !Region::whole(self.info.shape()).contains(&region) {
             return Err(Error::Usage("a run makes one frame, and this lies beyond it".into()));
         }
-        self.field.read(region, &Job::silent()).map(std::sync::Arc::unwrap_or_clone)
+        let read = self.field.read(region, &Job::silent()).map(std::sync::Arc::unwrap_or_clone);
+        // What isn't there any more is not 0.
+        if self.folder.is_dir() {
+            read
+        } else {
+            Err(Error::file(&self.folder, "is gone: the run that made it is over"))
+        }
     }
 }

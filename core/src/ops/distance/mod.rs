@@ -298,7 +298,7 @@ impl Program for DistanceKernel {
     fn run(
         &self,
         phase: usize,
-        _: &(),
+        (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -310,7 +310,7 @@ impl Program for DistanceKernel {
         Ok((volumes, vec![]))
     }
 
-    fn merge(&self, _: usize, _: &mut (), _: Partials) -> Result<Next> {
+    fn merge(&self, _: usize, (): &mut (), _: Partials) -> Result<Next> {
         Ok(Next::Continue)
     }
 }

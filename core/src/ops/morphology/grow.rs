@@ -164,7 +164,7 @@ impl Program for Grow {
     fn run(
         &self,
         phase: usize,
-        _: &(),
+        (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         job: &Job,
@@ -174,7 +174,7 @@ impl Program for Grow {
         with_volume!(first, |a| run_typed(self, phase, block, a, second, job))
     }
 
-    fn merge(&self, phase: usize, _: &mut (), partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, (): &mut (), partials: Partials) -> Result<Next> {
         for partial in partials {
             if phase == 1 && partial?.1 == [1] {
                 return Ok(Next::Repeat);
