@@ -23,6 +23,8 @@ const TASKS: usize = 4096;
 const SPREAD: usize = 64;
 /// Voxels of a task at least, where there are many: an empty task takes about 2 ms.
 const VOXELS: usize = 1 << 21;
+/// How often each of few blocks is asked for at once when it is asked for again.
+const COPIES: usize = 4;
 /// How often it is looked how far a phase is, and whether it is over.
 const LOOK: Duration = Duration::from_millis(200);
 const BLINK: Duration = Duration::from_millis(5);
@@ -71,7 +73,7 @@ impl Runner for Spread {
             todo.iter().map(|(tile, region)| (format!("{tile}.tile").into(), *region)).collect();
         self.blocks[0].store(0, Ordering::Relaxed);
         self.blocks[1].store(todo.len() as u64, Ordering::Relaxed);
-        let mut since = Instant::now();
+        let (mut since, mut again) = (Instant::now(), false);
         let count = |waiting: &mut HashMap<OsString, Region>| -> Result<bool> {
             let before = waiting.len();
             for entry in std::fs::read_dir(folder).at(folder)? {
@@ -89,7 +91,12 @@ impl Runner for Spread {
                 .filter(|(tile, _)| waiting.contains_key(&OsString::from(format!("{tile}.tile"))))
                 .copied()
                 .collect();
-            let tiles = Tiles { folder: folder.to_owned(), tasks: tasks(&left) };
+            let mut tasks = tasks(&left);
+            if again && tasks.len() < SPREAD {
+                // Not by one worker alone, which may be the one that can't.
+                tasks = vec![tasks; COPIES].concat();
+            }
+            let tiles = Tiles { folder: folder.to_owned(), tasks };
             let session = self.session();
             let query = self.handle.spawn(async move {
                 let table = session?.read_table(Arc::new(tiles))?;
@@ -129,6 +136,7 @@ impl Runner for Spread {
             if since.elapsed() > PATIENCE {
                 return Err(Error::Usage(format!("no worker makes it any more: {reason}")));
             }
+            again = true;
             // Workers that left, or a store that is away for a while: what is left is asked for again.
             job.note(format!("{} blocks are asked for again: {reason}", waiting.len()));
             std::thread::sleep(Duration::from_secs(1));
