@@ -28,7 +28,7 @@ pub struct Engine {
     /// Where images between phases are.
     pub place: Place,
     /// Parts of the image to which a run keeps, for results that hang on nothing else; all of it if none. Blocks that
-    /// touch none of them are passed over. Not for runs that are kept.
+    /// touch none of them are passed over.
     pub within: Option<Vec<Region>>,
 }
 

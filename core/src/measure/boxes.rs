@@ -66,16 +66,17 @@ pub struct Places {
     beginnings: Vec<([u32; 3], u32)>,
     /// Rows of those that reach farther along an axis than [`NEAR`], by label.
     far: Vec<usize>,
-    /// Which cells of [`CELL`] voxels along each axis meet boxes, and how many cells there are.
-    cells: (Vec<bool>, [usize; 3]),
+    /// How many boxes meet each cell of [`CELL`] voxels along each axis, and how many cells there are; the array has one
+    /// more along each axis.
+    cells: (Vec<i32>, [usize; 3]),
 }
 
 /// Voxels of a cell along each axis.
 const CELL: usize = 32;
 
-/// Which cells meet boxes: each box is a step up at its beginning and one down at its end along each axis, whose sums
-/// are how many boxes there are.
-fn cells_of(boxes: &[Region]) -> (Vec<bool>, [usize; 3]) {
+/// How many boxes meet each cell: each box is a step up at its beginning and one down at its end along each axis, whose
+/// sums that is.
+fn cells_of(boxes: &[Region]) -> (Vec<i32>, [usize; 3]) {
     let last = |region: &Region| region.end().map(|n| (n - 1) / CELL);
     let mut shape = [0; 3];
     for region in boxes {
@@ -103,8 +104,7 @@ fn cells_of(boxes: &[Region]) -> (Vec<bool>, [usize; 3]) {
             }
         }
     }
-    let cells = Region::whole(shape).tiles([1; 3]).into_iter().map(|cell| cell.start);
-    (cells.map(|[z, y, x]| steps[at(z, y, x)] > 0).collect(), shape)
+    (steps, shape)
 }
 
 /// Objects that reach no farther than this along any axis are seen as a whole where the distribution
@@ -133,7 +133,8 @@ impl Places {
         let (cells, shape) = &self.cells;
         let (first, end) = (block.start.map(|n| n / CELL), block.end().map(|n| n.div_ceil(CELL)));
         let range = |a: usize| first[a]..end[a].min(shape[a]);
-        range(0).any(|z| range(1).any(|y| range(2).any(|x| cells[(z * shape[1] + y) * shape[2] + x])))
+        let count = |z: usize, y: usize, x: usize| cells[(z * (shape[1] + 1) + y) * (shape[2] + 1) + x];
+        range(0).any(|z| range(1).any(|y| range(2).any(|x| count(z, y, x) > 0)))
     }
 
     /// Rows of the objects whose boxes begin in a block, by label: each object begins in one.

@@ -119,9 +119,9 @@ impl Measure {
 
     /// Whether a phase of a run block by block runs on a block.
     pub fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
-        let (share, pass) = (&state.share, self.passes_of_blocks()[phase]);
+        let share = &state.share;
         share.is_first()
-            || match pass {
+            || match self.passes_of_blocks()[phase] {
                 // A neighbourhood is summed with the last of its voxels.
                 Pass::Sums => share.is_in(out, 1),
                 Pass::Radius | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => share.is_in(out, 0),
