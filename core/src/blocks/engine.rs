@@ -6,8 +6,8 @@ use super::shelf::Shelf;
 use super::tiles::{self, ZeroField};
 use super::{Field, LocalField, ScratchField};
 use crate::ops::{
-    AnyProgram, AnyState, Block, FieldSpec, Grid, Mode, Next, Output, Partials, Phase, Prepared, Program,
-    Source, Tiling,
+    AnyProgram, AnyState, Around, Block, FieldSpec, Grid, Mode, Next, Output, Partials, Phase, Prepared,
+    Program, Source, Tiling,
 };
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -77,6 +77,42 @@ impl Between {
     }
 }
 
+/// What phases that are looked back at have found, by phase and round.
+#[derive(Default)]
+struct Shelves(BTreeMap<(usize, usize), Arc<Shelf>>);
+
+/// What there is beside a tile that this process makes.
+struct Here<'a> {
+    place: &'a Place,
+    step: usize,
+    shelves: &'a Shelves,
+    program: &'a dyn AnyProgram,
+    phase: usize,
+    state: &'a AnyState,
+    inputs: &'a [Option<Arc<dyn Field>>],
+}
+
+impl Around for Here<'_> {
+    fn partial(&self, phase: usize, round: usize, tile: usize) -> Result<Vec<u8>> {
+        match self.place {
+            Place::Scratch(_) => self.shelves.0.get(&(phase, round)).map_or(Ok(Vec::new()), |s| s.get(tile)),
+            Place::Kept(kept) => kept::partial(&kept.folder, Round { step: self.step, phase, round }, tile),
+        }
+    }
+
+    fn order(&self, part: usize) -> Result<Vec<u8>> {
+        Ok(self.program.order(self.phase, self.state, part))
+    }
+
+    fn inputs(&self) -> &[Option<Arc<dyn Field>>] {
+        self.inputs
+    }
+
+    fn scratch(&self) -> &Path {
+        self.place.folder()
+    }
+}
+
 /// An output of [`Engine::run`].
 pub enum Ran {
     /// An image.
@@ -128,7 +164,8 @@ impl Engine {
         }
     }
 
-    fn run_program(
+    /// Runs a program; what it makes has this grid.
+    pub(crate) fn run_program(
         &self,
         (number, name): (usize, &str),
         keeps: bool,
@@ -141,29 +178,41 @@ impl Engine {
         let phases = program.phases();
         let mut between = Between::new(&grids, &self.place)?;
         let mut state = program.begin();
-        let (mut phase, mut rounds, mut part) = (0, vec![0; phases.len()], 1);
+        let (mut phase, mut rounds) = (0, vec![0; phases.len()]);
+        let looks_back = phases.iter().any(|of| of.tiling == Tiling::Rows);
+        let mut shelves = Shelves::default();
         while let Some(of) = phases.get(phase) {
             let cut = self.tile(of.tiling, grid.shape);
-            let all = Region::whole(grid.shape).tiles(cut);
-            let visited = |tile: Region| self.sees(tile) && program.visits(phase, &state, tile);
+            let (in_parts, alone) = (of.tiling.in_parts(), of.tiling == Tiling::Shares);
+            let whole = if in_parts { [program.parts(phase, &state), 1, 1] } else { grid.shape };
+            let all = Region::whole(whole).tiles(cut);
+            let visited = |tile: Region| (in_parts || self.sees(tile)) && program.visits(phase, &state, tile);
             let todo: Vec<usize> = (0..all.len()).filter(|i| visited(all[*i])).collect();
-            let stage = match (keeps, part) {
-                (true, _) => name.to_owned(),
-                (_, 1) => format!("{name}: {}", of.name),
-                _ => format!("{name}: {}, part {part}", of.name),
-            };
+            let stage = if keeps { name.to_owned() } else { format!("{name}: {}", of.name) };
             job.stage(&stage, todo.iter().map(|i| all[*i].len() as u64).sum());
             let inner = job.part();
+            let around = &Here {
+                place: &self.place,
+                step: number,
+                shelves: &shelves,
+                program,
+                phase,
+                state: &state,
+                inputs,
+            };
             let make = |i: usize| {
                 job.check()?;
                 let fields = &between.fields;
-                Work { program, phase, state: &state, inputs, fields }.make(grid.shape, all[i], &inner)
+                let work = Work { program, phase, state: &state, inputs, fields, around };
+                work.make(grid.shape, all[i], &inner)
             };
             let seen = |i: usize| program.region(phase, &state, all[i]);
+            let mut kept_shelf = None;
             let partial: Box<dyn Fn(usize) -> Result<Vec<u8>>> = match &self.place {
                 Place::Scratch(folder) => {
-                    let shelf = Shelf::new(all.len(), folder, PARTIALS);
-                    self.each(&todo, &all, seen, &stage, job, |i| {
+                    let most = if looks_back { PARTIALS / 4 } else { PARTIALS };
+                    let shelf = Arc::new(Shelf::new(all.len(), folder, most));
+                    self.each(&todo, &all, alone, seen, &stage, job, |i| {
                         let (outputs, partial) = make(i)?;
                         debug_assert_eq!(outputs.len(), of.writes.len());
                         for (field, volume) in of.writes.iter().zip(&outputs) {
@@ -171,7 +220,8 @@ impl Engine {
                         }
                         shelf.put(i, partial)
                     })?;
-                    Box::new(move |i| shelf.take(i))
+                    kept_shelf = looks_back.then(|| shelf.clone());
+                    Box::new(move |i| shelf.get(i))
                 }
                 Place::Kept(kept) => {
                     let round = Round { step: number, phase, round: rounds[phase] };
@@ -190,13 +240,15 @@ impl Engine {
                                 fields: between.written.clone(),
                                 results: BTreeMap::default(),
                             };
-                            kept.begin(note)?;
-                            let left: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
-                            runner.run(&folder, &left, job)?;
-                            kept.end(round)?;
+                            let parts = left.iter().filter(|_| in_parts);
+                            let orders = parts.map(|&i| (i, program.order(phase, &state, i)));
+                            kept.begin(note, orders)?;
+                            let todo: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
+                            runner.run(&folder, &todo, job)?;
+                            kept.end(round, &left)?;
                         }
                         None => {
-                            self.each(&left, &all, seen, &stage, job, |i| {
+                            self.each(&left, &all, alone, seen, &stage, job, |i| {
                                 let (outputs, partial) = make(i)?;
                                 tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)
                             })?;
@@ -219,14 +271,13 @@ impl Engine {
                 job.check()?;
                 Ok((all[i], partial(i)?))
             });
+            let next =
+                program.merge(phase, &mut state, Partials::new(&mut partials, cut, self.place.folder()))?;
+            shelves.0.extend(kept_shelf.map(|shelf| ((phase, rounds[phase]), shelf)));
             rounds[phase] += 1;
-            match program.merge(phase, &mut state, Partials::new(&mut partials, self.place.folder()))? {
+            match next {
                 Next::Continue => phase += 1,
                 Next::Repeat => {}
-                Next::Back(to) => {
-                    (phase, part) = (to, part + 1);
-                    between = Between::new(&grids, &self.place)?;
-                }
             }
         }
         for (name, value) in program.facts(&state) {
@@ -242,11 +293,12 @@ impl Engine {
     }
 
     /// Works on tiles by their numbers, on all threads; what comes of each, in their order. Regions that are seen and much
-    /// larger than their tiles are seen one after another.
+    /// larger than their tiles are seen one after another, as are all tiles if each is to be made `alone`.
     fn each<T: Send>(
         &self,
         todo: &[usize],
         tiles: &[Region],
+        alone: bool,
         seen: impl Fn(usize) -> Region + Sync,
         stage: &str,
         job: &Job,
@@ -255,8 +307,8 @@ impl Engine {
         let seen: Vec<Region> = todo.par_iter().map(|&i| seen(i)).collect();
         let share = memory_for(self.block) / rayon::current_num_threads() as u64;
         let large = |k: &usize| seen[*k] != tiles[todo[*k]] && seen[*k].len() as u64 * REGION_BYTES > share;
-        let (alone, together): (Vec<usize>, Vec<usize>) = (0..todo.len()).partition(large);
-        if let Some(greatest) = alone.iter().map(|&k| seen[k]).max_by_key(Region::len) {
+        let (large, together): (Vec<usize>, Vec<usize>) = (0..todo.len()).partition(|k| alone || large(k));
+        if let Some(greatest) = large.iter().map(|&k| seen[k]).max_by_key(Region::len) {
             self.warn_of(stage, greatest, job);
         }
         let one = |k: usize| {
@@ -265,7 +317,7 @@ impl Engine {
             Ok((k, made))
         };
         let mut made = together.into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-        for k in alone {
+        for k in large {
             made.push(one(k)?);
         }
         made.sort_unstable_by_key(|m| m.0);
@@ -296,7 +348,11 @@ impl Engine {
     }
 
     fn tile(&self, tiling: Tiling, shape: [usize; 3]) -> [usize; 3] {
-        let Tiling::Spanning(spans) = tiling else { return self.block };
+        let spans = match tiling {
+            Tiling::Blocks => return self.block,
+            Tiling::Rows | Tiling::Shares => return [1; 3],
+            Tiling::Spanning(spans) => spans,
+        };
         let budget = self.voxels();
         let spanned: usize = (0..3).filter(|&a| spans[a]).map(|a| shape[a]).product();
         let free = spans.iter().filter(|s| !**s).count().max(1);
@@ -317,6 +373,8 @@ pub struct Work<'a> {
     pub inputs: &'a [Option<Arc<dyn Field>>],
     /// The program's scratch images.
     pub fields: &'a [Arc<dyn Field>],
+    /// What its phases have found.
+    pub around: &'a dyn Around,
 }
 
 impl Work<'_> {
@@ -339,7 +397,7 @@ impl Work<'_> {
             block.shapes.push(shape);
             volumes.push(field.map(|f| f.read(region, job)).transpose()?);
         }
-        self.program.run(self.phase, self.state, &block, volumes, job)
+        self.program.run(self.phase, self.state, &block, volumes, self.around, job)
     }
 }
 
@@ -368,6 +426,7 @@ impl Program for Keep {
         (): &(),
         _: &Block,
         mut inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         _: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let volume = inputs.remove(0).expect("it is given");

@@ -1,7 +1,7 @@
 //! Images of which regions can be had: in memory, in a file, or made by a local operator on demand.
 
 use super::accelerator::{Accelerator, Chain, Part, Step};
-use crate::io::{Frame, ImageSource};
+use crate::io::{Frame, ImageSource, remote};
 use crate::ops::{Block, Grid, Kind, Mode, Prepared};
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use std::sync::Arc;
@@ -108,10 +108,10 @@ impl Field for FileField {
     }
 
     fn read(&self, region: Region, job: &Job) -> Result<Arc<Volume>> {
-        job.check()?;
-        let whole = region == Region::whole(self.grid.shape);
-        let volume =
-            if whole { self.source.read_all(self.frame) } else { self.source.read(self.frame, region) }?;
+        let (frame, whole) = (self.frame, region == Region::whole(self.grid.shape));
+        let volume = remote::patiently(&self.source, job, move |source| {
+            if whole { source.read_all(frame) } else { source.read(frame, region) }
+        })?;
         self.convert(volume).map(Arc::new)
     }
 }

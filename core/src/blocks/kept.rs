@@ -5,8 +5,8 @@
 use super::Field;
 use super::tiles::{self, TileField, ZeroField};
 use crate::error::PathContext;
-use crate::ops::Grid;
 use crate::ops::kernel::{decode, encode};
+use crate::ops::{Around, Grid};
 use crate::{Error, Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,18 +143,26 @@ impl Kept {
         Ok(folder)
     }
 
-    /// Leaves the note of a round for those who make its tiles.
-    pub(super) fn begin(&self, mut note: Note) -> Result<()> {
+    /// Leaves the note of a round for those who make its tiles, and what parts are told.
+    pub(super) fn begin(&self, mut note: Note, orders: impl Iterator<Item = (usize, Vec<u8>)>) -> Result<()> {
         let folder = self.folder.join(note.round.name());
+        for (part, order) in orders.filter(|(_, order)| !order.is_empty()) {
+            let path = order_of(&folder, part);
+            std::fs::write(&path, order).at(&path)?;
+        }
         note.results.clone_from(&self.known().results);
         let (begun, path) = (folder.join("note.part"), folder.join(NOTE));
         std::fs::write(&begun, encode(&note)).at(&begun)?;
         std::fs::rename(&begun, &path).at(&path)
     }
 
-    /// All tiles of a round are there: nobody needs its note, which may be large.
-    pub(super) fn end(&self, round: Round) -> Result<()> {
-        let path = self.folder.join(round.name()).join(NOTE);
+    /// All tiles of a round are there: nobody needs its note, which may be large, nor what its parts were told.
+    pub(super) fn end(&self, round: Round, parts: &[usize]) -> Result<()> {
+        let folder = self.folder.join(round.name());
+        for path in parts.iter().map(|part| order_of(&folder, *part)).filter(|path| path.exists()) {
+            std::fs::remove_file(&path).at(&path)?;
+        }
+        let path = folder.join(NOTE);
         std::fs::remove_file(&path).at(&path)
     }
 
@@ -234,6 +242,53 @@ pub fn tile_of(round: &Path) -> Option<[usize; 3]> {
     let shape: Vec<usize> =
         text.split(' ').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?;
     shape.try_into().ok()
+}
+
+/// What a tile found in a round of a run in a folder; nothing if it was passed over.
+///
+/// # Errors
+/// If it can't be read.
+pub fn partial(folder: &Path, round: Round, tile: usize) -> Result<Vec<u8>> {
+    Ok(tiles::partial(&tiles::path_of(&folder.join(round.name()), tile))?.unwrap_or_default())
+}
+
+/// What there is beside a tile for those who make it from the folder of its run.
+pub struct There<'a> {
+    /// The folder.
+    pub folder: &'a Path,
+    /// The round.
+    pub round: Round,
+    /// The operator's inputs.
+    pub inputs: &'a [Option<Arc<dyn Field>>],
+    /// A folder for temporary files.
+    pub scratch: PathBuf,
+}
+
+impl Around for There<'_> {
+    fn partial(&self, phase: usize, round: usize, tile: usize) -> Result<Vec<u8>> {
+        partial(self.folder, Round { phase, round, ..self.round }, tile)
+    }
+
+    fn order(&self, part: usize) -> Result<Vec<u8>> {
+        let path = order_of(&self.folder.join(self.round.name()), part);
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.at(&path),
+        }
+    }
+
+    fn inputs(&self) -> &[Option<Arc<dyn Field>>] {
+        self.inputs
+    }
+
+    fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+}
+
+/// Where a part of a round is told what [`crate::ops::Program::order`] says.
+fn order_of(folder: &Path, part: usize) -> PathBuf {
+    folder.join(format!("{part}.order"))
 }
 
 /// An image that was written by rounds in `folder`, or not yet.

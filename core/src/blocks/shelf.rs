@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Partial results by the numbers of their tiles. They are put by any thread and taken once each.
+/// Partial results by the numbers of their tiles. They are put and read by any thread.
 pub struct Shelf {
     folder: PathBuf,
     most: usize,
@@ -22,9 +22,8 @@ struct Inner {
     file: Option<File>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 enum Slot {
-    #[default]
     Empty,
     Memory(Vec<u8>),
     /// Place and length in the file.
@@ -63,16 +62,16 @@ impl Shelf {
         Ok(())
     }
 
-    /// Takes the partial result of a tile; one that is not there is empty.
+    /// The partial result of a tile; one that is not there is empty.
     ///
     /// # Errors
     /// If it can't be read.
-    pub fn take(&self, tile: usize) -> Result<Vec<u8>> {
+    pub fn get(&self, tile: usize) -> Result<Vec<u8>> {
         let mut inner = self.inner();
-        match std::mem::take(&mut inner.slots[tile]) {
+        match &inner.slots[tile] {
             Slot::Empty => Ok(Vec::new()),
-            Slot::Memory(partial) => Ok(partial),
-            Slot::File(at, length) => {
+            Slot::Memory(partial) => Ok(partial.clone()),
+            &Slot::File(at, length) => {
                 let mut partial = vec![0; length];
                 let file = inner.file.as_mut().expect("it was made before it was written to");
                 file.seek(SeekFrom::Start(at)).at(&self.folder)?;
@@ -88,14 +87,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_is_taken_from_memory_and_from_the_file() {
+    fn what_is_put_is_read_from_memory_and_from_the_file() {
         let partial = |i: usize| vec![i as u8; i % 7 * 5];
         for most in [0, 100, 1 << 20] {
             let folder = tempfile::tempdir().unwrap();
             let shelf = Shelf::new(50, folder.path(), most);
             (0..49).rev().for_each(|i| shelf.put(i, partial(i)).unwrap());
-            assert!((0..49).all(|i| shelf.take(i).unwrap() == partial(i)));
-            assert!(shelf.take(49).unwrap().is_empty() && shelf.take(3).unwrap().is_empty());
+            assert!((0..49).all(|i| shelf.get(i).unwrap() == partial(i)));
+            assert!(shelf.get(49).unwrap().is_empty() && shelf.get(3).unwrap() == partial(3));
         }
         let nowhere = Shelf::new(1, Path::new("/nowhere"), 1);
         assert!(nowhere.put(0, vec![0; 2]).is_err());

@@ -143,7 +143,8 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
             return crate::sample::open(address).map_err(|reason| Error::file(path, reason));
         }
         // Stores hold OME-Zarr, whose reader takes the spacing itself.
-        return super::zarr::open_store(super::remote::storage(path, address)?, path, options);
+        let source = super::zarr::open_store(super::remote::storage(path, address)?, path, options)?;
+        return Ok(Box::new(super::remote::Distant(source)));
     }
     let mut head = Vec::new();
     if !path.is_dir() {
@@ -205,6 +206,10 @@ impl ImageSource for Respaced {
 
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
         self.source.is_stored(frame, region)
+    }
+
+    fn waits(&self) -> bool {
+        self.source.waits()
     }
 }
 

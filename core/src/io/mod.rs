@@ -180,6 +180,12 @@ pub trait ImageSource: Send + Sync {
         let _ = (frame, region);
         Ok(true)
     }
+
+    /// Whether reading may wait for a network, so that whoever may be told to stop had better not wait along
+    /// ([`remote::patiently`]).
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 /// What is to be written, known before the first voxel.

@@ -4,9 +4,12 @@
 //! on an address is opened wherever a file is. An address travels as a [`Path`] that is never
 //! normalised, so that messages, sessions and provenance show it as it was given.
 
-use crate::{Error, Result};
+use super::{Frame, ImageInfo, ImageSource};
+use crate::{Error, Job, Region, Result, Volume};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
 
 pub use zarrs::storage::ReadableStorage as Storage;
 
@@ -36,9 +39,108 @@ pub(super) fn storage(path: &Path, address: &str) -> Result<Storage> {
     opener(address).map_err(|reason| Error::file(path, reason))
 }
 
+/// An image that is read over a network.
+pub(super) struct Distant(pub Box<dyn ImageSource>);
+
+impl ImageSource for Distant {
+    fn info(&self) -> &ImageInfo {
+        self.0.info()
+    }
+
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+        self.0.read(frame, region)
+    }
+
+    fn read_all(&self, frame: Frame) -> Result<Volume> {
+        self.0.read_all(frame)
+    }
+
+    fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
+        self.0.is_stored(frame, region)
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+}
+
+/// Threads that wait for networks. They are others than those that work, which must not all wait for what one of them
+/// has to do.
+static WAITING: LazyLock<Option<rayon::ThreadPool>> = LazyLock::new(|| {
+    let name = |i| format!("network {i}");
+    rayon::ThreadPoolBuilder::new().num_threads(16).thread_name(name).build().ok()
+});
+/// How often it is looked whether somebody who waits was told to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Reads from an image; where that waits for a network, another thread does, which is left alone with it once the job is
+/// told to stop.
+///
+/// # Errors
+/// As `read` says, or [`Error::Cancelled`].
+pub fn patiently<T: Send + 'static>(
+    source: &Arc<dyn ImageSource>,
+    job: &Job,
+    read: impl FnOnce(&dyn ImageSource) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    job.check()?;
+    let Some(threads) = WAITING.as_ref().filter(|_| source.waits()) else { return read(&**source) };
+    let (send, made) = channel();
+    let source = source.clone();
+    // Nobody hears it if the job was told to stop.
+    threads.spawn(move || drop(send.send(read(&*source))));
+    loop {
+        match made.recv_timeout(LOOK) {
+            Ok(made) => return made,
+            Err(RecvTimeoutError::Timeout) => job.check()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::Usage("what read from a network gave up".into()));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::OpenOptions;
+    use std::time::Instant;
+
+    /// A store that answers after a while.
+    struct Slow(Box<dyn ImageSource>, Duration);
+
+    impl ImageSource for Slow {
+        fn info(&self) -> &ImageInfo {
+            self.0.info()
+        }
+
+        fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+            std::thread::sleep(self.1);
+            self.0.read(frame, region)
+        }
+
+        fn waits(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_job_that_waits_for_a_network_stops_when_it_is_told_to() {
+        let image = || crate::io::open("sample://foam?size=16", &OpenOptions::default()).unwrap();
+        let read = |source: &dyn ImageSource| source.read_all(Frame::default());
+        let expected = image().read_all(Frame::default()).unwrap();
+        let quick: Arc<dyn ImageSource> = Arc::new(Slow(image(), Duration::from_millis(1)));
+        assert_eq!(patiently(&quick, &Job::silent(), read).unwrap(), expected);
+        let slow: Arc<dyn ImageSource> = Arc::new(Slow(image(), Duration::from_secs(30)));
+        let (job, begun) = (Job::silent(), Instant::now());
+        let other = job.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            other.cancel();
+        });
+        assert!(matches!(patiently(&slow, &job, read), Err(Error::Cancelled)));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
 
     #[test]
     fn addresses_are_told_from_paths() {

@@ -72,6 +72,8 @@ pub enum Pass {
     Nearest,
     /// The nearest object.
     Voronoi,
+    /// All of it for the objects of a share.
+    Share,
 }
 
 /// Scratch fields: squared distances.
@@ -115,6 +117,7 @@ impl Pass {
             Self::Quality => "intensities of the image",
             Self::Nearest => "nearest objects within slices",
             Self::Voronoi => "Voronoi cells",
+            Self::Share => "objects, share by share",
         }
     }
 
@@ -128,7 +131,8 @@ impl Pass {
             | Self::Centres(_)
             | Self::Balls(Body::Structure | Body::MidAxes | Body::Background)
             | Self::Correlation
-            | Self::Voronoi => None,
+            | Self::Voronoi
+            | Self::Share => None,
             _ => Some([0; 3]),
         }
     }
@@ -175,6 +179,7 @@ impl Pass {
             Self::Across(_) | Self::Voronoi => Tiling::Spanning([true, false, false]),
             Self::Chords(axis) => Tiling::Spanning([0, 1, 2].map(|a| a == axis)),
             Self::Correlation => Tiling::Spanning([true; 3]),
+            Self::Share => Tiling::Shares,
             _ => Tiling::Blocks,
         }
     }

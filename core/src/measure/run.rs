@@ -99,8 +99,11 @@ impl Measure {
 
     /// The passes of a run block by block, in order.
     pub fn passes_of_blocks(&self) -> Vec<Pass> {
-        let census = self.is_divisible().then_some(Pass::Census);
-        census.into_iter().chain(self.passes()).collect()
+        let passes = self.passes().into_iter();
+        match self.is_divisible() {
+            true => [Pass::Census].into_iter().chain(passes).chain([Pass::Share]).collect(),
+            false => passes.collect(),
+        }
     }
 
     /// Whether objects can be measured share by share: not if a figure hangs on what is far away, or the image's on all
@@ -131,6 +134,7 @@ impl Measure {
                 Pass::Within(body) | Pass::Across(body) | Pass::Centres(body) | Pass::Balls(body) => {
                     body == Body::Objects && state.places().has_box_in(out)
                 }
+                Pass::Share => true,
                 _ => false,
             }
     }

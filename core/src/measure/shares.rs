@@ -1,6 +1,7 @@
 //! Objects measured share by share, so that what is held in memory at once doesn't grow with their number: first it is
-//! found which labels are in which block, then all passes run for one share of the labels after the other, on the blocks
-//! that they are in, and the rows of each share go into temporary files.
+//! found which labels are in which block. The first share is measured block by block together with the image. Each of the
+//! others is a part of one phase: whoever makes it runs all passes for its labels on the blocks that they are in, so that
+//! on a pool nothing of it is merged by the coordinator. The rows of each share go into temporary files.
 //!
 //! The figures of an object follow from its voxels, those beside them and what is in its box, so that they are the same
 //! whatever else is seen; what hangs on all objects (the nearest one) is found at the end.
@@ -10,18 +11,22 @@ use super::extras::{self, Found};
 use super::image::Totals;
 use super::index::Index;
 use super::kdtree::KdTree;
+use super::pass::Pass;
 use super::run::Measure;
 use super::scan::Part;
-use super::spill::Spill;
+use super::spill::{Packed, Spill};
 use super::state::State;
+use crate::blocks::Engine;
+use crate::ops::kernel::{decode, encode};
 use crate::ops::relabel::runs;
-use crate::{Region, Result, Voxel, VoxelType, with_volume};
+use crate::ops::{Around, Block, FieldSpec, Next, Output, Partials, Phase, Program};
+use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Objects of a share, which ends with a block; few in the tests of this crate, so that there are several everywhere.
 pub const OBJECTS: usize = if cfg!(test) { 3 } else { 1 << 19 };
@@ -152,48 +157,187 @@ pub struct Done {
     image: Found,
 }
 
+/// What was found of one share.
+#[derive(Debug, Serialize, Deserialize)]
+struct Rows {
+    objects: Packed,
+    contacts: Option<Packed>,
+    points: Vec<[f64; 3]>,
+    /// Objects and their voxels.
+    totals: (usize, u64),
+}
+
+impl Done {
+    fn add(&mut self, rows: Rows) -> Result<()> {
+        self.objects.add(&rows.objects)?;
+        if let (Some(spill), Some(contacts)) = (&mut self.contacts, &rows.contacts) {
+            spill.add(contacts)?;
+        }
+        self.points.extend(rows.points);
+        self.totals.objects += rows.totals.0;
+        self.totals.voxels += rows.totals.1;
+        Ok(())
+    }
+}
+
+/// The passes over the objects of one share, as a program of its own.
+struct OneShare<'a> {
+    what: Measure,
+    inputs: &'a [usize],
+    /// What is known at first, and at the end.
+    state: Mutex<State>,
+}
+
+impl OneShare<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Program for OneShare<'_> {
+    type State = State;
+
+    fn fields(&self) -> Vec<FieldSpec> {
+        self.what.fields()
+    }
+
+    fn phases(&self) -> Vec<Phase> {
+        self.what.phases(self.inputs, 0)
+    }
+
+    fn result(&self) -> Option<usize> {
+        None
+    }
+
+    fn begin(&self) -> State {
+        std::mem::take(&mut self.state())
+    }
+
+    fn region(&self, phase: usize, state: &State, out: Region) -> Region {
+        self.what.region(self.what.passes_of_blocks()[phase], state, out)
+    }
+
+    fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
+        self.what.visits(phase, state, out)
+    }
+
+    fn run(
+        &self,
+        phase: usize,
+        state: &State,
+        block: &Block,
+        inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
+        job: &Job,
+    ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        self.what.run_phase(phase, state, block, &inputs, job)
+    }
+
+    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
+        self.what.merge_phase(phase, state, partials)
+    }
+
+    fn finish(&self, state: State) -> Result<Output> {
+        *self.state() = state;
+        Ok(Output::Tables(Vec::new()))
+    }
+}
+
 impl Measure {
-    /// Keeps the rows of the objects that were measured, as one of several shares, in files in `scratch`.
+    /// Whether a phase of a run block by block is the last for the first share.
+    pub fn ends_with(&self, phase: usize) -> bool {
+        let after = self.passes_of_blocks().split_off(phase + 1);
+        matches!(after[..], [] | [Pass::Share])
+    }
+
+    /// How many parts [`Pass::Share`] has: the first share is measured together with the image, block by block.
+    pub fn further_shares(&self, phase: usize, state: &State) -> usize {
+        let of_shares = self.passes_of_blocks().get(phase) == Some(&Pass::Share);
+        if of_shares { state.shares.saturating_sub(1) } else { 0 }
+    }
+
+    /// What a part of [`Pass::Share`] is told.
+    pub fn order(&self, state: &State, part: usize) -> Vec<u8> {
+        encode(&state.census.share(part + 1))
+    }
+
+    /// Measures the objects of a share, a part of [`Pass::Share`]; `inputs` are those of the channels.
+    ///
+    /// # Errors
+    /// If something can't be read, a full disk, or [`crate::Error::Cancelled`].
+    pub fn measure_share(
+        &self,
+        state: &State,
+        part: usize,
+        inputs: &[usize],
+        around: &dyn Around,
+        job: &Job,
+    ) -> Result<State> {
+        let share: Share = decode(&around.order(part)?)?;
+        let mut begin = State::default();
+        (begin.share, begin.ranges) = (share, state.ranges.clone());
+        let what = Self { share: usize::MAX, ..self.clone() };
+        let one = OneShare { what, inputs, state: Mutex::new(begin) };
+        let grid = around.inputs()[0].as_ref().expect("labels are required").grid();
+        Engine::in_scratch(state.block, around.scratch()).run_program(
+            (0, "measure"),
+            false,
+            grid,
+            &one,
+            around.inputs(),
+            &job.part(),
+        )?;
+        Ok(one.state.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn rows_of(&self, state: &State) -> (Vec<Table>, Rows) {
+        let tables = self.tables_of_objects(state);
+        let totals = Totals::of(&state.objects);
+        let near = self.wants_nearest();
+        let points = near.then(|| extras::centroids(&self.frame(state, None), &state.objects));
+        let rows = Rows {
+            objects: Packed::of(&tables[0]),
+            contacts: tables.get(1).map(Packed::of),
+            points: points.unwrap_or_default(),
+            totals: (totals.objects, totals.voxels),
+        };
+        (tables, rows)
+    }
+
+    /// The rows of a share that was measured, as a partial result.
+    pub fn packed(&self, state: &State) -> Vec<u8> {
+        encode(&self.rows_of(state).1)
+    }
+
+    /// Puts the rows of the first of several shares into files in `scratch`.
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn put_by(&self, state: &mut State, scratch: &Path) -> Result<()> {
-        let mut tables = self.tables_of_objects(state).into_iter();
-        let totals = Totals::of(&state.objects);
-        let points =
-            self.wants_nearest().then(|| extras::centroids(&self.frame(state, None), &state.objects));
-        let (objects, contacts) = (tables.next().expect("there is one"), tables.next());
-        let done = match &mut state.done {
-            Some(done) => {
-                done.totals.objects += totals.objects;
-                done.totals.voxels += totals.voxels;
-                done
-            }
-            none => none.insert(Done {
-                objects: Spill::new(&objects, scratch)?,
-                contacts: contacts.as_ref().map(|c| Spill::new(c, scratch)).transpose()?,
-                points: Vec::new(),
-                totals,
-                image: std::mem::take(&mut state.found),
-            }),
+    pub fn put_first(&self, state: &mut State, scratch: &Path) -> Result<()> {
+        let (tables, rows) = self.rows_of(state);
+        let mut done = Done {
+            objects: Spill::new(&tables[0], scratch)?,
+            contacts: tables.get(1).map(|c| Spill::new(c, scratch)).transpose()?,
+            points: Vec::new(),
+            totals: Totals { objects: 0, voxels: 0, ..Totals::of(&state.objects) },
+            image: std::mem::take(&mut state.found),
         };
-        done.objects.add(&objects)?;
-        if let (Some(spill), Some(contacts)) = (&mut done.contacts, &contacts) {
-            spill.add(contacts)?;
-        }
-        done.points.extend(points.into_iter().flatten());
+        done.add(rows)?;
+        state.done = Some(done);
+        state.forget_objects();
         Ok(())
     }
 
-    /// Whether there is another share of objects to be measured; then the state is ready for it.
-    pub fn next_share(&self, state: &mut State) -> bool {
-        let next = state.share.number + 1;
-        let more = next < state.census.shares();
-        if more {
-            state.forget_objects();
-            state.share = state.census.share(next);
+    /// Adds those of the other shares, which [`Measure::packed`] made.
+    ///
+    /// # Errors
+    /// If the disk is full, or what is said in place of a partial result.
+    pub fn put_others(&self, state: &mut State, partials: Partials) -> Result<()> {
+        for partial in partials {
+            let rows = decode(&partial?.1)?;
+            state.done.as_mut().map_or(Ok(()), |done| done.add(rows))?;
         }
-        more
+        Ok(())
     }
 
     /// The tables of all shares.

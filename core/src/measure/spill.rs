@@ -11,10 +11,25 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Rows of a table without its name and schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Packed {
+    rows: usize,
+    columns: Vec<Vec<u8>>,
+}
+
+impl Packed {
+    /// The rows of a table whose columns are numbers and flags.
+    pub fn of(table: &Table) -> Self {
+        Self { rows: table.rows(), columns: table.batch.columns().iter().map(pack).collect() }
+    }
+}
 
 /// The rows that there are so far, a file for each column. The files have no names, and go with it.
 #[derive(Debug)]
@@ -38,16 +53,16 @@ impl Spill {
         Ok(Self { name: like.name.clone(), schema, folder: folder.to_owned(), files, rows: 0 })
     }
 
-    /// Adds rows.
+    /// Adds rows of a table like this one.
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn add(&mut self, table: &Table) -> Result<()> {
-        assert_eq!(table.batch.schema(), self.schema, "parts of one table");
-        for (column, file) in table.batch.columns().iter().zip(&mut self.files) {
-            write(column, file).at(&self.folder)?;
+    pub fn add(&mut self, more: &Packed) -> Result<()> {
+        assert_eq!(more.columns.len(), self.files.len(), "parts of one table");
+        for (column, file) in more.columns.iter().zip(&mut self.files) {
+            file.write_all(column).at(&self.folder)?;
         }
-        self.rows += table.rows();
+        self.rows += more.rows;
         Ok(())
     }
 
@@ -132,16 +147,16 @@ fn size(of: &DataType) -> usize {
     if *of == DataType::Boolean { 1 } else { 8 }
 }
 
-fn write(column: &ArrayRef, file: &mut impl Write) -> std::io::Result<()> {
+fn pack(column: &ArrayRef) -> Vec<u8> {
     let any = column.as_any();
     if let Some(a) = any.downcast_ref::<Int64Array>() {
-        return file.write_all(bytemuck::cast_slice(a.values()));
+        return bytemuck::cast_slice(a.values()).to_vec();
     }
     if let Some(a) = any.downcast_ref::<BooleanArray>() {
-        return file.write_all(&a.values().iter().map(u8::from).collect::<Vec<u8>>());
+        return a.values().iter().map(u8::from).collect();
     }
     let a = any.downcast_ref::<Float64Array>().expect("columns of objects are numbers and flags");
-    file.write_all(bytemuck::cast_slice(a.values()))
+    bytemuck::cast_slice(a.values()).to_vec()
 }
 
 #[cfg(test)]
@@ -162,11 +177,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let parts: [&[i64]; 4] = [&[3, 9, 12], &[], &[1, 2, 40], &[4]];
         let mut spill = Spill::new(&table(&[]), folder.path()).unwrap();
-        parts.iter().for_each(|part| spill.add(&table(part)).unwrap());
+        parts.iter().for_each(|part| spill.add(&Packed::of(&table(part))).unwrap());
         let order = spill.order(&["label"]).unwrap().unwrap();
         assert_eq!(spill.finish(Some(&order)).unwrap(), table(&[1, 2, 3, 4, 9, 12, 40]));
         let mut spill = Spill::new(&table(&[]), folder.path()).unwrap();
-        [[1, 2], [5, 6]].iter().for_each(|part| spill.add(&table(part)).unwrap());
+        [[1, 2], [5, 6]].iter().for_each(|part| spill.add(&Packed::of(&table(part))).unwrap());
         assert_eq!(spill.order(&["label"]).unwrap(), None);
         assert_eq!(spill.finish(None).unwrap(), table(&[1, 2, 5, 6]));
         let mut none = Spill::new(&table(&[]), folder.path()).unwrap();

@@ -34,6 +34,10 @@ use std::sync::{Arc, OnceLock};
 pub struct State {
     /// The objects that are being measured.
     pub share: Share,
+    /// How many shares there are.
+    pub shares: usize,
+    /// Shape of the blocks.
+    pub block: [usize; 3],
     /// Least and greatest finite intensity by channel.
     pub ranges: Vec<(f64, f64)>,
     /// All sums.
@@ -162,7 +166,12 @@ impl Measure {
         let rows = objects.labels.len();
         let take = |counts: &mut Vec<BallCount>| *counts = balls::added(std::mem::take(counts));
         match pass {
-            Pass::Census if state.census.shares() > 1 => state.share = state.census.share(0),
+            Pass::Census => {
+                state.shares = state.census.shares();
+                if state.shares > 1 {
+                    state.share = state.census.share(0);
+                }
+            }
             Pass::Boundary => found.boundary = boundary::added(std::mem::take(&mut found.boundary)),
             Pass::Radius => found.radius = extras::added(std::mem::take(&mut found.radius)),
             Pass::Across(Body::Objects) => {
@@ -374,6 +383,9 @@ impl Measure {
     /// # Errors
     /// As there, or if the bytes are no partial results.
     pub fn merge_phase(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
+        if phase == 0 {
+            state.block = partials.cut();
+        }
         let partials = partials.map(|partial| {
             let (region, bytes) = partial?;
             Ok((region, decode(&bytes)?))

@@ -1,13 +1,14 @@
 //! Keeps or removes objects by a condition on their measurements.
 
+use super::kernel::{decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::measure::columns;
 use crate::measure::expression::Expression;
-use crate::measure::pass::FIELDS;
+use crate::measure::pass::{FIELDS, Pass};
 use crate::measure::run::{Measure, passes_whole};
 use crate::measure::shares::OBJECTS;
 use crate::measure::state::State;
@@ -195,14 +196,30 @@ impl Program for Filter {
         phase == self.what.passes_of_blocks().len() || self.what.visits(phase, &state.measured, out)
     }
 
+    fn parts(&self, phase: usize, state: &Known) -> usize {
+        self.what.further_shares(phase, &state.measured)
+    }
+
+    fn order(&self, _: usize, state: &Known, part: usize) -> Vec<u8> {
+        self.what.order(&state.measured, part)
+    }
+
     fn run(
         &self,
         phase: usize,
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        if self.what.passes_of_blocks().get(phase) == Some(&Pass::Share) {
+            let (part, channels) = (block.out.start[0], &[1][..self.what.channels.len()]);
+            let measured = self.what.measure_share(&state.measured, part, channels, around, job)?;
+            let mut kept: Vec<u32> = self.kept(&measured)?.into_iter().collect();
+            kept.sort_unstable();
+            return Ok((Vec::new(), encode(&kept)));
+        }
         if phase == self.what.passes_of_blocks().len() {
             let labels = inputs[0].as_ref().expect("the first input is required");
             return Ok((vec![apply(labels, &state.kept, job)?], Vec::new()));
@@ -215,13 +232,17 @@ impl Program for Filter {
         if phase == passes {
             return Ok(Next::Continue);
         }
-        let next = self.what.merge_phase(phase, &mut state.measured, partials)?;
-        if next == Next::Continue && phase + 1 == passes {
-            state.kept.extend(self.kept(&state.measured)?);
-            if self.what.next_share(&mut state.measured) {
-                return Ok(Next::Back(1));
+        if self.what.passes_of_blocks()[phase] == Pass::Share {
+            for partial in partials {
+                state.kept.extend(decode::<Vec<u32>>(&partial?.1)?);
             }
             state.measured = State::default();
+            return Ok(Next::Continue);
+        }
+        let next = self.what.merge_phase(phase, &mut state.measured, partials)?;
+        if next == Next::Continue && self.what.ends_with(phase) {
+            state.kept.extend(self.kept(&state.measured)?);
+            state.measured.forget_objects();
         }
         Ok(next)
     }

@@ -4,7 +4,8 @@ use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Flood, Relax, same_shapes};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    Source,
 };
 use crate::{Job, Result, Volume, Voxel, with_volume};
 use std::sync::Arc;
@@ -143,6 +144,7 @@ impl Program for GrowKernel {
         state: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = |i: usize| inputs.get(i).and_then(|v| v.as_deref());

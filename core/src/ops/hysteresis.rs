@@ -4,7 +4,8 @@ use super::components::{Components, Connectivity, Part};
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
@@ -145,6 +146,7 @@ impl Program for Levels {
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("each phase reads one volume");

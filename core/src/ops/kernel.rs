@@ -2,7 +2,7 @@
 
 use super::args::{Args, Length};
 use super::spec::Kind;
-use crate::blocks::Accelerator;
+use crate::blocks::{Accelerator, Field};
 use crate::measure::Table;
 use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
 use serde::Serialize;
@@ -246,6 +246,60 @@ pub enum Tiling {
     Blocks,
     /// Blocks that span the whole of these axes (`z, y, x`): lines or slabs.
     Spanning([bool; 3]),
+    /// Not the image but what earlier phases found in it, in as many parts as [`Program::parts`] says: merges that are
+    /// too large for one process, or are worth sharing out. Part `i` is the tile of one voxel at `[i, 0, 0]`; it
+    /// finds what it needs in [`Around`], and writes no images.
+    Rows,
+    /// Parts as well, each of which works on the operator's inputs with all threads: one after another in a process.
+    Shares,
+}
+
+impl Tiling {
+    /// Whether there are parts instead of blocks.
+    pub fn in_parts(self) -> bool {
+        matches!(self, Self::Rows | Self::Shares)
+    }
+}
+
+/// What there is beside the block that a program works on.
+pub trait Around: Sync {
+    /// The partial result of a tile, by its number, of a round of a phase; those that run once have round 0. Empty if
+    /// the tile was passed over.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    fn partial(&self, phase: usize, round: usize, tile: usize) -> Result<Vec<u8>>;
+
+    /// What a part of a phase of rows is told: [`Program::order`].
+    ///
+    /// # Errors
+    /// If it can't be read.
+    fn order(&self, part: usize) -> Result<Vec<u8>>;
+
+    /// The operator's inputs.
+    fn inputs(&self) -> &[Option<Arc<dyn Field>>];
+
+    /// A folder for temporary files.
+    fn scratch(&self) -> &Path;
+}
+
+/// Nothing: for programs whose phases are run by hand.
+impl Around for () {
+    fn partial(&self, _: usize, _: usize, _: usize) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn order(&self, _: usize) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn inputs(&self) -> &[Option<Arc<dyn Field>>] {
+        &[]
+    }
+
+    fn scratch(&self) -> &Path {
+        Path::new(".")
+    }
 }
 
 /// What a phase reads.
@@ -285,20 +339,28 @@ pub enum Next {
     Continue,
     /// The same phase again.
     Repeat,
-    /// An earlier phase, and those after it once more, on new scratch fields: for what is done part by part.
-    Back(usize),
 }
 
 /// Partial results of a phase in block order, with the blocks' output regions: one is in memory at a time.
 pub struct Partials<'a> {
     each: &'a mut dyn Iterator<Item = Result<(Region, Vec<u8>)>>,
+    cut: [usize; 3],
     scratch: &'a Path,
 }
 
 impl<'a> Partials<'a> {
-    /// `scratch` is a folder for temporary files.
-    pub fn new(each: &'a mut dyn Iterator<Item = Result<(Region, Vec<u8>)>>, scratch: &'a Path) -> Self {
-        Self { each, scratch }
+    /// `cut` is the shape of the phase's tiles, `scratch` a folder for temporary files.
+    pub fn new(
+        each: &'a mut dyn Iterator<Item = Result<(Region, Vec<u8>)>>,
+        cut: [usize; 3],
+        scratch: &'a Path,
+    ) -> Self {
+        Self { each, cut, scratch }
+    }
+
+    /// The shape of the phase's tiles; those at the ends of the image may be smaller.
+    pub fn cut(&self) -> [usize; 3] {
+        self.cut
     }
 
     /// A folder for temporary files of what doesn't fit into memory.
@@ -344,10 +406,29 @@ pub trait Program: Send + Sync {
         true
     }
 
+    /// What is known before the first phase.
+    fn begin(&self) -> Self::State {
+        Self::State::default()
+    }
+
+    /// How many parts a phase of [`Tiling::Rows`] or [`Tiling::Shares`] has.
+    fn parts(&self, phase: usize, state: &Self::State) -> usize {
+        let _ = (phase, state);
+        0
+    }
+
+    /// What a part of such a phase is told that only whoever merges knows, and that is too much to tell
+    /// all of them.
+    fn order(&self, phase: usize, state: &Self::State, part: usize) -> Vec<u8> {
+        let _ = (phase, state, part);
+        Vec::new()
+    }
+
     /// Runs one phase on one block. Returns a volume of the shape of `block.out` for each of the
     /// phase's `writes`, and a partial result for `merge` (may be empty). `inputs[i]` covers
     /// `block.sources[i]`, for each of the phase's `reads`. It takes time for the block and what
-    /// of the state concerns it, not for all of the state: there may be very many blocks.
+    /// of the state concerns it, not for all of the state: there may be very many blocks. What
+    /// earlier phases found is there if the program has phases of [`Tiling::Rows`].
     ///
     /// # Errors
     /// [`Error::Cancelled`], or what the operator cannot do.
@@ -357,6 +438,7 @@ pub trait Program: Send + Sync {
         state: &Self::State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
 
@@ -408,6 +490,10 @@ pub trait AnyProgram: Send + Sync {
     fn region(&self, phase: usize, state: &AnyState, out: Region) -> Region;
     /// [`Program::visits`].
     fn visits(&self, phase: usize, state: &AnyState, out: Region) -> bool;
+    /// [`Program::parts`].
+    fn parts(&self, phase: usize, state: &AnyState) -> usize;
+    /// [`Program::order`].
+    fn order(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8>;
     /// [`Program::run`].
     ///
     /// # Errors
@@ -418,6 +504,7 @@ pub trait AnyProgram: Send + Sync {
         state: &AnyState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
     /// [`Program::merge`].
@@ -452,7 +539,7 @@ impl<P: Program> AnyProgram for P {
     }
 
     fn begin(&self) -> AnyState {
-        Box::new(P::State::default())
+        Box::new(Program::begin(self))
     }
 
     fn write(&self, state: &AnyState) -> Vec<u8> {
@@ -471,15 +558,24 @@ impl<P: Program> AnyProgram for P {
         Program::visits(self, phase, known(state), out)
     }
 
+    fn parts(&self, phase: usize, state: &AnyState) -> usize {
+        Program::parts(self, phase, known(state))
+    }
+
+    fn order(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8> {
+        Program::order(self, phase, known(state), part)
+    }
+
     fn run(
         &self,
         phase: usize,
         state: &AnyState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        Program::run(self, phase, known(state), block, inputs, job)
+        Program::run(self, phase, known(state), block, inputs, around, job)
     }
 
     fn merge(&self, phase: usize, state: &mut AnyState, partials: Partials) -> Result<Next> {

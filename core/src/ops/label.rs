@@ -1,13 +1,14 @@
 //! Connected components.
 
+use super::components::uniting::{self, Uniting};
 use super::components::{Components, Connectivity, Part, blocked};
-use super::kernel::{Partials, encode, rows};
+use super::kernel::{Partials, encode};
 use super::spec::{Default, Group, Input, Kind, Param, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Result, Volume, VoxelType};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Connected components.
@@ -77,17 +78,12 @@ impl Kernel for LabelKernel {
     }
 }
 
-/// What is known between phases.
-#[derive(std::default::Default, Serialize, Deserialize)]
-struct Known {
-    /// Names of the components of blocks, until they have numbers.
-    names: Vec<u64>,
-    numbers: blocked::Numbers,
-}
+/// Names get their numbers.
+const NUMBERS: usize = uniting::AFTER;
 
 /// Field 0: names of components within blocks; field 1: the result.
 impl Program for LabelKernel {
-    type State = Known;
+    type State = Uniting;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
@@ -99,11 +95,14 @@ impl Program for LabelKernel {
         if self.labels {
             touching.push(Source::Input(0, [1; 3]));
         }
-        vec![
+        let mut phases = vec![
             phase("components of blocks", vec![Source::Input(0, [0; 3])], vec![0]),
             phase("components across blocks", touching, vec![]),
-            phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]),
-        ]
+        ];
+        phases.extend(uniting::phases());
+        phases.push(Phase { name: "numbers", tiling: Tiling::Rows, reads: vec![], writes: vec![] });
+        phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
+        phases
     }
 
     fn result(&self) -> Option<usize> {
@@ -113,11 +112,23 @@ impl Program for LabelKernel {
     fn run(
         &self,
         phase: usize,
-        state: &Known,
+        state: &Uniting,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let part = block.out.start[0];
+        match phase {
+            0 | 1 => {}
+            NUMBERS => {
+                let begin = |slab| state.begin_in(slab, around);
+                let numbers = state.numbers(part, around, begin, |roots, root| state.number(roots, root))?;
+                return Ok((vec![], numbers));
+            }
+            _ if phase < NUMBERS => return Ok((vec![], state.run(phase, part, around)?)),
+            _ => {}
+        }
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
         let part = job.part();
         match (phase, input) {
@@ -144,35 +155,22 @@ impl Program for LabelKernel {
                 let pairs = blocked::touching(names, block.sources[0], block.out, self.connectivity, same);
                 Ok((vec![], encode(&pairs)))
             }
-            (_, Volume::U64(names)) => Ok((vec![Volume::U32(state.numbers.relabel(names))], vec![])),
+            (_, Volume::U64(names)) => {
+                Ok((vec![Volume::U32(state.relabel(NUMBERS, block.out, names, around)?)], vec![]))
+            }
             _ => unreachable!("field 0 is u64"),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
-        match phase {
-            0 => {
-                state.names = rows(partials)?;
-                state.names.sort_unstable();
-            }
-            1 => {
-                let names = std::mem::take(&mut state.names);
-                let roots = blocked::unite(&names, blocked::pairs(partials))?;
-                let mut numbers: Vec<u32> = Vec::with_capacity(roots.len());
-                let mut count = 0u32;
-                for (i, &root) in roots.iter().enumerate() {
-                    numbers.push(if root as usize == i {
-                        count += 1;
-                        count
-                    } else {
-                        numbers[root as usize]
-                    });
-                }
-                state.numbers = blocked::Numbers { names, numbers };
-            }
-            _ => {}
+    fn parts(&self, phase: usize, state: &Uniting) -> usize {
+        state.parts(phase)
+    }
+
+    fn merge(&self, phase: usize, state: &mut Uniting, partials: Partials) -> Result<Next> {
+        if phase == 0 {
+            *state = Uniting::new(self.shape, partials.cut());
         }
-        Ok(Next::Continue)
+        state.merge(phase, partials)
     }
 }
 

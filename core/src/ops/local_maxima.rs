@@ -4,7 +4,8 @@ use super::components::{Components, Connectivity, Part, blocked};
 use super::kernel::{Partials, encode, rows};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -242,6 +243,7 @@ impl Program for MaximaKernel {
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_deref().expect("every phase reads something that is there");

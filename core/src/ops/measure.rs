@@ -2,9 +2,10 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
 };
 use crate::blocks::Accelerator;
+use crate::measure::pass::Pass;
 use crate::measure::run::{Measure, passes_whole};
 use crate::measure::shares::OBJECTS;
 use crate::measure::state::State;
@@ -186,28 +187,42 @@ impl Program for Measuring {
         self.what.visits(phase, state, out)
     }
 
+    fn parts(&self, phase: usize, state: &State) -> usize {
+        self.what.further_shares(phase, state)
+    }
+
+    fn order(&self, _: usize, state: &State, part: usize) -> Vec<u8> {
+        self.what.order(state, part)
+    }
+
     fn run(
         &self,
         phase: usize,
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        if self.what.passes_of_blocks()[phase] == Pass::Share {
+            let part = block.out.start[0];
+            let measured = self.what.measure_share(state, part, &self.inputs, around, job)?;
+            return Ok((Vec::new(), self.what.packed(&measured)));
+        }
         self.what.run_phase(phase, state, block, &inputs, job)
     }
 
     fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
+        if self.what.passes_of_blocks()[phase] == Pass::Share {
+            self.what.put_others(state, partials)?;
+            return Ok(Next::Continue);
+        }
         let scratch = partials.scratch();
         let next = self.what.merge_phase(phase, state, partials)?;
-        let last = phase + 1 == self.what.passes_of_blocks().len();
-        if next != Next::Continue || !last {
-            return Ok(next);
+        if next == Next::Continue && self.what.ends_with(phase) && state.shares > 1 {
+            self.what.put_first(state, scratch)?;
         }
-        if state.census.shares() > 1 {
-            self.what.put_by(state, scratch)?;
-        }
-        Ok(if self.what.next_share(state) { Next::Back(1) } else { next })
+        Ok(next)
     }
 
     fn finish(&self, state: State) -> Result<Output> {

@@ -3,7 +3,8 @@
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -149,6 +150,7 @@ impl Program for RelabelKernel {
         state: &Numbers,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         _: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let Some(Volume::U32(labels)) = inputs[0].as_deref() else { unreachable!("labels are u32") };

@@ -2,7 +2,8 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
     kernel::{Partials, decode, encode, rows},
 };
 use crate::measure::histogram::{self, Bins};
@@ -143,6 +144,7 @@ impl Program for Slices {
         _: &Vec<SliceFigures>,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("the first input is required");
@@ -237,6 +239,7 @@ impl Program for Counting {
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("the first input is required");

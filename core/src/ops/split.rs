@@ -7,7 +7,8 @@ use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Flood, Relax};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -389,6 +390,7 @@ impl Program for SplitKernel {
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let (shape, part) = (block.out.shape, job.part());

@@ -73,10 +73,12 @@ impl Maker {
             }
             Mode::Local(_) => return Err(self.wrong("holds the note")),
         };
-        let region = *Region::whole(grid.shape)
-            .tiles(note.tile)
-            .get(tile)
-            .ok_or_else(|| self.wrong("is asked for a tile"))?;
+        let of = program.phases().into_iter().nth(note.round.phase);
+        let whole = match of.is_some_and(|phase| phase.tiling.in_parts()) {
+            true => Region::whole([program.parts(note.round.phase, state), 1, 1]),
+            false => Region::whole(grid.shape),
+        };
+        let region = *whole.tiles(note.tile).get(tile).ok_or_else(|| self.wrong("is asked for a tile"))?;
         let path = tiles::path_of(&self.folder.join(note.round.name()), tile);
         if path.exists() {
             return Ok(region);
@@ -87,7 +89,9 @@ impl Maker {
             .zip(&note.fields)
             .map(|(of, written)| kept::field(&self.folder, Grid { voxel: of.voxel, ..grid }, *written))
             .collect();
-        let work = Work { program, phase: note.round.phase, state, inputs: &inputs, fields: &fields };
+        let (folder, scratch) = (&self.folder, std::env::temp_dir());
+        let around = &kept::There { folder, round: note.round, inputs: &inputs, scratch };
+        let work = Work { program, phase: note.round.phase, state, inputs: &inputs, fields: &fields, around };
         let (volumes, partial) = work.make(grid.shape, region, job)?;
         tiles::write(&path, &partial, &volumes)?;
         Ok(region)

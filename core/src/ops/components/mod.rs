@@ -22,6 +22,7 @@
 pub mod blocked;
 mod forest;
 pub(super) mod rows;
+pub mod uniting;
 
 pub use forest::Forest;
 pub use rows::{Bits, Rows, Values};

@@ -9,8 +9,8 @@ use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::threshold::InRange;
 use super::{
-    Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
@@ -319,6 +319,7 @@ impl Program for Automatic {
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");

@@ -7,7 +7,8 @@ use crate::ops::histogram::bins;
 use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
@@ -320,9 +321,9 @@ impl Kernel for Stretch {
         for (i, phase) in self.phases().iter().enumerate() {
             job.stage(phase.name, image.len() as u64);
             let partial;
-            (made, partial) = self.run(i, &state, &block, inputs.clone(), job)?;
+            (made, partial) = self.run(i, &state, &block, inputs.clone(), &(), job)?;
             let mut partials = std::iter::once(Ok((block.out, partial)));
-            self.merge(i, &mut state, Partials::new(&mut partials, &std::env::temp_dir()))?;
+            self.merge(i, &mut state, Partials::new(&mut partials, image.shape(), &std::env::temp_dir()))?;
         }
         for (name, value) in self.facts(&state) {
             job.fact(name, value);
@@ -370,6 +371,7 @@ impl Program for Stretch {
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");

@@ -9,7 +9,8 @@ use super::components::rows::pack;
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::measure::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
@@ -282,6 +283,7 @@ impl Program for MeshKernel {
         _: &Numbered,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_deref().expect("the first input is required");

@@ -245,7 +245,7 @@ mod tests {
                     check(&ClearBorder, &[("faces", "y,z+")], false, &|all, id| {
                         all[id].1[1] || all[id].1[2] || all[id].1[3]
                     });
-                    // Kept are those with fewer than two that are larger, or equal and earlier.
+                    // Kept are those with fewer than two that are larger, or equal and around.
                     check(&KeepLargest, &[("count", "2")], false, &|all, id| {
                         let ahead = |i: &usize| all[*i].0 > all[id].0 || all[*i].0 == all[id].0 && *i < id;
                         (1..all.len()).filter(ahead).count() >= 2

@@ -2,11 +2,12 @@
 //! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
 //! some, and paints those.
 
+use crate::ops::components::uniting::{self, Uniting};
 use crate::ops::components::{Components, Connectivity, Part, Rows, blocked};
-use crate::ops::kernel::{Partials, decode, encode, rows};
+use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::spec::Kind;
 use crate::ops::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
 };
 use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -194,11 +195,78 @@ impl Kernel for Parts {
 pub struct Known {
     /// Labels that are removed, ascending.
     chosen: Vec<u32>,
-    /// Names of the parts of blocks, until they are united, and what is known of each.
-    names: Vec<u64>,
-    summaries: Vec<Summary>,
-    /// Those that are painted.
-    numbers: blocked::Numbers,
+    /// Components of masks.
+    uniting: Uniting,
+    /// Which slabs have something of components that begin in each slab before.
+    later: Vec<Vec<usize>>,
+    /// The first names of the largest ones, where a rule keeps those.
+    largest: Vec<u64>,
+}
+
+/// Sizes are summed up by the slab that components begin in, as far as one slab has them.
+const TOTALS: usize = uniting::AFTER;
+/// The rule is asked, where components begin.
+const CHOICE: usize = TOTALS + 1;
+/// Names are marked that are painted.
+const MARKS: usize = CHOICE + 1;
+
+/// What a slab has of components: those that begin before it with their first names, and those that begin in it.
+type Totals = (Vec<(u64, Summary)>, Vec<Summary>);
+/// The first names of components that begin in a slab: those chosen, and the largest with their sizes.
+type Choice = (Vec<u64>, Vec<(u64, u64)>);
+
+impl Parts {
+    fn totals(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Totals> {
+        let roots = of.begin_in(slab, around)?;
+        let (mut before, mut here) = (BTreeMap::new(), vec![Summary::default(); roots.len()]);
+        let first = of.block_of(slab);
+        for (block, components) in of.components(slab, around)?.into_iter().enumerate() {
+            let (_, summaries): (Vec<u64>, Vec<Summary>) = decode(&around.partial(0, 0, first + block)?)?;
+            for (root, summary) in components.into_iter().zip(summaries) {
+                match roots.binary_search(&root) {
+                    Ok(at) => here[at].add(summary),
+                    Err(_) => before.entry(root).or_insert_with(Summary::default).add(summary),
+                }
+            }
+        }
+        Ok((before.into_iter().collect(), here))
+    }
+
+    fn choice(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Choice> {
+        let roots = state.uniting.begin_in(slab, around)?;
+        let (_, mut totals): Totals = decode(&around.partial(TOTALS, 0, slab)?)?;
+        for &later in &state.later[slab] {
+            let found = around.partial(TOTALS, 0, later)?;
+            let (before, _) =
+                postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found).map_err(|_| damaged())?;
+            for (root, summary) in before.into_iter().filter(|(root, _)| state.uniting.slab_of(*root) == slab)
+            {
+                let at = roots.binary_search(&root).map_err(|_| damaged())?;
+                totals[at].add(summary);
+            }
+        }
+        let chosen = self.rule.choose(&totals);
+        if let Rule::AllButLargest(_) = self.rule {
+            let kept = (0..roots.len()).filter(|&i| !chosen[i]);
+            return Ok((Vec::new(), kept.map(|i| (roots[i], totals[i].size)).collect()));
+        }
+        Ok(((0..roots.len()).filter(|&i| chosen[i]).map(|i| roots[i]).collect(), Vec::new()))
+    }
+
+    /// Which names of a slab are painted.
+    fn marks(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let of = &state.uniting;
+        if let Rule::AllButLargest(_) = self.rule {
+            let kept = |root| state.largest.binary_search(&root).is_ok();
+            return of.numbers(slab, around, |_| Ok(()), |(), root| Ok(u32::from(!kept(root))));
+        }
+        let chosen = |slab| decode::<Choice>(&around.partial(CHOICE, 0, slab)?).map(|found| found.0);
+        of.numbers(slab, around, chosen, |chosen, root| Ok(u32::from(chosen.binary_search(&root).is_ok())))
+    }
+}
+
+fn damaged() -> Error {
+    Error::Operator { op: "label", reason: "what was found of components can't be read".into() }
 }
 
 /// Of masks, field 0 has the names of components within blocks and field 1 the result; of labels,
@@ -221,11 +289,15 @@ impl Program for Parts {
         if self.labels {
             return vec![phase("sizes", vec![input], vec![]), phase("choice", vec![input], vec![0])];
         }
-        vec![
+        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+        let mut phases = vec![
             phase("components of blocks", vec![input], vec![0]),
             phase("components across blocks", vec![Source::Field(0, [1; 3])], vec![]),
-            phase("choice", vec![Source::Field(0, [0; 3]), input], vec![1]),
-        ]
+        ];
+        phases.extend(uniting::phases());
+        phases.extend([rows("sizes"), rows("choice"), rows("marks")]);
+        phases.push(phase("painting", vec![Source::Field(0, [0; 3]), input], vec![1]));
+        phases
     }
 
     fn result(&self) -> Option<usize> {
@@ -238,8 +310,19 @@ impl Program for Parts {
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        if !self.labels && (2..=MARKS).contains(&phase) {
+            let part = block.out.start[0];
+            let found = match phase {
+                TOTALS => encode(&self.totals(&state.uniting, part, around)?),
+                CHOICE => encode(&self.choice(state, part, around)?),
+                MARKS => self.marks(state, part, around)?,
+                _ => state.uniting.run(phase, part, around)?,
+            };
+            return Ok((vec![], found));
+        }
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
         match (phase, input) {
             (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
@@ -254,7 +337,7 @@ impl Program for Parts {
                 Ok((vec![], encode(&pairs)))
             }
             (_, Volume::U64(names)) => {
-                let chosen = state.numbers.relabel(names);
+                let chosen = state.uniting.relabel(MARKS, block.out, names, around)?;
                 let mut volume = own(inputs.into_iter().nth(1).flatten());
                 for (v, chosen) in volume.as_bytes_mut().iter_mut().zip(&chosen) {
                     if *chosen != 0 {
@@ -267,10 +350,13 @@ impl Program for Parts {
                 let components = self.components(mask.as_bytes(), block.out.shape, &job.part())?;
                 let (field, names) = blocked::name(&components, block.out, self.shape, job)?;
                 let summaries = summaries(&components, block.out.start, self.shape);
-                let found: Vec<(u64, Summary)> = names.into_iter().zip(summaries).collect();
-                Ok((vec![Volume::U64(field)], encode(&found)))
+                Ok((vec![Volume::U64(field)], encode(&(names, summaries))))
             }
         }
+    }
+
+    fn parts(&self, phase: usize, state: &Known) -> usize {
+        state.uniting.parts(phase)
     }
 
     fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
@@ -287,30 +373,34 @@ impl Program for Parts {
                 let all = all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect();
                 state.chosen = chosen_labels(self.rule, all);
             }
-            (false, 0) => {
-                let mut found: Vec<(u64, Summary)> = rows(partials)?;
-                found.sort_unstable_by_key(|(name, _)| *name);
-                (state.names, state.summaries) = found.into_iter().unzip();
-            }
-            (false, 1) => {
-                let names = std::mem::take(&mut state.names);
-                let summaries = std::mem::take(&mut state.summaries);
-                let roots = blocked::unite(&names, blocked::pairs(partials))?;
-                // Roots are the first names of their components, so they come in order.
-                let mut components: Vec<Summary> = Vec::new();
-                let mut number = vec![0; roots.len()];
-                for (i, &root) in roots.iter().enumerate() {
-                    if root as usize == i {
-                        number[i] = components.len();
-                        components.push(Summary::default());
-                    }
-                    number[i] = number[root as usize];
-                    components[number[i]].add(summaries[i]);
+            (false, TOTALS) => {
+                state.later = vec![Vec::new(); state.uniting.slabs()];
+                for (slab, partial) in partials.enumerate() {
+                    let found = partial?.1;
+                    let before = postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found);
+                    let mut of: Vec<usize> =
+                        before.map_err(|_| damaged())?.0.iter().map(|b| state.uniting.slab_of(b.0)).collect();
+                    of.dedup();
+                    of.into_iter().for_each(|of| state.later[of].push(slab));
                 }
-                let chosen = self.rule.choose(&components);
-                let names: Vec<u64> =
-                    (0..names.len()).filter(|&i| chosen[number[i]]).map(|i| names[i]).collect();
-                state.numbers = blocked::Numbers { numbers: vec![1; names.len()], names };
+            }
+            (false, CHOICE) => {
+                if let Rule::AllButLargest(keep) = self.rule {
+                    let mut largest: Vec<(u64, u64)> = Vec::new();
+                    for partial in partials {
+                        largest.extend(decode::<Choice>(&partial?.1)?.1);
+                        largest.sort_unstable_by_key(|&(root, size)| (std::cmp::Reverse(size), root));
+                        largest.truncate(keep);
+                    }
+                    state.largest = largest.into_iter().map(|(root, _)| root).collect();
+                    state.largest.sort_unstable();
+                }
+            }
+            (false, phase) => {
+                if phase == 0 {
+                    state.uniting = Uniting::new(self.shape, partials.cut());
+                }
+                return state.uniting.merge(phase, partials);
             }
             _ => {}
         }

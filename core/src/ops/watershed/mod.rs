@@ -13,8 +13,8 @@ pub use relax::{Changed, Relax};
 use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -250,6 +250,7 @@ impl Program for WatershedKernel {
         state: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
+        _: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = |i: usize| inputs.get(i).and_then(|v| v.as_deref());

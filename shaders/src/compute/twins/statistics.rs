@@ -225,7 +225,7 @@ fn threshold(step: &Step, shape: [usize; 3], range: Option<(f64, f64)>, counts: 
     }
     for (phase, partial) in partials.into_iter().enumerate() {
         let mut partials = std::iter::once(Ok((Region::whole(shape), partial)));
-        program.merge(phase, &mut state, Partials::new(&mut partials, &std::env::temp_dir())).ok()?;
+        program.merge(phase, &mut state, Partials::new(&mut partials, shape, &std::env::temp_dir())).ok()?;
     }
     program.facts(&state).first().map(|f| f.1)
 }
