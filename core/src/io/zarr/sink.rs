@@ -20,6 +20,7 @@ use zarrs::storage::{
 };
 
 use super::array::{Slicing, ZarrArray};
+use super::chunk::crc32c;
 
 /// Writes whole values as files below a folder, without waiting for the disk after each of
 /// thousands of chunks.
@@ -89,6 +90,7 @@ type Cell = (Frame, Region);
 pub(super) struct ZarrSink {
     layout: Layout,
     arrays: Vec<Array<LocalWriter>>,
+    writer: Arc<LocalWriter>,
     documents: Vec<Value>,
     /// Smallest and largest value of each channel.
     range: Mutex<Vec<Option<(f64, f64)>>>,
@@ -197,7 +199,7 @@ impl ZarrSink {
         }
         let range = Mutex::new(vec![None; layout.spec.channels.len()]);
         let fresh = shared.then(Mutex::default);
-        Ok(Self { layout, arrays, documents, range, fresh, done: None, partial })
+        Ok(Self { layout, arrays, writer, documents, range, fresh, done: None, partial })
     }
 
     /// Stores a block of a level, whose start is a multiple of the level's grid.
@@ -206,6 +208,15 @@ impl ZarrSink {
         Region::whole(block.shape()).tiles(grid).into_par_iter().try_for_each(|tile| {
             let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + tile.start[a]) / grid[a]) as u64);
             let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
+            if !self.layout.compress && cfg!(target_endian = "little") {
+                let key = self.arrays[level].chunk_key(&index);
+                let inner = self.layout.sharded.then_some(self.layout.chunk);
+                let stored = match raw(block, tile, grid, inner) {
+                    Some(value) => self.writer.set(&key, value.into()),
+                    None => self.writer.erase(&key),
+                };
+                return stored.map_err(|e| self.unwritten(&index, level, &e));
+            }
             // The result may not depend on the number of threads, so a chunk is encoded by one.
             let options = CodecOptions::default().with_concurrent_target(1);
             let mut cell = None;
@@ -216,13 +227,15 @@ impl ZarrSink {
                 paste(cell, block, tile);
                 cell.as_bytes()
             };
-            self.arrays[level].store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options).map_err(|e| {
-                Error::file(
-                    self.partial.target(),
-                    format!("chunk {index:?} of level {level} cannot be written: {e}"),
-                )
-            })
+            self.arrays[level]
+                .store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options)
+                .map_err(|e| self.unwritten(&index, level, &e))
         })
+    }
+
+    fn unwritten(&self, index: &[u64], level: usize, why: &dyn std::fmt::Display) -> Error {
+        let target = self.partial.target();
+        Error::file(target, format!("chunk {index:?} of level {level} cannot be written: {why}"))
     }
 
     /// Takes values into the range of a channel.
@@ -380,6 +393,49 @@ fn write_json(path: &Path, document: &Value) -> Result<()> {
     fs::write(path, text).at(path)
 }
 
+/// What is stored of a cell without compression, its voxels as they are: `tile` of a block, and 0 beyond it up to the shape
+/// `grid`. In a shard, chunks of the shape `inner` follow one another, those of zeros left out, and then an index of where
+/// they lie (Zarr v3, codec `sharding_indexed`). `None` if all is 0, which isn't stored.
+fn raw(block: &Volume, tile: Region, grid: [usize; 3], inner: Option<[usize; 3]>) -> Option<Vec<u8>> {
+    let size = block.voxel_type().size();
+    let (source, [_, ny, nx]) = (block.as_bytes(), block.shape());
+    let chunk = inner.unwrap_or(grid);
+    let chunks = Region::whole(grid).tiles(chunk);
+    let mut value = Vec::with_capacity(grid.iter().product::<usize>() * size + chunks.len() * 16 + 4);
+    let mut index: Vec<u8> = Vec::with_capacity(chunks.len() * 16 + 4);
+    let mut any = false;
+    for chunk in chunks {
+        let (begin, bytes) = (value.len(), chunk.len() * size);
+        let there = chunk.intersection(&Region::whole(tile.shape));
+        let [cz, cy, cx] = chunk.shape;
+        for z in 0..cz {
+            for y in 0..cy {
+                if z < there.shape[0] && y < there.shape[1] && !there.is_empty() {
+                    let at: [usize; 3] =
+                        std::array::from_fn(|a| [z, y, 0][a] + there.start[a] + tile.start[a]);
+                    let at = ((at[0] * ny + at[1]) * nx + at[2]) * size;
+                    value.extend_from_slice(&source[at..at + there.shape[2] * size]);
+                    value.resize(value.len() + (cx - there.shape[2]) * size, 0);
+                } else {
+                    value.resize(value.len() + cx * size, 0);
+                }
+            }
+        }
+        let stored = value[begin..].iter().any(|b| *b != 0);
+        any |= stored;
+        let entry = if stored { [begin as u64, bytes as u64] } else { [u64::MAX; 2] };
+        index.extend(entry.into_iter().flat_map(u64::to_le_bytes));
+        if !stored {
+            value.truncate(begin);
+        }
+    }
+    if inner.is_some() {
+        index.extend(crc32c(&index).to_le_bytes());
+        value.extend(index);
+    }
+    any.then_some(value)
+}
+
 /// Copies a tile of `block` to the start of `cell`.
 fn paste(cell: &mut Volume, block: &Volume, tile: Region) {
     fn typed<T: Voxel>(cell: &mut Volume, block: &ndarray::Array3<T>, tile: Region) {
@@ -394,15 +450,10 @@ fn paste(cell: &mut Volume, block: &Volume, tile: Region) {
 
 /// The smallest and largest value, NaN apart.
 fn range_of<T: Voxel>(values: &[T]) -> Option<(f64, f64)> {
-    let mut range: Option<(T, T)> = None;
-    for v in values.iter().filter(|v| !v.is_nan()) {
-        let (low, high) = range.get_or_insert((*v, *v));
-        if *v < *low {
-            *low = *v;
-        }
-        if *v > *high {
-            *high = *v;
-        }
-    }
-    range.map(|(low, high)| (low.to_f64(), high.to_f64()))
+    let first = *values.iter().find(|v| !v.is_nan())?;
+    // NaN is neither smaller nor larger.
+    let (low, high) = values.iter().fold((first, first), |(low, high), &v| {
+        (if v < low { v } else { low }, if v > high { v } else { high })
+    });
+    Some((low.to_f64(), high.to_f64()))
 }
