@@ -8,7 +8,7 @@ pub use geometry::{Geometry, Unit};
 pub use region::Region;
 pub use voxel::{Voxel, VoxelType};
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3};
 
 /// A dense 3D array `[z, y, x]` in C order, of any of the ten voxel types.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,16 +138,25 @@ impl Volume {
 
     /// A copy of a region, which must lie inside.
     pub fn crop(&self, region: Region) -> Self {
-        let [z, y, x] = region.ranges();
-        with_volume!(self, |a| Voxel::into_volume(a.slice(s![z, y, x]).to_owned()))
+        with_volume!(self, |a| {
+            let source = a.as_slice().expect("volumes are in C order");
+            let mut voxels = Vec::with_capacity(region.len());
+            rows(self.shape(), region).for_each(|row| voxels.extend_from_slice(&source[row]));
+            let made =
+                Array3::from_shape_vec(region.shape, voxels).expect("as many voxels as the region has");
+            Voxel::into_volume(made)
+        })
     }
 
     /// Copies `block` to `start`; it must fit and be of the same type.
     pub fn paste(&mut self, start: [usize; 3], block: &Self) {
-        let [z, y, x] = Region::new(start, block.shape()).ranges();
+        let (shape, region) = (self.shape(), Region::new(start, block.shape()));
         with_volume!(self, |a| {
-            let source = same_type(a, block);
-            a.slice_mut(s![z, y, x]).assign(source);
+            let source = same_type(a, block).as_slice().expect("volumes are in C order");
+            let target = a.as_slice_mut().expect("volumes are in C order");
+            for (row, source) in rows(shape, region).zip(source.chunks_exact(region.shape[2].max(1))) {
+                target[row].copy_from_slice(source);
+            }
         });
     }
 
@@ -174,6 +183,13 @@ impl Volume {
     pub fn byte_len(&self) -> usize {
         self.len() * self.voxel_type().size()
     }
+}
+
+/// Where the rows of a region lie among the voxels of an image of `shape`.
+fn rows(shape: [usize; 3], region: Region) -> impl Iterator<Item = std::ops::Range<usize>> {
+    assert!((0..3).all(|a| region.end()[a] <= shape[a]), "{region:?} lies within {shape:?}");
+    let ([_, ny, nx], [z, y, x]) = (shape, region.ranges());
+    z.flat_map(move |z| y.clone().map(move |y| (z * ny + y) * nx)).map(move |at| at + x.start..at + x.end)
 }
 
 fn voxel_type_of<T: Voxel>(_: &Array3<T>) -> VoxelType {

@@ -719,3 +719,45 @@ fn a_conversion_goes_on_where_it_was_given_up() {
     assert_ne!(identity(&file).unwrap(), before);
     assert!(identity(&folder.path().join("none")).is_none());
 }
+
+#[test]
+fn chunks_without_compression_are_the_bytes_that_zarrs_writes() {
+    use std::sync::Arc;
+    use zarrs::array::{Array, ArrayBytes, ArrayMetadata, CodecOptions};
+    use zarrs::storage::store::MemoryStore;
+    use zarrs::storage::{MaybeBytes, ReadableStorageTraits};
+    let dir = tempfile::tempdir().unwrap();
+    let shape = [21, 30, 17];
+    // Chunks and shards of zeros are among them.
+    let mut voxels = Array3::<u16>::zeros(shape);
+    voxels.slice_mut(ndarray::s![..9, 3..29, ..]).iter_mut().enumerate().for_each(|(i, v)| *v = i as u16);
+    let volume = Volume::from(voxels);
+    let mut shards_of_zeros = 0;
+    for (version, shard) in [("0.4", None), ("0.5", None), ("0.5", Some([8, 16, 16]))] {
+        let path = dir.path().join(format!("{version} {shard:?}.ome.zarr"));
+        let options = options(version, Some([4, 8, 8]), shard, false);
+        write_volume(&path, &volume, Geometry::default(), false, &options).unwrap();
+        let document = if version == "0.4" { "0/.zarray" } else { "0/zarr.json" };
+        let text = std::fs::read_to_string(path.join(document)).unwrap();
+        let metadata = match version {
+            "0.4" => ArrayMetadata::V2(serde_json::from_str(&text).unwrap()),
+            _ => ArrayMetadata::V3(serde_json::from_str(&text).unwrap()),
+        };
+        let store = Arc::new(MemoryStore::new());
+        let array = Array::new_with_metadata(store.clone(), "/0", metadata).unwrap();
+        let grid = shard.unwrap_or([4, 8, 8]);
+        for tile in Region::whole(shape).tiles(grid) {
+            let mut cell = Volume::zeros(VoxelType::U16, grid);
+            cell.paste([0; 3], &volume.crop(tile));
+            let index: [u64; 3] = std::array::from_fn(|a| (tile.start[a] / grid[a]) as u64);
+            let one = CodecOptions::default().with_concurrent_target(1);
+            array.store_chunk_opt(&index, ArrayBytes::new_flen(cell.as_bytes()), &one).unwrap();
+            let key = array.chunk_key(&index);
+            let expected: MaybeBytes = store.get(&key).unwrap();
+            let found = std::fs::read(path.join(key.as_str())).ok();
+            assert!(found.as_deref() == expected.as_deref(), "{version} {shard:?} {tile:?}");
+            shards_of_zeros += usize::from(found.is_none());
+        }
+    }
+    assert!(shards_of_zeros > 3);
+}
