@@ -226,12 +226,17 @@ impl Engine {
                 Place::Kept(kept) => {
                     let round = Round { step: number, phase, round: rounds[phase] };
                     let folder = kept.folder_of(round, cut)?;
-                    let (done, left): (Vec<usize>, Vec<usize>) =
-                        todo.iter().partition(|i| tiles::path_of(&folder, **i).exists());
+                    let (mut done, mut left) = (Vec::new(), Vec::new());
+                    for &i in &todo {
+                        if tiles::is_there(&tiles::path_of(&folder, i))? { &mut done } else { &mut left }
+                            .push(i);
+                    }
                     job.advance(done.iter().map(|i| all[*i].len() as u64).sum());
+                    // One part of rows is done sooner than it is given to anybody.
+                    let here = of.tiling == Tiling::Rows && left.len() == 1;
                     match &kept.runner {
                         _ if left.is_empty() => {}
-                        Some(runner) => {
+                        Some(runner) if !here => {
                             let note = Note {
                                 round,
                                 keeps,
@@ -247,7 +252,7 @@ impl Engine {
                             runner.run(&folder, &todo, job)?;
                             kept.end(round, &left)?;
                         }
-                        None => {
+                        _ => {
                             self.each(&left, &all, alone, seen, &stage, job, |i| {
                                 let (outputs, partial) = make(i)?;
                                 tiles::write(&tiles::path_of(&folder, i), &partial, &outputs)

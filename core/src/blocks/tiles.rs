@@ -179,6 +179,25 @@ pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
     Open::new(path)?.map(|mut open| open.partial()).transpose()
 }
 
+/// Whether a tile is done. A file of which a part is missing, as a power cut leaves them, is removed, so that it is made
+/// again.
+///
+/// # Errors
+/// If it can't be read or removed.
+pub fn is_there(path: &Path) -> Result<bool> {
+    let whole = |open: &mut Open| {
+        open.partial()?;
+        let volumes = open.head.volumes.iter().flat_map(|v| &v.2).map(|n| u64::from(*n)).sum::<u64>();
+        let (size, end) = (open.file.metadata().at(path)?.len(), open.begin + open.head.partial.0);
+        if size == end || size == end + volumes { Ok(()) } else { Err(damaged(path)) }
+    };
+    match Open::new(path).and_then(|open| open.map(|mut open| whole(&mut open)).transpose()) {
+        Ok(found) => Ok(found.is_some()),
+        Err(error @ Error::Io { .. }) => Err(error),
+        Err(_) => std::fs::remove_file(path).at(path).map(|()| false),
+    }
+}
+
 /// Takes away the volumes of a tile; that it is done, and its partial result, stay.
 ///
 /// # Errors
@@ -312,11 +331,17 @@ mod tests {
         let field = TileField::new(grid, folder.path().to_owned(), [3, 4, 5], 0, false);
         let all = Region::whole([3, 4, 5]);
         let bytes = std::fs::read(&path).unwrap();
+        assert!(is_there(&path).unwrap() && !is_there(&path_of(folder.path(), 1)).unwrap());
+        let mut called_whole = 0;
         for end in 0..bytes.len() {
             std::fs::write(&path, &bytes[..end]).unwrap();
             assert!(field.read(all, &Job::silent()).is_err(), "{end}");
             assert!(partial(&path).map_or(true, |p| p.as_deref() == Some(b"partial")), "{end}");
+            called_whole += usize::from(is_there(&path).unwrap());
+            assert!(called_whole > 0 || !path.exists(), "{end}: it is made again");
         }
+        // A tile whose volumes nobody needs any more ends with its partial result.
+        assert_eq!(called_whole, 1);
         let mut undetected = 0;
         for at in 0..bytes.len() {
             let mut wrong = bytes.clone();
