@@ -100,9 +100,10 @@ impl Measure {
     /// The passes of a run block by block, in order.
     pub fn passes_of_blocks(&self) -> Vec<Pass> {
         let passes = self.passes().into_iter();
-        match self.is_divisible() {
-            true => [Pass::Census].into_iter().chain(passes).chain([Pass::Share]).collect(),
-            false => passes.collect(),
+        if self.is_divisible() {
+            [Pass::Census].into_iter().chain(passes).chain([Pass::Share]).collect()
+        } else {
+            passes.collect()
         }
     }
 

@@ -74,9 +74,10 @@ impl Maker {
             Mode::Local(_) => return Err(self.wrong("holds the note")),
         };
         let of = program.phases().into_iter().nth(note.round.phase);
-        let whole = match of.is_some_and(|phase| phase.tiling.in_parts()) {
-            true => Region::whole([program.parts(note.round.phase, state), 1, 1]),
-            false => Region::whole(grid.shape),
+        let whole = if of.is_some_and(|phase| phase.tiling.in_parts()) {
+            Region::whole([program.parts(note.round.phase, state), 1, 1])
+        } else {
+            Region::whole(grid.shape)
         };
         let region = *whole.tiles(note.tile).get(tile).ok_or_else(|| self.wrong("is asked for a tile"))?;
         let path = tiles::path_of(&self.folder.join(note.round.name()), tile);

@@ -231,7 +231,7 @@ impl Uniting {
         for block in self.blocks(slab) {
             names.append(&mut names_of(around, block)?);
         }
-        names.sort();
+        names.sort_unstable();
         Ok(names)
     }
 
