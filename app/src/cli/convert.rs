@@ -8,6 +8,7 @@ use voxelry_core::io::WriteOptions;
 use voxelry_core::io::atomic::is_begun;
 use voxelry_core::io::convert::{ConvertOptions, convert, identity};
 use voxelry_core::io::options::{parse_shape, parse_triple};
+use voxelry_core::io::remote::Patient;
 use voxelry_core::{Error, Region};
 
 pub fn command() -> Command {
@@ -89,11 +90,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     // The same command on the same input goes on with what it began.
     options.write.resume = identity(input).map(|input| format!("{input} {open_as:?} {options:?}"));
-    let source = open(input, &open_as)?;
+    let source = Patient::new(open(input, &open_as)?, &job);
     if is_begun(out) {
         crate::progress::tell("What was begun before is gone on with, if it was made of the same.");
     }
-    let converted = convert(&*source, out, &options, &job).inspect_err(|_| {
+    let converted = convert(&source, out, &options, &job).inspect_err(|_| {
         if is_begun(out) {
             crate::progress::tell("What is written is kept: the same command goes on from there.");
         }

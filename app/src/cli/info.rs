@@ -5,7 +5,9 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use voxelry_core::Error;
+use voxelry_core::io::remote::Patient;
 use voxelry_core::io::verify::verify;
 use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 
@@ -37,16 +39,16 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             print(path, source.info())?;
         }
         if matches.get_flag("verify") {
-            check(path, &*source, matches)?;
+            check(path, source, matches)?;
         }
     }
     Ok(())
 }
 
 /// Reads all of an image.
-fn check(path: &std::path::Path, source: &dyn ImageSource, matches: &ArgMatches) -> Result<()> {
+fn check(path: &std::path::Path, source: Arc<dyn ImageSource>, matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
-    let found = verify(source, &job)?;
+    let found = verify(&Patient::new(source, &job), &job)?;
     progress.finish();
     for reason in &found.reasons {
         print_line!("  damaged      {reason}")?;

@@ -10,8 +10,8 @@ use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::io::ImageSource;
 use voxelry_core::io::browse::Browsed;
+use voxelry_core::io::{ImageSource, OpenOptions};
 use voxelry_core::{Geometry, Region};
 use voxelry_shaders::Blend;
 use voxelry_shaders::bricks::Layout;
@@ -58,6 +58,8 @@ pub struct Layer {
     pub name: String,
     /// Where it was read from; none for results that have not been saved.
     pub path: Option<PathBuf>,
+    /// How that was opened.
+    pub options: OpenOptions,
     /// Its voxels.
     pub source: Arc<Browsed>,
     /// The levels in bricks.

@@ -26,8 +26,10 @@ pub fn layers(path: &Path, options: &OpenOptions, cache: &Arc<Cache>) -> Result<
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     let mut layers = layers_of(source, &name, Some(path.to_owned()), cache);
-    if let Some(text) = provenance(path) {
-        layers.iter_mut().for_each(|layer| layer.provenance = Some(text.clone()));
+    let provenance = provenance(path);
+    for layer in &mut layers {
+        layer.options.clone_from(options);
+        layer.provenance.clone_from(&provenance);
     }
     Ok(layers)
 }
@@ -77,6 +79,7 @@ pub fn layers_of(
                 id: NEXT.fetch_add(1, Ordering::Relaxed),
                 name,
                 path: path.clone(),
+                options: OpenOptions::default(),
                 source: source.clone(),
                 layout: layout.clone(),
                 channel: i,

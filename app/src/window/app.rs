@@ -429,6 +429,7 @@ impl Viewer {
                         layer.source.changed(&parts);
                     }
                 }
+                Answer::Became(id, made) => self.put_in_place_of(id, *made),
                 Answer::SavedLabels(layer, saved) => self.saved_labels(layer, saved),
                 Answer::Recipe(result) => match *result {
                     Ok(recipe) => self.bench.load(&recipe),
@@ -482,6 +483,18 @@ impl Viewer {
         self.chosen = (if scenes.len() > 1 { self.chosen.0.min(scenes.len() - 1) } else { at }, 0);
         let several = self.document.scenes.len() > 1;
         self.lay_out(if several { Layout::Compare(Pane::Plane(0)) } else { self.layout });
+    }
+
+    /// Shows a layer where another one was, and as that was.
+    fn put_in_place_of(&mut self, id: u64, made: Layer) {
+        let Some((scene, at)) = self.place_of(id) else { return };
+        if made.content == Content::Grey {
+            self.opener.survey(&made);
+        }
+        self.say(format!("{} is finished", made.name));
+        let layer = &mut self.document.scenes[scene].layers[at];
+        *layer = Layer { display: layer.display.clone(), stats: layer.stats.clone(), ..made };
+        self.keep_layers();
     }
 
     /// Calls for a frame, from any thread.

@@ -4,6 +4,7 @@ use super::app::Viewer;
 use super::session::Restored;
 use super::table::Which;
 use super::tools::Filed;
+use crate::view::Layer;
 use crate::view::names::Names;
 use egui::Context;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub enum Answer {
     Restored(Box<voxelry_core::Result<Restored>>),
     /// Parts of the image of a layer have come.
     Grown(u64, Vec<Region>),
+    /// A layer is finished: this takes its place.
+    Became(u64, Box<Layer>),
     /// Good news.
     Say(String),
     /// A problem.

@@ -5,7 +5,7 @@ use super::dialogs::Answer;
 use super::theme::WRONG;
 use crate::cli::pool;
 use crate::cli::run::stem;
-use crate::view::{Content, open};
+use crate::view::{Content, Layer, open};
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use egui::{Context, RichText, ScrollArea, Ui};
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use voxelry_core::Error;
+use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{Frame, OpenOptions};
 use voxelry_core::recipe::IMAGE;
 use voxelry_core::results::{LabelsAs, ORDER, Order, Watched};
@@ -137,7 +138,7 @@ fn answer(ask: Ask, seen: &Mutex<Seen>, wake: &(dyn Fn() + Send + Sync)) {
 }
 
 /// The order of a recipe on the layer that is worked on; in a sentence why there can't be one.
-fn order(viewer: &Viewer) -> Result<Order, String> {
+pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
     let layer = viewer.layer_to_work_on().ok_or("Open an image to run a recipe on")?;
     if !viewer.bench.is_ready() {
         return Err("Build or open a recipe in the panel Recipe".into());
@@ -150,7 +151,7 @@ fn order(viewer: &Viewer) -> Result<Order, String> {
         recipe,
         inputs: vec![(IMAGE.to_owned(), path)],
         expected: Vec::new(),
-        options: OpenOptions::default(),
+        options: layer.options.clone(),
         frame: Frame::new(layer.channel, layer.time),
         labels_as: LabelsAs::OmeZarr,
     })
@@ -317,13 +318,26 @@ fn row(job: &JobInfo, ui: &mut Ui, asks: &mut Vec<Ask>, open: &mut Option<JobInf
     ui.label(RichText::new(job.out.display().to_string()).small().weak());
 }
 
+/// The image among the results in a folder, if there is one that this machine sees.
+fn image_in(out: &Path) -> Option<PathBuf> {
+    let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
+    names.iter().map(|name| out.join(name)).find(|path| path.exists())
+}
+
+/// The image that a job made, if it is done.
+fn result_of(job: &JobInfo, pool: &str, cache: &Arc<Cache>) -> Option<Layer> {
+    let jobs = pool::of(pool).ok()?.jobs().ok()?;
+    jobs.iter().find(|j| j.id == job.id && j.state == State::Done)?;
+    let mut layers = open::layers(&image_in(&job.out)?, &OpenOptions::default(), cache).ok()?;
+    Some(layers.swap_remove(0))
+}
+
 impl Viewer {
     /// Opens the image that a job made, once it is known where it is: its folder may be slow.
     fn open_results(&self, ctx: &Context, job: &JobInfo) {
         let (send, ctx, out) = (self.answers.0.clone(), ctx.clone(), job.out.clone());
         std::thread::spawn(move || {
-            let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
-            let answer = match names.iter().map(|name| out.join(name)).find(|path| path.exists()) {
+            let answer = match image_in(&out) {
                 Some(path) => Answer::Open(vec![path]),
                 None => {
                     Answer::Tell(format!("{}: there is no image in it that this machine sees", out.display()))
@@ -335,11 +349,11 @@ impl Viewer {
         });
     }
 
-    /// Opens the image that a job makes, as far as it is there, and what comes of it.
+    /// Opens the image that a job makes, as far as it is there; then the result in its place.
     fn watch_results(&mut self, ctx: &Context, job: JobInfo) {
         self.opening += 1;
         self.opened += 1;
-        let (send, ctx) = (self.answers.0.clone(), ctx.clone());
+        let (send, ctx, pool) = (self.answers.0.clone(), ctx.clone(), self.jobs.pool.clone());
         self.opener.make(self.opened, move |cache| {
             let path = job.folder.join(ORDER);
             let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
@@ -349,7 +363,7 @@ impl Viewer {
             })?;
             let (watched, mut seen) = (Arc::new(watched), BTreeSet::new());
             let layers = open::layers_of(watched.clone(), &format!("{} …", job.sample), None, cache);
-            let (layer, watched) = (layers[0].id, Arc::downgrade(&watched));
+            let (layer, watched, cache) = (layers[0].id, Arc::downgrade(&watched), cache.clone());
             std::thread::spawn(move || {
                 // Until the layer is closed, or what lay between the job's steps is gone.
                 while let Some(watched) = watched.upgrade() {
@@ -360,14 +374,14 @@ impl Viewer {
                             seen = there;
                             (!parts.is_empty()).then_some(Answer::Grown(layer, parts))
                         }
-                        Err(_) => {
-                            let text = "the job is over; Open in the window of jobs shows what it made";
-                            Some(Answer::Say(format!("{}: {text}", job.sample)))
-                        }
+                        Err(_) => Some(match result_of(&job, &pool, &cache) {
+                            Some(result) => Answer::Became(layer, Box::new(result)),
+                            None => Answer::Say(format!("{}: the job is over without a result", job.sample)),
+                        }),
                     };
                     drop(watched);
                     if let Some(answer) = answer {
-                        let over = matches!(answer, Answer::Say(_));
+                        let over = !matches!(answer, Answer::Grown(..));
                         // Nobody listens when the window has closed.
                         if send.send(answer).is_err() {
                             return;

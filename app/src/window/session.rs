@@ -11,6 +11,7 @@ use crate::view::ruling::Ruler;
 use crate::view::{Content, Display, Layer, Scene, View};
 use egui_tiles::Tree;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::io::browse::Cache;
@@ -72,6 +73,9 @@ struct SavedScene {
 struct SavedLayer {
     /// Relative to the session, where it can be.
     path: PathBuf,
+    /// How it was opened, if that needs to be said ([`OpenOptions::to_record`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    open: BTreeMap<String, String>,
     channel: usize,
     time: usize,
     content: Content,
@@ -93,8 +97,8 @@ struct Edits {
 }
 
 /// A channel of a file.
-fn channel(path: &Path, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
-    let layers = open::layers(path, &OpenOptions::default(), cache)?;
+fn channel(path: &Path, options: &OpenOptions, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
+    let layers = open::layers(path, options, cache)?;
     let found = layers.into_iter().find(|l| l.channel == channel);
     found.ok_or_else(|| Error::file(path, format!("has no channel {}", channel + 1)))
 }
@@ -102,12 +106,13 @@ fn channel(path: &Path, channel: usize, cache: &Arc<Cache>) -> Result<Layer> {
 impl SavedLayer {
     fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<(Layer, Option<Edited>)> {
         let path = beside(&self.path, folder);
+        let options = OpenOptions::of_record(&self.open).map_err(|e| Error::file(&path, e))?;
         if let Some(minus) = &self.minus {
-            let from = channel(&path, minus.channel, cache)?;
-            let other = channel(&beside(&minus.path, folder), minus.other, cache)?;
+            let from = channel(&path, &options, minus.channel, cache)?;
+            let other = channel(&beside(&minus.path, folder), &OpenOptions::default(), minus.other, cache)?;
             return Ok((difference(&from, &other, cache)?, None));
         }
-        let layer = channel(&path, self.channel, cache)?;
+        let layer = channel(&path, &options, self.channel, cache)?;
         let Some(Edits { log, over }) = &self.edits else { return Ok((layer, None)) };
         let (info, frame) = (layer.source.info(), Frame::new(self.channel, self.time));
         let below = over.then(|| (layer.source.source().clone(), frame));
@@ -133,6 +138,11 @@ impl Session {
     /// `results` says, by their numbers, where they are going to be.
     pub fn of(viewer: &Viewer, path: &Path, results: &[(u64, PathBuf)]) -> Self {
         let folder = path.parent().unwrap_or(Path::new("."));
+        let opened = |path: &Path| {
+            let layers = viewer.document.scenes.iter().flat_map(|s| &s.layers);
+            let mut of_file = layers.filter(|layer| layer.path.as_deref() == Some(path));
+            of_file.find_map(|l| Some(l.options.to_record()).filter(|r| !r.is_empty())).unwrap_or_default()
+        };
         let saved = |layer: &Layer| {
             let homeless = !results.iter().any(|(id, _)| *id == layer.id);
             if let Some(desk) = viewer.kit.desks().find(|d| d.layer == layer.id && homeless) {
@@ -142,6 +152,7 @@ impl Session {
                 let (path, channel, time) = base.clone().or_else(|| Some((grid()?, 0, 0)))?;
                 return Some(SavedLayer {
                     path: relative(&path, folder),
+                    open: opened(&path),
                     channel,
                     time,
                     content: layer.content,
@@ -154,6 +165,7 @@ impl Session {
             let path = made().or(layer.path.as_ref())?;
             Some(SavedLayer {
                 path: relative(path, folder),
+                open: opened(path),
                 channel: layer.channel,
                 time: layer.time,
                 content: layer.content,

@@ -207,6 +207,8 @@ impl Engine {
                 work.make(grid.shape, all[i], &inner)
             };
             let seen = |i: usize| program.region(phase, &state, all[i]);
+            // What is merged: numbers of partial results, each with that of the first tile that it is of.
+            let mut found: Vec<(usize, usize)> = todo.iter().map(|&i| (i, i)).collect();
             let mut kept_shelf = None;
             let partial: Box<dyn Fn(usize) -> Result<Vec<u8>>> = match &self.place {
                 Place::Scratch(folder) => {
@@ -225,7 +227,7 @@ impl Engine {
                 }
                 Place::Kept(kept) => {
                     let round = Round { step: number, phase, round: rounds[phase] };
-                    let folder = kept.folder_of(round, cut)?;
+                    let folder = kept.folder_of(&round.name(), cut)?;
                     let (mut done, mut left) = (Vec::new(), Vec::new());
                     for &i in &todo {
                         if tiles::is_there(&tiles::path_of(&folder, i))? { &mut done } else { &mut left }
@@ -240,6 +242,7 @@ impl Engine {
                             let note = Note {
                                 round,
                                 keeps,
+                                folds: None,
                                 tile: cut,
                                 state: program.write(&state),
                                 fields: between.written.clone(),
@@ -247,10 +250,8 @@ impl Engine {
                             };
                             let parts = left.iter().filter(|_| in_parts);
                             let orders = parts.map(|&i| (i, program.order(phase, &state, i)));
-                            kept.begin(note, orders)?;
                             let todo: Vec<_> = left.iter().map(|&i| (i, all[i])).collect();
-                            runner.run(&folder, &todo, job)?;
-                            kept.end(round, &left)?;
+                            kept.have_made(note, orders, &todo, &**runner, job)?;
                         }
                         _ => {
                             self.each(&left, &all, alone, seen, &stage, job, |i| {
@@ -266,15 +267,21 @@ impl Engine {
                         between.fields[field] = kept::field(&kept.folder, grids[field], Some(now));
                     }
                     kept.wrote(round, &between.written)?;
+                    let folded = match program.fold(phase) {
+                        Some(_) => kept.fold(round, all.len(), &todo, &stage, job)?,
+                        None => None,
+                    };
+                    let (folder, groups) = folded.map_or((folder, None), |f| (f.folder, Some(f.groups)));
+                    found = groups.unwrap_or(found);
                     Box::new(move |i| {
                         let path = tiles::path_of(&folder, i);
                         tiles::partial(&path)?.ok_or_else(|| Error::file(&path, "was not made"))
                     })
                 }
             };
-            let mut partials = todo.iter().map(|&i| {
+            let mut partials = found.iter().map(|&(number, first)| {
                 job.check()?;
-                Ok((all[i], partial(i)?))
+                Ok((all[first], partial(number)?))
             });
             let next =
                 program.merge(phase, &mut state, Partials::new(&mut partials, cut, self.place.folder()))?;

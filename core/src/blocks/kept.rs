@@ -6,7 +6,7 @@ use super::Field;
 use super::tiles::{self, TileField, ZeroField};
 use crate::error::PathContext;
 use crate::ops::kernel::{decode, encode};
-use crate::ops::{Around, Grid};
+use crate::ops::{Around, Fold, Grid};
 use crate::{Error, Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,9 @@ pub struct Note {
     pub round: Round,
     /// Whether it keeps the result of a local step, rather than run a phase.
     pub keeps: bool,
+    /// How many tiles there are whose partial results it folds, rather than make them; its own tiles are then groups of
+    /// their numbers.
+    pub folds: Option<usize>,
     /// Shape of the tiles.
     pub tile: [usize; 3],
     /// The state of the program.
@@ -62,12 +65,20 @@ pub struct Note {
     pub results: BTreeMap<usize, Written>,
 }
 
+/// So many partial results are folded to one; fewer are read by whoever merges them.
+const FOLDED: usize = if cfg!(test) { 3 } else { 64 };
 const NOTE: &str = "note";
 const SHAPE: &str = "shape";
 const SWEPT: &str = "swept";
 const ABOUT: &str = "about";
 
 impl Note {
+    /// The name of its folder.
+    pub fn name(&self) -> String {
+        let name = self.round.name();
+        if self.folds.is_some() { format!("{name}-folded") } else { name }
+    }
+
     /// Reads the note of a round's folder.
     ///
     /// # Errors
@@ -97,6 +108,14 @@ pub struct Kept {
     /// Who makes the tiles; this process if nobody is named.
     pub runner: Option<Arc<dyn Runner>>,
     known: Arc<Mutex<Known>>,
+}
+
+/// What tiles found, folded in groups.
+pub(super) struct Folded {
+    /// The folder of the groups.
+    pub folder: PathBuf,
+    /// Their numbers, each with that of the first tile in it.
+    pub groups: Vec<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -133,8 +152,8 @@ impl Kept {
     }
 
     /// The folder of a round, which is made; it says of which shape its tiles are.
-    pub(super) fn folder_of(&self, round: Round, tile: [usize; 3]) -> Result<PathBuf> {
-        let folder = self.folder.join(round.name());
+    pub(super) fn folder_of(&self, round: &str, tile: [usize; 3]) -> Result<PathBuf> {
+        let folder = self.folder.join(round);
         std::fs::create_dir_all(&folder).at(&folder)?;
         let path = folder.join(SHAPE);
         if !path.exists() {
@@ -144,8 +163,8 @@ impl Kept {
     }
 
     /// Leaves the note of a round for those who make its tiles, and what parts are told.
-    pub(super) fn begin(&self, mut note: Note, orders: impl Iterator<Item = (usize, Vec<u8>)>) -> Result<()> {
-        let folder = self.folder.join(note.round.name());
+    fn begin(&self, mut note: Note, orders: impl Iterator<Item = (usize, Vec<u8>)>) -> Result<()> {
+        let folder = self.folder.join(note.name());
         for (part, order) in orders.filter(|(_, order)| !order.is_empty()) {
             let path = order_of(&folder, part);
             std::fs::write(&path, order).at(&path)?;
@@ -157,13 +176,66 @@ impl Kept {
     }
 
     /// All tiles of a round are there: nobody needs its note, which may be large, nor what its parts were told.
-    pub(super) fn end(&self, round: Round, parts: &[usize]) -> Result<()> {
-        let folder = self.folder.join(round.name());
-        for path in parts.iter().map(|part| order_of(&folder, *part)).filter(|path| path.exists()) {
+    fn end(&self, folder: &Path, todo: &[(usize, Region)]) -> Result<()> {
+        for path in todo.iter().map(|(part, _)| order_of(folder, *part)).filter(|path| path.exists()) {
             std::fs::remove_file(&path).at(&path)?;
         }
         let path = folder.join(NOTE);
         std::fs::remove_file(&path).at(&path)
+    }
+
+    /// Has tiles of a round made by whoever makes them: those of `todo`, with what parts are told.
+    ///
+    /// # Errors
+    /// What [`Runner::run`] says, or if files can't be written.
+    pub(super) fn have_made(
+        &self,
+        note: Note,
+        orders: impl Iterator<Item = (usize, Vec<u8>)>,
+        todo: &[(usize, Region)],
+        runner: &dyn Runner,
+        job: &Job,
+    ) -> Result<()> {
+        let folder = self.folder.join(note.name());
+        self.begin(note, orders)?;
+        runner.run(&folder, todo, job)?;
+        self.end(&folder, todo)
+    }
+
+    /// Has what the tiles `todo` of a round found folded in groups, where there is somebody for that: the folder of the
+    /// groups, and their numbers with that of the first tile of each. `count` is the number of all tiles, `stage` what
+    /// they were made in.
+    ///
+    /// # Errors
+    /// As [`Kept::have_made`].
+    pub(super) fn fold(
+        &self,
+        round: Round,
+        count: usize,
+        todo: &[usize],
+        stage: &str,
+        job: &Job,
+    ) -> Result<Option<Folded>> {
+        let Some(runner) = self.runner.as_ref().filter(|_| todo.len() > FOLDED) else { return Ok(None) };
+        let tile = [FOLDED, 1, 1];
+        let (fields, results) = (Vec::new(), BTreeMap::default());
+        let note = Note { round, keeps: false, folds: Some(count), tile, state: Vec::new(), fields, results };
+        let folder = self.folder_of(&note.name(), tile)?;
+        let groups = Region::whole([count, 1, 1]).tiles(tile);
+        let mut folded = Folded { folder, groups: Vec::new() };
+        let mut left = Vec::new();
+        for tiles in todo.chunk_by(|a, b| a / FOLDED == b / FOLDED) {
+            let group = tiles[0] / FOLDED;
+            folded.groups.push((group, tiles[0]));
+            if !tiles::is_there(&tiles::path_of(&folded.folder, group))? {
+                left.push((group, groups[group]));
+            }
+        }
+        job.stage(&format!("{stage}, gathered"), left.iter().map(|(_, group)| group.len() as u64).sum());
+        if !left.is_empty() {
+            self.have_made(note, std::iter::empty(), &left, &**runner, job)?;
+        }
+        Ok(Some(folded))
     }
 
     /// What a round wrote is there now; what nobody needs any more is removed.
@@ -250,6 +322,19 @@ pub fn tile_of(round: &Path) -> Option<[usize; 3]> {
 /// If it can't be read.
 pub fn partial(folder: &Path, round: Round, tile: usize) -> Result<Vec<u8>> {
     Ok(tiles::partial(&tiles::path_of(&folder.join(round.name()), tile))?.unwrap_or_default())
+}
+
+/// Folds what the tiles `group` of a round found.
+///
+/// # Errors
+/// What the fold says, or if something can't be read.
+pub fn fold(folder: &Path, round: Round, group: Region, fold: Fold, job: &Job) -> Result<Vec<u8>> {
+    let found = group.ranges()[0].clone().map(|tile| {
+        job.check()?;
+        partial(folder, round, tile)
+    });
+    // Tiles that were passed over found nothing.
+    fold(&mut found.filter(|found| !found.as_ref().is_ok_and(Vec::is_empty)))
 }
 
 /// What there is beside a tile for those who make it from the folder of its run.

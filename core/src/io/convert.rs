@@ -302,12 +302,11 @@ fn write(
             job.advance(tile.len() as u64);
             return Ok(());
         }
-        let whole = tile.shape == volume.shape();
-        if whole && volume.voxel_type() == spec.voxel {
-            sink.write(frame, tile.start, volume)?;
+        let part = tile.relative_to(piece.region.start);
+        if volume.voxel_type() == spec.voxel {
+            sink.write_part(frame, tile.start, volume, part)?;
         } else {
-            let part = volume.crop(tile.relative_to(piece.region.start));
-            sink.write(frame, tile.start, &part.cast(spec.voxel))?;
+            sink.write(frame, tile.start, &volume.crop(part).cast(spec.voxel))?;
         }
         job.advance(tile.len() as u64);
         Ok(())

@@ -254,6 +254,18 @@ pub trait ImageSink: Send + Sync {
     /// If the disk is full or the target cannot be written.
     fn write(&self, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()>;
 
+    /// Writes one tile of level 0 that is a part of a larger volume.
+    ///
+    /// # Errors
+    /// As [`ImageSink::write`].
+    fn write_part(&self, frame: Frame, start: [usize; 3], of: &Volume, part: Region) -> Result<()> {
+        if part == Region::whole(of.shape()) {
+            self.write(frame, start, of)
+        } else {
+            self.write(frame, start, &of.crop(part))
+        }
+    }
+
     /// Completes the file, builds its pyramid if it has one, and gives it its final name.
     ///
     /// # Errors

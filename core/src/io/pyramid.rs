@@ -53,38 +53,43 @@ pub fn finer_region(coarse: Region, factor: [usize; 3], shape: [usize; 3]) -> Re
 /// values are summed in `f64` in C order and NaN counts as missing. Labels: the most frequent
 /// value, of several the one that comes first in C order.
 pub fn downsample(block: &Volume, factor: [usize; 3], labels: bool) -> Volume {
+    downsample_part(block, Region::whole(block.shape()), factor, labels)
+}
+
+/// The same of a part of a volume.
+pub fn downsample_part(volume: &Volume, part: Region, factor: [usize; 3], labels: bool) -> Volume {
     assert!(factor.iter().all(|f| (1..=2).contains(f)), "pyramids halve: factor {factor:?}");
     if factor == [1; 3] {
-        return block.clone();
+        return volume.crop(part);
     }
     if labels {
-        return crate::with_volume!(block, |a| by_row(a, factor, most_frequent_row));
+        return crate::with_volume!(volume, |a| by_row(a, part, factor, most_frequent_row));
     }
-    match block {
-        Volume::U8(a) => by_row(a, factor, mean_row_u8),
-        Volume::I8(a) => by_row(a, factor, mean_row_i8),
-        Volume::U16(a) => by_row(a, factor, mean_row_u16),
-        Volume::I16(a) => by_row(a, factor, mean_row_i16),
-        Volume::U32(a) => by_row(a, factor, mean_row_u32),
-        Volume::I32(a) => by_row(a, factor, mean_row_i32),
-        Volume::U64(a) => by_row(a, factor, mean_row_u64),
-        Volume::I64(a) => by_row(a, factor, mean_row_i64),
-        Volume::F32(a) => by_row(a, factor, mean_row_f32),
-        Volume::F64(a) => by_row(a, factor, mean_row_f64),
+    match volume {
+        Volume::U8(a) => by_row(a, part, factor, mean_row_u8),
+        Volume::I8(a) => by_row(a, part, factor, mean_row_i8),
+        Volume::U16(a) => by_row(a, part, factor, mean_row_u16),
+        Volume::I16(a) => by_row(a, part, factor, mean_row_i16),
+        Volume::U32(a) => by_row(a, part, factor, mean_row_u32),
+        Volume::I32(a) => by_row(a, part, factor, mean_row_i32),
+        Volume::U64(a) => by_row(a, part, factor, mean_row_u64),
+        Volume::I64(a) => by_row(a, part, factor, mean_row_i64),
+        Volume::F32(a) => by_row(a, part, factor, mean_row_f32),
+        Volume::F64(a) => by_row(a, part, factor, mean_row_f64),
     }
 }
 
 /// Fills one output row from the one, two or four input rows below it.
 type RowKernel<T> = fn(&[&[T]], usize, &mut [T]);
 
-fn by_row<T: Voxel>(block: &Array3<T>, factor: [usize; 3], kernel: RowKernel<T>) -> Volume {
-    let (nz, ny, nx) = block.dim();
-    let shape = coarser([nz, ny, nx], factor);
+fn by_row<T: Voxel>(volume: &Array3<T>, part: Region, factor: [usize; 3], kernel: RowKernel<T>) -> Volume {
+    let ((_, whole_y, whole_x), [nz, ny, nx]) = (volume.dim(), part.shape);
+    let shape = coarser(part.shape, factor);
     let mut out = Array3::<T>::default(shape);
     if out.is_empty() {
         return T::into_volume(out);
     }
-    let source = block.as_slice().expect("volumes are in C order");
+    let source = volume.as_slice().expect("volumes are in C order");
     let target = out.as_slice_mut().expect("a new array is in C order");
     target.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(z, plane)| {
         for (y, row) in plane.chunks_mut(shape[2]).enumerate() {
@@ -92,7 +97,7 @@ fn by_row<T: Voxel>(block: &Array3<T>, factor: [usize; 3], kernel: RowKernel<T>)
             let mut count = 0;
             for zz in z * factor[0]..((z + 1) * factor[0]).min(nz) {
                 for yy in y * factor[1]..((y + 1) * factor[1]).min(ny) {
-                    let at = (zz * ny + yy) * nx;
+                    let at = ((part.start[0] + zz) * whole_y + part.start[1] + yy) * whole_x + part.start[2];
                     rows[count] = &source[at..at + nx];
                     count += 1;
                 }
@@ -314,6 +319,7 @@ mod tests {
         for tile in Region::whole(coarser(shape, f)).tiles([2, 3, 4]) {
             let below = whole.crop(finer_region(tile, f, shape));
             assert_eq!(downsample(&below, f, false), coarse.crop(tile));
+            assert_eq!(downsample_part(&whole, finer_region(tile, f, shape), f, false), coarse.crop(tile));
         }
     }
 }

@@ -100,10 +100,46 @@ pub fn patiently<T: Send + 'static>(
     }
 }
 
+/// An image that is read [`patiently`] on behalf of a job, for what reads images but knows nothing of networks.
+pub struct Patient {
+    source: Arc<dyn ImageSource>,
+    job: Job,
+}
+
+impl Patient {
+    /// The image, of which reading stops when the job is told to.
+    pub fn new(source: Arc<dyn ImageSource>, job: &Job) -> Self {
+        Self { source, job: job.clone() }
+    }
+}
+
+impl ImageSource for Patient {
+    fn info(&self) -> &ImageInfo {
+        self.source.info()
+    }
+
+    fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
+        patiently(&self.source, &self.job, move |source| source.read(frame, region))
+    }
+
+    fn read_all(&self, frame: Frame) -> Result<Volume> {
+        patiently(&self.source, &self.job, move |source| source.read_all(frame))
+    }
+
+    fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
+        patiently(&self.source, &self.job, move |source| source.is_stored(frame, region))
+    }
+
+    fn waits(&self) -> bool {
+        self.source.waits()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::OpenOptions;
+    use crate::io::convert::{ConvertOptions, convert};
     use std::time::Instant;
 
     /// A store that answers after a while.
@@ -139,6 +175,18 @@ mod tests {
             other.cancel();
         });
         assert!(matches!(patiently(&slow, &job, read), Err(Error::Cancelled)));
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["a.nrrd", "a.ome.zarr"] {
+            let (job, other) = (Job::silent(), slow.clone());
+            let stop = job.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(50));
+                stop.cancel();
+            });
+            let target = folder.path().join(ending);
+            let converted = convert(&Patient::new(other, &job), &target, &ConvertOptions::default(), &job);
+            assert!(matches!(converted, Err(Error::Cancelled)) && !target.exists());
+        }
         assert!(begun.elapsed() < Duration::from_secs(2));
     }
 

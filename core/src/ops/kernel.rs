@@ -377,6 +377,41 @@ impl Iterator for Partials<'_> {
     }
 }
 
+/// Makes one partial result of several of a phase, which are in the order of their tiles.
+pub type Fold = fn(&mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<Vec<u8>>;
+
+/// A [`Fold`] of partial results that add up two by two.
+///
+/// # Errors
+/// What is said in place of a partial result, or if one is none.
+pub fn folded<T: Serialize + DeserializeOwned>(
+    parts: &mut dyn Iterator<Item = Result<Vec<u8>>>,
+    add: impl Fn(T, T) -> T,
+) -> Result<Vec<u8>> {
+    let mut all = None;
+    for part in parts {
+        let part = decode(&part?)?;
+        all = Some(match all {
+            Some(all) => add(all, part),
+            None => part,
+        });
+    }
+    Ok(all.as_ref().map_or_else(Vec::new, encode))
+}
+
+/// A [`Fold`] of partial results that are lists of rows.
+///
+/// # Errors
+/// As [`folded`].
+pub fn chained<T: Serialize + DeserializeOwned>(
+    parts: &mut dyn Iterator<Item = Result<Vec<u8>>>,
+) -> Result<Vec<u8>> {
+    folded(parts, |mut all: Vec<T>, mut more| {
+        all.append(&mut more);
+        all
+    })
+}
+
 /// An operator as phases over blocks. Partial results are bytes, so that they can cross processes; so can states.
 ///
 /// Architecture invariant: partials are merged in block order, whatever order they were made in.
@@ -441,6 +476,14 @@ pub trait Program: Send + Sync {
         around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
+
+    /// How partial results of a phase become one, if `merge` takes that in their place: a pool of workers then folds
+    /// those of very many blocks in groups, so that whoever merges reads few. The region that `merge` is told is that
+    /// of the first block of a group.
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        let _ = phase;
+        None
+    }
 
     /// Merges the partial results of a phase into the state that the next phases get.
     ///
@@ -507,6 +550,8 @@ pub trait AnyProgram: Send + Sync {
         around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
+    /// [`Program::fold`].
+    fn fold(&self, phase: usize) -> Option<Fold>;
     /// [`Program::merge`].
     ///
     /// # Errors
@@ -576,6 +621,10 @@ impl<P: Program> AnyProgram for P {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         Program::run(self, phase, known(state), block, inputs, around, job)
+    }
+
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        Program::fold(self, phase)
     }
 
     fn merge(&self, phase: usize, state: &mut AnyState, partials: Partials) -> Result<Next> {

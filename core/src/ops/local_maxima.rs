@@ -1,11 +1,11 @@
 //! Local maxima.
 
 use super::components::{Components, Connectivity, Part, blocked};
-use super::kernel::{Partials, encode, rows};
+use super::kernel::{Partials, chained, encode, rows};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -276,6 +276,10 @@ impl Program for MaximaKernel {
             return Ok((vec![], encode(&pairs)));
         }
         Ok((vec![Volume::U32(state.numbers.relabel(names))], vec![]))
+    }
+
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        (phase == 0).then_some(chained::<Piece>)
     }
 
     fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {

@@ -48,7 +48,7 @@ pub use args::{Args, Length, Value};
 pub use filter::rank::Window;
 pub use filter::{Border, Taps};
 pub use kernel::{
-    AnyProgram, AnyState, Around, Block, Call, FieldSpec, Grid, Kernel, Local, LocalKernel, Mode, Next,
+    AnyProgram, AnyState, Around, Block, Call, FieldSpec, Fold, Grid, Kernel, Local, LocalKernel, Mode, Next,
     Output, Partials, Phase, Prepared, Program, Source, Tiling,
 };
 pub use spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};

@@ -1,10 +1,10 @@
 //! Consecutive label numbers.
 
-use super::kernel::{Partials, decode, encode};
+use super::kernel::{Partials, chained, decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -163,6 +163,15 @@ impl Program for RelabelKernel {
         let mut labels = labels.clone();
         map(labels.as_slice_mut().expect("volumes are in C order"), state);
         Ok((vec![Volume::U32(labels)], vec![]))
+    }
+
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        (phase == 0).then_some(|parts| {
+            let mut firsts: Vec<(u32, u64)> = decode(&chained::<(u32, u64)>(parts)?)?;
+            firsts.sort_unstable();
+            firsts.dedup_by_key(|first| first.0);
+            Ok(encode(&firsts))
+        })
     }
 
     fn merge(&self, phase: usize, state: &mut Numbers, partials: Partials) -> Result<Next> {

@@ -2,9 +2,9 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
-    kernel::{Partials, decode, encode, rows},
+    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
+    kernel::{Partials, chained, decode, encode, folded, rows},
 };
 use crate::measure::histogram::{self, Bins};
 use crate::measure::slices::{self, SliceFigures};
@@ -151,6 +151,10 @@ impl Program for Slices {
         Ok((Vec::new(), encode(&self.figures(input, job)?)))
     }
 
+    fn fold(&self, _: usize) -> Option<Fold> {
+        Some(chained::<SliceFigures>)
+    }
+
     fn merge(&self, _: usize, state: &mut Vec<SliceFigures>, partials: Partials) -> Result<Next> {
         // Blocks span the other axes, so that they are in the order of the slices.
         *state = rows(partials)?;
@@ -211,6 +215,14 @@ impl Kernel for Counting {
 /// Range of the finite values, and the counts once it is known.
 type State = ((f64, f64), Vec<u64>);
 
+/// Range and counts of two parts of an image.
+fn both(a: State, b: State) -> State {
+    let mut counts = a.1;
+    counts.resize(counts.len().max(b.1.len()), 0);
+    counts.iter_mut().zip(b.1).for_each(|(mine, theirs)| *mine += theirs);
+    ((a.0.0.min(b.0.0), a.0.1.max(b.0.1)), counts)
+}
+
 impl Program for Counting {
     type State = State;
 
@@ -251,15 +263,14 @@ impl Program for Counting {
         Ok((Vec::new(), encode(&partial)))
     }
 
+    fn fold(&self, _: usize) -> Option<Fold> {
+        Some(|parts| folded(parts, both))
+    }
+
     fn merge(&self, _: usize, state: &mut State, partials: Partials) -> Result<Next> {
         let mut merged: State = ((f64::INFINITY, f64::NEG_INFINITY), Vec::new());
         for partial in partials {
-            let (range, counts) = decode::<State>(&partial?.1)?;
-            merged.0 = (merged.0.0.min(range.0), merged.0.1.max(range.1));
-            merged.1.resize(counts.len(), 0);
-            for (mine, theirs) in merged.1.iter_mut().zip(counts) {
-                *mine += theirs;
-            }
+            merged = both(merged, decode(&partial?.1)?);
         }
         *state = merged;
         Ok(Next::Continue)

@@ -2,13 +2,13 @@
 
 use super::components::{Connectivity, Forest};
 use super::distance::{Metric, lines};
-use super::kernel::{Partials, decode, encode, rows};
+use super::kernel::{Partials, chained, decode, encode, rows};
 use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Flood, Relax};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -278,6 +278,32 @@ impl SplitKernel {
     }
 }
 
+/// Where basins meet, and where each has its first voxel.
+#[derive(std::default::Default)]
+struct Parted {
+    necks: Necks,
+    firsts: HashMap<u32, u64>,
+}
+
+impl Parted {
+    fn encode(self) -> Vec<u8> {
+        let (mut necks, mut firsts) = (Vec::from_iter(self.necks), Vec::from_iter(self.firsts));
+        necks.sort_unstable();
+        firsts.sort_unstable();
+        encode(&(necks, firsts))
+    }
+
+    /// Adds what was encoded of another part of the image.
+    fn add(&mut self, other: &[u8]) -> Result<()> {
+        let (necks, firsts): (Vec<((u32, u32), u32)>, Vec<(u32, u64)>) = decode(other)?;
+        necks.into_iter().for_each(|(pair, neck)| widen(&mut self.necks, pair, neck));
+        for (label, at) in firsts {
+            self.firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
+        }
+        Ok(())
+    }
+}
+
 fn widen(necks: &mut Necks, pair: (u32, u32), neck: u32) {
     necks.entry(pair).and_modify(|n| *n = neck.max(*n)).or_insert(neck);
 }
@@ -429,14 +455,27 @@ impl Program for SplitKernel {
                 let own = labels.slice(ndarray::s![z, y, x]).to_owned();
                 let own = own.as_slice().expect("just made");
                 let firsts = relabel::first_voxels(own, block.out, self.shape);
-                let necks: Vec<_> = necks.into_iter().collect();
-                Ok((vec![], encode(&(necks, firsts))))
+                Ok((vec![], Parted { necks, firsts }.encode()))
             }
             _ => {
                 let mut labels = first.to_vec();
                 relabel::map(&mut labels, &state.numbers);
                 Ok((vec![volume(labels)], vec![]))
             }
+        }
+    }
+
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        match phase {
+            2 => Some(chained::<Peak>),
+            5 => Some(|parts| {
+                let mut parted = Parted::default();
+                for part in parts {
+                    parted.add(&part?)?;
+                }
+                Ok(parted.encode())
+            }),
+            _ => None,
         }
     }
 
@@ -448,16 +487,12 @@ impl Program for SplitKernel {
             }
             4 => return Relax::merge(&mut state.changed, partials),
             5 => {
-                let (mut necks, mut firsts) = (Necks::new(), HashMap::<u32, u64>::new());
+                let mut parted = Parted::default();
                 for partial in partials {
-                    let (n, f): (Vec<((u32, u32), u32)>, HashMap<u32, u64>) = decode(&partial?.1)?;
-                    n.into_iter().for_each(|(pair, neck)| widen(&mut necks, pair, neck));
-                    for (label, at) in f {
-                        firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
-                    }
+                    parted.add(&partial?.1)?;
                 }
                 let peaks = std::mem::take(&mut state.peaks);
-                state.numbers = Self::numbers(&self.join(&peaks, &necks), &firsts);
+                state.numbers = Self::numbers(&self.join(&peaks, &parted.necks), &parted.firsts);
             }
             _ => {}
         }

@@ -41,7 +41,7 @@ impl Maker {
         }
         let note = Note::read(round)?;
         let state = match self.step(&note)?.prepared.kernel.mode() {
-            Mode::Program(program) if !note.keeps => program.read(&note.state)?,
+            Mode::Program(program) if !note.keeps && note.folds.is_none() => program.read(&note.state)?,
             _ => Box::new(()),
         };
         let noted = Arc::new(Noted { note, state });
@@ -74,14 +74,23 @@ impl Maker {
             Mode::Local(_) => return Err(self.wrong("holds the note")),
         };
         let of = program.phases().into_iter().nth(note.round.phase);
-        let whole = if of.is_some_and(|phase| phase.tiling.in_parts()) {
-            Region::whole([program.parts(note.round.phase, state), 1, 1])
-        } else {
-            Region::whole(grid.shape)
+        let in_parts = of.is_some_and(|phase| phase.tiling.in_parts());
+        let whole = match note.folds {
+            Some(count) => [count, 1, 1],
+            None if in_parts => [program.parts(note.round.phase, state), 1, 1],
+            None => grid.shape,
         };
-        let region = *whole.tiles(note.tile).get(tile).ok_or_else(|| self.wrong("is asked for a tile"))?;
-        let path = tiles::path_of(&self.folder.join(note.round.name()), tile);
+        let region = *Region::whole(whole)
+            .tiles(note.tile)
+            .get(tile)
+            .ok_or_else(|| self.wrong("is asked for a tile"))?;
+        let path = tiles::path_of(&self.folder.join(note.name()), tile);
         if path.exists() {
+            return Ok(region);
+        }
+        if note.folds.is_some() {
+            let fold = program.fold(note.round.phase).ok_or_else(|| self.wrong("folds results"))?;
+            tiles::write(&path, &kept::fold(&self.folder, note.round, region, fold, job)?, &[])?;
             return Ok(region);
         }
         let fields: Vec<Arc<dyn Field>> = program
@@ -133,7 +142,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const RECIPES: [&str; 3] = [
+    const RECIPES: [&str; 4] = [
         // Fused steps, one that is read twice, phases that repeat, and tables.
         r#"
 [[step]]
@@ -167,6 +176,32 @@ op = "label"
 op = "measure"
 "#,
         "[[step]]\nop = \"mean\"\nradius = \"2 px\"\n",
+        // What is found in blocks is folded.
+        r#"
+[[step]]
+op = "normalise"
+name = "even"
+[[step]]
+op = "normalise"
+method = "mean"
+name = "centred"
+[[step]]
+op = "otsu"
+input = "even"
+[[step]]
+op = "label"
+[[step]]
+op = "relabel"
+[[step]]
+op = "local-maxima"
+input = "centred"
+[[step]]
+op = "slice-stats"
+input = "centred"
+[[step]]
+op = "histogram"
+input = "even"
+"#,
     ];
 
     fn order(folder: &Path, recipe: &str) -> Order {
@@ -236,6 +271,7 @@ op = "measure"
             let order = order(folder.path(), recipe);
             let expected = run(&order, &How::Memory, folder.path()).unwrap();
             assert!(expected.len() > 3);
+            let mut folded = 0;
             for block in [[64; 3], [16; 3], [9, 31, 12]] {
                 let here = folder.path().join(format!("here-{number}-{block:?}"));
                 assert_eq!(
@@ -248,7 +284,10 @@ op = "measure"
                 let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
                 let how = kept(&there, block, Some(elsewhere));
                 assert_eq!(run(&order, &how, folder.path()).unwrap(), expected, "{block:?}");
+                let rounds = std::fs::read_dir(&there).unwrap().map(|e| e.unwrap().file_name());
+                folded += rounds.filter(|name| name.to_str().unwrap().ends_with("-folded")).count();
             }
+            assert!(folded >= [2, 0, 0, 18][number], "{number}: {folded}");
         }
     }
 

@@ -5,6 +5,7 @@ use super::super::links::Before;
 use super::super::panes::{Ask, Tile};
 use super::*;
 use voxelry_core::io::ImageSource;
+use voxelry_core::recipe::Recipe;
 
 #[test]
 fn an_empty_window_says_what_to_do() {
@@ -177,6 +178,33 @@ fn a_session_comes_back_and_a_missing_image_is_named() {
         "{:?}",
         harness.state().messages()
     );
+}
+
+#[test]
+fn how_a_raw_file_is_opened_goes_into_sessions_and_to_pools() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, session) = (folder.path().join("scan.raw"), folder.path().join("mine.voxelry"));
+    let voxels: Vec<u8> = (0..12 * 20 * 30).flat_map(|i: u16| (i % 997).to_be_bytes()).collect();
+    std::fs::write(&path, [vec![9; 5], voxels].concat()).unwrap();
+    let options = OpenOptions {
+        shape: Some([12, 20, 30]),
+        voxel: Some(voxelry_core::VoxelType::U16),
+        big_endian: true,
+        offset: 5,
+        ..OpenOptions::default()
+    };
+    {
+        let Some(mut harness) = window(vec![]) else { return };
+        harness.state_mut().open(path, options.clone());
+        until(&mut harness, "the image", |v| is_shown(v, 1));
+        harness.state_mut().bench.load(&Recipe::parse("[[step]]\nop = \"otsu\"\n").unwrap());
+        harness.step();
+        assert_eq!(crate::window::jobs::order(harness.state()).unwrap().options, options);
+        crate::window::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
+    }
+    let Some(mut harness) = window(vec![session]) else { return };
+    until(&mut harness, "the session", |v| is_shown(v, 1));
+    assert_eq!(harness.state().document.scenes[0].layers[0].options, options);
 }
 
 #[test]

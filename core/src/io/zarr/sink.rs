@@ -34,25 +34,36 @@ impl LocalWriter {
     fn path(&self, key: &StoreKey) -> PathBuf {
         self.folder.join(key.as_str())
     }
+
+    /// A new file for a value.
+    fn file(&self, key: &StoreKey) -> std::io::Result<File> {
+        let path = self.path(key);
+        if self.shared {
+            self.remove(key)?;
+        }
+        match File::create(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                // The first chunk of a row makes the folder.
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                File::create(&path)
+            }
+            created => created,
+        }
+    }
+
+    fn remove(&self, key: &StoreKey) -> std::io::Result<()> {
+        match fs::remove_file(self.path(key)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl WritableStorageTraits for LocalWriter {
     fn set(&self, key: &StoreKey, value: Bytes) -> std::result::Result<(), StorageError> {
-        let path = self.path(key);
-        if self.shared {
-            self.erase(key)?;
-        }
-        if let Err(e) = fs::write(&path, &value) {
-            if e.kind() != std::io::ErrorKind::NotFound {
-                return Err(e.into());
-            }
-            // The first chunk of a row makes the folder.
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&path, &value)?;
-        }
-        Ok(())
+        Ok(self.file(key)?.write_all(&value)?)
     }
 
     fn set_partial_many(
@@ -64,10 +75,7 @@ impl WritableStorageTraits for LocalWriter {
     }
 
     fn erase(&self, key: &StoreKey) -> std::result::Result<(), StorageError> {
-        match fs::remove_file(self.path(key)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(()),
-        }
+        Ok(self.remove(key)?)
     }
 
     fn erase_prefix(&self, _: &StorePrefix) -> std::result::Result<(), StorageError> {
@@ -202,29 +210,38 @@ impl ZarrSink {
         Ok(Self { layout, arrays, writer, documents, range, fresh, done: None, partial })
     }
 
-    /// Stores a block of a level, whose start is a multiple of the level's grid.
-    fn store(&self, level: usize, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()> {
+    /// Stores a block of a level, whose start is a multiple of the level's grid: a part of a volume.
+    fn store(
+        &self,
+        level: usize,
+        frame: Frame,
+        start: [usize; 3],
+        volume: &Volume,
+        part: Region,
+    ) -> Result<()> {
         let grid = self.layout.levels[level].grid;
-        Region::whole(block.shape()).tiles(grid).into_par_iter().try_for_each(|tile| {
-            let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + tile.start[a]) / grid[a]) as u64);
+        part.tiles(grid).into_par_iter().try_for_each(|tile| {
+            let inside = tile.relative_to(part.start);
+            let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + inside.start[a]) / grid[a]) as u64);
             let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
             if !self.layout.compress && cfg!(target_endian = "little") {
                 let key = self.arrays[level].chunk_key(&index);
                 let inner = self.layout.sharded.then_some(self.layout.chunk);
-                let stored = match raw(block, tile, grid, inner) {
-                    Some(value) => self.writer.set(&key, value.into()),
-                    None => self.writer.erase(&key),
+                let file = || self.writer.file(&key);
+                let stored = match store_raw(volume, tile, grid, inner, file) {
+                    Ok(false) => self.writer.remove(&key),
+                    stored => stored.map(|_| ()),
                 };
                 return stored.map_err(|e| self.unwritten(&index, level, &e));
             }
             // The result may not depend on the number of threads, so a chunk is encoded by one.
             let options = CodecOptions::default().with_concurrent_target(1);
             let mut cell = None;
-            let bytes = if block.shape() == grid {
-                block.as_bytes()
+            let bytes = if tile.shape == grid && tile == Region::whole(volume.shape()) {
+                volume.as_bytes()
             } else {
-                let cell = cell.insert(Volume::zeros(block.voxel_type(), grid));
-                paste(cell, block, tile);
+                let cell = cell.insert(Volume::zeros(volume.voxel_type(), grid));
+                paste(cell, volume, tile);
                 cell.as_bytes()
             };
             self.arrays[level]
@@ -289,7 +306,7 @@ impl ZarrSink {
             let region = pyramid::finer_region(tile, this.factor, below);
             let block =
                 pyramid::downsample(&finer.read(&slicing, region)?, this.factor, self.layout.spec.labels);
-            self.store(level, frame, tile.start, &block)
+            self.store(level, frame, tile.start, &block, Region::whole(block.shape()))
         })
     }
 }
@@ -304,39 +321,43 @@ impl ImageSink for ZarrSink {
     }
 
     fn write(&self, frame: Frame, start: [usize; 3], block: &Volume) -> Result<()> {
+        self.write_part(frame, start, block, Region::whole(block.shape()))
+    }
+
+    fn write_part(&self, frame: Frame, start: [usize; 3], of: &Volume, part: Region) -> Result<()> {
         let spec = &self.layout.spec;
         let size = self.layout.block;
         let expected: [usize; 3] =
             std::array::from_fn(|a| size[a].min(spec.shape[a].saturating_sub(start[a])));
         let aligned = (0..3).all(|a| start[a].is_multiple_of(size[a]));
         if !aligned
-            || block.shape() != expected
+            || part.shape != expected
             || frame.channel >= spec.channels.len()
             || frame.time >= spec.times
         {
             return Err(Error::Usage(format!(
                 "a block of shape {:?} at {start:?} of {frame:?} is not one of the blocks of shape {size:?} of this image",
-                block.shape()
+                part.shape
             )));
         }
-        if block.voxel_type() != spec.voxel {
+        if of.voxel_type() != spec.voxel {
             return Err(Error::Usage(format!(
                 "a block of {} for an image of {}",
-                block.voxel_type(),
+                of.voxel_type(),
                 spec.voxel
             )));
         }
-        let range = crate::with_volume!(block, |a| range_of(a.as_slice().expect("volumes are in C order")));
+        let range = crate::with_volume!(of, |a| range_of(a, part));
         self.widen(frame.channel, range);
         if let Some(fresh) = &self.fresh {
-            let cell = (frame, Region::new(start, block.shape()));
+            let cell = (frame, Region::new(start, part.shape));
             fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
         }
-        self.store(0, frame, start, block)?;
+        self.store(0, frame, start, of, part)?;
         if let Some(next) = self.layout.levels.get(1) {
-            let coarse = pyramid::downsample(block, next.factor, spec.labels);
+            let coarse = pyramid::downsample_part(of, part, next.factor, spec.labels);
             let start = std::array::from_fn(|a| start[a] / next.factor[a]);
-            self.store(1, frame, start, &coarse)?;
+            self.store(1, frame, start, &coarse, Region::whole(coarse.shape()))?;
         }
         if let Some((_, notes)) = &self.done {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -393,47 +414,56 @@ fn write_json(path: &Path, document: &Value) -> Result<()> {
     fs::write(path, text).at(path)
 }
 
-/// What is stored of a cell without compression, its voxels as they are: `tile` of a block, and 0 beyond it up to the shape
-/// `grid`. In a shard, chunks of the shape `inner` follow one another, those of zeros left out, and then an index of where
-/// they lie (Zarr v3, codec `sharding_indexed`). `None` if all is 0, which isn't stored.
-fn raw(block: &Volume, tile: Region, grid: [usize; 3], inner: Option<[usize; 3]>) -> Option<Vec<u8>> {
-    let size = block.voxel_type().size();
-    let (source, [_, ny, nx]) = (block.as_bytes(), block.shape());
+/// Stores a cell without compression, its voxels as they are: `tile` of a volume, and 0 beyond it up to the shape `grid`.
+/// In a shard, chunks of the shape `inner` follow one another, those of zeros left out, and then an index of where they
+/// lie (Zarr v3, codec `sharding_indexed`). One of them is in memory at a time. If all is 0 there is no file, and this
+/// gives false.
+fn store_raw(
+    volume: &Volume,
+    tile: Region,
+    grid: [usize; 3],
+    inner: Option<[usize; 3]>,
+    file: impl Fn() -> std::io::Result<File>,
+) -> std::io::Result<bool> {
+    let size = volume.voxel_type().size();
+    let (source, [_, ny, nx]) = (volume.as_bytes(), volume.shape());
     let chunk = inner.unwrap_or(grid);
-    let chunks = Region::whole(grid).tiles(chunk);
-    let mut value = Vec::with_capacity(grid.iter().product::<usize>() * size + chunks.len() * 16 + 4);
-    let mut index: Vec<u8> = Vec::with_capacity(chunks.len() * 16 + 4);
-    let mut any = false;
-    for chunk in chunks {
-        let (begin, bytes) = (value.len(), chunk.len() * size);
+    let mut to = None;
+    let (mut begin, mut index) = (0u64, Vec::new());
+    let mut bytes = Vec::with_capacity(chunk.iter().product::<usize>() * size);
+    for chunk in Region::whole(grid).tiles(chunk) {
+        bytes.clear();
         let there = chunk.intersection(&Region::whole(tile.shape));
         let [cz, cy, cx] = chunk.shape;
         for z in 0..cz {
             for y in 0..cy {
+                let row = bytes.len();
                 if z < there.shape[0] && y < there.shape[1] && !there.is_empty() {
                     let at: [usize; 3] =
                         std::array::from_fn(|a| [z, y, 0][a] + there.start[a] + tile.start[a]);
                     let at = ((at[0] * ny + at[1]) * nx + at[2]) * size;
-                    value.extend_from_slice(&source[at..at + there.shape[2] * size]);
-                    value.resize(value.len() + (cx - there.shape[2]) * size, 0);
-                } else {
-                    value.resize(value.len() + cx * size, 0);
+                    bytes.extend_from_slice(&source[at..at + there.shape[2] * size]);
                 }
+                bytes.resize(row + cx * size, 0);
             }
         }
-        let stored = value[begin..].iter().any(|b| *b != 0);
-        any |= stored;
-        let entry = if stored { [begin as u64, bytes as u64] } else { [u64::MAX; 2] };
+        let is_stored = bytes.iter().any(|b| *b != 0);
+        let entry = if is_stored { [begin, bytes.len() as u64] } else { [u64::MAX; 2] };
         index.extend(entry.into_iter().flat_map(u64::to_le_bytes));
-        if !stored {
-            value.truncate(begin);
+        if is_stored {
+            if to.is_none() {
+                to = Some(file()?);
+            }
+            to.iter_mut().try_for_each(|to| to.write_all(&bytes))?;
+            begin += bytes.len() as u64;
         }
     }
+    let Some(mut to) = to else { return Ok(false) };
     if inner.is_some() {
         index.extend(crc32c(&index).to_le_bytes());
-        value.extend(index);
+        to.write_all(&index)?;
     }
-    any.then_some(value)
+    Ok(true)
 }
 
 /// Copies a tile of `block` to the start of `cell`.
@@ -448,11 +478,14 @@ fn paste(cell: &mut Volume, block: &Volume, tile: Region) {
     crate::with_volume!(block, |a| typed(cell, a, tile));
 }
 
-/// The smallest and largest value, NaN apart.
-fn range_of<T: Voxel>(values: &[T]) -> Option<(f64, f64)> {
-    let first = *values.iter().find(|v| !v.is_nan())?;
+/// The smallest and largest value of a part of an array, NaN apart.
+fn range_of<T: Voxel>(array: &ndarray::Array3<T>, part: Region) -> Option<(f64, f64)> {
+    let [z, y, x] = part.ranges();
+    let part = array.slice(ndarray::s![z, y, x]);
+    let rows = || part.rows().into_iter().map(|row| row.to_slice().expect("rows are dense"));
+    let first = *rows().flatten().find(|v| !v.is_nan())?;
     // NaN is neither smaller nor larger.
-    let (low, high) = values.iter().fold((first, first), |(low, high), &v| {
+    let (low, high) = rows().flatten().fold((first, first), |(low, high), &v| {
         (if v < low { v } else { low }, if v > high { v } else { high })
     });
     Some((low.to_f64(), high.to_f64()))

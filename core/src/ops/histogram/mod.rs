@@ -5,12 +5,12 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::kernel::{Partials, decode, encode};
+use super::kernel::{Partials, decode, encode, folded};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::threshold::InRange;
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Around, Block, Call, FieldSpec, Fold, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared,
+    Program, Source, Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
@@ -176,6 +176,9 @@ struct State {
     thresholds: Vec<f64>,
 }
 
+/// The first bin that holds something, and the counts from there to the last such bin.
+type Counted = (usize, Vec<u64>);
+
 #[derive(Clone, Copy, PartialEq)]
 enum Pass {
     Range,
@@ -336,6 +339,22 @@ impl Program for Automatic {
         }
     }
 
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        match self.passes()[phase] {
+            Pass::Range => Some(|parts| folded(parts, bins::merge_ranges)),
+            Pass::Count => Some(|parts| {
+                folded(parts, |a: Counted, b: Counted| {
+                    let (first, end) = (a.0.min(b.0), (a.0 + a.1.len()).max(b.0 + b.1.len()));
+                    let mut counts = vec![0; end - first];
+                    bins::add(&mut counts[a.0 - first..], &a.1);
+                    bins::add(&mut counts[b.0 - first..], &b.1);
+                    (first, counts)
+                })
+            }),
+            Pass::Mark => None,
+        }
+    }
+
     fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
         match self.passes()[phase] {
             Pass::Range => {
@@ -349,7 +368,7 @@ impl Program for Automatic {
                 let bins = self.bins_of(state);
                 let mut counts = vec![0u64; bins.len()];
                 for partial in partials {
-                    let (first, part): (usize, Vec<u64>) = decode(&partial?.1)?;
+                    let (first, part): Counted = decode(&partial?.1)?;
                     bins::add(&mut counts[first..], &part);
                 }
                 state.thresholds = self.thresholds(&bins, &counts)?;

@@ -89,6 +89,21 @@ pub struct Ranks {
 /// Numbers of voxels by digit, for each rank that is sought: digits that occur, ascending.
 pub type DigitCounts = Vec<Vec<(u16, u64)>>;
 
+/// The counts of both.
+pub fn added(a: DigitCounts, b: DigitCounts) -> DigitCounts {
+    let both = |(mut a, b): (Vec<(u16, u64)>, Vec<(u16, u64)>)| {
+        a.extend(b);
+        a.sort_unstable_by_key(|count| count.0);
+        a.dedup_by(|next, count| {
+            let same = next.0 == count.0;
+            count.1 += if same { next.1 } else { 0 };
+            same
+        });
+        a
+    };
+    a.into_iter().zip(b).map(both).collect()
+}
+
 /// Sums of [`DigitCounts`].
 pub struct Tally(Vec<Vec<u64>>);
 

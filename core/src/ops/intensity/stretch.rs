@@ -1,14 +1,14 @@
 //! Linear maps of intensity whose ends come from statistics of the whole image.
 
-use super::exact::{DigitCounts, ExactSum, PartialSum, Ranks};
+use super::exact::{self, DigitCounts, ExactSum, PartialSum, Ranks};
 use super::pointwise::Pointwise;
 use super::{ANY, IMAGE, TYPES, type_range, voxel_type};
 use crate::ops::histogram::bins;
-use crate::ops::kernel::{Partials, decode, encode};
+use crate::ops::kernel::{Partials, decode, encode, folded};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
@@ -394,6 +394,25 @@ impl Program for Stretch {
             }),
         };
         Ok((vec![], partial))
+    }
+
+    fn fold(&self, phase: usize) -> Option<Fold> {
+        match self.passes()[phase] {
+            Pass::Map => None,
+            Pass::Range => Some(|parts| folded(parts, bins::merge_ranges)),
+            Pass::Digit => Some(|parts| {
+                folded(parts, |a: Vec<DigitCounts>, b| {
+                    a.into_iter().chain(b).reduce(exact::added).into_iter().collect()
+                })
+            }),
+            Pass::Sum | Pass::Squares => Some(|parts| {
+                folded(parts, |a: Vec<PartialSum>, b| {
+                    let mut sum = ExactSum::default();
+                    a.iter().chain(&b).for_each(|part| sum.merge(part));
+                    vec![sum.partial()]
+                })
+            }),
+        }
     }
 
     fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
