@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// About this many bytes are read at once; twice that is in memory.
-const PIECE_BYTES: usize = 48 << 20;
+const PIECE_BYTES: usize = 64 << 20;
 
 /// How to convert.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -263,27 +263,27 @@ fn copy(
     let mut work = frames
         .flat_map(|frame| regions.iter().map(move |r| Piece { frame, region: *r }))
         .filter(|piece| !is_there(piece));
-    let read = |piece: Piece| -> Result<(Piece, Volume)> {
+    let read = |piece: Piece, volume: &mut Volume| -> Result<()> {
         job.check()?;
         let start = std::array::from_fn(|a| origin[a] + piece.region.start[a]);
-        let volume = source.read(piece.frame, Region::new(start, piece.region.shape))?;
-        Ok((piece, volume))
+        source.read_into(piece.frame, Region::new(start, piece.region.shape), volume)
     };
-    let Some(first) = work.next() else { return Ok(()) };
-    let mut current = read(first)?;
-    loop {
+    let mut piece = work.next();
+    let [mut here, mut after] = [(); 2].map(|()| Volume::zeros(source.info().voxel, [0; 3]));
+    piece.map_or(Ok(()), |piece| read(piece, &mut here))?;
+    while let Some(current) = piece {
         // The next piece is read while this one is written.
         let next = work.next();
-        let (written, read_next) = rayon::join(
-            || write(sink, spec, block, &current.0, &current.1, job),
-            || next.map(read).transpose(),
+        let (written, is_read) = rayon::join(
+            || write(sink, spec, block, &current, &here, job),
+            || next.map_or(Ok(()), |next| read(next, &mut after)),
         );
         written?;
-        match read_next? {
-            Some(piece) => current = piece,
-            None => return Ok(()),
-        }
+        is_read?;
+        std::mem::swap(&mut here, &mut after);
+        piece = next;
     }
+    Ok(())
 }
 
 fn write(

@@ -164,6 +164,16 @@ pub trait ImageSource: Send + Sync {
     /// If the file is truncated or damaged, or the frame or region lies outside.
     fn read(&self, frame: Frame, region: Region) -> Result<Volume>;
 
+    /// Reads a region as [`ImageSource::read`] does, into a volume that is not needed any more: readers that can take its
+    /// memory for the new one override it. After an error the volume holds anything.
+    ///
+    /// # Errors
+    /// As [`ImageSource::read`].
+    fn read_into(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
+        *volume = self.read(frame, region)?;
+        Ok(())
+    }
+
     /// Reads all of one frame. Readers that can do this faster than region by region override it.
     ///
     /// # Errors

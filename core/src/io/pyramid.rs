@@ -53,46 +53,66 @@ pub fn finer_region(coarse: Region, factor: [usize; 3], shape: [usize; 3]) -> Re
 /// values are summed in `f64` in C order and NaN counts as missing. Labels: the most frequent
 /// value, of several the one that comes first in C order.
 pub fn downsample(block: &Volume, factor: [usize; 3], labels: bool) -> Volume {
-    downsample_part(block, Region::whole(block.shape()), factor, labels)
+    if factor == [1; 3] {
+        return block.clone();
+    }
+    let mut coarse = Volume::zeros(block.voxel_type(), coarser(block.shape(), factor));
+    downsample_into(block, Region::whole(block.shape()), factor, labels, &mut coarse, [0; 3]);
+    coarse
 }
 
-/// The same of a part of a volume.
-pub fn downsample_part(volume: &Volume, part: Region, factor: [usize; 3], labels: bool) -> Volume {
+/// The same of a part of a volume, written into `target` from the voxel `at`. Both have the same voxel type.
+pub fn downsample_into(
+    volume: &Volume,
+    part: Region,
+    factor: [usize; 3],
+    labels: bool,
+    target: &mut Volume,
+    at: [usize; 3],
+) {
     assert!(factor.iter().all(|f| (1..=2).contains(f)), "pyramids halve: factor {factor:?}");
-    if factor == [1; 3] {
-        return volume.crop(part);
+    macro_rules! halve {
+        ($($variant:ident $mean:ident),*) => {
+            match (volume, target) {
+                $((Volume::$variant(a), Volume::$variant(t)) => {
+                    by_row(a, part, factor, if labels { most_frequent_row } else { $mean }, t, at);
+                })*
+                _ => unreachable!("a level has the voxel type of the one below"),
+            }
+        };
     }
-    if labels {
-        return crate::with_volume!(volume, |a| by_row(a, part, factor, most_frequent_row));
-    }
-    match volume {
-        Volume::U8(a) => by_row(a, part, factor, mean_row_u8),
-        Volume::I8(a) => by_row(a, part, factor, mean_row_i8),
-        Volume::U16(a) => by_row(a, part, factor, mean_row_u16),
-        Volume::I16(a) => by_row(a, part, factor, mean_row_i16),
-        Volume::U32(a) => by_row(a, part, factor, mean_row_u32),
-        Volume::I32(a) => by_row(a, part, factor, mean_row_i32),
-        Volume::U64(a) => by_row(a, part, factor, mean_row_u64),
-        Volume::I64(a) => by_row(a, part, factor, mean_row_i64),
-        Volume::F32(a) => by_row(a, part, factor, mean_row_f32),
-        Volume::F64(a) => by_row(a, part, factor, mean_row_f64),
-    }
+    halve!(
+        U8 mean_row_u8, I8 mean_row_i8, U16 mean_row_u16, I16 mean_row_i16, U32 mean_row_u32, I32 mean_row_i32,
+        U64 mean_row_u64, I64 mean_row_i64, F32 mean_row_f32, F64 mean_row_f64
+    );
 }
 
 /// Fills one output row from the one, two or four input rows below it.
 type RowKernel<T> = fn(&[&[T]], usize, &mut [T]);
 
-fn by_row<T: Voxel>(volume: &Array3<T>, part: Region, factor: [usize; 3], kernel: RowKernel<T>) -> Volume {
+/// Threads share parts that have at least so many voxels.
+const SHARED: usize = 1 << 18;
+
+fn by_row<T: Voxel>(
+    volume: &Array3<T>,
+    part: Region,
+    factor: [usize; 3],
+    kernel: RowKernel<T>,
+    target: &mut Array3<T>,
+    at: [usize; 3],
+) {
     let ((_, whole_y, whole_x), [nz, ny, nx]) = (volume.dim(), part.shape);
     let shape = coarser(part.shape, factor);
-    let mut out = Array3::<T>::default(shape);
-    if out.is_empty() {
-        return T::into_volume(out);
+    let (_, target_y, target_x) = target.dim();
+    if part.is_empty() {
+        return;
     }
     let source = volume.as_slice().expect("volumes are in C order");
-    let target = out.as_slice_mut().expect("a new array is in C order");
-    target.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(z, plane)| {
-        for (y, row) in plane.chunks_mut(shape[2]).enumerate() {
+    let planes = target_y * target_x;
+    let target = &mut target.as_slice_mut().expect("volumes are in C order")[at[0] * planes..];
+    let target = target[..shape[0] * planes].par_chunks_mut(planes).enumerate();
+    target.with_min_len(SHARED.div_ceil(ny * nx)).for_each(|(z, plane)| {
+        for (y, row) in plane.chunks_mut(target_x).skip(at[1]).take(shape[1]).enumerate() {
             let mut rows: [&[T]; 4] = [&[]; 4];
             let mut count = 0;
             for zz in z * factor[0]..((z + 1) * factor[0]).min(nz) {
@@ -102,10 +122,9 @@ fn by_row<T: Voxel>(volume: &Array3<T>, part: Region, factor: [usize; 3], kernel
                     count += 1;
                 }
             }
-            kernel(&rows[..count], factor[2], row);
+            kernel(&rows[..count], factor[2], &mut row[at[2]..at[2] + shape[2]]);
         }
     });
-    T::into_volume(out)
 }
 
 /// How a voxel type is averaged without losing a bit before the end.
@@ -319,7 +338,11 @@ mod tests {
         for tile in Region::whole(coarser(shape, f)).tiles([2, 3, 4]) {
             let below = whole.crop(finer_region(tile, f, shape));
             assert_eq!(downsample(&below, f, false), coarse.crop(tile));
-            assert_eq!(downsample_part(&whole, finer_region(tile, f, shape), f, false), coarse.crop(tile));
+            let mut there = Volume::zeros(whole.voxel_type(), coarse.shape());
+            downsample_into(&whole, finer_region(tile, f, shape), f, false, &mut there, tile.start);
+            assert_eq!(there.crop(tile), coarse.crop(tile));
+            let outside = there.view::<u16>().unwrap().iter().filter(|v| **v != 0).count();
+            assert!(outside <= tile.len());
         }
     }
 }

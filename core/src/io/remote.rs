@@ -122,6 +122,14 @@ impl ImageSource for Patient {
         patiently(&self.source, &self.job, move |source| source.read(frame, region))
     }
 
+    fn read_into(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
+        if !self.waits() {
+            return self.source.read_into(frame, region, volume);
+        }
+        *volume = self.read(frame, region)?;
+        Ok(())
+    }
+
     fn read_all(&self, frame: Frame) -> Result<Volume> {
         patiently(&self.source, &self.job, move |source| source.read_all(frame))
     }

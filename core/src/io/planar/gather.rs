@@ -52,25 +52,37 @@ pub(super) fn read_region(
     let (axis, len, unit) = if nz > 1 { (0, nz, ny * nx) } else { (1, ny, nx) };
     let unit_bytes = unit * size;
     let per_task = (BATCH / unit_bytes.max(1)).clamp(1, len.div_ceil(rayon::current_num_threads()).max(1));
-    out.par_chunks_mut(per_task * unit_bytes).enumerate().try_for_each_init(Vec::new, |raw, (i, out)| {
-        let mut part = shape;
-        part[axis] = out.len() / unit_bytes;
-        let start = offset + (i * per_task) as u64 * layout.strides[axis];
-        if layout.is_plain() {
-            gather(bytes, layout, start, part, out)?;
-            layout.to_native(out);
-        } else {
-            raw.resize(part.iter().product::<usize>() * layout.sample.size(), 0);
-            gather(bytes, layout, start, part, raw)?;
-            layout.to_native(raw);
-            layout.convert(raw, out);
-        }
-        Ok(())
-    })
+    let buffers = || (Vec::new(), Vec::new());
+    out.par_chunks_mut(per_task * unit_bytes).enumerate().try_for_each_init(
+        buffers,
+        |(raw, rows), (i, out)| {
+            let mut part = shape;
+            part[axis] = out.len() / unit_bytes;
+            let start = offset + (i * per_task) as u64 * layout.strides[axis];
+            if layout.is_plain() {
+                gather(bytes, layout, start, part, rows, out)?;
+                layout.to_native(out);
+            } else {
+                raw.resize(part.iter().product::<usize>() * layout.sample.size(), 0);
+                gather(bytes, layout, start, part, rows, raw)?;
+                layout.to_native(raw);
+                layout.convert(raw, out);
+            }
+            Ok(())
+        },
+    )
 }
 
-/// Samples of a box to C order, still in the file's byte order.
-fn gather(bytes: &Bytes, layout: &Layout, offset: u64, shape: [usize; 3], out: &mut [u8]) -> Result<()> {
+/// Samples of a box to C order, still in the file's byte order. `scratch` holds rows of the file, and is kept from call to
+/// call.
+fn gather(
+    bytes: &Bytes,
+    layout: &Layout,
+    offset: u64,
+    shape: [usize; 3],
+    scratch: &mut Vec<u8>,
+    out: &mut [u8],
+) -> Result<()> {
     let [nz, ny, nx] = shape;
     let [sz, sy, sx] = layout.strides;
     let size = layout.sample.size();
@@ -90,28 +102,21 @@ fn gather(bytes: &Bytes, layout: &Layout, offset: u64, shape: [usize; 3], out: &
                     out.copy_from_slice(&all[at..at + row]);
                 }
             } else {
-                read_rows(bytes, start, sy, row, plane)?;
+                for_each_row(bytes, start, sy, row as u64, ny, scratch, |y, stored| {
+                    plane[y * row..(y + 1) * row].copy_from_slice(stored);
+                })?;
             }
         }
         return Ok(());
     }
     // Samples apart, as with interleaved channels: whole rows are read and picked from.
     let span = (nx as u64 - 1) * sx + size as u64;
-    let mut scratch = Vec::new();
     for (z, plane) in out.chunks_mut(ny * row).enumerate() {
-        for_each_row(bytes, offset + z as u64 * sz, sy, span, ny, &mut scratch, |y, stored| {
+        for_each_row(bytes, offset + z as u64 * sz, sy, span, ny, scratch, |y, stored| {
             pick(stored, sx as usize, layout.sample, &mut plane[y * row..(y + 1) * row]);
         })?;
     }
     Ok(())
-}
-
-fn read_rows(bytes: &Bytes, start: u64, stride: u64, row: usize, out: &mut [u8]) -> Result<()> {
-    let ny = out.len() / row;
-    let mut scratch = Vec::new();
-    for_each_row(bytes, start, stride, row as u64, ny, &mut scratch, |y, stored| {
-        out[y * row..(y + 1) * row].copy_from_slice(stored);
-    })
 }
 
 /// How many rows are read in one go: several where they lie close together, else one at a time.

@@ -149,8 +149,26 @@ impl ImageSource for Planar {
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
         self.check(frame, region)?;
         let mut volume = allocate(&self.path, self.info.voxel, region.shape)?;
+        self.fill(frame, region, &mut volume)?;
+        Ok(volume)
+    }
+
+    fn read_into(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
+        self.check(frame, region)?;
+        if (volume.shape(), volume.voxel_type()) != (region.shape, self.info.voxel) {
+            // What is there is given back first.
+            *volume = Volume::zeros(self.info.voxel, [0; 3]);
+            *volume = allocate(&self.path, self.info.voxel, region.shape)?;
+        }
+        self.fill(frame, region, volume)
+    }
+}
+
+impl Planar {
+    /// Reads a region that was checked; every voxel is written.
+    fn fill(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
         if region.is_empty() {
-            return Ok(volume);
+            return Ok(());
         }
         let shape = self.info.shape();
         // One pass over a compressed stream needs no copy of what it inflates to.
@@ -158,14 +176,12 @@ impl ImageSource for Planar {
             && self.info.channels.len() * self.info.times == 1
             && self.layout.is_c_order(shape);
         if one_pass && let Some(mut stream) = self.store.unread_stream()? {
-            gather::read_stream(&mut stream, &self.layout, shape, &mut volume)?;
-            stream.finish()?;
-            return Ok(volume);
+            gather::read_stream(&mut stream, &self.layout, shape, volume)?;
+            return stream.finish();
         }
         let offset = self.layout.frame_offset(frame)
             + (0..3).map(|a| region.start[a] as u64 * self.layout.strides[a]).sum::<u64>();
-        gather::read_region(&self.store.bytes()?, &self.layout, offset, region.shape, &mut volume)?;
-        Ok(volume)
+        gather::read_region(&self.store.bytes()?, &self.layout, offset, region.shape, volume)
     }
 }
 

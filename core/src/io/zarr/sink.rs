@@ -6,6 +6,7 @@ use super::node::local;
 use crate::error::PathContext;
 use crate::io::atomic::AtomicDir;
 use crate::io::{Frame, ImageSink, pyramid};
+use crate::ops::histogram::bins::merge_ranges;
 use crate::{Error, Job, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -224,15 +225,8 @@ impl ZarrSink {
             let inside = tile.relative_to(part.start);
             let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + inside.start[a]) / grid[a]) as u64);
             let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
-            if !self.layout.compress && cfg!(target_endian = "little") {
-                let key = self.arrays[level].chunk_key(&index);
-                let inner = self.layout.sharded.then_some(self.layout.chunk);
-                let file = || self.writer.file(&key);
-                let stored = match store_raw(volume, tile, grid, inner, file) {
-                    Ok(false) => self.writer.remove(&key),
-                    stored => stored.map(|_| ()),
-                };
-                return stored.map_err(|e| self.unwritten(&index, level, &e));
+            if self.is_raw() {
+                return self.store_raw(level, &index, volume, tile, &mut |_| ());
             }
             // The result may not depend on the number of threads, so a chunk is encoded by one.
             let options = CodecOptions::default().with_concurrent_target(1);
@@ -250,6 +244,71 @@ impl ZarrSink {
         })
     }
 
+    /// Whether voxels are written as they are.
+    fn is_raw(&self) -> bool {
+        !self.layout.compress && cfg!(target_endian = "little")
+    }
+
+    /// Stores a cell of a level so: `tile` of a volume. `passed` is told of each part of the volume when that has just
+    /// gone through the processor's cache.
+    fn store_raw(
+        &self,
+        level: usize,
+        index: &[u64],
+        volume: &Volume,
+        tile: Region,
+        passed: &mut dyn FnMut(Region),
+    ) -> Result<()> {
+        let key = self.arrays[level].chunk_key(index);
+        let inner = self.layout.sharded.then_some(self.layout.chunk);
+        let file = || self.writer.file(&key);
+        let stored = match store_raw(volume, tile, self.layout.levels[level].grid, inner, file, passed) {
+            Ok(false) => self.writer.remove(&key),
+            stored => stored.map(|_| ()),
+        };
+        stored.map_err(|e| self.unwritten(index, level, &e))
+    }
+
+    /// Stores a block of level 0: a part of a volume. Gives what it is in level 1, and its range. Where voxels are written
+    /// as they are, it goes through memory once.
+    fn store_block(
+        &self,
+        frame: Frame,
+        start: [usize; 3],
+        of: &Volume,
+        part: Region,
+    ) -> Result<(Option<Volume>, Option<(f64, f64)>)> {
+        let labels = self.layout.spec.labels;
+        let next = self.layout.levels.get(1).map(|next| next.factor);
+        let mut coarse = next.map(|factor| {
+            let shape = pyramid::coarser(part.shape, factor);
+            (factor, Volume::zeros(of.voxel_type(), shape))
+        });
+        let mut range = None;
+        let mut passed = |chunk: Region| {
+            range = merge_ranges(range, crate::with_volume!(of, |a| range_of(a, chunk)));
+            if let Some((factor, coarse)) = &mut coarse {
+                let at = std::array::from_fn(|a| (chunk.start[a] - part.start[a]) / factor[a]);
+                pyramid::downsample_into(of, chunk, *factor, labels, coarse, at);
+            }
+        };
+        // What is halved begins at even places.
+        let even = (0..3).all(|a| next.is_none_or(|factor| self.layout.chunk[a].is_multiple_of(factor[a])));
+        if self.is_raw() && even {
+            let grid = self.layout.levels[0].grid;
+            for tile in part.tiles(grid) {
+                let inside = tile.relative_to(part.start);
+                let index = std::array::from_fn(|a| ((start[a] + inside.start[a]) / grid[a]) as u64);
+                let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
+                self.store_raw(0, &index, of, tile, &mut passed)?;
+            }
+        } else {
+            passed(part);
+            self.store(0, frame, start, of, part)?;
+        }
+        Ok((coarse.map(|(_, coarse)| coarse), range))
+    }
+
     fn unwritten(&self, index: &[u64], level: usize, why: &dyn std::fmt::Display) -> Error {
         let target = self.partial.target();
         Error::file(target, format!("chunk {index:?} of level {level} cannot be written: {why}"))
@@ -258,9 +317,8 @@ impl ZarrSink {
     /// Takes values into the range of a channel.
     fn widen(&self, channel: usize, range: Option<(f64, f64)>) {
         let mut all = self.range.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some((low, high)), Some(all)) = (range, all.get_mut(channel)) {
-            let (l, h) = all.unwrap_or((low, high));
-            *all = Some((l.min(low), h.max(high)));
+        if let Some(all) = all.get_mut(channel) {
+            *all = merge_ranges(*all, range);
         }
     }
 
@@ -347,15 +405,13 @@ impl ImageSink for ZarrSink {
                 spec.voxel
             )));
         }
-        let range = crate::with_volume!(of, |a| range_of(a, part));
-        self.widen(frame.channel, range);
         if let Some(fresh) = &self.fresh {
             let cell = (frame, Region::new(start, part.shape));
             fresh.lock().unwrap_or_else(PoisonError::into_inner).push(cell);
         }
-        self.store(0, frame, start, of, part)?;
-        if let Some(next) = self.layout.levels.get(1) {
-            let coarse = pyramid::downsample_part(of, part, next.factor, spec.labels);
+        let (coarse, range) = self.store_block(frame, start, of, part)?;
+        self.widen(frame.channel, range);
+        if let (Some(coarse), Some(next)) = (coarse, self.layout.levels.get(1)) {
             let start = std::array::from_fn(|a| start[a] / next.factor[a]);
             self.store(1, frame, start, &coarse, Region::whole(coarse.shape()))?;
         }
@@ -416,14 +472,15 @@ fn write_json(path: &Path, document: &Value) -> Result<()> {
 
 /// Stores a cell without compression, its voxels as they are: `tile` of a volume, and 0 beyond it up to the shape `grid`.
 /// In a shard, chunks of the shape `inner` follow one another, those of zeros left out, and then an index of where they
-/// lie (Zarr v3, codec `sharding_indexed`). One of them is in memory at a time. If all is 0 there is no file, and this
-/// gives false.
+/// lie (Zarr v3, codec `sharding_indexed`). One of them is in memory at a time, after which `passed` is told of it. If all
+/// is 0 there is no file, and this gives false.
 fn store_raw(
     volume: &Volume,
     tile: Region,
     grid: [usize; 3],
     inner: Option<[usize; 3]>,
     file: impl Fn() -> std::io::Result<File>,
+    passed: &mut dyn FnMut(Region),
 ) -> std::io::Result<bool> {
     let size = volume.voxel_type().size();
     let (source, [_, ny, nx]) = (volume.as_bytes(), volume.shape());
@@ -447,6 +504,9 @@ fn store_raw(
                 bytes.resize(row + cx * size, 0);
             }
         }
+        if !there.is_empty() {
+            passed(Region::new(std::array::from_fn(|a| there.start[a] + tile.start[a]), there.shape));
+        }
         let is_stored = bytes.iter().any(|b| *b != 0);
         let entry = if is_stored { [begin, bytes.len() as u64] } else { [u64::MAX; 2] };
         index.extend(entry.into_iter().flat_map(u64::to_le_bytes));
@@ -463,7 +523,19 @@ fn store_raw(
         index.extend(crc32c(&index).to_le_bytes());
         to.write_all(&index)?;
     }
+    write_behind(&to);
     Ok(true)
+}
+
+/// Has the system begin to write a file to the disk, so that this goes on beside what follows.
+fn write_behind(file: &File) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        // SAFETY: the file is open. If it can't be done, the system writes later.
+        unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+    }
+    let _ = file;
 }
 
 /// Copies a tile of `block` to the start of `cell`.
