@@ -231,7 +231,7 @@ impl Kept {
                 left.push((group, groups[group]));
             }
         }
-        job.stage(&format!("{stage}, gathered"), left.iter().map(|(_, group)| group.len() as u64).sum());
+        job.stage(format!("{stage}, gathered"), left.iter().map(|(_, group)| group.len() as u64).sum());
         if !left.is_empty() {
             self.have_made(note, std::iter::empty(), &left, &**runner, job)?;
         }
