@@ -376,7 +376,9 @@ impl Viewer {
                         }
                         Err(_) => Some(match result_of(&job, &pool, &cache) {
                             Some(result) => Answer::Became(layer, Box::new(result)),
-                            None => Answer::Say(format!("{}: the job is over without a result", job.sample)),
+                            None => {
+                                Answer::Say(format!("{}: the job is over; no result was found", job.sample))
+                            }
                         }),
                     };
                     drop(watched);
