@@ -174,7 +174,7 @@ pub(super) fn copy(
 }
 
 /// Reading and writing at an offset, from many threads.
-mod positioned {
+pub(super) mod positioned {
     use std::fs::File;
     use std::io;
 

@@ -2,19 +2,22 @@
 //! complete, so that a tile is done when its file is there.
 
 use super::Field;
+use super::scratch::positioned;
 use crate::error::PathContext;
 use crate::ops::Grid;
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const MAGIC: &[u8; 8] = b"VXTILE1\0";
-/// Voxels along the side of what is packed as one.
+const MAGIC: &[u8; 8] = b"VXTILE2\0";
+/// Voxels along the side of what is packed as one, at most.
 const CHUNK: usize = 64;
+/// Voxels at either end of a tile that are packed by themselves: of those next to its faces most halos are.
+const SKIN: usize = 4;
 /// Bytes before the head: the magic, the head's length and its checksum.
 const FRONT: usize = 16;
 
@@ -50,7 +53,7 @@ fn write_to(path: &Path, partial: &[u8], volumes: &[Volume]) -> Result<()> {
     pack.include_checksum(true).at(path)?;
     for volume in volumes {
         let mut lengths = Vec::new();
-        for chunk in Region::whole(volume.shape()).tiles([CHUNK; 3]) {
+        for chunk in chunks(volume.shape()) {
             let part = volume.crop(chunk);
             let bytes = pack.compress(part.as_bytes()).at(path)?;
             lengths.push(bytes.len() as u32);
@@ -71,10 +74,30 @@ fn write_to(path: &Path, partial: &[u8], volumes: &[Volume]) -> Result<()> {
     Ok(())
 }
 
+/// What is packed as one, in C order.
+fn chunks(shape: [usize; 3]) -> Vec<Region> {
+    let cuts = |n: usize| -> Vec<(usize, usize)> {
+        if n <= CHUNK / 2 {
+            return vec![(0, n)];
+        }
+        let inner = (SKIN..n - SKIN).step_by(CHUNK).map(|at| (at, CHUNK.min(n - SKIN - at)));
+        [(0, SKIN)].into_iter().chain(inner).chain([(n - SKIN, SKIN)]).collect()
+    };
+    let [zs, ys, xs] = shape.map(cuts);
+    let mut chunks = Vec::with_capacity(zs.len() * ys.len() * xs.len());
+    for &(z, d) in &zs {
+        for &(y, h) in &ys {
+            chunks.extend(xs.iter().map(|&(x, w)| Region::new([z, y, x], [d, h, w])));
+        }
+    }
+    chunks
+}
+
 /// An open file of a tile.
 struct Open<'a> {
     path: &'a Path,
     file: File,
+    size: u64,
     head: Head,
     /// Where the partial result begins.
     begin: u64,
@@ -106,23 +129,21 @@ impl<'a> Open<'a> {
             return Err(damaged(path));
         }
         let head = postcard::from_bytes(&bytes).map_err(|_| damaged(path))?;
-        Ok(Some(Self { path, file, head, begin: (FRONT + bytes.len()) as u64 }))
+        Ok(Some(Self { path, file, size, head, begin: (FRONT + bytes.len()) as u64 }))
     }
 
-    fn at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let size = self.file.metadata().at(self.path)?.len();
-        if offset + length as u64 > size {
+    fn at(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        if offset + length as u64 > self.size {
             return Err(damaged(self.path));
         }
-        let mut bytes = vec![0; length];
-        self.file.seek(SeekFrom::Start(offset)).at(self.path)?;
-        self.file.read_exact(&mut bytes).at(self.path)?;
-        Ok(bytes)
+        bytes.resize(length, 0);
+        positioned::read_exact_at(&self.file, bytes, offset).at(self.path)
     }
 
-    fn partial(&mut self) -> Result<Vec<u8>> {
+    fn partial(&self) -> Result<Vec<u8>> {
         let (length, sum) = self.head.partial;
-        let bytes = self.at(self.begin, length as usize)?;
+        let mut bytes = Vec::new();
+        self.at(self.begin, length as usize, &mut bytes)?;
         if crc32fast::hash(&bytes) != sum {
             return Err(damaged(self.path));
         }
@@ -131,31 +152,35 @@ impl<'a> Open<'a> {
 
     /// Copies what a volume of the tile has of `region` to where it belongs in `target`, both within the tile's grid:
     /// `region` relative to the tile, `to` where its first voxel lies in `target`.
-    fn read(&mut self, slot: usize, region: Region, target: &mut Volume, to: [usize; 3]) -> Result<()> {
+    fn read(
+        &self,
+        slot: usize,
+        region: Region,
+        target: &mut Volume,
+        to: [usize; 3],
+        unpack: &mut Unpack,
+    ) -> Result<()> {
         let path = self.path;
         let mut offset = self.begin + self.head.partial.0;
         let lengths = |v: &(VoxelType, [usize; 3], Vec<u32>)| v.2.iter().map(|n| u64::from(*n)).sum::<u64>();
         let volume = self.head.volumes.get(slot).ok_or_else(|| damaged(path))?;
         offset += self.head.volumes[..slot].iter().map(lengths).sum::<u64>();
-        let (voxel, shape) = (volume.0, volume.1);
-        let chunks = Region::whole(shape).tiles([CHUNK; 3]);
-        if voxel != target.voxel_type() || chunks.len() != volume.2.len() {
+        let (voxel, shape, lengths) = volume;
+        let chunks = chunks(*shape);
+        if *voxel != target.voxel_type() || chunks.len() != lengths.len() {
             return Err(damaged(path));
         }
-        let lengths = volume.2.clone();
-        for (chunk, length) in chunks.into_iter().zip(lengths) {
+        let target_shape = target.shape();
+        for (chunk, &length) in chunks.into_iter().zip(lengths) {
             let part = chunk.intersection(&region);
             if !part.is_empty() {
-                let packed = self.at(offset, length as usize)?;
-                let bytes = zstd::bulk::decompress(&packed, chunk.len() * voxel.size());
-                let bytes = bytes.ok().filter(|b| b.len() == chunk.len() * voxel.size());
-                let bytes = bytes.ok_or_else(|| damaged(path))?;
+                self.at(offset, length as usize, &mut unpack.packed)?;
+                let bytes = unpack.bytes(chunk.len() * voxel.size()).ok_or_else(|| damaged(path))?;
                 let from = part.relative_to(chunk.start).start;
                 let into = part.relative_to(region.start).start;
                 let into = std::array::from_fn(|a| into[a] + to[a]);
-                let target_shape = target.shape();
                 super::scratch::copy(
-                    &bytes,
+                    bytes,
                     chunk.shape,
                     from,
                     target.as_bytes_mut(),
@@ -171,12 +196,33 @@ impl<'a> Open<'a> {
     }
 }
 
+/// Unpacks one chunk after another in the same memory.
+struct Unpack {
+    zstd: zstd::bulk::Decompressor<'static>,
+    packed: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Unpack {
+    fn new(folder: &Path) -> Result<Self> {
+        let zstd = zstd::bulk::Decompressor::new().at(folder)?;
+        Ok(Self { zstd, packed: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// What is packed, if it is `size` bytes.
+    fn bytes(&mut self, size: usize) -> Option<&[u8]> {
+        self.bytes.resize(size, 0);
+        let found = self.zstd.decompress_to_buffer(&self.packed, &mut self.bytes[..]).ok()?;
+        (found == size).then_some(&self.bytes)
+    }
+}
+
 /// The partial result of a tile that is done; `None` if it isn't.
 ///
 /// # Errors
 /// If the file can't be read, or is damaged.
 pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
-    Open::new(path)?.map(|mut open| open.partial()).transpose()
+    Open::new(path)?.map(|open| open.partial()).transpose()
 }
 
 /// Whether a tile is done. A file of which a part is missing, as a power cut leaves them, is removed, so that it is made
@@ -185,13 +231,13 @@ pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// If it can't be read or removed.
 pub fn is_there(path: &Path) -> Result<bool> {
-    let whole = |open: &mut Open| {
+    let whole = |open: &Open| {
         open.partial()?;
         let volumes = open.head.volumes.iter().flat_map(|v| &v.2).map(|n| u64::from(*n)).sum::<u64>();
-        let (size, end) = (open.file.metadata().at(path)?.len(), open.begin + open.head.partial.0);
+        let (size, end) = (open.size, open.begin + open.head.partial.0);
         if size == end || size == end + volumes { Ok(()) } else { Err(damaged(path)) }
     };
-    match Open::new(path).and_then(|open| open.map(|mut open| whole(&mut open)).transpose()) {
+    match Open::new(path).and_then(|open| open.as_ref().map(whole).transpose()) {
         Ok(found) => Ok(found.is_some()),
         Err(error @ Error::Io { .. }) => Err(error),
         Err(_) => std::fs::remove_file(path).at(path).map(|()| false),
@@ -244,6 +290,7 @@ impl Field for TileField {
         let count: [usize; 3] = std::array::from_fn(|a| self.grid.shape[a].div_ceil(self.tile[a]));
         let first: [usize; 3] = std::array::from_fn(|a| region.start[a] / self.tile[a]);
         let last: [usize; 3] = std::array::from_fn(|a| (region.end()[a] - 1) / self.tile[a]);
+        let unpack = &mut Unpack::new(&self.folder)?;
         for z in first[0]..=last[0] {
             for y in first[1]..=last[1] {
                 for x in first[2]..=last[2] {
@@ -252,13 +299,13 @@ impl Field for TileField {
                     let tile = Region::new(start, self.tile).intersection(&Region::whole(self.grid.shape));
                     let part = tile.intersection(&region);
                     let path = path_of(&self.folder, (z * count[1] + y) * count[2] + x);
-                    let mut open = match Open::new(&path)? {
+                    let open = match Open::new(&path)? {
                         Some(open) => open,
                         None if self.partly => continue,
                         None => return Err(Error::file(&path, "is missing")),
                     };
                     let to = part.relative_to(region.start).start;
-                    open.read(self.slot, part.relative_to(tile.start), &mut volume, to)?;
+                    open.read(self.slot, part.relative_to(tile.start), &mut volume, to, unpack)?;
                 }
             }
         }

@@ -189,7 +189,10 @@ impl Measure {
     /// What a pass reads: input 0 is the labels, then come the channels and the reference mask.
     pub fn reads(&self, pass: Pass) -> Vec<Source> {
         let channels = self.channels.len();
-        let mut reads: Vec<Source> = pass.labels().map(|halo| Source::Input(0, halo)).into_iter().collect();
+        // Neighbourhoods are looked at where surfaces or contacts are asked for.
+        let alone = pass == Pass::Sums && self.table().is_none();
+        let labels = pass.labels().map(|halo| if alone { [0; 3] } else { halo });
+        let mut reads: Vec<Source> = labels.map(|halo| Source::Input(0, halo)).into_iter().collect();
         if let Some(halo) = pass.channels() {
             reads.extend((1..=channels).map(|i| Source::Input(i, halo)));
         }

@@ -114,13 +114,21 @@ impl Operator for MeasureObjects {
         let columns = columns::choose(call.args.words("columns"), types.len(), reference)
             .map_err(crate::Error::Usage)?;
         let tables = image::choose(call.args.words("tables")).map_err(crate::Error::Usage)?;
+        let image = call.args.bool("image");
+        if !image {
+            // Channels that no column is of are not read.
+            let of_channels = columns.iter().filter(|c| c.column.per_channel());
+            let shown = of_channels.map(|c| c.channel + 1).max().unwrap_or(0);
+            inputs.truncate(shown);
+            types.truncate(shown);
+        }
         let what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,
             channels: types,
             columns,
             contacts: call.args.bool("contacts"),
-            image: call.args.bool("image"),
+            image,
             tables,
             reference,
             share: OBJECTS,

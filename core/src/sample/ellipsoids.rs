@@ -31,6 +31,14 @@ struct Ellipsoid {
     label: u32,
 }
 
+impl Ellipsoid {
+    /// Whether a ball around it reaches a box.
+    fn may_reach(&self, low: [f64; 3], high: [f64; 3]) -> bool {
+        let reach = self.semi_axes.iter().fold(0.0f64, |a, &b| a.max(b)) * 1.0001;
+        (0..3).all(|a| self.centre[a] + reach >= low[a] && self.centre[a] - reach <= high[a])
+    }
+}
+
 /// An ellipsoid near a brick, relative to the brick's first voxel.
 #[derive(Clone, Copy)]
 struct Near {
@@ -70,34 +78,29 @@ impl Ellipsoids {
 
 impl Scene for Ellipsoids {
     fn fill(&self, patch: &Patch, grey: &mut [f32], labels: &mut [u32]) {
-        let margin: [f64; 3] = patch.spacing.map(|s| s * BRICK as f64);
-        let (low, high) = patch.bounds();
-        let (low, high) =
-            (std::array::from_fn(|a| low[a] - margin[a]), std::array::from_fn(|a| high[a] + margin[a]));
+        let (low, high) = patch.brick_bounds();
         let all: Vec<Ellipsoid> =
             self.lattice.near(low, high, self.reach()).filter_map(|site| self.at(site)).collect();
         let step = patch.spacing.map(|s| s as f32);
         let (mut brick_grey, mut brick_labels): (Bricked<f32>, Bricked<u32>) = ([0.0; 512], [0; 512]);
-        let mut near = Vec::new();
-        for brick in patch.bricks() {
-            let (low, high) = brick.bounds();
-            near.clear();
-            near.extend(
-                all.iter()
-                    .filter(|e| {
-                        let reach = e.semi_axes.iter().fold(0.0f64, |a, &b| a.max(b)) * 1.0001;
-                        (0..3).all(|a| e.centre[a] + reach >= low[a] && e.centre[a] - reach <= high[a])
-                    })
-                    .map(|e| Near {
-                        at: std::array::from_fn(|a| (e.centre[a] - low[a]) as f32),
-                        to_sphere: e.to_sphere.map(|row| row.map(|v| v as f32)),
-                        brightness: e.brightness,
-                        label: e.label,
-                    }),
-            );
-            deepest(&near, step, &mut brick_grey, &mut brick_labels);
-            patch.store(&brick, &brick_grey, grey);
-            patch.store(&brick, &brick_labels, labels);
+        let (mut of_part, mut near) = (Vec::new(), Vec::new());
+        for part in patch.parts() {
+            let (low, high) = part.brick_bounds();
+            of_part.clear();
+            of_part.extend(all.iter().filter(|e| e.may_reach(low, high)));
+            for brick in part.bricks() {
+                let (low, high) = brick.bounds();
+                near.clear();
+                near.extend(of_part.iter().filter(|e| e.may_reach(low, high)).map(|e| Near {
+                    at: std::array::from_fn(|a| (e.centre[a] - low[a]) as f32),
+                    to_sphere: e.to_sphere.map(|row| row.map(|v| v as f32)),
+                    brightness: e.brightness,
+                    label: e.label,
+                }));
+                deepest(&near, step, &mut brick_grey, &mut brick_labels);
+                patch.store(&brick, &brick_grey, grey);
+                patch.store(&brick, &brick_labels, labels);
+            }
         }
         if let Some((waves, strength)) = &self.texture {
             let mut field = vec![0.0; patch.len()];

@@ -13,6 +13,9 @@ pub struct Foam {
     pub border: f64,
 }
 
+/// Where a seed lies, µm, and its label.
+type Place = ([f64; 3], u32);
+
 /// A seed near a brick: position relative to the brick's first voxel, and label.
 #[derive(Clone, Copy)]
 struct Seed {
@@ -26,36 +29,31 @@ impl Scene for Foam {
     fn fill(&self, patch: &Patch, grey: &mut [f32], labels: &mut [u32]) {
         // No place is farther than 0.56 pitch + jitter from its nearest seed.
         let reach = (0.56 + 1.74 * self.lattice.jitter) * self.lattice.pitch + self.border;
-        let (low, high) = patch.bounds();
-        let margin: [f64; 3] = patch.spacing.map(|s| s * BRICK as f64);
-        let (low, high) =
-            (std::array::from_fn(|a| low[a] - margin[a]), std::array::from_fn(|a| high[a] + margin[a]));
-        let seeds: Vec<([f64; 3], u32)> = self
+        let (low, high) = patch.brick_bounds();
+        let seeds: Vec<Place> = self
             .lattice
             .near(low, high, reach)
             .map(|site| (self.lattice.place(site).0, self.lattice.label(site).unwrap_or(0)))
             .collect();
-        let mut near: Vec<Seed> = Vec::new();
-        let mut farthest: Vec<f64> = Vec::new();
+        let (mut of_part, mut of_brick, mut near) = (Vec::new(), Vec::new(), Vec::new());
         let (mut brick_grey, mut brick_labels): (Bricked<f32>, Bricked<u32>) = ([0.0; 512], [0; 512]);
         let step = patch.spacing.map(|s| s as f32);
-        for brick in patch.bricks() {
-            let (low, high) = brick.bounds();
-            // Three seeds lie within `bound` of every voxel of the brick; farther ones don't matter.
-            farthest.clear();
-            farthest.extend(seeds.iter().map(|(c, _)| distance(*c, low, high, true)));
-            farthest.select_nth_unstable_by(2, f64::total_cmp);
-            let bound = farthest[2] * 1.0001;
-            near.clear();
-            near.extend(
-                seeds
-                    .iter()
-                    .filter(|(c, _)| distance(*c, low, high, false) <= bound)
-                    .map(|&(c, label)| Seed { at: std::array::from_fn(|a| (c[a] - low[a]) as f32), label }),
-            );
-            cells(&near, step, self.border as f32, &mut brick_grey, &mut brick_labels);
-            patch.store(&brick, &brick_grey, grey);
-            patch.store(&brick, &brick_labels, labels);
+        for part in patch.parts() {
+            among_nearest(&seeds, part.brick_bounds(), &mut of_part);
+            for brick in part.bricks() {
+                let (low, high) = brick.bounds();
+                among_nearest(&of_part, (low, high), &mut of_brick);
+                near.clear();
+                near.extend(
+                    of_brick.iter().map(|&(c, label)| Seed {
+                        at: std::array::from_fn(|a| (c[a] - low[a]) as f32),
+                        label,
+                    }),
+                );
+                cells(&near, step, self.border as f32, &mut brick_grey, &mut brick_labels);
+                patch.store(&brick, &brick_grey, grey);
+                patch.store(&brick, &brick_labels, labels);
+            }
         }
     }
 
@@ -68,16 +66,28 @@ impl Scene for Foam {
     }
 }
 
-/// Least or greatest distance from a point to a box.
-fn distance(c: [f64; 3], low: [f64; 3], high: [f64; 3], greatest: bool) -> f64 {
-    let sum: f64 = (0..3)
+/// Of `seeds`, those that may be among the three nearest of a point in the box, in the same order.
+fn among_nearest(seeds: &[Place], (low, high): ([f64; 3], [f64; 3]), near: &mut Vec<Place>) {
+    // Three seeds lie within `bound` of every point of the box; farther ones don't matter.
+    let mut least = [f64::INFINITY; 3];
+    for (c, _) in seeds {
+        let d = distance_squared(*c, low, high, true);
+        least = [least[0].min(d), least[1].min(d.max(least[0])), least[2].min(d.max(least[1]))];
+    }
+    let bound = least[2] * 1.0002;
+    near.clear();
+    near.extend(seeds.iter().filter(|(c, _)| distance_squared(*c, low, high, false) <= bound));
+}
+
+/// The square of the least or greatest distance from a point to a box.
+fn distance_squared(c: [f64; 3], low: [f64; 3], high: [f64; 3], greatest: bool) -> f64 {
+    (0..3)
         .map(|a| {
             let (below, above) = (low[a] - c[a], c[a] - high[a]);
             let d = if greatest { below.abs().max(above.abs()) } else { below.max(above).max(0.0) };
             d * d
         })
-        .sum();
-    sum.sqrt()
+        .sum()
 }
 
 #[multiversion::multiversion(targets(

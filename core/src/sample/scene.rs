@@ -3,6 +3,9 @@
 /// Edge of the cubes of voxels, aligned to the origin, that objects are looked up for at once.
 pub const BRICK: usize = 8;
 
+/// Edge of the cubes of bricks that share a list of objects, in voxels.
+const PART: usize = 4 * BRICK;
+
 /// A part of the voxel grid, which may reach beyond the image.
 #[derive(Debug, Clone, Copy)]
 pub struct Patch {
@@ -29,23 +32,50 @@ impl Patch {
         )
     }
 
+    /// As [`Self::bounds`], but of the bricks that it touches, whole.
+    pub fn brick_bounds(&self) -> ([f64; 3], [f64; 3]) {
+        let edge = BRICK as i64;
+        let end = |a: usize| self.origin[a] + self.shape[a] as i64;
+        let origin = self.origin.map(|o| o.div_euclid(edge) * edge);
+        let shape =
+            std::array::from_fn(|a| ((end(a) + edge - 1).div_euclid(edge) * edge - origin[a]) as usize);
+        Self { origin, shape, ..*self }.bounds()
+    }
+
+    /// The parts of it that share one cube of bricks. Which objects are near is asked for these
+    /// first, so that a brick looks only at those of its part.
+    pub fn parts(&self) -> Vec<Self> {
+        let mut parts = self.cubes(PART);
+        for part in &mut parts {
+            for a in 0..3 {
+                let first = part.origin[a].max(self.origin[a]);
+                let end = (part.origin[a] + PART as i64).min(self.origin[a] + self.shape[a] as i64);
+                (part.origin[a], part.shape[a]) = (first, (end - first) as usize);
+            }
+        }
+        parts
+    }
+
     /// The bricks that it touches, whole, although they may reach beyond it.
     pub fn bricks(&self) -> Vec<Self> {
-        let edge = BRICK as i64;
+        self.cubes(BRICK)
+    }
+
+    fn cubes(&self, edge: usize) -> Vec<Self> {
         let starts = |a: usize| {
-            let first = self.origin[a].div_euclid(edge);
-            let last = (self.origin[a] + self.shape[a] as i64 - 1).div_euclid(edge);
-            (first..=last).map(move |i| i * edge)
+            let first = self.origin[a].div_euclid(edge as i64);
+            let last = (self.origin[a] + self.shape[a] as i64 - 1).div_euclid(edge as i64);
+            (first..=last).map(move |i| i * edge as i64)
         };
-        let mut bricks = Vec::new();
+        let mut cubes = Vec::new();
         for z in starts(0) {
             for y in starts(1) {
                 for x in starts(2) {
-                    bricks.push(Self { origin: [z, y, x], shape: [BRICK; 3], spacing: self.spacing });
+                    cubes.push(Self { origin: [z, y, x], shape: [edge; 3], spacing: self.spacing });
                 }
             }
         }
-        bricks
+        cubes
     }
 
     /// Copies what a whole brick holds of this patch.
