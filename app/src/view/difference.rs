@@ -83,8 +83,9 @@ pub fn difference(from: &Layer, minus: &Layer, cache: &Arc<Cache>) -> Result<Lay
         .ok_or_else(|| Error::Usage("an image has a channel".into()))?;
     layer.display.map = Map::Balance;
     if let (Some(path), Some(other), None, None) = (&from.path, &minus.path, &from.minus, &minus.minus) {
-        layer.path = Some(path.clone());
-        layer.minus = Some(Minus { channel: from.channel, path: other.clone(), other: minus.channel });
+        (layer.path, layer.options) = (Some(path.clone()), from.options.clone());
+        let open = minus.options.to_record();
+        layer.minus = Some(Minus { channel: from.channel, path: other.clone(), other: minus.channel, open });
     }
     Ok(layer)
 }

@@ -8,6 +8,7 @@ use super::ruling::Ruler;
 use super::stats::Stats;
 use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::io::browse::Browsed;
@@ -115,6 +116,9 @@ pub struct Minus {
     pub path: PathBuf,
     /// Its channel.
     pub other: usize,
+    /// How it is opened, if that needs to be said ([`OpenOptions::to_record`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub open: BTreeMap<String, String>,
 }
 
 /// How a layer is shown.

@@ -109,7 +109,9 @@ impl SavedLayer {
         let options = OpenOptions::of_record(&self.open).map_err(|e| Error::file(&path, e))?;
         if let Some(minus) = &self.minus {
             let from = channel(&path, &options, minus.channel, cache)?;
-            let other = channel(&beside(&minus.path, folder), &OpenOptions::default(), minus.other, cache)?;
+            let path = beside(&minus.path, folder);
+            let options = OpenOptions::of_record(&minus.open).map_err(|e| Error::file(&path, e))?;
+            let other = channel(&path, &options, minus.other, cache)?;
             return Ok((difference(&from, &other, cache)?, None));
         }
         let layer = channel(&path, &options, self.channel, cache)?;

@@ -12,6 +12,7 @@ use crate::ops::{
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,6 +98,17 @@ impl Around for Here<'_> {
         match self.place {
             Place::Scratch(_) => self.shelves.0.get(&(phase, round)).map_or(Ok(Vec::new()), |s| s.get(tile)),
             Place::Kept(kept) => kept::partial(&kept.folder, Round { step: self.step, phase, round }, tile),
+        }
+    }
+
+    fn part_of(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
+        match self.place {
+            Place::Scratch(_) => {
+                self.shelves.0.get(&(phase, round)).map_or(Ok(Vec::new()), |s| s.part_of(tile, bytes))
+            }
+            Place::Kept(kept) => {
+                kept::part_of(&kept.folder, Round { step: self.step, phase, round }, tile, bytes)
+            }
         }
     }
 
@@ -262,7 +274,12 @@ impl Engine {
                     }
                     let partly = todo.len() < all.len();
                     for (slot, &field) in of.writes.iter().enumerate() {
-                        let now = Written { by: round, tile: cut, slot, partly };
+                        let now = Written { by: round, since: round.round, tile: cut, slot, partly };
+                        let before = between.written[field].filter(|w| partly && w.by.phase == phase);
+                        let now = match before {
+                            Some(before) => Written { since: before.since, partly: before.partly, ..now },
+                            None => now,
+                        };
                         between.written[field] = Some(now);
                         between.fields[field] = kept::field(&kept.folder, grids[field], Some(now));
                     }

@@ -10,6 +10,7 @@ use crate::ops::{Around, Fold, Grid};
 use crate::{Error, Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,17 +33,27 @@ impl Round {
     }
 }
 
-/// Where an image between phases is: what the tiles of a round wrote.
+/// Where an image between phases is: what the tiles of the rounds of a phase wrote. Those that a round passed over are as
+/// the rounds before left them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// By which round.
+    /// By which round at last.
     pub by: Round,
+    /// The first of the phase's rounds that tiles may still be of.
+    pub since: usize,
     /// Shape of its tiles.
     pub tile: [usize; 3],
     /// Which of the volumes of each tile.
     pub slot: usize,
-    /// Whether there are tiles that it did not make, which are 0.
+    /// Whether there are tiles that none of them made, which are 0.
     pub partly: bool,
+}
+
+impl Written {
+    /// The rounds that tiles may be of, the last first.
+    fn rounds(self) -> impl Iterator<Item = Round> {
+        (self.since..=self.by.round).rev().map(move |round| Round { round, ..self.by })
+    }
 }
 
 /// All that is needed to make a tile of a round but the recipe and its images.
@@ -267,8 +278,12 @@ impl Kept {
     /// Removes the volumes of rounds that are neither live nor results. That their tiles are done stays known.
     fn sweep(&self, live: &[Option<Written>]) -> Result<()> {
         let mut known = self.known();
-        let needed: BTreeSet<Round> =
-            live.iter().flatten().chain(known.results.values()).map(|written| written.by).collect();
+        let needed: BTreeSet<Round> = live
+            .iter()
+            .flatten()
+            .chain(known.results.values())
+            .flat_map(|written| written.rounds())
+            .collect();
         let gone: Vec<Round> = known.rounds.difference(&needed).copied().collect();
         for round in gone {
             known.rounds.remove(&round);
@@ -324,6 +339,14 @@ pub fn partial(folder: &Path, round: Round, tile: usize) -> Result<Vec<u8>> {
     Ok(tiles::partial(&tiles::path_of(&folder.join(round.name()), tile))?.unwrap_or_default())
 }
 
+/// Some bytes of it, as many of the range as there are.
+///
+/// # Errors
+/// If they can't be read.
+pub fn part_of(folder: &Path, round: Round, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
+    tiles::part_of(&tiles::path_of(&folder.join(round.name()), tile), bytes)
+}
+
 /// Folds what the tiles `group` of a round found.
 ///
 /// # Errors
@@ -354,6 +377,10 @@ impl Around for There<'_> {
         partial(self.folder, Round { phase, round, ..self.round }, tile)
     }
 
+    fn part_of(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
+        part_of(self.folder, Round { phase, round, ..self.round }, tile, bytes)
+    }
+
     fn order(&self, part: usize) -> Result<Vec<u8>> {
         let path = order_of(&self.folder.join(self.round.name()), part);
         match std::fs::read(&path) {
@@ -379,8 +406,9 @@ fn order_of(folder: &Path, part: usize) -> PathBuf {
 /// An image that was written by rounds in `folder`, or not yet.
 pub fn field(folder: &Path, grid: Grid, written: Option<Written>) -> Arc<dyn Field> {
     match written {
-        Some(Written { by, tile, slot, partly }) => {
-            Arc::new(TileField::new(grid, folder.join(by.name()), tile, slot, partly))
+        Some(written @ Written { tile, slot, partly, .. }) => {
+            let folders = written.rounds().map(|round| folder.join(round.name())).collect();
+            Arc::new(TileField::new(grid, folders, tile, slot, partly))
         }
         None => Arc::new(ZeroField(grid)),
     }

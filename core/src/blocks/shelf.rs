@@ -2,8 +2,10 @@
 
 use crate::Result;
 use crate::error::PathContext;
+use crate::ops::pieces;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -67,14 +69,23 @@ impl Shelf {
     /// # Errors
     /// If it can't be read.
     pub fn get(&self, tile: usize) -> Result<Vec<u8>> {
+        self.part_of(tile, 0..u64::MAX)
+    }
+
+    /// Some bytes of it, as many of the range as there are.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub fn part_of(&self, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
         let mut inner = self.inner();
         match &inner.slots[tile] {
             Slot::Empty => Ok(Vec::new()),
-            Slot::Memory(partial) => Ok(partial.clone()),
+            Slot::Memory(partial) => Ok(pieces::within(partial, bytes)),
             &Slot::File(at, length) => {
-                let mut partial = vec![0; length];
+                let end = bytes.end.min(length as u64);
+                let mut partial = vec![0; end.saturating_sub(bytes.start) as usize];
                 let file = inner.file.as_mut().expect("it was made before it was written to");
-                file.seek(SeekFrom::Start(at)).at(&self.folder)?;
+                file.seek(SeekFrom::Start(at + bytes.start)).at(&self.folder)?;
                 file.read_exact(&mut partial).at(&self.folder)?;
                 Ok(partial)
             }
@@ -94,6 +105,9 @@ mod tests {
             let shelf = Shelf::new(50, folder.path(), most);
             (0..49).rev().for_each(|i| shelf.put(i, partial(i)).unwrap());
             assert!((0..49).all(|i| shelf.get(i).unwrap() == partial(i)));
+            assert_eq!(shelf.part_of(5, 3..7).unwrap(), [5; 4]);
+            assert_eq!(shelf.part_of(5, 24..70).unwrap(), [5]);
+            assert!(shelf.part_of(5, 25..26).unwrap().is_empty());
             assert!(shelf.get(49).unwrap().is_empty() && shelf.get(3).unwrap() == partial(3));
         }
         let nowhere = Shelf::new(1, Path::new("/nowhere"), 1);

@@ -9,6 +9,7 @@ use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -225,6 +226,21 @@ pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
     Open::new(path)?.map(|open| open.partial()).transpose()
 }
 
+/// Some bytes of the partial result of a tile, as many of the range as there are; whether they are as they were written is
+/// for whoever reads them to see.
+///
+/// # Errors
+/// As [`partial`].
+pub fn part_of(path: &Path, bytes: Range<u64>) -> Result<Vec<u8>> {
+    let Some(open) = Open::new(path)? else { return Ok(Vec::new()) };
+    let end = bytes.end.min(open.head.partial.0);
+    let mut found = Vec::new();
+    if bytes.start < end {
+        open.at(open.begin + bytes.start, (end - bytes.start) as usize, &mut found)?;
+    }
+    Ok(found)
+}
+
 /// Whether a tile is done. A file of which a part is missing, as a power cut leaves them, is removed, so that it is made
 /// again.
 ///
@@ -263,17 +279,17 @@ pub fn path_of(folder: &Path, index: usize) -> PathBuf {
 /// An image in the files of tiles.
 pub struct TileField {
     grid: Grid,
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
     tile: [usize; 3],
     slot: usize,
     partly: bool,
 }
 
 impl TileField {
-    /// The volume number `slot` of the tiles in a folder, which are cut to the shape `tile`. Of those that are there only
-    /// `partly`, the others are 0.
-    pub fn new(grid: Grid, folder: PathBuf, tile: [usize; 3], slot: usize, partly: bool) -> Self {
-        Self { grid, folder, tile, slot, partly }
+    /// The volume number `slot` of the tiles in folders, of which the first that has a tile counts; they are cut to the
+    /// shape `tile`. Of those that are there only `partly`, the others are 0.
+    pub fn new(grid: Grid, folders: Vec<PathBuf>, tile: [usize; 3], slot: usize, partly: bool) -> Self {
+        Self { grid, folders, tile, slot, partly }
     }
 }
 
@@ -290,7 +306,7 @@ impl Field for TileField {
         let count: [usize; 3] = std::array::from_fn(|a| self.grid.shape[a].div_ceil(self.tile[a]));
         let first: [usize; 3] = std::array::from_fn(|a| region.start[a] / self.tile[a]);
         let last: [usize; 3] = std::array::from_fn(|a| (region.end()[a] - 1) / self.tile[a]);
-        let unpack = &mut Unpack::new(&self.folder)?;
+        let unpack = &mut Unpack::new(&self.folders[0])?;
         for z in first[0]..=last[0] {
             for y in first[1]..=last[1] {
                 for x in first[2]..=last[2] {
@@ -298,14 +314,19 @@ impl Field for TileField {
                     let start = [z * self.tile[0], y * self.tile[1], x * self.tile[2]];
                     let tile = Region::new(start, self.tile).intersection(&Region::whole(self.grid.shape));
                     let part = tile.intersection(&region);
-                    let path = path_of(&self.folder, (z * count[1] + y) * count[2] + x);
-                    let open = match Open::new(&path)? {
-                        Some(open) => open,
-                        None if self.partly => continue,
-                        None => return Err(Error::file(&path, "is missing")),
-                    };
-                    let to = part.relative_to(region.start).start;
-                    open.read(self.slot, part.relative_to(tile.start), &mut volume, to, unpack)?;
+                    let number = (z * count[1] + y) * count[2] + x;
+                    let (to, within) = (part.relative_to(region.start).start, part.relative_to(tile.start));
+                    let mut found = self.partly;
+                    for path in self.folders.iter().map(|folder| path_of(folder, number)) {
+                        if let Some(open) = Open::new(&path)? {
+                            open.read(self.slot, within, &mut volume, to, unpack)?;
+                            found = true;
+                            break;
+                        }
+                    }
+                    if !found {
+                        return Err(Error::file(path_of(&self.folders[0], number), "is missing"));
+                    }
                 }
             }
         }
@@ -347,9 +368,12 @@ mod tests {
                 assert_eq!(partial(&path).unwrap(), None);
                 write(&path, &[i as u8; 5], &[other.crop(t), whole.crop(t)]).unwrap();
                 assert_eq!(partial(&path).unwrap(), Some(vec![i as u8; 5]));
+                for (from, to, length) in [(0, 5, 5), (1, 3, 2), (4, 9, 1), (7, 9, 0), (3, 2, 0)] {
+                    assert_eq!(part_of(&path, from..to).unwrap(), vec![i as u8; length]);
+                }
             }
             let field = |voxel, slot| {
-                TileField::new(Grid { voxel, ..grid }, folder.path().to_owned(), tile, slot, false)
+                TileField::new(Grid { voxel, ..grid }, vec![folder.path().to_owned()], tile, slot, false)
             };
             for r in [
                 Region::whole(shape),
@@ -368,6 +392,23 @@ mod tests {
     }
 
     #[test]
+    fn tiles_that_the_last_round_passed_over_are_of_the_one_before() {
+        let (before, last) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let volume = |v: u8| Volume::from(Array3::from_elem([2, 2, 2], v));
+        let grid =
+            Grid { shape: [2, 2, 6], voxel: VoxelType::U8, kind: Kind::Grey, geometry: Geometry::default() };
+        (0..2).for_each(|i| write(&path_of(before.path(), i), &[], &[volume(1)]).unwrap());
+        write(&path_of(last.path(), 1), &[], &[volume(2)]).unwrap();
+        let folders = vec![last.path().to_owned(), before.path().to_owned()];
+        let read = |partly| {
+            let field = TileField::new(grid, folders.clone(), [2; 3], 0, partly);
+            field.read(Region::new([0, 1, 0], [1, 1, 6]), &Job::silent())
+        };
+        assert_eq!(read(true).unwrap().as_bytes(), [1, 1, 2, 2, 0, 0]);
+        assert!(read(false).is_err_and(|e| e.to_string().contains("2.tile")));
+    }
+
+    #[test]
     fn a_file_cut_anywhere_or_with_a_wrong_byte_is_damaged_and_never_wrong() {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), 0);
@@ -375,7 +416,7 @@ mod tests {
         write(&path, b"partial", std::slice::from_ref(&volume)).unwrap();
         let grid =
             Grid { shape: [3, 4, 5], voxel: VoxelType::U16, kind: Kind::Grey, geometry: Geometry::default() };
-        let field = TileField::new(grid, folder.path().to_owned(), [3, 4, 5], 0, false);
+        let field = TileField::new(grid, vec![folder.path().to_owned()], [3, 4, 5], 0, false);
         let all = Region::whole([3, 4, 5]);
         let bytes = std::fs::read(&path).unwrap();
         assert!(is_there(&path).unwrap() && !is_there(&path_of(folder.path(), 1)).unwrap());

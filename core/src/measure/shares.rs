@@ -64,6 +64,8 @@ pub fn labels_in(part: &Part, out: Region) -> Vec<u32> {
 pub struct Census {
     /// The share of each label, plus one, in pages; 0 is a label that there is not.
     pages: HashMap<u32, [u16; PAGE as usize]>,
+    /// The pages that have labels of each share.
+    pages_of: Vec<Vec<u32>>,
     /// The blocks of each share.
     blocks: Vec<Vec<Region>>,
     /// Labels of the last share.
@@ -75,18 +77,22 @@ impl Census {
     pub fn add(&mut self, block: Region, labels: &[u32], most: usize) {
         if self.blocks.is_empty() || self.last >= most && self.blocks.len() < usize::from(u16::MAX) {
             self.blocks.push(Vec::new());
+            self.pages_of.push(Vec::new());
             self.last = 0;
         }
         let current = self.blocks.len() as u16;
         let mut shares = BTreeSet::new();
         for label in labels {
             let page = self.pages.entry(label / PAGE).or_insert([0; PAGE as usize]);
-            let share = &mut page[(label % PAGE) as usize];
-            if *share == 0 {
-                *share = current;
+            let at = (label % PAGE) as usize;
+            if page[at] == 0 {
+                if !page.contains(&current) {
+                    self.pages_of[usize::from(current) - 1].push(label / PAGE);
+                }
+                page[at] = current;
                 self.last += 1;
             }
-            shares.insert(*share);
+            shares.insert(page[at]);
         }
         for share in shares {
             self.blocks[usize::from(share) - 1].push(block);
@@ -102,8 +108,9 @@ impl Census {
     /// A share.
     pub fn share(&self, number: usize) -> Share {
         let mut labels: Vec<u64> = Vec::new();
-        for (page, shares) in &self.pages {
-            let of = shares.iter().zip(page * PAGE..).filter(|(s, _)| usize::from(**s) == number + 1);
+        for page in self.pages_of.get(number).into_iter().flatten() {
+            let of =
+                self.pages[page].iter().zip(page * PAGE..).filter(|(s, _)| usize::from(**s) == number + 1);
             labels.extend(of.map(|(_, label)| u64::from(label)));
         }
         labels.sort_unstable();

@@ -16,7 +16,7 @@ use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The `filter-objects` operator.
@@ -104,7 +104,7 @@ struct Filter {
 
 impl Filter {
     /// Labels that stay.
-    fn kept(&self, state: &State) -> Result<HashSet<u32>> {
+    fn kept(&self, state: &State) -> Result<Labels> {
         let table = &self.what.finish(state)[0];
         let holds = self
             .condition
@@ -115,8 +115,34 @@ impl Filter {
     }
 }
 
+/// Labels, a bit each, 64 to a page: those of many objects lie close together.
+#[derive(Debug, std::default::Default, Serialize, Deserialize)]
+struct Labels(BTreeMap<u32, u64>);
+
+impl Labels {
+    fn has(&self, label: u32) -> bool {
+        self.0.get(&(label / 64)).is_some_and(|page| page >> (label % 64) & 1 != 0)
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (page, bits) in &other.0 {
+            *self.0.entry(*page).or_default() |= bits;
+        }
+    }
+}
+
+impl FromIterator<u32> for Labels {
+    fn from_iter<I: IntoIterator<Item = u32>>(labels: I) -> Self {
+        let mut pages = BTreeMap::new();
+        for label in labels {
+            *pages.entry(label / 64).or_default() |= 1 << (label % 64);
+        }
+        Self(pages)
+    }
+}
+
 /// The labels with all but the kept ones set to 0.
-fn apply(labels: &Volume, kept: &HashSet<u32>, job: &Job) -> Result<Volume> {
+fn apply(labels: &Volume, kept: &Labels, job: &Job) -> Result<Volume> {
     let mut out = Array3::<u32>::zeros(labels.shape());
     with_volume!(labels, |a| {
         let source = a.as_slice().expect("volumes are in C order");
@@ -128,7 +154,7 @@ fn apply(labels: &Volume, kept: &HashSet<u32>, job: &Job) -> Result<Volume> {
                 let label = u32::from_f64(s.to_f64());
                 if label != last {
                     last = label;
-                    stays = kept.contains(&label);
+                    stays = kept.has(label);
                 }
                 *t = if stays { label } else { 0 };
             }
@@ -160,7 +186,7 @@ struct Known {
     /// Until it is known what stays.
     measured: State,
     /// Labels that stay.
-    kept: HashSet<u32>,
+    kept: Labels,
 }
 
 impl Program for Filter {
@@ -216,9 +242,7 @@ impl Program for Filter {
         if self.what.passes_of_blocks().get(phase) == Some(&Pass::Share) {
             let (part, channels) = (block.out.start[0], &[1][..self.what.channels.len()]);
             let measured = self.what.measure_share(&state.measured, part, channels, around, job)?;
-            let mut kept: Vec<u32> = self.kept(&measured)?.into_iter().collect();
-            kept.sort_unstable();
-            return Ok((Vec::new(), encode(&kept)));
+            return Ok((Vec::new(), encode(&self.kept(&measured)?)));
         }
         if phase == self.what.passes_of_blocks().len() {
             let labels = inputs[0].as_ref().expect("the first input is required");
@@ -234,14 +258,14 @@ impl Program for Filter {
         }
         if self.what.passes_of_blocks()[phase] == Pass::Share {
             for partial in partials {
-                state.kept.extend(decode::<Vec<u32>>(&partial?.1)?);
+                state.kept.add(&decode(&partial?.1)?);
             }
             state.measured = State::default();
             return Ok(Next::Continue);
         }
         let next = self.what.merge_phase(phase, &mut state.measured, partials)?;
         if next == Next::Continue && self.what.ends_with(phase) {
-            state.kept.extend(self.kept(&state.measured)?);
+            state.kept.add(&self.kept(&state.measured)?);
             state.measured.forget_objects();
         }
         Ok(next)

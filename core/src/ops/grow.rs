@@ -7,7 +7,7 @@ use super::{
     Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
     Source,
 };
-use crate::{Job, Result, Volume, Voxel, with_volume};
+use crate::{Job, Region, Result, Volume, Voxel, with_volume};
 use std::sync::Arc;
 
 /// Seeds grown over a mask or within a range of intensity.
@@ -138,10 +138,14 @@ impl Program for GrowKernel {
         Some(1)
     }
 
+    fn visits(&self, phase: usize, state: &Changed, out: Region) -> bool {
+        phase != 1 || state.concerns(out)
+    }
+
     fn run(
         &self,
         phase: usize,
-        state: &Changed,
+        _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         _: &dyn Around,
@@ -155,7 +159,7 @@ impl Program for GrowKernel {
         if phase == 0 {
             return Ok((Relax::begin(&flat, seeds, region.as_deref(), block.out.shape), vec![]));
         }
-        self.relax.step(&flat, seeds, region.as_deref(), state, block, &inputs[3..5], job)
+        self.relax.step(&flat, seeds, region.as_deref(), block, &inputs[3..5], job)
     }
 
     fn merge(&self, phase: usize, state: &mut Changed, partials: Partials) -> Result<Next> {

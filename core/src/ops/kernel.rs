@@ -8,6 +8,7 @@ use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -270,6 +271,12 @@ pub trait Around: Sync {
     /// If it can't be read.
     fn partial(&self, phase: usize, round: usize, tile: usize) -> Result<Vec<u8>>;
 
+    /// Some bytes of it, as many of the range as there are.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    fn part_of(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>>;
+
     /// What a part of a phase of rows is told: [`Program::order`].
     ///
     /// # Errors
@@ -286,6 +293,10 @@ pub trait Around: Sync {
 /// Nothing: for programs whose phases are run by hand.
 impl Around for () {
     fn partial(&self, _: usize, _: usize, _: usize) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn part_of(&self, _: usize, _: usize, _: usize, _: Range<u64>) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
@@ -435,7 +446,8 @@ pub trait Program: Send + Sync {
         out
     }
 
-    /// Whether a phase runs on the block `out` at all. What it writes is 0 elsewhere.
+    /// Whether a phase runs on the block `out` at all. What it writes is 0 elsewhere, and where it runs again what it
+    /// was before.
     fn visits(&self, phase: usize, state: &Self::State, out: Region) -> bool {
         let _ = (phase, state, out);
         true

@@ -123,7 +123,8 @@ impl Program for LabelKernel {
             0 | 1 => {}
             NUMBERS => {
                 let begin = |slab| state.begin_in(slab, around);
-                let numbers = state.numbers(part, around, begin, |roots, root| state.number(roots, root))?;
+                let numbers =
+                    state.numbers(part, around, begin, |roots, root| state.slabs.number(roots, root))?;
                 return Ok((vec![], numbers));
             }
             _ if phase < NUMBERS => return Ok((vec![], state.run(phase, part, around)?)),

@@ -1,17 +1,19 @@
 //! Local maxima.
 
+use super::components::slabs::Slabs;
+use super::components::uniting::{self, Uniting};
 use super::components::{Components, Connectivity, Part, blocked};
-use super::kernel::{Partials, chained, encode, rows};
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling, apart, pieces,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Local maxima.
@@ -80,16 +82,11 @@ const CANDIDATE: u8 = 1;
 /// A candidate with a neighbour of the same intensity that is none: its piece is no maximum.
 const SPOILT: u8 = 2;
 
-/// A piece of candidates: its first voxel, its intensity, and whether it is no maximum.
-type Piece = (u64, f64, bool);
+/// A piece of candidates: its intensity, and whether it is no maximum.
+type Piece = (f64, bool);
 
-/// What is known between phases.
-#[derive(std::default::Default, Serialize, Deserialize)]
-struct Known {
-    /// The pieces of blocks by their names, until they have numbers.
-    pieces: Vec<Piece>,
-    numbers: blocked::Numbers,
-}
+/// A maximum: the name of its first voxel, and its intensity.
+type Maximum = (u64, f64);
 
 impl MaximaKernel {
     /// Marks the candidates of `out`; `voxels` covers `source`, which is `out` grown by two voxels.
@@ -127,44 +124,101 @@ impl MaximaKernel {
         out
     }
 
-    /// Which pieces are maxima, with their numbers; `pieces` are in the order of their first voxels.
-    fn numbers(&self, pieces: &[Piece]) -> Vec<u32> {
-        let mut taken: Vec<bool> = pieces.iter().map(|p| !p.2).collect();
-        if self.apart.iter().any(|d| *d > 0.0) {
+    /// Whether maxima are left out because they are near to others.
+    fn keeps_apart(&self) -> bool {
+        self.apart.iter().any(|d| *d > 0.0)
+    }
+
+    /// Which maxima are taken, the brightest first.
+    fn taken(&self, maxima: &[Maximum]) -> Vec<bool> {
+        let mut taken = vec![true; maxima.len()];
+        if self.keeps_apart() {
             let scale = self.apart.map(|d| 1.0 / d.max(1e-9));
-            let place = |i: u64| {
-                let (i, [_, ny, nx]) = (i as usize, self.shape);
+            let place = |name: u64| {
+                let (i, [_, ny, nx]) = (name as usize - 1, self.shape);
                 let p = [i / (ny * nx), i / nx % ny, i % nx];
                 std::array::from_fn::<f64, 3, _>(|a| p[a] as f64 * scale[a])
             };
-            let mut order: Vec<usize> = (0..pieces.len()).filter(|&i| taken[i]).collect();
-            order.sort_by(|&a, &b| pieces[b].1.total_cmp(&pieces[a].1).then(pieces[a].0.cmp(&pieces[b].0)));
-            let mut cells: HashMap<[i64; 3], Vec<[f64; 3]>> = HashMap::new();
-            for i in order {
-                let p = place(pieces[i].0);
-                let cell = p.map(|c| c as i64);
-                let near = (0..27).any(|k| {
-                    let other = [cell[0] + k / 9 - 1, cell[1] + k / 3 % 3 - 1, cell[2] + k % 3 - 1];
-                    cells.get(&other).is_some_and(|points| {
-                        points.iter().any(|q| (0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>() < 1.0)
-                    })
-                });
-                if near {
-                    taken[i] = false;
-                } else {
-                    cells.entry(cell).or_default().push(p);
-                }
+            let mut order: Vec<usize> = (0..maxima.len()).collect();
+            order.sort_by(|&a, &b| maxima[b].1.total_cmp(&maxima[a].1).then(maxima[a].0.cmp(&maxima[b].0)));
+            let found = apart::taken(order.iter().map(|i| place(maxima[*i].0)), 1.0);
+            order.into_iter().zip(found).for_each(|(i, found)| taken[i] = found);
+        }
+        taken
+    }
+
+    /// Components that are no maxima: their names, by the slabs that these lie in.
+    fn spoilt(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let mut spoilt = Vec::new();
+        let blocks = of.slabs.blocks(slab);
+        for (block, components) in blocks.zip(of.components(slab, around)?) {
+            let (_, pieces) = found_in(block, around)?;
+            spoilt.extend(
+                components.into_iter().zip(pieces).filter(|(_, piece)| piece.1).map(|(root, _)| root),
+            );
+        }
+        spoilt.sort_unstable();
+        spoilt.dedup();
+        let mut by_slab = vec![Vec::new(); of.slabs.count()];
+        spoilt.into_iter().for_each(|root| by_slab[of.slabs.slab_of(root)].push(root));
+        Ok(pieces::join(&by_slab.iter().map(encode).collect::<Vec<_>>()))
+    }
+
+    /// The maxima that begin in a slab: their number, and they.
+    fn maxima(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let mut spoilt: HashSet<u64> = HashSet::new();
+        for later in slab..of.slabs.count() {
+            spoilt.extend(decode::<Vec<u64>>(&pieces::read(around, REJECTS, later, slab)?)?);
+        }
+        let roots = of.begin_in(slab, around)?;
+        let mut maxima: Vec<Maximum> = Vec::new();
+        for block in of.slabs.blocks(slab) {
+            let (names, pieces) = found_in(block, around)?;
+            let begin = names.into_iter().zip(pieces).map(|(name, piece)| (name, piece.0));
+            maxima.extend(begin.filter(|m| roots.binary_search(&m.0).is_ok() && !spoilt.contains(&m.0)));
+        }
+        maxima.sort_unstable_by_key(|maximum| maximum.0);
+        Ok(pieces::join(&[encode(&(maxima.len() as u64)), encode(&maxima)]))
+    }
+
+    /// The maxima that keep their distance, by the slabs that they begin in, and how many these are in each. This is done
+    /// by one, with all maxima.
+    fn far_apart(&self, of: &Uniting, around: &dyn Around) -> Result<Vec<u8>> {
+        let mut maxima: Vec<Maximum> = Vec::new();
+        for slab in 0..of.slabs.count() {
+            maxima.append(&mut decode(&pieces::read(around, MAXIMA, slab, 1)?)?);
+        }
+        let mut by_slab: Vec<Vec<u64>> = vec![Vec::new(); of.slabs.count()];
+        for ((name, _), taken) in maxima.iter().zip(self.taken(&maxima)) {
+            if taken {
+                by_slab[of.slabs.slab_of(*name)].push(*name);
             }
         }
-        let mut count = 0;
-        taken
-            .into_iter()
-            .map(|t| {
-                count += u32::from(t);
-                if t { count } else { 0 }
-            })
-            .collect()
+        let counts: Vec<u64> = by_slab.iter().map(|names| names.len() as u64).collect();
+        let mut found: Vec<Vec<u8>> = by_slab.iter().map(encode).collect();
+        found.push(encode(&counts));
+        Ok(pieces::join(&found))
     }
+
+    /// Numbers for the names of a slab.
+    fn numbers(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let taken = |slab| -> Result<Vec<u64>> {
+            if self.keeps_apart() {
+                return decode(&pieces::read(around, APART, 0, slab)?);
+            }
+            let maxima: Vec<Maximum> = decode(&pieces::read(around, MAXIMA, slab, 1)?)?;
+            Ok(maxima.into_iter().map(|maximum| maximum.0).collect())
+        };
+        state.uniting.numbers(slab, around, taken, |taken, root| match taken.binary_search(&root) {
+            Ok(_) => state.maxima.number(taken, root),
+            Err(_) => Ok(0),
+        })
+    }
+}
+
+/// The pieces that a block has found, with their names.
+fn found_in(block: usize, around: &dyn Around) -> Result<(Vec<u64>, Vec<Piece>)> {
+    decode(&around.partial(0, 0, block)?)
 }
 
 #[inline(always)]
@@ -202,9 +256,20 @@ impl Kernel for MaximaKernel {
             let i = i as usize;
             input.get([i / (ny * nx), i / nx % ny, i % nx]).expect("a voxel of the image")
         };
-        let pieces: Vec<Piece> =
-            c.first_voxels().into_iter().zip(spoilt).map(|(i, s)| (i, value(i), s)).collect();
-        let numbers = self.numbers(&pieces);
+        let maxima: Vec<Maximum> = (c.first_voxels().into_iter().zip(&spoilt))
+            .filter(|(_, spoilt)| !**spoilt)
+            .map(|(i, _)| (i + 1, value(i)))
+            .collect();
+        let mut taken = self.taken(&maxima).into_iter();
+        let mut count = 0;
+        let numbers: Vec<u32> = spoilt
+            .iter()
+            .map(|spoilt| {
+                let taken = !spoilt && taken.next().expect("each maximum is taken or not");
+                count += u32::from(taken);
+                if taken { count } else { 0 }
+            })
+            .collect();
         let mut labels = Array3::zeros(self.shape);
         let target = labels.as_slice_mut().expect("just made");
         c.paint(target, job, |id| Some(numbers[id as usize - 1]))?;
@@ -214,6 +279,22 @@ impl Kernel for MaximaKernel {
     fn mode(&self) -> Mode<'_> {
         Mode::Program(self)
     }
+}
+
+/// Slabs find which components are no maxima.
+const REJECTS: usize = uniting::AFTER;
+/// Slabs find the maxima that begin in them.
+const MAXIMA: usize = REJECTS + 1;
+/// Maxima near to brighter ones are left out, if that is asked for.
+const APART: usize = MAXIMA + 1;
+/// Names get their numbers.
+const NUMBERS: usize = APART + 1;
+
+/// What is known between phases.
+#[derive(std::default::Default, Serialize, Deserialize)]
+struct Known {
+    uniting: Uniting,
+    maxima: Slabs,
 }
 
 /// Field 0: names of pieces within blocks; field 1: the result.
@@ -226,11 +307,15 @@ impl Program for MaximaKernel {
 
     fn phases(&self) -> Vec<Phase> {
         let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        vec![
+        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+        let mut phases = vec![
             phase("candidates", vec![Source::Input(0, [2; 3])], vec![0]),
             phase("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![]),
-            phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]),
-        ]
+        ];
+        phases.extend(uniting::phases());
+        phases.extend(["no maxima", "maxima", "distances", "numbers"].map(rows));
+        phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
+        phases
     }
 
     fn result(&self) -> Option<usize> {
@@ -243,64 +328,74 @@ impl Program for MaximaKernel {
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let input = inputs[0].as_deref().expect("every phase reads something that is there");
+        let (part, of) = (block.out.start[0], &state.uniting);
+        let rows = match phase {
+            0 | 1 => None,
+            REJECTS => Some(self.spoilt(of, part, around)),
+            MAXIMA => Some(self.maxima(of, part, around)),
+            APART => Some(self.far_apart(of, around)),
+            NUMBERS => Some(self.numbers(state, part, around)),
+            _ if phase < REJECTS => Some(of.run(phase, part, around)),
+            _ => None,
+        };
+        if let Some(rows) = rows {
+            return Ok((vec![], rows?));
+        }
+        let input = inputs[0].as_deref().expect("every phase of blocks reads something that is there");
         let out = block.out;
         if phase == 0 {
             let marks = with_volume!(input, |a| self.candidates(a, block.sources[0], out));
             let c = Components::of_mask(&marks, out.shape, self.connectivity, Part::Inside, &job.part())?;
             let (field, names) = blocked::name(&c, out, self.shape, job)?;
-            let mut pieces: Vec<Piece> = names
+            let mut found: Vec<Piece> = names
                 .iter()
                 .map(|name| {
                     let (i, [_, ny, nx]) = (*name as usize - 1, self.shape);
                     let p = Region::new([i / (ny * nx), i / nx % ny, i % nx], [1; 3]);
                     let at = p.relative_to(block.sources[0].start).start;
-                    (*name, input.get(at).expect("a voxel of the block"), false)
+                    (input.get(at).expect("a voxel of the block"), false)
                 })
                 .collect();
             let [_, ny, nx] = out.shape;
             c.for_each_run(|id, z, y, x| {
                 let row = (z * ny + y) * nx;
                 if marks[row + x.start..row + x.end].iter().any(|m| m & SPOILT != 0) {
-                    pieces[id as usize - 1].2 = true;
+                    found[id as usize - 1].1 = true;
                 }
             });
-            return Ok((vec![Volume::U64(field)], encode(&pieces)));
+            return Ok((vec![Volume::U64(field)], encode(&(names, found))));
         }
         let Volume::U64(names) = input else { unreachable!("field 0 is u64") };
         if phase == 1 {
             let pairs = blocked::touching(names, block.sources[0], out, self.connectivity, |_, _| true);
             return Ok((vec![], encode(&pairs)));
         }
-        Ok((vec![Volume::U32(state.numbers.relabel(names))], vec![]))
+        Ok((vec![Volume::U32(of.relabel(NUMBERS, out, names, around)?)], vec![]))
     }
 
-    fn fold(&self, phase: usize) -> Option<Fold> {
-        (phase == 0).then_some(chained::<Piece>)
+    fn parts(&self, phase: usize, state: &Known) -> usize {
+        if phase == APART { usize::from(self.keeps_apart()) } else { state.uniting.parts(phase) }
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut Known, mut partials: Partials) -> Result<Next> {
         match phase {
             0 => {
-                state.pieces = rows(partials)?;
-                state.pieces.sort_unstable_by_key(|p| p.0);
+                state.uniting = Uniting::new(self.shape, partials.cut());
+                state.maxima = Slabs::new(self.shape, partials.cut());
             }
-            1 => {
-                let parts = std::mem::take(&mut state.pieces);
-                let names: Vec<u64> = parts.iter().map(|p| p.0).collect();
-                let roots = blocked::unite(&names, blocked::pairs(partials))?;
-                let mut spoilt = vec![false; parts.len()];
-                roots.iter().zip(&parts).for_each(|(root, part)| spoilt[*root as usize] |= part.2);
-                let firsts: Vec<usize> = (0..roots.len()).filter(|&i| roots[i] as usize == i).collect();
-                let pieces: Vec<Piece> =
-                    firsts.iter().map(|&i| (parts[i].0 - 1, parts[i].1, spoilt[i])).collect();
-                let numbers: HashMap<usize, u32> = firsts.into_iter().zip(self.numbers(&pieces)).collect();
-                let numbers = roots.iter().map(|root| numbers[&(*root as usize)]).collect();
-                state.numbers = blocked::Numbers { names, numbers };
+            MAXIMA if !self.keeps_apart() => {
+                state.maxima.begin_with(partials.map(|found| decode(&pieces::of(&found?.1, 0)?)))?;
             }
+            APART => {
+                if let Some(found) = partials.next() {
+                    let counts: Vec<u64> = decode(&pieces::of(&found?.1, state.uniting.slabs.count())?)?;
+                    state.maxima.begin_with(counts.into_iter().map(Ok))?;
+                }
+            }
+            _ if phase < REJECTS => return state.uniting.merge(phase, partials),
             _ => {}
         }
         Ok(Next::Continue)

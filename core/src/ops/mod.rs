@@ -12,6 +12,7 @@ pub mod morphology;
 pub mod spec;
 
 mod anisotropic_diffusion;
+mod apart;
 mod bilateral;
 mod boundaries;
 pub mod classify;
@@ -35,6 +36,7 @@ mod measure;
 mod median;
 mod mesh;
 mod non_local_means;
+pub(crate) mod pieces;
 pub(crate) mod relabel;
 mod slice_stats;
 mod split;

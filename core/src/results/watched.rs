@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct Watched {
     info: ImageInfo,
     field: tiles::TileField,
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
     parts: Vec<Region>,
 }
 
@@ -32,22 +32,23 @@ impl Watched {
                 (program.phases().into_iter().map(slot).collect(), program.fields()[result].voxel)
             }
         };
-        let newest = slots.iter().enumerate().rev().find_map(|(phase, slot)| {
-            let slot = (*slot)?;
+        // The rounds of the last phase that has begun to write it, the last first.
+        let of_phase = |(phase, slot): (usize, &Option<usize>)| {
             let folder = |round| run.join(Round { step, phase, round }.name());
-            let mut newest = None;
-            while folder(newest.map_or(0, |n| n + 1)).is_dir() {
-                newest = Some(newest.map_or(0, |n| n + 1));
+            let mut folders: Vec<PathBuf> = Vec::new();
+            while folder(folders.len()).is_dir() {
+                folders.push(folder(folders.len()));
             }
-            Some((folder(newest?), slot))
-        });
-        let (folder, slot) = newest?;
-        let tile = kept::tile_of(&folder)?;
+            folders.reverse();
+            slot.filter(|_| !folders.is_empty()).map(|slot| (folders, slot))
+        };
+        let (folders, slot) = slots.iter().enumerate().rev().find_map(of_phase)?;
+        let tile = kept::tile_of(&folders[0])?;
         let grid = Grid { voxel, ..grid };
         let mut info = ImageInfo::simple("run", grid.shape, [64; 3], voxel, grid.geometry);
         info.labels = grid.kind != Kind::Grey;
-        let field = tiles::TileField::new(grid, folder.clone(), tile, slot, true);
-        Some(Self { info, field, folder, parts: Region::whole(grid.shape).tiles(tile) })
+        let field = tiles::TileField::new(grid, folders.clone(), tile, slot, true);
+        Some(Self { info, field, folders, parts: Region::whole(grid.shape).tiles(tile) })
     }
 
     /// Numbers of the parts that are there.
@@ -55,9 +56,13 @@ impl Watched {
     /// # Errors
     /// If the folder can't be read, which is so when the run is over.
     pub fn there(&self) -> Result<BTreeSet<usize>> {
-        let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
-        let number = |name: &str| name.strip_suffix(".tile")?.parse().ok();
-        Ok(entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect())
+        let number = |name: &str| name.strip_suffix(".tile")?.parse::<usize>().ok();
+        let mut there = BTreeSet::new();
+        for folder in &self.folders {
+            let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+            there.extend(entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)));
+        }
+        Ok(there)
     }
 
     /// All parts of the image.
@@ -77,10 +82,10 @@ impl ImageSource for Watched {
         }
         let read = self.field.read(region, &Job::silent()).map(std::sync::Arc::unwrap_or_clone);
         // What isn't there any more is not 0.
-        if self.folder.is_dir() {
+        if self.folders[0].is_dir() {
             read
         } else {
-            Err(Error::file(&self.folder, "is gone: the run that made it is over"))
+            Err(Error::file(&self.folders[0], "is gone: the run that made it is over"))
         }
     }
 }

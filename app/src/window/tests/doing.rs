@@ -200,11 +200,15 @@ fn how_a_raw_file_is_opened_goes_into_sessions_and_to_pools() {
         harness.state_mut().bench.load(&Recipe::parse("[[step]]\nop = \"otsu\"\n").unwrap());
         harness.step();
         assert_eq!(crate::window::jobs::order(harness.state()).unwrap().options, options);
+        harness.state_mut().subtract((0, 0), (0, 0));
         crate::window::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
     }
     let Some(mut harness) = window(vec![session]) else { return };
     until(&mut harness, "the session", |v| is_shown(v, 1));
-    assert_eq!(harness.state().document.scenes[0].layers[0].options, options);
+    let layers = &harness.state().document.scenes[0].layers;
+    assert_eq!(layers[0].options, options);
+    let difference = layers[1].minus.as_ref().map(|minus| minus.open.clone());
+    assert_eq!(difference, Some(options.to_record()), "the other image of a difference, too");
 }
 
 #[test]

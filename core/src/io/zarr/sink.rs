@@ -222,9 +222,7 @@ impl ZarrSink {
     ) -> Result<()> {
         let grid = self.layout.levels[level].grid;
         part.tiles(grid).into_par_iter().try_for_each(|tile| {
-            let inside = tile.relative_to(part.start);
-            let index: [u64; 3] = std::array::from_fn(|a| ((start[a] + inside.start[a]) / grid[a]) as u64);
-            let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
+            let index = self.index(level, frame, start, tile.relative_to(part.start).start);
             if self.is_raw() {
                 return self.store_raw(level, &index, volume, tile, &mut |_| ());
             }
@@ -242,6 +240,13 @@ impl ZarrSink {
                 .store_chunk_opt(&index, ArrayBytes::new_flen(bytes), &options)
                 .map_err(|e| self.unwritten(&index, level, &e))
         })
+    }
+
+    /// The index of the cell of a level that has the voxel `inside` of the block at `start`.
+    fn index(&self, level: usize, frame: Frame, start: [usize; 3], inside: [usize; 3]) -> Vec<u64> {
+        let grid = self.layout.levels[level].grid;
+        let cell = std::array::from_fn(|a| ((start[a] + inside[a]) / grid[a]) as u64);
+        self.layout.along(frame.time as u64, frame.channel as u64, cell)
     }
 
     /// Whether voxels are written as they are.
@@ -297,9 +302,7 @@ impl ZarrSink {
         if self.is_raw() && even {
             let grid = self.layout.levels[0].grid;
             for tile in part.tiles(grid) {
-                let inside = tile.relative_to(part.start);
-                let index = std::array::from_fn(|a| ((start[a] + inside.start[a]) / grid[a]) as u64);
-                let index = self.layout.along(frame.time as u64, frame.channel as u64, index);
+                let index = self.index(0, frame, start, tile.relative_to(part.start).start);
                 self.store_raw(0, &index, of, tile, &mut passed)?;
             }
         } else {

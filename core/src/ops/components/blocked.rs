@@ -3,7 +3,6 @@
 //! without knowing of each other; names that touch across blocks are united afterwards.
 
 use super::{Components, Connectivity, Forest, Rows};
-use crate::ops::kernel::{Partials, decode};
 use crate::{Error, Job, Region, Result};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -119,18 +118,6 @@ impl Numbers {
             last.1
         })
     }
-}
-
-/// The pairs that blocks have found.
-pub fn pairs(partials: Partials) -> impl Iterator<Item = Result<(u64, u64)>> {
-    partials.flat_map(|partial| {
-        let pairs = partial.and_then(|(_, bytes)| decode::<Vec<(u64, u64)>>(&bytes));
-        let (pairs, error) = match pairs {
-            Ok(pairs) => (pairs, None),
-            Err(error) => (Vec::new(), Some(Err(error))),
-        };
-        pairs.into_iter().map(Ok).chain(error)
-    })
 }
 
 /// Unites names that touch. `names` are ascending; the result says for each the index of

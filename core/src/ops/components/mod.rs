@@ -22,6 +22,8 @@
 pub mod blocked;
 mod forest;
 pub(super) mod rows;
+pub mod scattered;
+pub mod slabs;
 pub mod uniting;
 
 pub use forest::Forest;

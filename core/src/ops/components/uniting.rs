@@ -8,10 +8,11 @@
 //! the components that begin in each slab are found and counted ([`ROOTS`]). What comes of it is a number for each name,
 //! slab by slab ([`Uniting::numbers`]), which blocks take from there ([`Uniting::relabel`]).
 
-use super::blocked::{Numbers, too_many, unite};
+use super::blocked::{Numbers, unite};
+use super::slabs::{Slabs, lost};
 use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::{Around, Next, Phase, Tiling};
-use crate::{Error, Region, Result};
+use crate::{Region, Result};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +36,10 @@ type Joined = Vec<(u64, u64)>;
 /// names and pairs of blocks.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Uniting {
-    shape: [usize; 3],
-    /// Shape of a block.
-    cut: [usize; 3],
+    /// The slabs.
+    pub slabs: Slabs,
     /// Rounds of [`ACROSS`] that are done.
     rounds: u32,
-    /// How many components begin before each slab.
-    before: Vec<u64>,
 }
 
 /// The phases of rows.
@@ -53,53 +51,20 @@ pub fn phases() -> [Phase; AFTER - WITHIN] {
 impl Uniting {
     /// For an image of `shape` in blocks of the shape `cut`.
     pub fn new(shape: [usize; 3], cut: [usize; 3]) -> Self {
-        Self { shape, cut, ..Self::default() }
-    }
-
-    /// How many slabs there are.
-    pub fn slabs(&self) -> usize {
-        self.shape[0].div_ceil(self.cut[0])
-    }
-
-    /// Blocks of a slab along y and x.
-    fn across(&self) -> [usize; 2] {
-        [1, 2].map(|a| self.shape[a].div_ceil(self.cut[a]))
-    }
-
-    /// The number of the first block of a slab.
-    pub fn block_of(&self, slab: usize) -> usize {
-        self.blocks(slab).start
-    }
-
-    /// Numbers of the blocks of a slab.
-    fn blocks(&self, slab: usize) -> std::ops::Range<usize> {
-        let [ny, nx] = self.across();
-        slab * ny * nx..(slab + 1) * ny * nx
-    }
-
-    fn number_of(&self, block: Region) -> usize {
-        let [ny, nx] = self.across();
-        let [z, y, x] = std::array::from_fn(|a| block.start[a] / self.cut[a]);
-        (z * ny + y) * nx + x
-    }
-
-    /// The slab that a name lies in.
-    pub fn slab_of(&self, name: u64) -> usize {
-        let voxels = (self.cut[0] * self.shape[1] * self.shape[2]) as u64;
-        (name.saturating_sub(1) / voxels) as usize
+        Self { slabs: Slabs::new(shape, cut), rounds: 0 }
     }
 
     /// Rounds that it takes until all slabs are united.
     fn depth(&self) -> usize {
-        self.slabs().next_power_of_two().trailing_zeros() as usize
+        self.slabs.count().next_power_of_two().trailing_zeros() as usize
     }
 
     /// [`crate::ops::Program::parts`] of a phase.
     pub fn parts(&self, phase: usize) -> usize {
         match phase {
             ACROSS if self.rounds as usize >= self.depth() => 0,
-            ACROSS => self.slabs().div_ceil(2 << self.rounds),
-            _ => self.slabs(),
+            ACROSS => self.slabs.count().div_ceil(2 << self.rounds),
+            _ => self.slabs.count(),
         }
     }
 
@@ -126,14 +91,10 @@ impl Uniting {
                 return Ok(if self.parts(ACROSS) > 0 { Next::Repeat } else { Next::Continue });
             }
             ROOTS => {
-                let mut count = 0;
-                for partial in partials {
-                    self.before.push(count);
-                    count += postcard::take_from_bytes::<u64>(&partial?.1).map_err(|_| lost(0))?.0;
-                }
-                if count > u64::from(u32::MAX) {
-                    return Err(too_many(count));
-                }
+                let count = |bytes: Vec<u8>| {
+                    postcard::take_from_bytes::<u64>(&bytes).map_err(|_| lost(0)).map(|c| c.0)
+                };
+                self.slabs.begin_with(partials.map(|partial| count(partial?.1)))?;
             }
             _ => {}
         }
@@ -151,14 +112,12 @@ impl Uniting {
         field: &Array3<u64>,
         around: &dyn Around,
     ) -> Result<Array3<u32>> {
-        let number = self.number_of(block);
-        let names = names_of(around, number)?;
-        let blocks = self.blocks(number / self.blocks(0).len());
-        let numbers = around.partial(phase, 0, number / blocks.len())?;
-        match numbers_of(&numbers, number - blocks.start, blocks.len()) {
-            Some(numbers) if numbers.len() == names.len() => Ok(Numbers { names, numbers }.relabel(field)),
-            _ => Err(lost(0)),
+        let block = self.slabs.block(block);
+        let (names, numbers) = (names_of(around, block)?, self.slabs.numbers_of(phase, block, around)?);
+        if names.len() != numbers.len() {
+            return Err(lost(0));
         }
+        Ok(Numbers { names, numbers }.relabel(field))
     }
 
     /// The names of a slab that are the first of their components, ascending.
@@ -167,15 +126,6 @@ impl Uniting {
     /// If rows can't be read.
     pub fn begin_in(&self, slab: usize, around: &dyn Around) -> Result<Vec<u64>> {
         row_of::<(u64, Vec<u64>, Joined)>(around, ROOTS, 0, slab).map(|found| found.1)
-    }
-
-    /// The number of a component as an object of the image, if `roots` begin in its slab.
-    ///
-    /// # Errors
-    /// If it is not among them.
-    pub fn number(&self, roots: &[u64], root: u64) -> Result<u32> {
-        let at = roots.binary_search(&root).map_err(|_| lost(root))?;
-        Ok((self.before[self.slab_of(root)] + at as u64 + 1) as u32)
     }
 
     /// The names of each block of a slab, each with the first name of its component.
@@ -188,7 +138,7 @@ impl Uniting {
             let names = names_of(around, block)?;
             Ok(names.into_iter().map(|name| first(&others, name)).collect())
         };
-        self.blocks(slab).map(of_block).collect()
+        self.slabs.blocks(slab).map(of_block).collect()
     }
 
     /// Numbers for the names of a slab: `known` reads what is known of the components that begin in a slab, `number` takes
@@ -203,32 +153,13 @@ impl Uniting {
         known: impl Fn(usize) -> Result<T>,
         number: impl Fn(&T, u64) -> Result<u32>,
     ) -> Result<Vec<u8>> {
-        let blocks = self.components(slab, around)?;
-        // Components begin here or in slabs before, which are read one after another.
-        let mut roots: Vec<u64> = blocks.iter().flatten().copied().collect();
-        roots.sort_unstable();
-        roots.dedup();
-        let mut numbers = Vec::with_capacity(roots.len());
-        for of_one in roots.chunk_by(|a, b| self.slab_of(*a) == self.slab_of(*b)) {
-            let known = known(self.slab_of(of_one[0]))?;
-            for root in of_one {
-                numbers.push(number(&known, *root)?);
-            }
-        }
-        let mut end = 0u64;
-        let ends = blocks.iter().flat_map(|names| {
-            end += names.len() as u64;
-            end.to_le_bytes()
-        });
-        let number = |root: &u64| numbers[roots.binary_search(root).expect("it is one of them")];
-        let numbers = blocks.iter().flatten().flat_map(|root| number(root).to_le_bytes());
-        Ok(ends.collect::<Vec<u8>>().into_iter().chain(numbers).collect())
+        self.slabs.numbers(&self.components(slab, around)?, known, number)
     }
 
     /// Names of a slab, ascending.
     fn names(&self, slab: usize, around: &dyn Around) -> Result<Vec<u64>> {
         let mut names = Vec::new();
-        for block in self.blocks(slab) {
+        for block in self.slabs.blocks(slab) {
             names.append(&mut names_of(around, block)?);
         }
         names.sort_unstable();
@@ -239,10 +170,10 @@ impl Uniting {
     fn within(&self, slab: usize, around: &dyn Around) -> Result<(Joined, Vec<(u64, u64)>)> {
         let names = self.names(slab, around)?;
         let (mut inner, mut outer) = (Vec::new(), Vec::new());
-        for block in self.blocks(slab) {
+        for block in self.slabs.blocks(slab) {
             let pairs: Vec<(u64, u64)> = row_of(around, PAIRS, 0, block)?;
             for pair in pairs {
-                if self.slab_of(pair.1) == slab { &mut inner } else { &mut outer }.push(pair);
+                if self.slabs.slab_of(pair.1) == slab { &mut inner } else { &mut outer }.push(pair);
             }
         }
         let joined = joined(&names, inner.into_iter())?;
@@ -258,7 +189,7 @@ impl Uniting {
     fn halves(&self, part: usize, around: &dyn Around) -> Result<Joined> {
         let half = 1 << self.rounds;
         let middle = part * 2 * half + half;
-        if middle >= self.slabs() {
+        if middle >= self.slabs.count() {
             return Ok(Vec::new());
         }
         let (_, outer): (Joined, Vec<(u64, u64)>) = row_of(around, WITHIN, 0, middle)?;
@@ -298,15 +229,6 @@ impl Uniting {
     }
 }
 
-/// The numbers of the names of block `index` of the `count` of a slab.
-fn numbers_of(bytes: &[u8], index: usize, count: usize) -> Option<Vec<u32>> {
-    let (ends, _) = bytes.split_at_checked(count * 8)?.0.as_chunks::<8>();
-    let end = |i: usize| usize::try_from(u64::from_le_bytes(ends[i])).ok();
-    let begin = if index == 0 { 0 } else { end(index - 1)? };
-    let (numbers, _) = bytes[count * 8..].as_chunks::<4>();
-    Some(numbers.get(begin..end(index)?)?.iter().map(|n| u32::from_le_bytes(*n)).collect())
-}
-
 /// What one block or part has found.
 fn row_of<T: for<'a> Deserialize<'a>>(
     around: &dyn Around,
@@ -338,11 +260,4 @@ fn first(joined: &Joined, name: u64) -> u64 {
 /// The same after several rounds.
 fn follow(chain: &[Joined], name: u64) -> u64 {
     chain.iter().fold(name, |name, joined| first(joined, name))
-}
-
-fn lost(name: u64) -> Error {
-    Error::Operator {
-        op: "label",
-        reason: format!("what was found of component {name} is not there any more"),
-    }
 }

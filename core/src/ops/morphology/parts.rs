@@ -2,12 +2,14 @@
 //! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
 //! some, and paints those.
 
+use crate::ops::components::slabs::Slabs;
 use crate::ops::components::uniting::{self, Uniting};
-use crate::ops::components::{Components, Connectivity, Part, Rows, blocked};
+use crate::ops::components::{Components, Connectivity, Part, Rows, blocked, scattered};
 use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::spec::Kind;
 use crate::ops::{
     Around, Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
+    pieces,
 };
 use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -84,9 +86,17 @@ fn summaries<R: Rows>(components: &Components<R>, start: [usize; 3], shape: [usi
     all
 }
 
+/// What is known of a label: its first voxel, and a summary.
+type Found = (u64, Summary);
+
+fn add_found(found: &mut Found, other: Found) {
+    found.0 = found.0.min(other.0);
+    found.1.add(other.1);
+}
+
 /// Summaries of the labels of the part of an image at `start`, with the first voxel of each.
-fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -> Vec<(u32, u64, Summary)> {
-    let mut all: BTreeMap<u32, (u64, Summary)> = BTreeMap::new();
+fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -> Vec<(u32, Found)> {
+    let mut all: BTreeMap<u32, Found> = BTreeMap::new();
     let [_, ny, nx] = <[usize; 3]>::from(labels.dim());
     let source = labels.as_slice().expect("volumes are in C order");
     for (row, line) in source.chunks_exact(nx.max(1)).enumerate() {
@@ -102,13 +112,13 @@ fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -
             }
         }
     }
-    all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect()
+    all.into_iter().collect()
 }
 
 /// Labels that a rule chooses, ascending.
-fn chosen_labels(rule: Rule, mut labels: Vec<(u32, u64, Summary)>) -> Vec<u32> {
-    labels.sort_unstable_by_key(|(_, first, _)| *first);
-    let summaries: Vec<Summary> = labels.iter().map(|l| l.2).collect();
+fn chosen_labels(rule: Rule, mut labels: Vec<(u32, Found)>) -> Vec<u32> {
+    labels.sort_unstable_by_key(|(_, (first, _))| *first);
+    let summaries: Vec<Summary> = labels.iter().map(|(_, (_, summary))| *summary).collect();
     let chosen = rule.choose(&summaries);
     let mut names: Vec<u32> = labels.iter().zip(chosen).filter(|(_, c)| *c).map(|(l, _)| l.0).collect();
     names.sort_unstable();
@@ -193,13 +203,13 @@ impl Kernel for Parts {
 /// What is known between phases.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Known {
-    /// Labels that are removed, ascending.
-    chosen: Vec<u32>,
+    /// Blocks of labels.
+    slabs: Slabs,
     /// Components of masks.
     uniting: Uniting,
     /// Which slabs have something of components that begin in each slab before.
     later: Vec<Vec<usize>>,
-    /// The first names of the largest ones, where a rule keeps those.
+    /// The first names of the largest ones, or their labels, where a rule keeps those; ascending.
     largest: Vec<u64>,
 }
 
@@ -210,6 +220,17 @@ const CHOICE: usize = TOTALS + 1;
 /// Names are marked that are painted.
 const MARKS: usize = CHOICE + 1;
 
+/// Of labels: slabs gather what blocks have found.
+const SLABS: usize = 1;
+/// Buckets of labels choose, in pieces by slab: the labels, each with whether it is chosen; in one more, the largest ones
+/// with their sizes and first voxels.
+const CHOSEN: usize = 2;
+/// Slabs find the labels of their blocks that are removed, ascending.
+const REMOVED: usize = 3;
+
+/// The size of a component, its first voxel, and its name or label.
+type Large = (std::cmp::Reverse<u64>, u64, u64);
+
 /// What a slab has of components: those that begin before it with their first names, and those that begin in it.
 type Totals = (Vec<(u64, Summary)>, Vec<Summary>);
 /// The first names of components that begin in a slab: those chosen, and the largest with their sizes.
@@ -219,7 +240,7 @@ impl Parts {
     fn totals(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Totals> {
         let roots = of.begin_in(slab, around)?;
         let (mut before, mut here) = (BTreeMap::new(), vec![Summary::default(); roots.len()]);
-        let first = of.block_of(slab);
+        let first = of.slabs.blocks(slab).start;
         for (block, components) in of.components(slab, around)?.into_iter().enumerate() {
             let (_, summaries): (Vec<u64>, Vec<Summary>) = decode(&around.partial(0, 0, first + block)?)?;
             for (root, summary) in components.into_iter().zip(summaries) {
@@ -239,7 +260,8 @@ impl Parts {
             let found = around.partial(TOTALS, 0, later)?;
             let (before, _) =
                 postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found).map_err(|_| damaged())?;
-            for (root, summary) in before.into_iter().filter(|(root, _)| state.uniting.slab_of(*root) == slab)
+            for (root, summary) in
+                before.into_iter().filter(|(root, _)| state.uniting.slabs.slab_of(*root) == slab)
             {
                 let at = roots.binary_search(&root).map_err(|_| damaged())?;
                 totals[at].add(summary);
@@ -265,6 +287,56 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// A part of a phase of rows of labels.
+    fn of_labels(&self, phase: usize, part: usize, state: &Known, around: &dyn Around) -> Result<Vec<u8>> {
+        let slabs = &state.slabs;
+        match phase {
+            SLABS => {
+                let found = |block| decode(&around.partial(0, 0, block)?);
+                scattered::gathered(slabs, part, found, add_found)
+            }
+            CHOSEN => {
+                let mut largest: Vec<Large> = Vec::new();
+                let rows = scattered::spread(slabs, SLABS, part, around, add_found, |label, found| {
+                    if let Rule::AllButLargest(keep) = self.rule {
+                        largest.push((std::cmp::Reverse(found.1.size), found.0, u64::from(label)));
+                        if largest.len() > keep.saturating_mul(2).saturating_add(1024) {
+                            keep_first(&mut largest, keep);
+                        }
+                        return true;
+                    }
+                    self.rule.choose(&[found.1])[0]
+                })?;
+                if let Rule::AllButLargest(keep) = self.rule {
+                    keep_first(&mut largest, keep);
+                }
+                let rows = rows.iter().map(encode).chain([encode(&largest)]);
+                Ok(pieces::join(&rows.collect::<Vec<_>>()))
+            }
+            _ => {
+                let rows: Vec<(u32, bool)> = scattered::of_slab(slabs, CHOSEN, part, around)?;
+                let chosen = |label: u32| {
+                    let at = rows.binary_search_by_key(&label, |row| row.0);
+                    at.is_ok_and(|at| rows[at].1) && state.largest.binary_search(&u64::from(label)).is_err()
+                };
+                let of_block = |block| -> Result<Vec<u8>> {
+                    let found: Vec<(u32, Found)> = decode(&around.partial(0, 0, block)?)?;
+                    let labels = found.into_iter().map(|(label, _)| label);
+                    Ok(encode(&labels.filter(|label| chosen(*label)).collect::<Vec<u32>>()))
+                };
+                Ok(pieces::join(&slabs.blocks(part).map(of_block).collect::<Result<Vec<_>>>()?))
+            }
+        }
+    }
+}
+
+/// Keeps the largest ones.
+fn keep_first(largest: &mut Vec<Large>, keep: usize) {
+    largest.sort_unstable();
+    largest.truncate(keep);
+}
+
 fn damaged() -> Error {
     Error::Operator { op: "label", reason: "what was found of components can't be read".into() }
 }
@@ -285,11 +357,15 @@ impl Program for Parts {
 
     fn phases(&self) -> Vec<Phase> {
         let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
+        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
         let input = Source::Input(0, [0; 3]);
         if self.labels {
-            return vec![phase("sizes", vec![input], vec![]), phase("choice", vec![input], vec![0])];
+            let rows = ["sizes of slabs", "choice", "labels to remove"].map(rows);
+            let mut phases = vec![phase("sizes", vec![input], vec![])];
+            phases.extend(rows);
+            phases.push(phase("removing", vec![input], vec![0]));
+            return phases;
         }
-        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
         let mut phases = vec![
             phase("components of blocks", vec![input], vec![0]),
             phase("components across blocks", vec![Source::Field(0, [1; 3])], vec![]),
@@ -313,8 +389,11 @@ impl Program for Parts {
         around: &dyn Around,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
+        let part = block.out.start[0];
+        if self.labels && (SLABS..=REMOVED).contains(&phase) {
+            return Ok((vec![], self.of_labels(phase, part, state, around)?));
+        }
         if !self.labels && (2..=MARKS).contains(&phase) {
-            let part = block.out.start[0];
             let found = match phase {
                 TOTALS => encode(&self.totals(&state.uniting, part, around)?),
                 CHOICE => encode(&self.choice(state, part, around)?),
@@ -327,8 +406,13 @@ impl Program for Parts {
         match (phase, input) {
             (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
             (_, Volume::U32(a)) => {
+                let (number, of_slab) = (state.slabs.block(block.out), state.slabs.blocks(0).len());
+                let removed = pieces::read(around, REMOVED, number / of_slab, number % of_slab)?;
                 let mut a = a.clone();
-                remove_labels(a.as_slice_mut().expect("volumes are in C order"), &state.chosen);
+                remove_labels(
+                    a.as_slice_mut().expect("volumes are in C order"),
+                    &decode::<Vec<u32>>(&removed)?,
+                );
                 Ok((vec![Volume::U32(a)], vec![]))
             }
             (1, Volume::U64(names)) => {
@@ -356,30 +440,39 @@ impl Program for Parts {
     }
 
     fn parts(&self, phase: usize, state: &Known) -> usize {
-        state.uniting.parts(phase)
+        match phase {
+            _ if !self.labels => state.uniting.parts(phase),
+            CHOSEN => scattered::buckets(&state.slabs),
+            _ => state.slabs.count(),
+        }
     }
 
     fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
         match (self.labels, phase) {
-            (true, 0) => {
-                let mut all: BTreeMap<u32, (u64, Summary)> = BTreeMap::new();
-                for partial in partials {
-                    for (label, first, summary) in decode::<Vec<(u32, u64, Summary)>>(&partial?.1)? {
-                        let entry = all.entry(label).or_insert((first, Summary::default()));
-                        entry.0 = entry.0.min(first);
-                        entry.1.add(summary);
+            (true, 0) => state.slabs = Slabs::new(self.shape, partials.cut()),
+            (true, CHOSEN) => {
+                if let Rule::AllButLargest(keep) = self.rule {
+                    let mut largest: Vec<Large> = Vec::new();
+                    for partial in partials {
+                        let found = pieces::of(&partial?.1, state.slabs.count())?;
+                        largest.append(&mut decode(&found)?);
+                        keep_first(&mut largest, keep);
                     }
+                    state.largest = largest.into_iter().map(|large| large.2).collect();
+                    state.largest.sort_unstable();
                 }
-                let all = all.into_iter().map(|(label, (first, summary))| (label, first, summary)).collect();
-                state.chosen = chosen_labels(self.rule, all);
             }
             (false, TOTALS) => {
-                state.later = vec![Vec::new(); state.uniting.slabs()];
+                state.later = vec![Vec::new(); state.uniting.slabs.count()];
                 for (slab, partial) in partials.enumerate() {
                     let found = partial?.1;
                     let before = postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found);
-                    let mut of: Vec<usize> =
-                        before.map_err(|_| damaged())?.0.iter().map(|b| state.uniting.slab_of(b.0)).collect();
+                    let mut of: Vec<usize> = before
+                        .map_err(|_| damaged())?
+                        .0
+                        .iter()
+                        .map(|b| state.uniting.slabs.slab_of(b.0))
+                        .collect();
                     of.dedup();
                     of.into_iter().for_each(|of| state.later[of].push(slab));
                 }

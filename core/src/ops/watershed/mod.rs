@@ -244,10 +244,14 @@ impl Program for WatershedKernel {
         Some(if self.line { 2 } else { 1 })
     }
 
+    fn visits(&self, phase: usize, state: &Changed, out: Region) -> bool {
+        phase != 1 || state.concerns(out)
+    }
+
     fn run(
         &self,
         phase: usize,
-        state: &Changed,
+        _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         _: &dyn Around,
@@ -263,7 +267,7 @@ impl Program for WatershedKernel {
             return if phase == 0 {
                 Ok((Relax::begin(&levels, markers, mask, block.out.shape), vec![]))
             } else {
-                self.relax.step(&levels, markers, mask, state, block, &inputs[3..5], job)
+                self.relax.step(&levels, markers, mask, block, &inputs[3..5], job)
             };
         }
         let Some(Volume::U32(labels)) = input(0) else { unreachable!("field 1 is u32") };

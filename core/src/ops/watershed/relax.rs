@@ -12,8 +12,9 @@ use super::super::{Block, FieldSpec, Next, Phase, Source, Tiling};
 use super::Levels;
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 /// The key of a voxel that no flood has reached.
@@ -67,10 +68,8 @@ impl Relax {
         vec![Volume::U64(keys), Volume::U32(labels)]
     }
 
-    /// One round on one block. `levels`, `markers` and `mask` cover the block, `fields` (keys, labels) also one
-    /// voxel around. `changed` are the
-    /// blocks that changed in the round before, if there was one. The partial result says whether anything
-    /// has changed.
+    /// One round on one block. `levels`, `markers` and `mask` cover the block, `fields` (keys, labels) also one voxel
+    /// around. The partial result says whether anything has changed.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
@@ -79,7 +78,6 @@ impl Relax {
         levels: &impl Levels,
         markers: &[u32],
         mask: Option<&[u8]>,
-        changed: &Changed,
         block: &Block,
         fields: &[Option<Arc<Volume>>],
         job: &Job,
@@ -91,10 +89,6 @@ impl Relax {
         };
         let source = Region::whole(self.shape).intersection(&block.out.grown([1; 3], self.shape));
         let inner = block.out.relative_to(source.start);
-        if changed.as_ref().is_some_and(|c| c.iter().all(|r| r.intersection(&source).is_empty())) {
-            let (k, l) = (crop(keys, inner), crop(labels, inner));
-            return Ok((vec![Volume::U64(k), Volume::U32(l)], vec![0]));
-        }
         let (new_keys, new_labels) = self.flood(levels, markers, mask, keys, labels, source, inner, job)?;
         let (k, l) = (crop(&new_keys, inner), crop(&new_labels, inner));
         let same = k == crop(keys, inner) && l == crop(labels, inner);
@@ -167,21 +161,36 @@ impl Relax {
     /// # Errors
     /// What is said in place of a partial result.
     pub fn merge(changed: &mut Changed, partials: Partials) -> Result<Next> {
-        let mut now = Vec::new();
+        let (cut, mut blocks) = (partials.cut(), BTreeSet::new());
         for partial in partials {
             let (region, partial) = partial?;
             if partial == [1] {
-                now.push(region);
+                blocks.insert(std::array::from_fn(|a| region.start[a] / cut[a]));
             }
         }
-        let next = if now.is_empty() { Next::Continue } else { Next::Repeat };
-        *changed = Some(now);
+        let next = if blocks.is_empty() { Next::Continue } else { Next::Repeat };
+        changed.0 = Some((cut, blocks));
         Ok(next)
     }
 }
 
-/// The blocks that changed in the round before, if there was one.
-pub type Changed = Option<Vec<Region>>;
+/// The blocks that changed in the round before, if there was one, by their places among the blocks, and the shape of a
+/// block.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Changed(Option<([usize; 3], BTreeSet<[usize; 3]>)>);
+
+impl Changed {
+    /// Whether a round can change a block: it or one beside it changed in the round before.
+    pub fn concerns(&self, block: Region) -> bool {
+        let Some((cut, blocks)) = &self.0 else { return true };
+        let place: [usize; 3] = std::array::from_fn(|a| block.start[a] / cut[a]);
+        (0..27).any(|k| {
+            let step = [k / 9, k / 3 % 3, k % 3];
+            let beside = std::array::from_fn(|a| (place[a] + step[a]).wrapping_sub(1));
+            blocks.contains(&beside)
+        })
+    }
+}
 
 fn crop<T: Clone>(array: &Array3<T>, region: Region) -> Array3<T> {
     let [z, y, x] = region.ranges();
