@@ -3,7 +3,7 @@
 
 Runs filter, threshold, components and measures within `--memory 2G` on a foam whose voxels are made as they are read, and
 prints a row of the table in docs/benchmarks.md for each edge. In blocks of 128³ up to 640³, beyond that of the program's
-choice; 4096³ takes an hour and 20 GB of disk in the folder it is called from."""
+choice; 4096³ takes an hour and some 15 GB of disk in the folder it is called from."""
 
 import os, pathlib, subprocess, sys, tempfile, time
 

@@ -77,7 +77,9 @@ mod tests {
         for at in 0..joined.len() {
             let mut wrong = joined.clone();
             wrong[at] ^= 0x40;
-            assert!((0..3).any(|i| of(&wrong, i).is_err()), "{at}");
+            // Where nothing begins doesn't matter.
+            let matters = !(ENTRY..ENTRY + 8).contains(&at);
+            assert_eq!((0..3).any(|i| of(&wrong, i).is_err()), matters, "{at}");
             assert!((0..3).all(|i| of(&wrong, i).map_or(true, |p| p == pieces[i])), "{at}");
             assert!((0..3).any(|i| of(&joined[..at], i).map_or(true, |p| p != pieces[i])), "{at}");
         }
