@@ -204,7 +204,7 @@ fn how_a_raw_file_is_opened_goes_into_sessions_and_to_pools() {
         crate::window::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
     }
     let Some(mut harness) = window(vec![session]) else { return };
-    until(&mut harness, "the session", |v| is_shown(v, 1));
+    until(&mut harness, "the session", |v| is_shown(v, 2));
     let layers = &harness.state().document.scenes[0].layers;
     assert_eq!(layers[0].options, options);
     let difference = layers[1].minus.as_ref().map(|minus| minus.open.clone());
