@@ -251,7 +251,8 @@ pub enum Tiling {
     /// too large for one process, or are worth sharing out. Part `i` is the tile of one voxel at `[i, 0, 0]`; it
     /// finds what it needs in [`Around`], and writes no images.
     Rows,
-    /// Parts as well, each of which works on the operator's inputs with all threads: one after another in a process.
+    /// Parts as well, each of which takes much, as of the operator's inputs: one after another in a process, and on a
+    /// pool always by a worker.
     Shares,
 }
 

@@ -313,7 +313,10 @@ impl Program for MaximaKernel {
             phase("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![]),
         ];
         phases.extend(uniting::phases());
-        phases.extend(["no maxima", "maxima", "distances", "numbers"].map(rows));
+        phases.extend(["no maxima", "maxima"].map(rows));
+        // Much to hold: a worker of a pool does it, not the coordinator.
+        phases.push(Phase { tiling: Tiling::Shares, ..rows("distances") });
+        phases.push(rows("numbers"));
         phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
         phases
     }

@@ -508,7 +508,8 @@ impl Program for SplitKernel {
             phase("flooding", Tiling::Blocks, vec![field(0, 0), field(1, 1), field(2, 1)], vec![1, 2]),
             phase("necks", Tiling::Blocks, vec![field(0, 1), field(2, 1)], vec![]),
             rows("widest necks"),
-            rows("joining basins"),
+            // Much to hold: a worker of a pool does it, not the coordinator.
+            phase("joining basins", Tiling::Shares, vec![], vec![]),
             rows("objects of slabs"),
         ];
         phases.extend(scattered::phases());
