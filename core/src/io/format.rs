@@ -105,7 +105,6 @@ pub static FORMATS: &[&dyn Format] = &[
     &super::nrrd::Nrrd,
     &super::metaimage::MetaImage,
     &super::npy::Npy,
-    #[cfg(feature = "hdf5")]
     &super::hdf5::Hdf5,
     // Last: raw files are known by their names only.
     &super::raw::Raw,
@@ -156,20 +155,12 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
         .iter()
         .copied()
         .find(|f| f.recognises(path, &head) || described && !path.is_dir() && f.id() == "raw")
-        .ok_or_else(|| Error::file(path, unreadable(&head)))?;
+        .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
     let source = format.open(path, options)?;
     Ok(match options.spacing {
         Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
         None => source,
     })
-}
-
-/// Why no format takes a file that begins like this.
-fn unreadable(head: &[u8]) -> &'static str {
-    if head.starts_with(b"\x89HDF") {
-        return "is HDF5, which this program was built without (feature \"hdf5\")";
-    }
-    "not an image that Voxelry can read (see `voxelry formats`)"
 }
 
 /// An image whose spacing the user knows better than its file.

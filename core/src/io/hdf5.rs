@@ -1,4 +1,4 @@
-//! HDF5 datasets (`.h5`, `.hdf5`, `.nxs`), read only, with the feature `hdf5`.
+//! HDF5 datasets (`.h5`, `.hdf5`, `.nxs`), read only.
 //!
 //! A dataset's last three axes are z, y, x; a fourth before them is channels, a fifth time; more
 //! are folded into channels. Where a file holds several datasets and none is named, the largest of

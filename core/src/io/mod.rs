@@ -11,7 +11,6 @@ pub mod browse;
 pub mod convert;
 mod folder;
 mod format;
-#[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod mesh;
 mod metaimage;
