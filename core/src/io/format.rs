@@ -2,11 +2,12 @@
 
 use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec};
 use crate::error::PathContext;
+use crate::volume::unit::LengthUnit;
 use crate::{Error, Region, Result, Unit, Volume, VoxelType};
-use glam::{DMat3, DVec3};
+use glam::{DAffine3, DMat3, DVec3};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How to open a file that does not say everything about itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,8 +22,14 @@ pub struct OpenOptions {
     pub offset: u64,
     /// Spacing `[z, y, x]` and unit that override the file's.
     pub spacing: Option<([f64; 3], Unit)>,
-    /// The dataset inside a container (HDF5), if it has several.
+    /// The unit to express lengths in, instead of the file's.
+    pub unit: Option<Unit>,
+    /// The dataset inside a container (HDF5), if it has several; the series of slices of a folder.
     pub dataset: Option<String>,
+    /// Whether an image may be worked on of which parts are missing ([`ImageInfo::damage`]).
+    pub accept_damaged: bool,
+    /// Whether chunks that aren't there are an error, rather than all of the fill value.
+    pub require_all_chunks: bool,
 }
 
 /// How to write a file.
@@ -70,6 +77,14 @@ pub trait Format: Sync {
     /// What of `spec` the format cannot express, one sentence each: the losses of a conversion.
     fn losses(&self, _spec: &ImageSpec) -> Vec<String> {
         Vec::new()
+    }
+    /// The files that an image at this path is written to.
+    ///
+    /// # Errors
+    /// If a header would have to name a file whose name is no text.
+    fn files(&self, path: &Path, options: &WriteOptions) -> Result<Vec<PathBuf>> {
+        let _ = options;
+        Ok(vec![path.to_owned()])
     }
     /// Begins to write an image.
     ///
@@ -134,19 +149,43 @@ pub fn by_extension(path: &Path) -> Result<&'static dyn Format> {
 /// Opens an image, by its content first and its name second; of an address ([`super::remote`]), an OME-Zarr.
 ///
 /// # Errors
-/// If it is of no known format, damaged, or lies.
+/// If it is of no known format, damaged, or lies, or has no unit although one is asked for.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
     let path = path.as_ref();
-    if let Some(address) = super::remote::address(path) {
-        if crate::sample::is_address(address) {
-            return crate::sample::open(address).map_err(|reason| Error::file(path, reason));
+    let source = match super::remote::address(path) {
+        Some(address) if crate::sample::is_address(address) => {
+            crate::sample::open(address).map_err(|reason| Error::file(path, reason))?
         }
-        // Stores hold OME-Zarr, whose reader takes the spacing itself.
-        let source = super::zarr::open_store(super::remote::storage(path, address)?, path, options)?;
-        return Ok(Box::new(super::remote::Distant(source)));
+        Some(address) => {
+            let source = super::zarr::open_store(super::remote::storage(path, address)?, path, options)?;
+            Box::new(super::remote::Distant(source))
+        }
+        None => open_file(path, options)?,
+    };
+    let source: Box<dyn ImageSource> = match options.spacing {
+        Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
+        None => source,
+    };
+    let own = source.info().geometry().unit;
+    match options.unit {
+        Some(unit) if unit != own && own == Unit::Voxel => {
+            let reason =
+                format!("its voxels have no known size, so that lengths can't be in {unit}; give a spacing");
+            Err(Error::file(path, reason))
+        }
+        Some(unit) if unit != own => Ok(Box::new(Respaced::in_unit(source, unit))),
+        _ => Ok(source),
     }
+}
+
+fn open_file(path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
     let mut head = Vec::new();
-    if !path.is_dir() {
+    let about = std::fs::metadata(path).at(path)?;
+    if !about.is_dir() {
+        // Opening a pipe waits for whoever writes to it.
+        if !about.is_file() {
+            return Err(Error::file(path, "is a pipe or a device, not a file or folder"));
+        }
         File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
     }
     // A file that no format knows is raw where the user says what it holds.
@@ -156,14 +195,10 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
         .copied()
         .find(|f| f.recognises(path, &head) || described && !path.is_dir() && f.id() == "raw")
         .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
-    let source = format.open(path, options)?;
-    Ok(match options.spacing {
-        Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
-        None => source,
-    })
+    format.open(path, options)
 }
 
-/// An image whose spacing the user knows better than its file.
+/// An image whose spacing the user knows better than its file, or whose lengths are expressed in another unit.
 struct Respaced {
     source: Box<dyn ImageSource>,
     info: ImageInfo,
@@ -176,6 +211,17 @@ impl Respaced {
         let factor = DMat3::from_diagonal(DVec3::new(spacing[2] / x, spacing[1] / y, spacing[0] / z));
         for level in &mut info.levels {
             level.geometry.world_from_index.matrix3 *= factor;
+            level.geometry.unit = unit;
+        }
+        Self { source, info }
+    }
+
+    fn in_unit(source: Box<dyn ImageSource>, unit: Unit) -> Self {
+        let mut info = source.info().clone();
+        for level in &mut info.levels {
+            let own = LengthUnit::from(level.geometry.unit);
+            let affine = level.geometry.world_from_index.to_cols_array().map(|v| own.convert_to(unit, v));
+            level.geometry.world_from_index = DAffine3::from_cols_array(&affine);
             level.geometry.unit = unit;
         }
         Self { source, info }
@@ -197,6 +243,10 @@ impl ImageSource for Respaced {
 
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
         self.source.is_stored(frame, region)
+    }
+
+    fn absent(&self) -> u64 {
+        self.source.absent()
     }
 
     fn waits(&self) -> bool {

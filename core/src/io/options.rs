@@ -3,6 +3,7 @@
 use super::OpenOptions;
 use crate::Unit;
 use crate::ops::{Length, ParamType, Value};
+use crate::volume::unit::LengthUnit;
 use std::collections::BTreeMap;
 
 /// `Z,Y,X` or one number for all three.
@@ -38,6 +39,17 @@ pub fn parse_spacing(text: &str) -> Result<([f64; 3], Unit), String> {
     }
 }
 
+/// A unit of length of those that lengths can be in.
+///
+/// # Errors
+/// If it is something else.
+pub fn parse_unit(text: &str) -> Result<Unit, String> {
+    match LengthUnit::parse(text) {
+        Some(unit) if unit == LengthUnit::from(unit.unit) && unit.unit != Unit::Voxel => Ok(unit.unit),
+        _ => Err(format!("\"{text}\" is not one of nm, um, mm, cm, m")),
+    }
+}
+
 impl OpenOptions {
     /// What was given, by the names of the command line.
     pub fn to_record(&self) -> BTreeMap<String, String> {
@@ -52,7 +64,10 @@ impl OpenOptions {
         add("byte-order", self.big_endian.then(|| "big".to_owned()));
         add("offset", (self.offset > 0).then(|| self.offset.to_string()));
         add("spacing", self.spacing.map(|(value, unit)| Length { value, unit }.to_string()));
+        add("unit", self.unit.map(|unit| unit.symbol().to_owned()));
         add("dataset", self.dataset.clone());
+        add("accept-damaged", self.accept_damaged.then(|| "true".to_owned()));
+        add("require-all-chunks", self.require_all_chunks.then(|| "true".to_owned()));
         record
     }
 
@@ -68,7 +83,10 @@ impl OpenOptions {
             big_endian: get("byte-order").is_some_and(|t| t == "big"),
             offset: get("offset").map_or(Ok(0), |t| t.parse().map_err(|_| format!("offset = {t}")))?,
             spacing: get("spacing").map(|t| parse_spacing(t)).transpose()?,
+            unit: get("unit").map(|t| parse_unit(t)).transpose()?,
             dataset: get("dataset").cloned(),
+            accept_damaged: get("accept-damaged").is_some_and(|t| t == "true"),
+            require_all_chunks: get("require-all-chunks").is_some_and(|t| t == "true"),
         })
     }
 }
@@ -94,7 +112,10 @@ mod tests {
             big_endian: true,
             offset: 12,
             spacing: Some(([2.5, 1.0, 1.0], Unit::Micrometre)),
+            unit: Some(Unit::Micrometre),
             dataset: Some("a/b".into()),
+            accept_damaged: true,
+            require_all_chunks: true,
         };
         assert_eq!(OpenOptions::of_record(&options.to_record()).unwrap(), options);
         assert!(OpenOptions::default().to_record().is_empty());

@@ -1,6 +1,7 @@
 //! Parameter values: parsed from a recipe or a command line, checked against the declaration.
 
 use super::spec::{Default, Param, ParamType, Spec};
+use crate::volume::unit::LengthUnit;
 use crate::{Geometry, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -135,10 +136,12 @@ impl Value {
                     .collect::<Option<_>>()
                     .ok_or_else(wrong)?;
                 let [z, y, x] = <[Length; 3]>::try_from(parts).map_err(|_| wrong())?;
-                if z.unit != y.unit || y.unit != x.unit {
-                    return Err(format!("{toml} mixes units"));
+                let unit = x.unit;
+                if [z, y].iter().any(|l| (l.unit == Unit::Voxel) != (unit == Unit::Voxel)) {
+                    return Err(format!("{toml} mixes voxels and a unit of length"));
                 }
-                Self::Length(Length { value: [z.value[0], y.value[0], x.value[0]], unit: z.unit })
+                let value = [z, y, x].map(|l| LengthUnit::from(l.unit).convert_to(unit, l.value[0]));
+                Self::Length(Length { value, unit })
             }
             (ParamType::Length { .. }, v) => {
                 Self::Length(Length { value: [number(v).ok_or_else(wrong)?; 3], unit: Unit::Voxel })
@@ -211,18 +214,55 @@ impl Value {
     }
 }
 
-/// `2`, `2.5 um`, `1,2,2` or `1,2,2 mm`. `None` if it isn't a number; an inner error for a wrong unit.
+/// `2`, `2.5 um`, `1,2,2`, `1,2,2 mm` or `2 mm,500 um,500 um`. `None` if it isn't a number; an inner error for a wrong
+/// unit.
 fn parse_length(text: &str) -> Option<Result<Length, String>> {
-    let cut =
-        text.find(|c: char| c.is_alphabetic() && c != 'e' && c != 'E' || c == '\\').unwrap_or(text.len());
-    let (numbers, unit) = text.split_at(cut);
-    let numbers: Vec<f64> = numbers.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
-    let value = match numbers[..] {
-        [v] => [v; 3],
+    let mut parts = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let (number, unit) = part.split_at(end_of_number(part));
+        parts.push((number.trim().parse::<f64>().ok()?, unit.trim()));
+    }
+    let parts: [(f64, &str); 3] = match parts[..] {
+        [one] => [one; 3],
         [z, y, x] => [z, y, x],
         _ => return None,
     };
-    Some(unit.parse().map(|unit| Length { value, unit }))
+    // One unit at the end is that of all.
+    let one = parts[..2].iter().all(|(_, unit)| unit.is_empty());
+    let mut units = [LengthUnit::from(Unit::Voxel); 3];
+    for (axis, (_, name)) in parts.into_iter().enumerate() {
+        let name = if one { parts[2].1 } else { name };
+        match LengthUnit::parse(name) {
+            Some(unit) => units[axis] = unit,
+            None => {
+                return Some(Err(format!(
+                    "unknown unit \"{name}\": use nm, um, mm, cm, m, in, another unit of length, or voxels"
+                )));
+            }
+        }
+    }
+    let unit = units[2].unit;
+    if units.iter().any(|u| (u.unit == Unit::Voxel) != (unit == Unit::Voxel)) {
+        return Some(Err(format!("\"{text}\" mixes voxels and a unit of length")));
+    }
+    let value = std::array::from_fn(|axis| units[axis].convert_to(unit, parts[axis].0));
+    Some(Ok(Length { value, unit }))
+}
+
+/// Where the number at the start of a text ends and its unit begins.
+fn end_of_number(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let exponent = |at: usize| {
+        let digits = bytes.get(at + 1).is_some_and(|c| c.is_ascii_digit() || b"+-".contains(c));
+        at > 0 && digits
+    };
+    (0..bytes.len())
+        .find(|&at| match bytes[at] {
+            b'0'..=b'9' | b'.' | b'+' | b'-' | b' ' => false,
+            b'e' | b'E' => !exponent(at),
+            _ => true,
+        })
+        .unwrap_or(bytes.len())
 }
 
 /// Checked parameters of one call, complete with defaults.
@@ -362,7 +402,12 @@ mod tests {
         check("3um", [3.0; 3], Unit::Micrometre);
         check("1.5e1 nm", [15.0; 3], Unit::Nanometre);
         check("1,2,2 mm", [1.0, 2.0, 2.0], Unit::Millimetre);
-        for bad in ["", "um", "-1", "2 parsecs", "1,2", "nan"] {
+        check("2 mm, 500um,500 um", [2000.0, 500.0, 500.0], Unit::Micrometre);
+        check("0.01 in", [0.254; 3], Unit::Millimetre);
+        check("2\\u00B5m", [2.0; 3], Unit::Micrometre);
+        check("5 Å", [0.5; 3], Unit::Nanometre);
+        check("2 voxels", [2.0; 3], Unit::Voxel);
+        for bad in ["", "um", "-1", "2 parsecs", "1,2", "nan", "1 um,2,2", "1 um,2 um,2 px"] {
             assert!(Value::parse(&ty, bad).is_err(), "{bad}");
         }
     }

@@ -1,77 +1,8 @@
 //! Where an image's voxels lie in the world.
 
+use super::Unit;
 use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
-
-/// The unit of length of world coordinates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// The file does not say: lengths are in voxels.
-    #[default]
-    Voxel,
-    /// 10⁻⁹ m.
-    Nanometre,
-    /// 10⁻⁶ m.
-    Micrometre,
-    /// 10⁻³ m.
-    Millimetre,
-    /// 10⁻² m.
-    Centimetre,
-    /// Metre.
-    Metre,
-}
-
-impl Unit {
-    /// The symbol that a person reads: `µm`. Empty for voxels of unknown size.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Voxel => "voxel",
-            Self::Nanometre => "nm",
-            Self::Micrometre => "µm",
-            Self::Millimetre => "mm",
-            Self::Centimetre => "cm",
-            Self::Metre => "m",
-        }
-    }
-
-    /// Metres in one of this unit; none for voxels.
-    pub fn metres(self) -> Option<f64> {
-        match self {
-            Self::Voxel => None,
-            Self::Nanometre => Some(1e-9),
-            Self::Micrometre => Some(1e-6),
-            Self::Millimetre => Some(1e-3),
-            Self::Centimetre => Some(1e-2),
-            Self::Metre => Some(1.0),
-        }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.symbol())
-    }
-}
-
-impl FromStr for Unit {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        Ok(match s.trim() {
-            "voxel" | "voxels" | "vx" | "px" | "pixel" | "pixels" | "" => Self::Voxel,
-            "nm" | "nanometer" | "nanometre" | "nanometers" => Self::Nanometre,
-            "um" | "µm" | "μm" | "\\u00B5m" | "micron" | "microns" | "micrometer" | "micrometre"
-            | "micrometers" => Self::Micrometre,
-            "mm" | "millimeter" | "millimetre" | "millimeters" => Self::Millimetre,
-            "cm" | "centimeter" | "centimetre" | "centimeters" => Self::Centimetre,
-            "m" | "meter" | "metre" | "meters" => Self::Metre,
-            other => return Err(format!("unknown unit \"{other}\": use nm, um, mm, cm, m or voxels")),
-        })
-    }
-}
 
 /// Where voxels lie: an affine map from voxel index to world position.
 ///

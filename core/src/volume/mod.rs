@@ -2,10 +2,12 @@
 
 mod geometry;
 mod region;
+pub mod unit;
 mod voxel;
 
-pub use geometry::{Geometry, Unit};
+pub use geometry::Geometry;
 pub use region::Region;
+pub use unit::Unit;
 pub use voxel::{Voxel, VoxelType};
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3};

@@ -55,12 +55,25 @@ pub(super) fn sample_channels(page: &Page) -> Vec<Channel> {
     }
 }
 
-/// Spacing of rows and columns from the resolution tags, in millimetres or, below 10 µm, micrometres.
-pub(super) fn resolution(page: &Page, file: &TiffFile, notes: &mut Vec<String>) -> Option<([f64; 2], Unit)> {
-    let number = |tag| {
-        let values = page.ifd.get(tag)?.numbers(&file.input, file.dialect).ok()?;
-        values.first().copied().filter(|v| v.is_finite() && *v > 0.0)
-    };
+fn first_number(page: &Page, file: &TiffFile, tag: u16) -> Option<f64> {
+    let values = page.ifd.get(tag)?.numbers(&file.input, file.dialect).ok()?;
+    values.first().copied().filter(|v| v.is_finite() && *v > 0.0)
+}
+
+/// Size `[y, x]` of a pixel from the resolution tags of the first page, in whatever they count.
+pub(super) fn pixel_size(file: &TiffFile) -> [Option<f64>; 2] {
+    [283, 282].map(|tag| Some(1.0 / first_number(&file.pages[0], file, tag)?).filter(|v| v.is_finite()))
+}
+
+/// Spacing `[z, y, x]` from the resolution tags, in millimetres or, below 10 µm, micrometres; `z` is a distance between
+/// slices that has no unit of its own, and so has that of the tags.
+pub(super) fn resolution(
+    page: &Page,
+    file: &TiffFile,
+    z: Option<f64>,
+    notes: &mut Vec<String>,
+) -> Option<([Option<f64>; 3], Unit)> {
+    let number = |tag| first_number(page, file, tag);
     let (x, y) = (number(282)?, number(283)?);
     let millimetres = match number(296).unwrap_or(2.0) as i64 {
         2 => 25.4,
@@ -77,9 +90,9 @@ pub(super) fn resolution(page: &Page, file: &TiffFile, notes: &mut Vec<String>) 
         ));
         return None;
     }
-    let spacing = [millimetres / y, millimetres / x];
-    Some(if spacing[1] < 0.01 {
-        (spacing.map(|s| s * 1000.0), Unit::Micrometre)
+    let spacing = [z.map(|z| z * millimetres), Some(millimetres / y), Some(millimetres / x)];
+    Some(if millimetres / x < 0.01 {
+        (spacing.map(|s| s.map(|s| s * 1000.0)), Unit::Micrometre)
     } else {
         (spacing, Unit::Millimetre)
     })

@@ -5,7 +5,7 @@
 use super::layout::{Arrangement, pages_as_slices};
 use super::stack::{Plane, TiffFile};
 use crate::io::Channel;
-use crate::{Error, Result, Unit};
+use crate::{Error, Result};
 use roxmltree::{Document, Node};
 use std::path::Path;
 
@@ -79,7 +79,7 @@ pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangeme
     let missing = arrangement.planes.iter().filter(|p| p.is_none()).count();
     if missing > 0 {
         arrangement
-            .notes
+            .damage
             .push(format!("{missing} of {count} planes are not in the file; they are read as zeros"));
     }
     Ok(arrangement)
@@ -226,44 +226,15 @@ fn describe(pixels: Node, arrangement: &mut Arrangement) {
             .and_then(|v| v.trim().parse::<f64>().ok())
             .filter(|v| v.is_finite() && *v > 0.0)
     };
-    let unit = |axis: &str| pixels.attribute(format!("PhysicalSize{axis}Unit").as_str()).unwrap_or("µm");
-    let x_unit: Unit = unit("X").parse().unwrap_or_default();
-    let to_x = |axis: &str| -> Option<f64> {
-        let value = number(&format!("PhysicalSize{axis}"))?;
-        let own: Unit = unit(axis).parse().unwrap_or_default();
-        Some(match (own.metres(), x_unit.metres()) {
-            // Units are powers of ten apart, so that the factor is a whole number.
-            (Some(a), Some(b)) if a > b => value * (a / b).round(),
-            (Some(a), Some(b)) if a < b => value / (b / a).round(),
-            _ => value,
-        })
+    // µm where the file doesn't say.
+    let unit = |axis: &str| {
+        number(&format!("PhysicalSize{axis}"))?;
+        Some(pixels.attribute(format!("PhysicalSize{axis}Unit").as_str()).unwrap_or("µm"))
     };
-    arrangement.spacing = [to_x("Z"), to_x("Y"), to_x("X")];
-    if arrangement.spacing[2].is_some() {
-        arrangement.unit = x_unit;
-        if x_unit == Unit::Voxel && unit("X") != "pixel" {
-            arrangement.notes.push(format!(
-                "PhysicalSizeXUnit is \"{}\", which is unknown; lengths are in voxels",
-                unit("X")
-            ));
-        }
-        if arrangement.z > 1 && arrangement.spacing[0].is_none() {
-            arrangement
-                .notes
-                .push("the distance between slices is not given; that between columns is taken".into());
-        }
-    }
-    arrangement.time_step = number("TimeIncrement").map(|v| {
-        v * match pixels.attribute("TimeIncrementUnit").unwrap_or("s") {
-            "ms" => 1e-3,
-            "µs" => 1e-6,
-            "ns" => 1e-9,
-            "min" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => 1.0,
-        }
-    });
+    let sizes = ["Z", "Y", "X"].map(|axis| number(&format!("PhysicalSize{axis}")));
+    arrangement.set_spacing(sizes, ["Z", "Y", "X"].map(unit));
+    let step = pixels.attribute("TimeIncrementUnit").unwrap_or("s");
+    arrangement.set_time_step(number("TimeIncrement"), step);
     arrangement.channels = pixels
         .children()
         .filter(|n| n.has_tag_name_ignoring_namespace("Channel"))

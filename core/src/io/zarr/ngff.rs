@@ -4,6 +4,7 @@
 
 use super::node::show;
 use crate::io::Channel;
+use crate::volume::unit::{AxisUnits, seconds};
 use crate::{Geometry, Unit};
 use glam::DVec3;
 use serde_json::{Map, Value};
@@ -234,51 +235,6 @@ impl Transform {
     }
 }
 
-/// The unit of length in which a UDUNITS name (or a symbol) is best expressed, and its size in it.
-pub(super) fn length_unit(name: &str) -> Option<(Unit, f64)> {
-    if let Ok(unit) = name.parse::<Unit>() {
-        return Some((unit, 1.0));
-    }
-    let metre = |size| Some((Unit::Metre, size));
-    let nanometre = |size| Some((Unit::Nanometre, size));
-    match name {
-        "yoctometer" => nanometre(1e-15),
-        "zeptometer" => nanometre(1e-12),
-        "attometer" => nanometre(1e-9),
-        "femtometer" => nanometre(1e-6),
-        "picometer" => nanometre(1e-3),
-        "angstrom" => nanometre(0.1),
-        "decimeter" => metre(0.1),
-        "dekameter" => metre(10.0),
-        "hectometer" => metre(100.0),
-        "kilometer" => metre(1e3),
-        "megameter" => metre(1e6),
-        "gigameter" => metre(1e9),
-        "inch" => Some((Unit::Millimetre, 25.4)),
-        "foot" => Some((Unit::Millimetre, 304.8)),
-        "yard" => Some((Unit::Millimetre, 914.4)),
-        "mile" => metre(1609.344),
-        _ => None,
-    }
-}
-
-/// Seconds in a UDUNITS name of time.
-pub(super) fn time_unit(name: &str) -> Option<f64> {
-    Some(match name {
-        "picosecond" => 1e-12,
-        "nanosecond" => 1e-9,
-        "microsecond" => 1e-6,
-        "millisecond" => 1e-3,
-        "centisecond" => 1e-2,
-        "decisecond" => 1e-1,
-        "second" | "seconds" | "s" => 1.0,
-        "minute" => 60.0,
-        "hour" => 3600.0,
-        "day" => 86400.0,
-        _ => return None,
-    })
-}
-
 /// The UDUNITS name that is written for a unit.
 pub(super) fn unit_name(unit: Unit) -> Option<&'static str> {
     match unit {
@@ -300,38 +256,26 @@ impl Multiscale {
     /// Where the voxels of a level lie, with a note about every unit that was not understood.
     pub(super) fn geometry(&self, level: usize, notes: &mut Vec<String>) -> Geometry {
         let dataset = &self.datasets[level];
-        let mut unit: Option<Unit> = None;
-        let mut scale = [1.0; 3];
-        let mut origin = [0.0; 3];
-        for (i, role) in [Role::X, Role::Y, Role::Z].into_iter().enumerate() {
-            let Some(axis) = self.axis(role) else { continue };
-            let named = self.axes[axis].unit.as_deref();
-            let (own, size) = named.and_then(length_unit).unwrap_or_else(|| {
-                if let Some(name) = named {
-                    notes.push(format!("the unit \"{name}\" of axis {} is not known", self.axes[axis].name));
-                }
-                (Unit::Voxel, 1.0)
-            });
-            let common = *unit.get_or_insert(own);
-            let factor = match (own.metres(), common.metres()) {
-                (Some(a), Some(b)) if own != common => size * (a / b),
-                _ => size,
-            };
-            scale[i] = dataset.scale[axis] * factor;
-            origin[i] = dataset.translation[axis] * factor;
+        let axes = [Role::Z, Role::Y, Role::X].map(|role| self.axis(role));
+        let units = AxisUnits::new(axes.map(|axis| self.axes[axis?].unit.as_deref()));
+        let (mut scale, mut origin, mut finest) = ([1.0; 3], [0.0; 3], [1.0; 3]);
+        for (i, axis) in axes.into_iter().enumerate() {
+            let Some(axis) = axis else { continue };
+            scale[2 - i] = units.convert(i, dataset.scale[axis]);
+            origin[2 - i] = units.convert(i, dataset.translation[axis]);
+            finest[i] = units.convert(i, self.datasets[0].scale[axis]);
         }
         let mut geometry = Geometry::default();
         geometry.world_from_index.matrix3 = glam::DMat3::from_diagonal(DVec3::from(scale));
         geometry.world_from_index.translation = DVec3::from(origin);
-        geometry.unit = unit.unwrap_or_default();
+        units.complete(&mut geometry, finest, notes);
         geometry
     }
 
     /// Seconds between frames, if the unit of time is known.
     pub(super) fn time_step(&self) -> Option<f64> {
         let axis = self.axis(Role::Time)?;
-        let unit = time_unit(self.axes[axis].unit.as_deref()?)?;
-        Some(self.datasets[0].scale[axis] * unit)
+        seconds(self.datasets[0].scale[axis], self.axes[axis].unit.as_deref()?)
     }
 }
 
