@@ -8,7 +8,10 @@
 use super::planar::sink::{FrameOrder, Plan, Wrap};
 use super::planar::text::{self, shorten, values};
 use super::planar::{Codec, Layout, Part, Planar, Sample, Store, byte_count, file_len, sink, slab};
-use super::{Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
+use super::{
+    Calibration, Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions,
+};
+use crate::volume::unit::AxisUnits;
 use crate::{Error, Geometry, Result, Unit, VoxelType};
 use glam::{DAffine3, DMat3, DVec3};
 use std::collections::BTreeMap;
@@ -65,14 +68,19 @@ impl Format for MetaImage {
         losses
     }
 
+    fn files(&self, path: &Path, options: &WriteOptions) -> Result<Vec<PathBuf>> {
+        let Some(data) = data_file(path, options) else { return Ok(vec![path.to_owned()]) };
+        text::data_name(path, &data)?;
+        Ok(vec![path.to_owned(), data])
+    }
+
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
         let wrap = if options.compress { Wrap::Zlib } else { Wrap::Raw };
         let order = FrameOrder::Interleaved;
-        let detached = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mhd"));
-        let mut header = header_for(spec, options.compress, !detached);
-        let plan = if detached {
-            let data = path.with_extension(if options.compress { "zraw" } else { "raw" });
-            let name = data.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let data = data_file(path, options);
+        let mut header = header_for(spec, options.compress, data.is_none());
+        let plan = if let Some(data) = data {
+            let name = text::data_name(path, &data)?;
             let _ = writeln!(header, "ElementDataFile = {name}");
             let header = Some((path.to_owned(), header.into_bytes()));
             Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order, size_at: None }
@@ -92,6 +100,12 @@ impl Format for MetaImage {
         };
         sink::create(plan, spec)
     }
+}
+
+/// The file of voxels beside a header of its own.
+fn data_file(path: &Path, options: &WriteOptions) -> Option<PathBuf> {
+    let detached = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mhd"));
+    detached.then(|| path.with_extension(if options.compress { "zraw" } else { "raw" }))
 }
 
 struct Header<'a> {
@@ -269,6 +283,8 @@ fn describe(header: &Header) -> Result<(ImageInfo, Layout, u64)> {
     layout.channels = vec![(dim[4] as usize, voxel.size() as u64)];
     layout.times = vec![(dim[3] as usize, layout.strides[0] * dim[2])];
 
+    layout.calibration = calibration(header)?;
+
     let mut notes = Vec::new();
     let (geometry, time_step) = geometry(header, rank, &mut notes)?;
     let chunk = slab(shape, voxel.size() * dim[4] as usize, 1 << 20);
@@ -277,6 +293,22 @@ fn describe(header: &Header) -> Result<(ImageInfo, Layout, u64)> {
     info.notes = notes;
     info.metadata = header.fields.iter().map(|(k, v)| (k.clone(), shorten(v))).collect();
     Ok((info, layout, len))
+}
+
+/// The function from stored numbers to intensities.
+fn calibration(header: &Header) -> Result<Option<Calibration>> {
+    let number = |key: &str, default: f64| -> Result<f64> {
+        header.get(&[key]).map_or(Ok(default), |text| Ok(values::<f64>(header.path, key, text, 1)?[0]))
+    };
+    let slope = number("ElementToIntensityFunctionSlope", 1.0)?;
+    let intercept = number("ElementToIntensityFunctionOffset", 0.0)?;
+    if slope == 0.0 || !slope.is_finite() || !intercept.is_finite() {
+        let reason = format!(
+            "ElementToIntensityFunction is {slope} × element + {intercept}, which gives no intensities"
+        );
+        return Err(Error::file(header.path, reason));
+    }
+    Ok(Calibration::new(slope, intercept))
 }
 
 fn geometry(header: &Header, rank: usize, notes: &mut Vec<String>) -> Result<(Geometry, Option<f64>)> {
@@ -322,16 +354,25 @@ fn geometry(header: &Header, rank: usize, notes: &mut Vec<String>) -> Result<(Ge
     if oriented {
         affine = DAffine3::from_scale(DVec3::new(-1.0, -1.0, 1.0)) * affine;
     }
-    let unit =
-        match header.get(&["DistanceUnits"]).map(|u| if u == "?" { Ok(Unit::Voxel) } else { u.parse() }) {
-            Some(Ok(unit)) => unit,
-            _ if !oriented && spacing == DVec3::ONE => Unit::Voxel,
-            _ => {
-                notes.push("the header gives no unit of length; millimetres are assumed".into());
-                Unit::Millimetre
+    let mut geometry = Geometry { world_from_index: affine, unit: Unit::Voxel, oriented };
+    match header.get(&["DistanceUnits"]) {
+        Some(name) => {
+            let units = AxisUnits::new([Some(name); 3]);
+            let factor = units.convert(2, 1.0);
+            if factor != 1.0 {
+                let affine = &mut geometry.world_from_index;
+                *affine = DAffine3::from_scale(DVec3::splat(factor)) * *affine;
             }
-        };
-    Ok((Geometry { world_from_index: affine, unit, oriented }, time_step))
+            let finest = geometry.spacing();
+            units.complete(&mut geometry, finest, notes);
+        }
+        None if !oriented && spacing == DVec3::ONE => {}
+        None => {
+            notes.push("the header gives no unit of length; millimetres are assumed".into());
+            geometry.unit = Unit::Millimetre;
+        }
+    }
+    Ok((geometry, time_step))
 }
 
 const SIZE_FIELD: &str = "CompressedDataSize = ";

@@ -8,6 +8,7 @@
 
 pub mod atomic;
 pub mod browse;
+mod calibration;
 pub mod convert;
 mod folder;
 mod format;
@@ -24,10 +25,12 @@ mod raw;
 pub mod remote;
 #[cfg(test)]
 mod roundtrip;
+pub mod target;
 mod tiff;
 pub mod verify;
 mod zarr;
 
+pub use calibration::Calibration;
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 
 use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
@@ -71,6 +74,10 @@ pub struct ImageInfo {
     pub time_step: Option<f64>,
     /// Whether the file says that it holds labels.
     pub labels: bool,
+    /// What the stored numbers mean, if they are not the values themselves. Voxels are read as values.
+    pub calibration: Option<Calibration>,
+    /// What of the image is missing because its file is damaged or cut short, one sentence each; also among the notes.
+    pub damage: Vec<String>,
     /// What reading changed or could not express, one sentence each.
     pub notes: Vec<String>,
     /// Further fields of the header, for the inspector.
@@ -94,8 +101,26 @@ impl ImageInfo {
             times: 1,
             time_step: None,
             labels: false,
+            calibration: None,
+            damage: Vec::new(),
             notes: Vec::new(),
             metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Whether all of the image is there, or its damage is accepted.
+    ///
+    /// # Errors
+    /// If not, in the words of the command line.
+    pub fn check_whole(&self, path: &std::path::Path, options: &OpenOptions) -> Result<()> {
+        match &self.damage[..] {
+            [first, rest @ ..] if !options.accept_damaged => {
+                let more =
+                    if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                let reason = format!("is damaged: {first}{more}; --accept-damaged reads what is there");
+                Err(crate::Error::file(path, reason))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -188,6 +213,11 @@ pub trait ImageSource: Send + Sync {
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
         let _ = (frame, region);
         Ok(true)
+    }
+
+    /// Number of chunks that were read so far and aren't there, so that a fill value stands for them.
+    fn absent(&self) -> u64 {
+        0
     }
 
     /// Whether reading may wait for a network, so that whoever may be told to stop had better not wait along

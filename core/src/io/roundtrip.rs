@@ -353,3 +353,51 @@ fn a_file_that_happens_to_have_the_name_of_the_voxels_is_kept() {
     }
     assert_eq!(fs::read(&scan).unwrap(), b"precious");
 }
+
+#[test]
+fn headers_of_text_give_each_axis_its_unit_and_values_their_meaning() {
+    let folder = tempfile::tempdir().unwrap();
+    let voxels = [7u16; 24].map(u16::to_le_bytes).concat();
+    let check = |name: &str, header: &str, wanted: [f64; 3], unit: Unit, note: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, [header.as_bytes(), &voxels].concat()).unwrap();
+        let image = open(&path, &OpenOptions::default()).unwrap();
+        let (geometry, notes) = (image.info().geometry(), image.info().notes.join("\n"));
+        assert_eq!((geometry.spacing(), geometry.unit), (wanted, unit), "{header}");
+        assert!(notes.contains(note) && notes.is_empty() == note.is_empty(), "{header}: {notes}");
+        image.read_all(Frame::default()).unwrap().get([1, 1, 1]).unwrap()
+    };
+    let nrrd = |lines: &str| {
+        format!(
+            "NRRD0005\ntype: uint16\ndimension: 3\nsizes: 4 3 2\nencoding: raw\nendian: little\n{lines}\n\n"
+        )
+    };
+    let spaced = |units: &str| nrrd(&format!("spacings: 0.25 0.5 0.002\nunits: {units}"));
+    check("a.nrrd", &spaced("\"um\" \"um\" \"mm\""), [2.0, 0.5, 0.25], Unit::Micrometre, "");
+    check("a.nrrd", &spaced("\"microns\" \"\" \"\""), [0.002, 0.5, 0.25], Unit::Micrometre, "");
+    check("a.nrrd", &spaced("\"px\" \"px\" \"px\""), [0.002, 0.5, 0.25], Unit::Voxel, "");
+    check("a.nrrd", &spaced("\"smoot\" \"smoot\" \"smoot\""), [0.008, 2.0, 1.0], Unit::Voxel, "0.25 smoot");
+    let turned = "space dimension: 3\nspace directions: (0,2,0) (1,0,0) (0,0,0.003)\nspace units: \"um\" \"nm\" \"mm\"";
+    check("a.nrrd", &nrrd(turned), [3.0, 1.0, 0.002], Unit::Micrometre, "");
+    check(
+        "a.nrrd",
+        &nrrd("old min: -1\nold max: 1"),
+        [1.0; 3],
+        Unit::Voxel,
+        "quantized from the range -1 to 1",
+    );
+    let meta = |lines: &str| {
+        format!(
+            "ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_USHORT\nElementSpacing = 0.25 0.5 2\n{lines}\n\
+             ElementDataFile = LOCAL\n"
+        )
+    };
+    check("a.mha", &meta("DistanceUnits = um"), [2.0, 0.5, 0.25], Unit::Micrometre, "");
+    check("a.mha", &meta("DistanceUnits = inch"), [50.8, 12.7, 6.35], Unit::Millimetre, "");
+    check("a.mha", &meta("DistanceUnits = smoot"), [8.0, 2.0, 1.0], Unit::Voxel, "0.25 smoot");
+    let sloped =
+        "DistanceUnits = mm\nElementToIntensityFunctionSlope = 2\nElementToIntensityFunctionOffset = -1024";
+    assert_eq!(check("a.mha", &meta(sloped), [2.0, 0.5, 0.25], Unit::Millimetre, ""), -1010.0);
+    let signed = "DistanceUnits = mm\nElementToIntensityFunctionOffset = -32768";
+    assert_eq!(check("a.mha", &meta(signed), [2.0, 0.5, 0.25], Unit::Millimetre, ""), -32761.0);
+}

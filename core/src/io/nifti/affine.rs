@@ -20,6 +20,9 @@ pub(super) fn choose(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Met
     if (1..=5).contains(&header.sform_code) {
         let affine = sform(header);
         if usable(&affine) {
+            if (1..=5).contains(&header.qform_code) {
+                notes.extend(disagreement(header, &affine, &qform(header)));
+            }
             return (affine, Method::Sform);
         }
         notes.push("the sform (srow_x, srow_y, srow_z) cannot be inverted and is not used".into());
@@ -32,6 +35,17 @@ pub(super) fn choose(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Met
         notes.push("the qform cannot be inverted and is not used".into());
     }
     (base(header), Method::Base)
+}
+
+/// A note, if two maps differ by more than half a voxel anywhere in the image.
+fn disagreement(header: &Header, sform: &DAffine3, qform: &DAffine3) -> Option<String> {
+    let last = |axis: usize| (header.dim[axis + 1].max(1) - 1) as f64;
+    let corners =
+        (0..8).map(|i| DVec3::from_array([0, 1, 2].map(|a| if i >> a & 1 == 0 { 0.0 } else { last(a) })));
+    let apart = corners.map(|corner| sform.transform_point3(corner).distance(qform.transform_point3(corner)));
+    let apart = apart.fold(0.0, f64::max);
+    (apart > 0.5 * spacing(header).min_element())
+        .then(|| format!("sform and qform disagree, by up to {apart:.3} units of length; the sform is used"))
 }
 
 /// The affine in the rows `srow_x`, `srow_y`, `srow_z`.

@@ -7,7 +7,9 @@ mod header;
 
 use super::planar::sink::{FrameOrder, Plan, Wrap};
 use super::planar::{Codec, Layout, Planar, Sample, Store, byte_count, sink, slab};
-use super::{Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
+use super::{
+    Calibration, Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions,
+};
 use crate::error::PathContext;
 use crate::{Error, Geometry, Result, Unit, VoxelType};
 use affine::Method;
@@ -93,10 +95,18 @@ impl Format for Nifti {
         losses
     }
 
-    fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    fn files(&self, path: &Path, _options: &WriteOptions) -> Result<Vec<PathBuf>> {
         let gzip = ends_in_gz(path);
-        let single = name.contains(".nii");
+        Ok(if is_single(path) {
+            vec![path.to_owned()]
+        } else {
+            ["hdr", "img"].map(|ending| with_ending(path, ending, gzip)).to_vec()
+        })
+    }
+
+    fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
+        let gzip = ends_in_gz(path);
+        let single = is_single(path);
         let header = header_for(path, spec, options, single)?.to_bytes();
         let wrap = if gzip { Wrap::Gzip } else { Wrap::Raw };
         let order = FrameOrder::ChannelTime;
@@ -113,14 +123,12 @@ impl Format for Nifti {
                 size_at: None,
             }
         } else {
-            let ending = if gzip { ".gz" } else { "" };
-            let stem = &path.to_string_lossy()[..path.to_string_lossy().len() - 4 - ending.len()];
             let bytes = if gzip { gzip_bytes(&header) } else { header };
             Plan {
-                data: PathBuf::from(format!("{stem}.img{ending}")),
+                data: with_ending(path, "img", gzip),
                 prefix: Vec::new(),
                 inner_prefix: Vec::new(),
-                header: Some((PathBuf::from(format!("{stem}.hdr{ending}")), bytes)),
+                header: Some((with_ending(path, "hdr", gzip), bytes)),
                 wrap,
                 order,
                 size_at: None,
@@ -170,26 +178,39 @@ fn read_head(path: &Path) -> Result<(Vec<u8>, bool)> {
 
 /// The header and the data file of a path that may name either, or both in one.
 fn pair(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
-    let text = path.to_string_lossy().into_owned();
-    let stem = text.strip_suffix(".gz").unwrap_or(&text);
-    let lower = stem.to_lowercase();
-    let other = |from: &str, to: &str| {
-        let base = &stem[..stem.len() - from.len()];
-        let same_case = if stem.ends_with(from) { to.to_owned() } else { to.to_uppercase() };
-        let plain = PathBuf::from(format!("{base}{same_case}"));
-        let gzip = PathBuf::from(format!("{base}{same_case}.gz"));
-        let order = if text.len() == stem.len() { [plain, gzip] } else { [gzip, plain] };
-        order.into_iter().find(|p| p.is_file())
+    let gzip = ends_in_gz(path);
+    let plain = if gzip { path.with_extension("") } else { path.to_owned() };
+    let ending = plain.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
+    let upper = ending.chars().any(char::is_uppercase);
+    let other = |ending: &str| {
+        let ending = if upper { ending.to_uppercase() } else { ending.to_owned() };
+        [gzip, !gzip].map(|gzip| with_ending(path, &ending, gzip)).into_iter().find(|p| p.is_file())
     };
-    if lower.ends_with("hdr") {
-        Ok((path.to_owned(), other("hdr", "img")))
-    } else if lower.ends_with("img") {
-        let header = other("img", "hdr")
-            .ok_or_else(|| Error::file(path, "holds voxels, and the .hdr file beside it is missing"))?;
-        Ok((header, Some(path.to_owned())))
-    } else {
-        Ok((path.to_owned(), None))
+    match ending.to_lowercase().as_str() {
+        "hdr" => Ok((path.to_owned(), other("img"))),
+        "img" => {
+            let header = other("hdr")
+                .ok_or_else(|| Error::file(path, "holds voxels, and the .hdr file beside it is missing"))?;
+            Ok((header, Some(path.to_owned())))
+        }
+        _ => Ok((path.to_owned(), None)),
     }
+}
+
+/// Whether header and voxels are in one file of this name.
+fn is_single(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
+}
+
+/// A file of a pair: the path with another ending before `.gz`, if any.
+fn with_ending(path: &Path, ending: &str, gzip: bool) -> PathBuf {
+    let plain = if ends_in_gz(path) { path.with_extension("") } else { path.to_owned() };
+    let mut name = plain.with_extension(ending).into_os_string();
+    if gzip {
+        name.push(".gz");
+    }
+    name.into()
 }
 
 fn data_offset(path: &Path, header: &Header) -> Result<u64> {
@@ -277,9 +298,7 @@ fn describe(path: &Path, header: &Header) -> Result<(ImageInfo, Layout, u64)> {
         if !header.scl_inter.is_finite() {
             return Err(Error::file(path, format!("scl_inter is {}; it should be finite", header.scl_inter)));
         }
-        if (header.scl_slope, header.scl_inter) != (1.0, 0.0) {
-            layout.scale = Some((header.scl_slope, header.scl_inter));
-        }
+        layout.calibration = Calibration::new(header.scl_slope, header.scl_inter);
     }
     let geometry = geometry(header, &mut notes);
     let chunk = slab(shape, word, 1 << 20);

@@ -6,14 +6,15 @@
 mod header;
 
 use super::planar::sink::{FrameOrder, Plan, Wrap};
-use super::planar::text::{BIG_ENDIAN, has_byte_order, read_start, shorten, values};
+use super::planar::text::{self, BIG_ENDIAN, has_byte_order, read_start, shorten, values};
 use super::planar::{Layout, Planar, Sample, byte_count, sink, slab};
 use super::{Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
+use crate::volume::unit::AxisUnits;
 use crate::{Geometry, Result, Unit, VoxelType};
 use glam::{DAffine3, DMat3, DVec3};
 use header::{Encoding, Header};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The format.
 pub(super) struct Nrrd;
@@ -54,14 +55,18 @@ impl Format for Nrrd {
         if named { vec!["NRRD keeps no names or colours of channels".into()] } else { Vec::new() }
     }
 
+    fn files(&self, path: &Path, options: &WriteOptions) -> Result<Vec<PathBuf>> {
+        let Some(data) = data_file(path, options) else { return Ok(vec![path.to_owned()]) };
+        text::data_name(path, &data)?;
+        Ok(vec![path.to_owned(), data])
+    }
+
     fn create(&self, path: &Path, spec: &ImageSpec, options: &WriteOptions) -> Result<Box<dyn ImageSink>> {
         let mut header = header_for(spec, options.compress);
         let wrap = if options.compress { Wrap::Gzip } else { Wrap::Raw };
         let order = FrameOrder::TimeChannel;
-        let detached = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nhdr"));
-        let plan = if detached {
-            let data = path.with_extension(if options.compress { "raw.gz" } else { "raw" });
-            let name = data.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let plan = if let Some(data) = data_file(path, options) {
+            let name = text::data_name(path, &data)?;
             let _ = writeln!(header, "data file: {name}");
             let header = Some((path.to_owned(), header.into_bytes()));
             Plan { data, prefix: Vec::new(), inner_prefix: Vec::new(), header, wrap, order, size_at: None }
@@ -80,6 +85,12 @@ impl Format for Nrrd {
         };
         sink::create(plan, spec)
     }
+}
+
+/// The file of voxels beside a header of its own.
+fn data_file(path: &Path, options: &WriteOptions) -> Option<PathBuf> {
+    let detached = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("nhdr"));
+    detached.then(|| path.with_extension(if options.compress { "raw.gz" } else { "raw" }))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +197,13 @@ fn describe(header: &Header, encoding: Encoding) -> Result<(ImageInfo, Layout, u
         notes.push("axes after the third have no kind and are read as channels".into());
     }
     info.time_step = time_step(header, rank, &roles).filter(|_| layout.time_count() > 1);
+    if let (Some(min), Some(max)) = (header.get("old min"), header.get("old max")) {
+        notes.push(format!(
+            "the values were quantized from the range {} to {} (old min, old max); they are read as they are stored",
+            shorten(min),
+            shorten(max)
+        ));
+    }
     info.labels =
         header.keys.contains_key("Segment0_ID") || header.keys.get(LABELS_KEY).is_some_and(|v| v == "1");
     info.notes = notes;
@@ -249,11 +267,14 @@ fn geometry(
         _ => (DVec3::ONE, false),
     };
     let three = |v: &[f64]| DVec3::from_array(std::array::from_fn(|i| v.get(i).copied().unwrap_or(0.0)));
+    let units = units(header, rank, spatial, directions.is_some());
+    // Lengths along the axes of the world, in the common unit.
+    let in_unit = |v: DVec3| DVec3::new(units.convert(2, v.x), units.convert(1, v.y), units.convert(0, v.z));
     let mut matrix = DMat3::IDENTITY;
     if let Some(directions) = directions {
         for (i, &axis) in spatial.iter().enumerate() {
             if let Some(v) = &directions[axis] {
-                *matrix.col_mut(i) = three(v);
+                *matrix.col_mut(i) = in_unit(three(v));
             }
         }
         if spatial.len() == 2 {
@@ -264,7 +285,7 @@ fn geometry(
         let spacings = values::<f64>(header.path, "spacings", text, rank)?;
         for (i, &axis) in spatial.iter().enumerate() {
             if spacings[axis].is_finite() && spacings[axis] != 0.0 {
-                matrix.col_mut(i)[i] = spacings[axis];
+                matrix.col_mut(i)[i] = units.convert(2 - i, spacings[axis]);
             }
         }
     }
@@ -275,29 +296,58 @@ fn geometry(
     let mut origin = DVec3::ZERO;
     if let Some(text) = header.get("space origin") {
         let v = vector(text).ok_or_else(|| header.wrong("space origin", "which should be like (0,0,0)"))?;
-        origin = three(&v);
+        origin = in_unit(three(&v));
         if !origin.is_finite() {
             notes.push("the space origin is not finite and is not used".into());
             origin = DVec3::ZERO;
         }
     }
-    let named = header.get("space units").or_else(|| header.get("units")).map(|text| text.replace('"', " "));
-    let named = named.as_deref().and_then(|text| text.split_whitespace().find_map(|u| u.parse().ok()));
-    let spaced = directions.is_some() || header.get("spacings").is_some();
-    let unit = match named {
-        Some(unit) => unit,
-        None if oriented => {
-            notes.push("the header gives no unit of length; millimetres are assumed".into());
-            Unit::Millimetre
-        }
-        None if spaced && matrix != DMat3::IDENTITY && !header.keys.contains_key(UNIT_KEY) => {
-            notes.push("the header gives no unit of length; millimetres are assumed".into());
-            Unit::Millimetre
-        }
-        None => Unit::Voxel,
-    };
     let affine = DAffine3 { matrix3: matrix, translation: origin };
-    Ok(Geometry { world_from_index: DAffine3::from_scale(signs) * affine, unit, oriented })
+    let world_from_index = DAffine3::from_scale(signs) * affine;
+    let mut geometry = Geometry { world_from_index, unit: Unit::Voxel, oriented };
+    if units.is_named() {
+        let finest = geometry.spacing();
+        units.complete(&mut geometry, finest, notes);
+        return Ok(geometry);
+    }
+    let spaced = directions.is_some() || header.get("spacings").is_some();
+    let said = header.keys.contains_key(UNIT_KEY);
+    if oriented || spaced && matrix != DMat3::IDENTITY && !said {
+        notes.push("the header gives no unit of length; millimetres are assumed".into());
+        geometry.unit = Unit::Millimetre;
+    }
+    Ok(geometry)
+}
+
+/// Units `[z, y, x]`: of the axes of the world where the axes of the image have directions, else of those themselves.
+fn units(header: &Header, rank: usize, spatial: &[usize], directed: bool) -> AxisUnits {
+    let of_space = header.get("space units").map(quoted);
+    let of_axes = header.get("units").map(quoted).filter(|names| names.len() == rank);
+    let name = |i: usize| {
+        let names = of_space.as_ref().filter(|_| directed || of_axes.is_none());
+        let name = match (names, &of_axes) {
+            (Some(names), _) => names.get(i),
+            (None, Some(names)) => names.get(*spatial.get(i)?),
+            (None, None) => None,
+        };
+        name.map(String::as_str).filter(|name| !matches!(*name, "" | "none" | "???"))
+    };
+    AxisUnits::new([name(2), name(1), name(0)])
+}
+
+/// The words of a list such as `"um" "um" "" none`.
+fn quoted(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('"') {
+            Some(inside) => inside.split_once('"').unwrap_or((inside, "")),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    words
 }
 
 /// Key that says that lengths are in voxels, where no unit would be taken for millimetres.

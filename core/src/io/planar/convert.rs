@@ -1,6 +1,7 @@
 //! Stored samples to voxels: byte order, scale, half precision, booleans, magnitudes.
 
 use super::Layout;
+use crate::io::calibration::{self, Calibration};
 use crate::{Voxel, VoxelType, with_voxel};
 
 /// What one stored sample is.
@@ -30,16 +31,14 @@ impl Sample {
         }
     }
 
-    /// The type that a sample is read as. Scaled samples become `f32` where that holds every stored
-    /// value exactly, else `f64`.
-    pub fn voxel(self, scaled: bool) -> VoxelType {
-        match self {
-            Self::Plain(t) if !scaled => t,
-            Self::Plain(VoxelType::F32) | Self::F16 | Self::Complex32 => VoxelType::F32,
-            Self::Bool if !scaled => VoxelType::U8,
-            Self::Plain(t) if t.size() <= 2 => VoxelType::F32,
-            Self::Bool => VoxelType::F32,
-            Self::Plain(_) | Self::Complex64 => VoxelType::F64,
+    /// The type that a sample is read as, calibrated or not.
+    pub fn voxel(self, calibration: Option<&Calibration>) -> VoxelType {
+        match (self, calibration) {
+            (Self::Plain(stored), None) => stored,
+            (Self::Plain(stored), Some(calibration)) => calibration.voxel(stored),
+            (Self::Bool, None) => VoxelType::U8,
+            (Self::Bool | Self::F16 | Self::Complex32, _) => VoxelType::F32,
+            (Self::Complex64, _) => VoxelType::F64,
         }
     }
 
@@ -66,7 +65,7 @@ impl Sample {
 impl Layout {
     /// Whether stored samples are voxels but for their byte order.
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.sample, Sample::Plain(_)) && self.scale.is_none()
+        matches!(self.sample, Sample::Plain(_)) && self.calibration.is_none()
     }
 
     /// Turns words round where the file's byte order is not this machine's.
@@ -84,6 +83,13 @@ impl Layout {
 
     /// Converts stored samples, native-endian, to voxels of [`Layout::voxel`], also as bytes.
     pub(super) fn convert(&self, stored: &[u8], voxels: &mut [u8]) {
+        if let (Sample::Plain(voxel), Some(calibration)) = (self.sample, &self.calibration)
+            && let Some((_, by)) = calibration.shifted(voxel)
+        {
+            voxels.copy_from_slice(stored);
+            calibration::shift(voxels, voxel.size(), by);
+            return;
+        }
         match self.voxel() {
             VoxelType::U8 => self.convert_to::<u8>(stored, bytemuck::cast_slice_mut(voxels)),
             VoxelType::F32 => self.convert_to::<f32>(stored, bytemuck::cast_slice_mut(voxels)),
@@ -93,9 +99,8 @@ impl Layout {
     }
 
     fn convert_to<T: Voxel>(&self, stored: &[u8], voxels: &mut [T]) {
-        // Multiplied, rounded, added, rounded: as numpy does, and the same on every machine.
-        let (slope, inter) = self.scale.unwrap_or((1.0, 0.0));
-        let scaled = |v: f64| if self.scale.is_some() { v * slope + inter } else { v };
+        let slope = self.calibration.as_ref().map_or(1.0, |c| c.slope);
+        let scaled = |v: f64| self.calibration.as_ref().map_or(v, |c| c.value(v));
         match self.sample {
             Sample::Plain(voxel) => with_voxel!(voxel, |S| {
                 for (out, bytes) in voxels.iter_mut().zip(stored.chunks_exact(size_of::<S>())) {
@@ -156,15 +161,17 @@ mod tests {
     use super::*;
 
     fn layout(sample: Sample, scale: Option<(f64, f64)>) -> Layout {
-        Layout { scale, ..Layout::c_order(sample, false, [1, 1, 2]) }
+        let calibration = scale.and_then(|(slope, intercept)| Calibration::new(slope, intercept));
+        Layout { calibration, ..Layout::c_order(sample, false, [1, 1, 2]) }
     }
 
     #[test]
     fn scaled_samples_take_a_type_that_holds_them() {
         use VoxelType::{F32, F64, I16, I32, U8};
+        let half = Calibration::new(0.5, 1.0);
         for (stored, voxel) in [(U8, F32), (I16, F32), (F32, F32), (I32, F64), (F64, F64)] {
-            assert_eq!(Sample::Plain(stored).voxel(true), voxel);
-            assert_eq!(Sample::Plain(stored).voxel(false), stored);
+            assert_eq!(Sample::Plain(stored).voxel(half.as_ref()), voxel);
+            assert_eq!(Sample::Plain(stored).voxel(None), stored);
         }
     }
 
@@ -174,6 +181,11 @@ mod tests {
         let l = layout(Sample::Plain(VoxelType::I16), Some((0.5, 10.0)));
         l.convert(bytemuck::cast_slice(&[-3i16, 400]), bytemuck::cast_slice_mut(&mut out));
         assert_eq!(out, [8.5, 210.0]);
+        let mut signed = [0i16; 2];
+        let l = layout(Sample::Plain(VoxelType::U16), Some((1.0, -32768.0)));
+        assert_eq!(l.voxel(), VoxelType::I16);
+        l.convert(bytemuck::cast_slice(&[31768u16, 0]), bytemuck::cast_slice_mut(&mut signed));
+        assert_eq!(signed, [-1000, -32768]);
         let l = layout(Sample::Complex32, None);
         l.convert(bytemuck::cast_slice(&[3f32, -4.0, 0.0, 2.0]), bytemuck::cast_slice_mut(&mut out));
         assert_eq!(out, [5.0, 2.0]);

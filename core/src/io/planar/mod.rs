@@ -14,7 +14,7 @@ pub(crate) use codec::Codec;
 pub(crate) use convert::Sample;
 pub(crate) use store::{Part, Store, file_len};
 
-use super::{Frame, ImageInfo, ImageSource};
+use super::{Calibration, Frame, ImageInfo, ImageSource};
 use crate::{Error, Region, Result, Volume, VoxelType};
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ pub(crate) struct Layout {
     pub sample: Sample,
     /// Whether samples of several bytes have the most significant first.
     pub big_endian: bool,
-    /// Value = slope × stored + intercept, where the file gives a scale.
-    pub scale: Option<(f64, f64)>,
+    /// What stored samples mean, if they aren't the values themselves.
+    pub calibration: Option<Calibration>,
     /// Bytes from one voxel to the next along `[z, y, x]`.
     pub strides: [u64; 3],
     /// Lengths and strides of the axes that count as channels, slowest first.
@@ -41,12 +41,12 @@ impl Layout {
         let x = sample.size() as u64;
         let y = x * shape[2] as u64;
         let strides = [y * shape[1] as u64, y, x];
-        Self { sample, big_endian, scale: None, strides, channels: Vec::new(), times: Vec::new() }
+        Self { sample, big_endian, calibration: None, strides, channels: Vec::new(), times: Vec::new() }
     }
 
     /// The type of the voxels that are read.
     pub fn voxel(&self) -> VoxelType {
-        self.sample.voxel(self.scale.is_some())
+        self.sample.voxel(self.calibration.as_ref())
     }
 
     /// Number of channels.
@@ -114,6 +114,7 @@ impl Planar {
     /// If the store is shorter than the layout reaches.
     pub fn new(path: &Path, mut info: ImageInfo, layout: Layout, store: Store) -> Result<Self> {
         info.voxel = layout.voxel();
+        info.calibration.clone_from(&layout.calibration);
         info.channels.resize(layout.channel_count(), super::Channel::default());
         info.times = layout.time_count();
         info.notes.extend(layout.sample.note().map(str::to_owned));

@@ -137,6 +137,19 @@ pub(crate) fn has_byte_order(voxel: VoxelType) -> bool {
     voxel.size() > 1
 }
 
+/// Name of the data file beside a header, as the header names it: as text.
+///
+/// # Errors
+/// If it is no text.
+pub(crate) fn data_name(header: &Path, data: &Path) -> Result<String> {
+    data.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
+        Error::file(
+            header,
+            "the header of such a pair names its data file as text, which this name is not (UTF-8)",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

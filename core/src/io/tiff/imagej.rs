@@ -2,9 +2,12 @@
 //!
 //! Source: the format as ImageJ writes it (`ij.io.TiffEncoder`, `ij.io.FileInfo`; public domain).
 
+use super::describe::pixel_size;
 use super::layout::{Arrangement, pages_as_slices, planes_of};
 use super::stack::TiffFile;
-use crate::Unit;
+use crate::io::Calibration;
+use crate::volume::unit::LengthUnit;
+use crate::{Unit, VoxelType};
 use std::collections::BTreeMap;
 
 /// Whether a description is ImageJ's.
@@ -41,60 +44,57 @@ pub(super) fn arrange(text: &str, file: &TiffFile) -> Arrangement {
     } else {
         let mut plain = pages_as_slices(file);
         if plain.z != images {
-            plain.notes.push(format!(
+            plain.damage.push(format!(
                 "ImageJ's description names {images} images, the file has {}; those are read",
                 plain.z
             ));
         }
         plain
     };
+    calibrate(&mut arrangement, &fields, file.main_page().voxel);
     geometry(&mut arrangement, &fields, number("spacing"), file);
-    arrangement.time_step = number("finterval").filter(|&v| v > 0.0).map(|v| {
-        match fields.get("tunit").copied().unwrap_or("sec") {
-            "msec" | "ms" => v / 1000.0,
-            "min" | "minute" | "minutes" => v * 60.0,
-            "h" | "hour" | "hours" => v * 3600.0,
-            "usec" | "µs" => v / 1e6,
-            _ => v,
-        }
-    });
+    let step = number("finterval").filter(|&v| v > 0.0);
+    arrangement.set_time_step(step, fields.get("tunit").copied().unwrap_or("sec"));
     for (key, value) in fields {
         arrangement.metadata.insert(key.to_owned(), value.to_owned());
     }
     arrangement
 }
 
-/// With a unit in the description, the resolution tags are pixels per that unit.
-fn geometry(arrangement: &mut Arrangement, fields: &BTreeMap<&str, &str>, z: Option<f64>, file: &TiffFile) {
-    let page = &file.pages[0];
-    let pixel = |tag| {
-        let values = page.ifd.get(tag)?.numbers(&file.input, file.dialect).ok()?;
-        values.first().map(|v| 1.0 / v).filter(|v| v.is_finite() && *v > 0.0)
-    };
-    let name = fields.get("unit").copied().unwrap_or_default();
-    let (unit, factor) = match name {
-        "inch" | "inches" | "in" => (Unit::Millimetre, 25.4),
-        name => {
-            let Ok(unit) = name.parse() else {
-                arrangement.notes.push(format!("the unit \"{name}\" is unknown; lengths are in voxels"));
-                return;
-            };
-            (unit, 1.0)
+/// The function from stored numbers to values, which ImageJ has for 8 and 16 bits.
+fn calibrate(arrangement: &mut Arrangement, fields: &BTreeMap<&str, &str>, voxel: VoxelType) {
+    let number = |key: &str| fields.get(key).and_then(|v| v.parse::<f64>().ok());
+    let calibrated = matches!(voxel, VoxelType::U8 | VoxelType::U16);
+    let Some(function) = number("cf").filter(|_| calibrated) else { return };
+    match (function, number("c0"), number("c1")) {
+        // ImageJ's number for none.
+        (20.0, ..) => {}
+        (0.0, Some(intercept), Some(slope)) => {
+            arrangement.calibration = Calibration::new(slope, intercept);
+            if let (Some(calibration), Some(unit)) = (&mut arrangement.calibration, fields.get("vunit")) {
+                (*unit).clone_into(&mut calibration.unit);
+            }
         }
-    };
+        _ => arrangement.notes.push(format!(
+            "ImageJ's calibration of values, cf={function}, is no straight line and is not applied; values are as stored"
+        )),
+    }
+}
+
+/// With a unit in the description, the resolution tags are pixels per that unit. Without units of their own, y and z
+/// have that of x.
+fn geometry(arrangement: &mut Arrangement, fields: &BTreeMap<&str, &str>, z: Option<f64>, file: &TiffFile) {
+    let unit = fields.get("unit").copied().unwrap_or_default();
+    let own = |key: &str| Some(fields.get(key).copied().unwrap_or(unit));
     let z = z.map(f64::abs).filter(|v| *v > 0.0);
-    if unit == Unit::Voxel {
+    let [y, x] = pixel_size(file);
+    if LengthUnit::parse(unit).is_some_and(|unit| unit.unit == Unit::Voxel) {
         // Without a unit, a resolution is a spacing in voxels only where it is not dots per inch.
+        let page = &file.pages[0];
         let none =
             page.ifd.get(296).and_then(|e| e.integers(&file.input, file.dialect).ok()) == Some(vec![1]);
-        arrangement.spacing = if none { [z, pixel(283), pixel(282)] } else { [z, None, None] };
+        arrangement.spacing = if none { [z, y, x] } else { [z, None, None] };
         return;
     }
-    arrangement.unit = unit;
-    arrangement.spacing = [z, pixel(283), pixel(282)].map(|s| s.map(|v| v * factor));
-    if arrangement.z > 1 && z.is_none() {
-        arrangement
-            .notes
-            .push("the distance between slices is not given; that between columns is taken".into());
-    }
+    arrangement.set_spacing([z, y, x], [own("zunit"), own("yunit"), Some(unit)]);
 }

@@ -1,11 +1,12 @@
 //! From pages to an image: which page is which slice, channel and time, and how large a voxel is.
 
-use super::describe::{describe_page, resolution, sample_channels};
+use super::describe::{describe_page, pixel_size, resolution, sample_channels};
 use super::ome;
 use super::page::{Kind, Page};
 use super::stack::{Plane, Stack, TiffFile};
 use super::{imagej, levels};
-use crate::io::{Channel, ImageInfo, Level};
+use crate::io::{Calibration, Channel, ImageInfo, Level};
+use crate::volume::unit::{AxisUnits, seconds};
 use crate::{Error, Geometry, Result, Unit};
 use std::collections::BTreeMap;
 
@@ -23,8 +24,37 @@ pub(super) struct Arrangement {
     pub unit: Unit,
     pub time_step: Option<f64>,
     pub channels: Vec<Channel>,
+    /// What stored numbers mean.
+    pub calibration: Option<Calibration>,
+    /// What is missing because the file is damaged or cut short.
+    pub damage: Vec<String>,
     pub notes: Vec<String>,
     pub metadata: BTreeMap<String, String>,
+}
+
+impl Arrangement {
+    /// Takes the spacing `[z, y, x]` that a description gives, each axis in its own unit.
+    pub(super) fn set_spacing(&mut self, given: [Option<f64>; 3], units: [Option<&str>; 3]) {
+        (self.spacing, self.unit) = AxisUnits::new(units).spacing(given, &mut self.notes);
+        self.note_missing_z();
+    }
+
+    fn note_missing_z(&mut self) {
+        if self.unit != Unit::Voxel && self.z > 1 && self.spacing[0].is_none() {
+            self.notes.push("the distance between slices is not given; that between columns is taken".into());
+        }
+    }
+
+    /// Takes the time between frames that a description gives.
+    pub(super) fn set_time_step(&mut self, step: Option<f64>, unit: &str) {
+        let Some(step) = step else { return };
+        self.time_step = seconds(step, unit);
+        if self.time_step.is_none() {
+            let note =
+                format!("the unit of time \"{unit}\" is unknown; the time between frames is not taken");
+            self.notes.push(note);
+        }
+    }
 }
 
 /// Opens a file as an image.
@@ -56,7 +86,7 @@ pub(super) fn arrange_slices(files: Vec<TiffFile>) -> Result<Stack> {
     if let Some(text) = description.as_deref().filter(|t| imagej::is_imagej(t)) {
         let one = imagej::arrange(text, &files[0]);
         (arrangement.spacing, arrangement.unit) = (one.spacing, one.unit);
-        arrangement.metadata = one.metadata;
+        (arrangement.calibration, arrangement.metadata) = (one.calibration, one.metadata);
     }
     finish(files, arrangement, description)
 }
@@ -77,8 +107,9 @@ fn finish(
         arrangement.metadata.insert("ImageDescription".into(), text.chars().take(65_536).collect());
     }
     for file in &files {
-        arrangement.notes.extend(file.notes.iter().take(16).cloned());
+        arrangement.damage.extend(file.damage.iter().take(16).cloned());
     }
+    leave_out_cut_planes(&files, &mut arrangement);
     let mut info = info(&page, &files, first, &mut arrangement)?;
     let mut planes = vec![arrangement.planes];
     for level in levels {
@@ -88,12 +119,45 @@ fn finish(
             planes.push(level);
         }
     }
-    Ok(Stack { info, files, planes, samples: page.samples })
+    Ok(Stack { info, files, planes, samples: page.samples, stored: page.voxel })
 }
 
 fn description(file: &TiffFile) -> Result<Option<String>> {
     let entry = file.pages[0].ifd.get(270);
     entry.map(|e| e.text(&file.input, file.dialect)).transpose()
+}
+
+/// Chunks of a page that are looked at when a file is opened.
+const LOOKED_AT: usize = 1 << 16;
+
+/// Planes that end beyond the end of their file are read as zeros, which is said.
+fn leave_out_cut_planes(files: &[TiffFile], arrangement: &mut Arrangement) {
+    let is_cut = |plane: &Plane| {
+        let file = &files[plane.file];
+        let page = &file.pages[plane.page];
+        let [across, down] = page.grid();
+        if across.saturating_mul(down) > LOOKED_AT {
+            return false;
+        }
+        let ends = |chunks: Vec<(u64, u64)>| {
+            chunks.iter().map(|(at, len)| at.saturating_add(*len).saturating_add(plane.shift)).max()
+        };
+        let end = page.chunks(&file.input, file.dialect).ok().and_then(ends);
+        end.is_some_and(|end| end > file.input.length())
+    };
+    let count = arrangement.planes.len();
+    let cut: Vec<usize> =
+        (0..count).filter(|at| arrangement.planes[*at].as_ref().is_some_and(is_cut)).collect();
+    if cut.is_empty() {
+        return;
+    }
+    let mut damage = format!("{} of {count} planes end beyond the end of the file", cut.len());
+    // An image of nothing but zeros would hide that there is none.
+    if cut.len() < arrangement.planes.iter().flatten().count() {
+        cut.iter().for_each(|at| arrangement.planes[*at] = None);
+        damage.push_str("; they are read as zeros");
+    }
+    arrangement.damage.push(damage);
 }
 
 /// All planes must be alike, and together not larger than the files can hold.
@@ -204,7 +268,16 @@ fn shaped(text: &str, file: &TiffFile) -> Arrangement {
     let Some(count) = shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0) else {
         return plain;
     };
-    let Some(planes) = planes_of(file, count) else { return plain };
+    let Some(planes) = planes_of(file, count) else {
+        let mut plain = plain;
+        if plain.z < count {
+            plain.damage.push(format!(
+                "the description promises {count} planes, the file has {}; those are read",
+                plain.z
+            ));
+        }
+        return plain;
+    };
     // Axes that are neither time nor channel are slices.
     let role = |i: usize| axes.as_ref().map_or('Z', |a| a[i]);
     let extent =
@@ -235,18 +308,11 @@ fn shaped(text: &str, file: &TiffFile) -> Arrangement {
             metadata.insert(key.clone(), value.to_string());
         }
     }
-    Arrangement {
+    let mut arrangement = Arrangement {
         z,
         c,
         t,
         planes: ordered,
-        spacing: [
-            number("spacing").or(number("PhysicalSizeZ")),
-            number("PhysicalSizeY"),
-            number("PhysicalSizeX"),
-        ],
-        unit: json["unit"].as_str().and_then(|u| u.parse().ok()).unwrap_or_default(),
-        time_step: number("TimeIncrement"),
         channels: json["channels"]
             .as_array()
             .map(|names| {
@@ -256,7 +322,23 @@ fn shaped(text: &str, file: &TiffFile) -> Arrangement {
             .unwrap_or_default(),
         notes: plain.notes,
         metadata,
-    }
+        ..Arrangement::default()
+    };
+    let text = |key: &str| json[key].as_str();
+    let unit = |axis: &str| text(&format!("PhysicalSize{axis}Unit")).or(text("unit"));
+    // A unit says what the resolution tags count in, whatever they say themselves.
+    let [y, x] = if text("unit").is_some() { pixel_size(file) } else { [None; 2] };
+    arrangement.set_spacing(
+        [
+            number("PhysicalSizeZ").or(number("spacing")),
+            number("PhysicalSizeY").or(y),
+            number("PhysicalSizeX").or(x),
+        ],
+        ["Z", "Y", "X"].map(unit),
+    );
+    let step = number("TimeIncrement").or(number("finterval"));
+    arrangement.set_time_step(step, text("TimeIncrementUnit").unwrap_or("s"));
+    arrangement
 }
 
 /// The first `count` planes of a file in order: a page each, or, where one page stands for all, one
@@ -283,15 +365,10 @@ fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrange
     let file = &files[first.file];
     if arrangement.unit == Unit::Voxel
         && arrangement.spacing[1].is_none()
-        && let Some(([y, x], unit)) = resolution(page, file, &mut arrangement.notes)
+        && let Some((spacing, unit)) = resolution(page, file, arrangement.spacing[0], &mut arrangement.notes)
     {
-        arrangement.spacing = [arrangement.spacing[0], Some(y), Some(x)];
-        arrangement.unit = unit;
-        if z > 1 && arrangement.spacing[0].is_none() {
-            arrangement
-                .notes
-                .push("the distance between slices is not given; that between columns is taken".into());
-        }
+        (arrangement.spacing, arrangement.unit) = (spacing, unit);
+        arrangement.note_missing_z();
     }
     let x = arrangement.spacing[2].unwrap_or(1.0);
     let y = arrangement.spacing[1].unwrap_or(x);
@@ -323,12 +400,14 @@ fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrange
     Ok(ImageInfo {
         format: "tiff",
         levels: vec![Level { shape, geometry, chunk: levels::cheapest(page) }],
-        voxel: page.voxel,
+        voxel: arrangement.calibration.as_ref().map_or(page.voxel, |c| c.voxel(page.voxel)),
         channels,
         times: t,
         time_step: arrangement.time_step,
         labels: false,
-        notes: std::mem::take(&mut arrangement.notes),
+        calibration: arrangement.calibration.take(),
+        notes: arrangement.damage.iter().cloned().chain(std::mem::take(&mut arrangement.notes)).collect(),
+        damage: std::mem::take(&mut arrangement.damage),
         metadata: std::mem::take(&mut arrangement.metadata),
     })
 }

@@ -149,4 +149,6 @@ impl Format for OmeTiff {
 }
 
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! A folder of TIFF slices as one stack.
 
 use super::super::folder::check_alike;
+use super::describe::pixel_size;
 use super::layout::arrange_slices;
 use super::stack::{Stack, TiffFile};
 use crate::io::ImageInfo;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 /// Opens files of one page each, in the order given.
 pub(crate) fn open_slices(paths: &[PathBuf], adjust: impl FnOnce(&mut ImageInfo)) -> Result<Stack> {
-    let files: Vec<TiffFile> = paths
+    let read: Vec<(TiffFile, [Option<f64>; 2])> = paths
         .par_iter()
         .map(|path| {
             let mut file = TiffFile::open(path)?;
@@ -18,10 +19,12 @@ pub(crate) fn open_slices(paths: &[PathBuf], adjust: impl FnOnce(&mut ImageInfo)
             if full > 1 && paths.len() > 1 {
                 return Err(Error::file(path, format!("has {full} pages where a slice has one")));
             }
+            let pixel = pixel_size(&file);
             file.input.close();
-            Ok(file)
+            Ok((file, pixel))
         })
         .collect::<Result<_>>()?;
+    let (files, pixels): (Vec<TiffFile>, Vec<_>) = read.into_iter().unzip();
     if let [path] = paths {
         let mut stack = super::layout::arrange(TiffFile::open(path)?)?;
         adjust(&mut stack.info);
@@ -32,6 +35,17 @@ pub(crate) fn open_slices(paths: &[PathBuf], adjust: impl FnOnce(&mut ImageInfo)
         format!("{width}×{height} pixels of {samples} × {bits} bits ({format:?})")
     })?;
     let mut stack = arrange_slices(files)?;
+    let other = pixels.iter().position(|pixel| *pixel != pixels[0]);
+    if let Some(at) = other {
+        let several = pixels.iter().filter(|pixel| **pixel != pixels[0]).count();
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().display().to_string();
+        stack.info.notes.push(format!(
+            "{several} of {} slices, {} first, have pixels of another size than {}, whose size is taken for all",
+            paths.len(),
+            name(&paths[at]),
+            name(&paths[0])
+        ));
+    }
     adjust(&mut stack.info);
     Ok(stack)
 }

@@ -6,7 +6,7 @@ use super::input::Input;
 use super::page::Page;
 use super::samples::{pick, swap, to_voxels};
 use crate::io::{Frame, ImageInfo, ImageSource};
-use crate::{Error, Region, Result, Volume};
+use crate::{Error, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) struct TiffFile {
     pub dialect: Dialect,
     pub pages: Vec<Page>,
     /// Pages that could not be understood, and a damaged chain, one sentence each.
-    pub notes: Vec<String>,
+    pub damage: Vec<String>,
 }
 
 impl TiffFile {
@@ -29,14 +29,14 @@ impl TiffFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let input = Input::open(path)?;
         let (dialect, directories, damage) = read_chain(&input)?;
-        let mut notes: Vec<String> = damage.into_iter().collect();
+        let mut damage: Vec<String> = damage.into_iter().collect();
         let mut pages = Vec::with_capacity(directories.len());
         let mut first_error = None;
         for (index, ifd) in directories.into_iter().enumerate() {
             match Page::parse(&input, dialect, ifd) {
                 Ok(page) => pages.push(page),
                 Err(Error::File { path, reason }) => {
-                    notes.push(format!("page {} is left out: {reason}", index + 1));
+                    damage.push(format!("page {} is left out: {reason}", index + 1));
                     first_error.get_or_insert(Error::File { path, reason });
                 }
                 Err(error) => return Err(error),
@@ -44,7 +44,7 @@ impl TiffFile {
         }
         match first_error {
             Some(error) if pages.is_empty() => Err(error),
-            _ => Ok(Self { input, dialect, pages, notes }),
+            _ => Ok(Self { input, dialect, pages, damage }),
         }
     }
 }
@@ -74,6 +74,8 @@ pub(crate) struct Stack {
     pub(super) planes: Vec<Vec<Option<Plane>>>,
     /// Samples of a pixel, each a channel of the image.
     pub(super) samples: usize,
+    /// Type of the stored numbers.
+    pub(super) stored: VoxelType,
 }
 
 /// A page ready to be read.
@@ -95,11 +97,11 @@ impl ImageSource for Stack {
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
         let depth = self.info.shape()[0];
         self.check(frame, region)?;
-        let size = self.info.voxel.size();
+        let size = self.stored.size();
         let plane_bytes = region.shape[1] * region.shape[2] * size;
-        let mut volume = zeros(&self.info, region)?;
+        let mut volume = zeros(self.stored, region)?;
         if region.is_empty() {
-            return Ok(volume);
+            return Ok(Volume::zeros(self.info.voxel, region.shape));
         }
         let page_channels = self.info.channels.len() / self.samples;
         let (channel, sample) = (frame.channel / self.samples, frame.channel % self.samples);
@@ -111,20 +113,23 @@ impl ImageSource for Stack {
                 None => Ok(()),
             },
         )?;
-        Ok(volume)
+        Ok(match &self.info.calibration {
+            Some(calibration) => calibration.apply(&volume),
+            None => volume,
+        })
     }
 }
 
 /// A volume of zeros, or an error where the memory is not to be had.
-pub(crate) fn zeros(info: &ImageInfo, region: Region) -> Result<Volume> {
-    let size = info.voxel.size();
+pub(crate) fn zeros(voxel: VoxelType, region: Region) -> Result<Volume> {
+    let size = voxel.size();
     let bytes = region.shape.iter().try_fold(size, |n, &s| n.checked_mul(s));
     let enough = bytes.is_some_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
     if !enough {
         let [z, y, x] = region.shape;
         return Err(Error::Memory(format!("a region of {x}×{y}×{z} voxels of {size} bytes")));
     }
-    Ok(Volume::zeros(info.voxel, region.shape))
+    Ok(Volume::zeros(voxel, region.shape))
 }
 
 /// Whether a frame and region lie in the image.

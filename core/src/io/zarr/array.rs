@@ -10,7 +10,7 @@ use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, ShapeBuilder};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use zarrs::array::{Array, ArrayBytes, ArrayMetadata, ArraySubset, ArrayToBytesCodecTraits, CodecOptions};
@@ -163,6 +163,10 @@ pub(super) struct ZarrArray {
     codecs: Codecs,
     store: ReadableStorage,
     indices: Mutex<KnownIndices>,
+    /// Whether a chunk that isn't there is an error.
+    pub(super) require_all_chunks: bool,
+    /// Chunks that were read and aren't there.
+    absent: Mutex<HashSet<Vec<u64>>>,
 }
 
 pub(super) fn sizes(value: Option<&Value>, what: &str) -> std::result::Result<Vec<u64>, String> {
@@ -270,7 +274,19 @@ impl ZarrArray {
         // Where `zarrs` decodes a shard, it is read shard by shard.
         let chunk = codecs.inner.clone().unwrap_or_else(|| grid.clone());
         let (store, at) = (store.clone(), at.to_owned());
-        Ok(Self { array, at, shape, grid, chunk, stored, codecs, store, indices: Mutex::default() })
+        Ok(Self {
+            array,
+            at,
+            shape,
+            grid,
+            chunk,
+            stored,
+            codecs,
+            store,
+            indices: Mutex::default(),
+            require_all_chunks: false,
+            absent: Mutex::default(),
+        })
     }
 
     /// The codecs, for the inspector.
@@ -358,6 +374,11 @@ impl ZarrArray {
             Error::file(&self.at, format!("chunk {index:?} ({key}) cannot be read: {reason}"))
         };
         let Some(decoded) = self.decode(&index, &start, &count).map_err(fail)? else {
+            if self.require_all_chunks {
+                return Err(fail("it is not there, and all chunks are required".into()));
+            }
+            let chunk = start.iter().zip(&self.chunk).map(|(at, size)| at / size).collect();
+            self.absent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(chunk);
             let fill = self.array.fill_value().as_ne_bytes();
             let fill: S = bytemuck::try_pod_read_unaligned(fill)
                 .map_err(|e| Error::file(&self.at, format!("fill_value does not fit the data type: {e}")))?;
@@ -420,6 +441,11 @@ impl ZarrArray {
     /// A chunk as it is stored.
     fn whole(&self, index: &[u64]) -> std::result::Result<Option<Bytes>, String> {
         self.store.get(&self.array.chunk_key(index)).map_err(|e| e.to_string())
+    }
+
+    /// Number of chunks that were read and aren't there.
+    pub(super) fn absent(&self) -> u64 {
+        self.absent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len() as u64
     }
 
     /// Whether the chunk of a voxel is there.
@@ -503,6 +529,10 @@ impl ZarrArray {
         };
         let plain = self.codecs.chain.as_ref().is_some_and(Chain::is_raw);
         if (plain || self.codecs.inner.is_some()) && count != self.grid {
+            let size = self.store.size_key(&self.array.chunk_key(index)).map_err(|e| e.to_string())?;
+            if size.is_none() {
+                return Ok(None);
+            }
             let ranges: Vec<_> =
                 (0..axes).map(|a| start[a] % self.grid[a]).zip(count).map(|(s, n)| s..s + n).collect();
             let subset = ArraySubset::new_with_ranges(&ranges);

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// The format's id.
-const ID: &str = "ome-zarr";
+pub(super) const ID: &str = "ome-zarr";
 
 /// OME-Zarr.
 pub struct OmeZarr;

@@ -36,6 +36,9 @@ impl ZarrSource {
         let path = join("", start)
             .ok_or_else(|| Error::Usage(format!("\"{start}\" is not a path inside {}", root.display())))?;
         let mut source = opening.image(&path, 0)?;
+        for level in &mut source.levels {
+            level.require_all_chunks = options.require_all_chunks;
+        }
         if let Some((spacing, unit)) = options.spacing {
             let finest = source.info.levels[0].geometry.spacing();
             for level in &mut source.info.levels {
@@ -271,6 +274,8 @@ impl Opening<'_> {
             times,
             time_step: image.time_step(),
             labels: labels && !first.voxel().is_float(),
+            calibration: None,
+            damage: Vec::new(),
             notes: std::mem::take(&mut self.notes),
             metadata,
         };
@@ -339,5 +344,9 @@ impl ImageSource for ZarrSource {
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
         let slicing = Slicing::new(&self.image, frame.channel, frame.time);
         self.levels[frame.level].is_stored(&slicing, region.start)
+    }
+
+    fn absent(&self) -> u64 {
+        self.levels.iter().map(ZarrArray::absent).sum()
     }
 }
