@@ -8,7 +8,7 @@
 use crate::error::PathContext;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -300,13 +300,14 @@ pub fn is_begun(target: &Path) -> bool {
 fn left_beside(target: &Path) -> Vec<PathBuf> {
     let (Some(name), folder) = (target.file_name(), target.parent()) else { return Vec::new() };
     let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let begins = format!(".{}.", name.to_string_lossy());
+    let begins = hidden(name);
+    let begins = begins.to_string_lossy();
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().map(|entry| entry.file_name());
     // What lies between is the number of a program and one of its own: see `unused_beside`.
     let ours = names.filter(|n| {
         let n = n.to_string_lossy();
-        let numbers = n.strip_prefix(&begins).and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
+        let numbers = n.strip_prefix(&*begins).and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
         numbers.is_some_and(|n| n.chars().all(|c| c.is_ascii_digit() || c == '-'))
     });
     ours.map(|n| target.with_file_name(n)).filter(|p| p.is_dir()).collect()
@@ -336,13 +337,27 @@ fn resolve(target: &Path) -> PathBuf {
     if target.is_symlink() { target.canonicalize().unwrap_or_else(|_| target.into()) } else { target.into() }
 }
 
+/// Bytes of a name from which on it is shortened where more is put to it; file systems take 255.
+const LONG: usize = 200;
+
+/// How the hidden names beside a target begin.
+fn hidden(name: &OsStr) -> OsString {
+    let mut hidden = OsString::from(".");
+    if name.len() < LONG {
+        hidden.push(name);
+    } else {
+        hidden.push(blake3::hash(name.as_encoded_bytes()).to_hex().as_str());
+    }
+    hidden.push(".");
+    hidden
+}
+
 fn unused_beside<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathBuf, T)> {
     let name = target.file_name().ok_or_else(|| Error::file(target, "is not a name of a file"))?;
     loop {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
+        let mut hidden = hidden(name);
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-        hidden.push(format!(".{}-{n}{PARTIAL_SUFFIX}", std::process::id()));
+        hidden.push(format!("{}-{n}{PARTIAL_SUFFIX}", std::process::id()));
         let path = target.with_file_name(hidden);
         let mut partials = partials();
         match make(&path) {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// An input file or folder: its name, size and hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Identity {
     /// The name by which the recipe knows it.
     pub name: String,
@@ -57,6 +58,50 @@ impl Identity {
     }
 }
 
+/// An identity as text, which a path need not be.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    name: String,
+    path: String,
+    /// The path as bytes in hexadecimal digits, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    bytes: u64,
+    blake3: String,
+}
+
+impl From<Identity> for Written {
+    fn from(Identity { name, path, bytes, blake3 }: Identity) -> Self {
+        Self { name, path: path.to_string_lossy().into_owned(), path_bytes: path_bytes(&path), bytes, blake3 }
+    }
+}
+
+impl From<Written> for Identity {
+    fn from(Written { name, path, path_bytes, bytes, blake3 }: Written) -> Self {
+        let path = path_bytes.and_then(|hex| path_of_bytes(&hex)).unwrap_or_else(|| path.into());
+        Self { name, path, bytes, blake3 }
+    }
+}
+
+/// The bytes of a path that is not UTF-8, in hexadecimal digits, for records that are text.
+pub fn path_bytes(path: &Path) -> Option<String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    path.to_str().is_none().then(|| bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(unix)]
+fn path_of_bytes(hex: &str) -> Option<PathBuf> {
+    let digits = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(digits).collect();
+    Some(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes?).into())
+}
+
+/// Names that are not Unicode differ between systems.
+#[cfg(not(unix))]
+fn path_of_bytes(_: &str) -> Option<PathBuf> {
+    None
+}
+
 /// Bytes of voxels that are read at once to be hashed.
 const SLAB: usize = 64 << 20;
 
@@ -101,6 +146,24 @@ fn add(path: &Path, hasher: &mut blake3::Hasher, job: &Job) -> Result<u64> {
                 hasher.update(&buffer[..n]);
                 total += n as u64;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_utf8_is_read_back() {
+        use std::os::unix::ffi::OsStrExt;
+        for path in [&b"folder/a.nii"[..], b"folder/a\xe9.nii", b"\xff"] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(path)).to_owned();
+            let identity = Identity { name: "image".into(), path, bytes: 3, blake3: "00".into() };
+            let text = toml::to_string(&identity).unwrap();
+            assert_eq!(text.contains("path_bytes"), identity.path.to_str().is_none());
+            assert_eq!(toml::from_str::<Identity>(&text).unwrap(), identity);
         }
     }
 }

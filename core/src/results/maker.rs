@@ -251,6 +251,7 @@ columns = ["volume"]
             expected: Vec::new(),
             options: OpenOptions::default(),
             frame: Frame::default(),
+            kind: None,
             labels_as: LabelsAs::Nrrd,
         }
     }

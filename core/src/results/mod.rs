@@ -12,7 +12,7 @@ mod summary;
 mod watched;
 
 pub use folder::{LabelsAs, Study, named, save, write};
-pub use identity::Identity;
+pub use identity::{Identity, path_bytes};
 pub use maker::Maker;
 pub use order::{Order, Ready};
 pub use provenance::{Provenance, Record};

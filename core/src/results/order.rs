@@ -2,6 +2,7 @@
 
 use super::{Identity, LabelsAs, Provenance, Record, Study, write};
 use crate::blocks::{Accelerator, Field, FileField};
+use crate::io::verify::{absent_note, check_complete};
 use crate::io::{self, Frame, ImageSource, OpenOptions};
 use crate::ops::Kind;
 use crate::recipe::{self, How, IMAGE, Plan, Recipe, Results};
@@ -25,6 +26,8 @@ pub struct Order {
     pub options: OpenOptions,
     /// Its channel and time.
     pub frame: Frame,
+    /// What its voxels mean, if the file doesn't say so or says it wrongly.
+    pub kind: Option<Kind>,
     /// Format of the label image.
     pub labels_as: LabelsAs,
 }
@@ -37,6 +40,7 @@ pub struct Ready {
     pub plan: Plan,
     /// What the user should know of the image.
     pub warnings: Vec<String>,
+    sources: Vec<Arc<dyn ImageSource>>,
 }
 
 impl Ready {
@@ -44,6 +48,12 @@ impl Ready {
     pub fn keep(&self) -> Vec<usize> {
         let last = self.plan.last_image();
         if last < self.plan.sources { Vec::new() } else { vec![last] }
+    }
+
+    /// After a run, how many chunks behind a network weren't there, as a sentence; files are looked through before.
+    pub fn absent(&self) -> Option<String> {
+        let missing = self.sources.iter().filter(|source| source.waits()).map(|source| source.absent()).sum();
+        (missing > 0).then(|| absent_note(missing, None))
     }
 
     /// Bytes that a run in memory needs.
@@ -66,6 +76,7 @@ impl Order {
             inputs: record.input.iter().map(|input| (input.name.clone(), input.path.clone())).collect(),
             options,
             frame: Frame::new(record.channel.saturating_sub(1), record.time.saturating_sub(1)),
+            kind: record.taken_as.as_deref().map(str::parse).transpose().map_err(wrong)?,
             labels_as: record.labels_as.parse().map_err(Error::Usage)?,
             expected: record.input,
         })
@@ -111,6 +122,7 @@ impl Order {
             channel: self.frame.channel + 1,
             time: self.frame.time + 1,
             labels_as: self.labels_as.name().to_owned(),
+            taken_as: self.kind.map(|kind| kind.word().to_owned()),
             open: self.options.to_record(),
             found,
             input,
@@ -127,11 +139,14 @@ impl Order {
         let info = source.info().clone();
         self.frame.check(&info)?;
         let mut warnings = info.notes.clone();
+        let times = self.frame.time..self.frame.time + 1;
+        warnings.extend(check_complete(&*source, &self.inputs[0].1, &self.options, times)?);
         if info.times > 1 {
             warnings.push(format!("time frame {} of {} is used (--time)", self.frame.time + 1, info.times));
         }
-        let kind = if info.labels { Kind::Labels } else { Kind::Grey };
+        let kind = self.kind.unwrap_or(if info.labels { Kind::Labels } else { Kind::Grey });
         let mut names = vec![IMAGE.to_owned()];
+        let mut sources = vec![source.clone()];
         let mut fields: Vec<Arc<dyn Field>> =
             vec![Arc::new(FileField::new(source.clone(), self.frame, kind))];
         for channel in (0..info.channels.len()).filter(|c| *c != self.frame.channel) {
@@ -140,14 +155,23 @@ impl Order {
             fields.push(Arc::new(FileField::new(source.clone(), frame, Kind::Grey)));
         }
         for (name, path) in &self.inputs[1..] {
-            let source: Arc<dyn ImageSource> = Arc::from(io::open(path, &OpenOptions::default())?);
+            let options = OpenOptions {
+                accept_damaged: self.options.accept_damaged,
+                require_all_chunks: self.options.require_all_chunks,
+                ..OpenOptions::default()
+            };
+            let source: Arc<dyn ImageSource> = Arc::from(io::open(path, &options)?);
+            warnings.extend(
+                check_complete(&*source, path, &options, 0..1)?.map(|note| format!("{name}: {note}")),
+            );
+            sources.push(source.clone());
             let kind = if source.info().labels { Kind::Labels } else { Kind::Grey };
             names.push(name.clone());
             fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
         }
         let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
         let plan = Plan::new(&self.recipe, &grids)?;
-        Ok(Ready { fields, plan, warnings })
+        Ok(Ready { fields, plan, warnings, sources })
     }
 
     /// Which images these are.
@@ -240,12 +264,14 @@ mod tests {
             expected: Vec::new(),
             options: OpenOptions { shape: Some([1, 2, 3]), ..OpenOptions::default() },
             frame: Frame::new(1, 2),
+            kind: Some(Kind::Labels),
             labels_as: LabelsAs::default(),
         };
         let text = order.to_toml();
         let back = Order::parse(&text).unwrap();
         assert_eq!(back.to_toml(), text);
         assert_eq!((back.inputs, back.options, back.frame), (order.inputs, order.options, order.frame));
+        assert_eq!(back.kind, order.kind);
         assert!(back.expected.is_empty());
         assert!(Order::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").is_err());
     }

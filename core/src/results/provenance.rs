@@ -29,6 +29,9 @@ pub struct Record {
     pub time: usize,
     /// Format of the label image.
     pub labels_as: String,
+    /// What the image's voxels were taken as, where the file doesn't say so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_as: Option<String>,
     /// How a file was opened, where it doesn't say so itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, String>,
@@ -85,6 +88,7 @@ mod tests {
             channel: 1,
             time: 1,
             labels_as: "ome-zarr".into(),
+            taken_as: None,
             open: BTreeMap::new(),
             found: [("threshold".to_owned(), 0.1)].into(),
             input: vec![Identity {

@@ -2,6 +2,7 @@
 //! before `slice10`). A single PNG is a folder of one.
 
 mod png;
+mod series;
 
 use super::tiff::open_slices;
 use super::{Format, ImageInfo, ImageSource, OpenOptions};
@@ -22,12 +23,12 @@ enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?;
+        let name = path.file_name()?.to_string_lossy();
         // Hidden files are not slices: half-written ones and the shadows that macOS leaves.
         if name.starts_with('.') {
             return None;
         }
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        match path.extension()?.to_string_lossy().to_ascii_lowercase().as_str() {
             "tif" | "tiff" => Some(Self::Tiff),
             "png" => Some(Self::Png),
             _ => None,
@@ -133,8 +134,11 @@ impl Format for Folder {
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
         let (kind, paths, others) =
             if path.is_dir() { slices(path)? } else { (Kind::Png, vec![path.to_owned()], 0) };
+        let (paths, notes) = series::choose(paths, options.dataset.as_deref().filter(|_| path.is_dir()))
+            .map_err(|reason| Error::file(path, reason))?;
         let adjust = |info: &mut ImageInfo| {
             info.format = self.id();
+            info.notes.extend(notes);
             if others > 0 {
                 info.notes.push(format!("{others} images of another kind in the folder are left out"));
             }

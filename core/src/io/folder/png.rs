@@ -165,7 +165,7 @@ impl ImageSource for Slices {
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
         check_bounds(&self.info, &self.paths[0], frame, region)?;
-        let mut volume = zeros(&self.info, region)?;
+        let mut volume = zeros(self.info.voxel, region)?;
         if region.is_empty() {
             return Ok(volume);
         }
