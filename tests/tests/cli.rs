@@ -1,5 +1,8 @@
 //! The command line as its users meet it: the program itself runs, on small samples.
 
+#[path = "cli/files.rs"]
+mod files;
+
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;

@@ -14,7 +14,7 @@ pub fn run() -> Result<()> {
     fs::create_dir_all(&folder)?;
     let sample = folder.join("foam.nii.gz").to_string_lossy().into_owned();
     let out = folder.join("foam").to_string_lossy().into_owned();
-    sh(&program, &["sample", "foam", "--size", "256", "--seed", "1", "-o", &sample])?;
+    sh(&program, &["sample", "foam", "--size", "256", "--seed", "1", "-o", &sample, "--overwrite"])?;
     sh(&program, &["run", "--recipe", "foam", &sample, "--out", &out, "--overwrite"])?;
 
     let table = fs::read_to_string(folder.join("foam/objects.csv")).context("the table is missing")?;

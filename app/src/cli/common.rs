@@ -3,13 +3,13 @@
 use crate::interrupt;
 use crate::progress::Progress;
 use anyhow::Result;
-use clap::{Arg, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::blocks::Accelerator;
-use voxelry_core::io::options::{parse_shape, parse_spacing};
-use voxelry_core::io::{self, ImageSource, OpenOptions};
+use voxelry_core::io::options::{parse_shape, parse_spacing, parse_unit};
+use voxelry_core::io::{self, ImageSource, OpenOptions, WriteOptions, target};
 use voxelry_core::{Error, Job, VoxelType};
 use voxelry_shaders::compute::{Choice, Chosen};
 
@@ -40,6 +40,30 @@ pub fn can_hold(path: &Path) -> Result<()> {
     if folder.is_dir() { Ok(()) } else { Err(Error::file(folder, "is not a folder to write into").into()) }
 }
 
+/// `--overwrite`, for commands that write files.
+pub fn overwrite_arg() -> Arg {
+    Arg::new("overwrite")
+        .long("overwrite")
+        .action(ArgAction::SetTrue)
+        .help("Write over files that are already there")
+}
+
+/// Checks that a file can be written, and that `--overwrite` is given if one is there.
+///
+/// # Errors
+/// If not.
+pub fn can_write(matches: &ArgMatches, path: &Path) -> Result<()> {
+    Ok(target::check_file(path, matches.get_flag("overwrite"))?)
+}
+
+/// As [`can_write`], for an image in the format of the path's ending.
+///
+/// # Errors
+/// As [`can_write`].
+pub fn can_write_image(matches: &ArgMatches, path: &Path, options: &WriteOptions) -> Result<()> {
+    Ok(target::check_image(path, options, matches.get_flag("overwrite"))?)
+}
+
 /// Progress and a job that Ctrl-C cancels, as the global arguments say.
 pub fn job(matches: &ArgMatches) -> (Progress, Job) {
     let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
@@ -66,7 +90,21 @@ pub fn open_args() -> Vec<Arg> {
         Arg::new("spacing").long("spacing").value_name("LENGTH").help(
             "Voxel size, such as \"6um\" or \"2,0.5,0.5 um\" (z,y,x), if the file doesn't say or is wrong",
         ),
-        Arg::new("dataset").long("dataset").value_name("NAME").help("Dataset inside a container file"),
+        Arg::new("unit")
+            .long("unit")
+            .value_name("UNIT")
+            .help("Unit to express lengths in, instead of the file's: nm, um, mm, cm or m"),
+        Arg::new("dataset")
+            .long("dataset")
+            .value_name("NAME")
+            .help("Dataset inside a container file, or a series of slices in a folder, such as img#.tif"),
+        Arg::new("accept-damaged")
+            .long("accept-damaged")
+            .action(ArgAction::SetTrue)
+            .help("Work on what is there of an image that is damaged or cut short"),
+        Arg::new("require-all-chunks").long("require-all-chunks").action(ArgAction::SetTrue).help(
+            "Refuse an OME-Zarr of which chunks aren't stored, rather than take the fill value for them",
+        ),
     ]
 }
 
@@ -87,8 +125,19 @@ pub fn open_options(matches: &ArgMatches) -> Result<OpenOptions> {
         big_endian: text("byte-order") == Some("big"),
         offset: matches.get_one("offset").copied().unwrap_or(0),
         spacing,
+        unit: text("unit").map(parse_unit).transpose().map_err(|e| wrong("unit", e))?,
         dataset: text("dataset").map(str::to_owned),
+        ..completeness(matches)
     })
+}
+
+/// What is asked of an image's completeness, and nothing else.
+pub fn completeness(matches: &ArgMatches) -> OpenOptions {
+    OpenOptions {
+        accept_damaged: matches.get_flag("accept-damaged"),
+        require_all_chunks: matches.get_flag("require-all-chunks"),
+        ..OpenOptions::default()
+    }
 }
 
 /// Opens an image.

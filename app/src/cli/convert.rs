@@ -4,11 +4,12 @@ use super::common::{self, bytes, open, open_args, open_options};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
-use voxelry_core::io::WriteOptions;
 use voxelry_core::io::atomic::is_begun;
 use voxelry_core::io::convert::{ConvertOptions, convert, identity};
 use voxelry_core::io::options::{parse_shape, parse_triple};
 use voxelry_core::io::remote::Patient;
+use voxelry_core::io::verify::{absent_note, check_complete};
+use voxelry_core::io::{ImageSource, WriteOptions};
 use voxelry_core::{Error, Region};
 
 pub fn command() -> Command {
@@ -60,6 +61,7 @@ pub fn command() -> Command {
                 .value_parser(["0.4", "0.5"])
                 .help("Version of OME-Zarr"),
         )
+        .arg(common::overwrite_arg())
         .args(open_args())
 }
 
@@ -90,7 +92,14 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     };
     // The same command on the same input goes on with what it began.
     options.write.resume = identity(input).map(|input| format!("{input} {open_as:?} {options:?}"));
-    let source = Patient::new(open(input, &open_as)?, &job);
+    common::can_write_image(matches, out, &options.write)?;
+    let source = open(input, &open_as)?;
+    let times = 0..source.info().times;
+    let absent = check_complete(&*source, input, &open_as, times)?;
+    if let Some(note) = absent {
+        job.warn(note);
+    }
+    let source = Patient::new(source, &job);
     if is_begun(out) {
         crate::progress::tell("What was begun before is gone on with, if it was made of the same.");
     }
@@ -99,6 +108,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             crate::progress::tell("What is written is kept: the same command goes on from there.");
         }
     })?;
+    // Files were looked through before.
+    if source.waits() && source.absent() > 0 {
+        job.warn(absent_note(source.absent(), None));
+    }
     progress.finish();
     let spec = converted.spec;
     let [z, y, x] = spec.shape;

@@ -10,6 +10,7 @@ use voxelry_core::Error;
 use voxelry_core::io::remote::Patient;
 use voxelry_core::io::verify::verify;
 use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
+use voxelry_core::results::path_bytes;
 
 pub fn command() -> Command {
     Command::new("info")
@@ -65,14 +66,15 @@ fn check(path: &std::path::Path, source: Arc<dyn ImageSource>, matches: &ArgMatc
 }
 
 fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
-    json!({
-        "path": path,
+    let mut about = json!({
+        "path": path.to_string_lossy(),
         "format": info.format,
         "voxel_type": info.voxel.name(),
         "channels": info.channels,
         "times": info.times,
         "time_step_s": info.time_step,
         "labels": info.labels,
+        "calibration": info.calibration,
         "levels": info.levels.iter().map(|l| json!({
             "shape_zyx": l.shape,
             "spacing_zyx": l.geometry.spacing(),
@@ -83,7 +85,11 @@ fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
         })).collect::<Vec<_>>(),
         "notes": info.notes,
         "metadata": info.metadata,
-    })
+    });
+    if let Some(bytes) = path_bytes(path) {
+        about["path_bytes"] = bytes.into();
+    }
+    about
 }
 
 fn print(path: &std::path::Path, info: &ImageInfo) -> Result<()> {
@@ -94,6 +100,9 @@ fn print(path: &std::path::Path, info: &ImageInfo) -> Result<()> {
     line("format", format.to_owned())?;
     line("size", format!("{x} × {y} × {z} voxels (x × y × z)"))?;
     line("voxels", format!("{}{}", info.voxel, if info.labels { ", labels" } else { "" }))?;
+    if let Some(calibration) = &info.calibration {
+        line("values", calibration.to_string())?;
+    }
     line("in memory", bytes(info.voxel_count() * info.voxel.size() as u64))?;
     let g = info.geometry();
     let [dz, dy, dx] = g.spacing().map(number);

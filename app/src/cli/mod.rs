@@ -7,6 +7,7 @@ mod columns;
 pub mod common;
 mod convert;
 mod info;
+mod leading;
 mod montage;
 mod op;
 mod ops;
@@ -103,7 +104,11 @@ fn program() -> Command {
 /// # Errors
 /// What the command couldn't do.
 pub fn main() -> Result<()> {
-    let matches = match program().try_get_matches() {
+    let mut program = program();
+    // Global options are known to commands, and their help, once it is built.
+    program.build();
+    let arguments = leading::behind_command(&program, std::env::args_os().collect());
+    let matches = match program.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
             // Clap's own text is the message; its first line reads "error: …".

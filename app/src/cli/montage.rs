@@ -70,6 +70,7 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(f64))
                 .help("Intensities shown black and white [default: 0.5 and 99.5 percentile]"),
         )
+        .arg(common::overwrite_arg())
         .args(frame_args())
         .args(open_args())
 }
@@ -114,7 +115,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let path = matches.get_one::<PathBuf>("image").expect("required");
     let out = matches.get_one::<PathBuf>("out").expect("required");
     picture::check_name(out)?;
-    common::can_hold(out)?;
+    common::can_write(matches, out)?;
     let source = open(path, &open_options(matches)?)?;
     let frame = frame(matches, source.info())?;
     let image = FileField::new(source, frame, Kind::Grey);

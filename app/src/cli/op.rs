@@ -5,13 +5,14 @@ use super::{montage, ops};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::Error;
 use voxelry_core::blocks::{Engine, Field, FileField};
-use voxelry_core::io::{self, Frame, ImageInfo, OpenOptions, WriteOptions};
-use voxelry_core::measure::Table;
-use voxelry_core::ops::{Default, Input, Kind, OPERATORS, Operator, ParamType, Produces, Value};
+use voxelry_core::io::verify::check_complete;
+use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, WriteOptions, target};
+use voxelry_core::measure::{self, Table};
+use voxelry_core::ops::{Default, Input, KIND_WORDS, Kind, OPERATORS, Operator, ParamType, Produces, Value};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
 use voxelry_core::results;
 
@@ -47,7 +48,7 @@ pub fn operator(op: &dyn Operator) -> Command {
             Arg::new("as")
                 .long("as")
                 .value_name("KIND")
-                .value_parser(["grey", "mask", "labels"])
+                .value_parser(KIND_WORDS)
                 .help("What the first image means, if its file doesn't say so"),
         );
     for input in &spec.inputs[1..] {
@@ -72,6 +73,7 @@ pub fn operator(op: &dyn Operator) -> Command {
         }
         command = command.arg(arg);
     }
+    command = command.arg(common::overwrite_arg());
     let taken: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
     let free = |a: &Arg| !taken.iter().any(|t| t == a.get_id().as_str());
     let common = common::engine_args().into_iter().chain(montage::frame_args()).chain(open_args());
@@ -109,14 +111,9 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let Setup { plan, fields } = set_up(id, matches)?;
     let image = plan.makes_image(0);
+    check_out(matches, out, plan.steps[0].produces)?;
     let keep = [plan.sources];
     let keep = if image { &keep[..] } else { &keep[..0] };
-    match plan.steps[0].produces {
-        Produces::Tables => Table::check_name(out)?,
-        Produces::Mesh => io::mesh::check_name(out)?,
-        _ => io::by_extension(out).map(|_| ())?,
-    }
-    common::can_hold(out)?;
     let scratch = common::near(out);
     let how = match common::block(matches, plan.memory(keep))? {
         Some(block) => {
@@ -144,6 +141,27 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     Ok(ran.tables.into_iter().map(|(_, table)| table).collect())
 }
 
+/// Checks that what an operator makes can be written.
+fn check_out(matches: &ArgMatches, out: &Path, produces: Produces) -> Result<()> {
+    match produces {
+        Produces::Tables => {
+            Table::check_name(out)?;
+            common::can_write(matches, out)?;
+            // Further tables, of those that this operator may make.
+            let further = measure::image::TABLES.iter().map(|(name, _)| *name).chain(["contacts", "image"]);
+            for path in further.map(|name| beside(out, name)) {
+                target::check_free(&path, matches.get_flag("overwrite"))?;
+            }
+        }
+        Produces::Mesh => {
+            io::mesh::check_name(out)?;
+            common::can_write(matches, out)?;
+        }
+        _ => common::can_write_image(matches, out, &WriteOptions::default())?,
+    }
+    Ok(())
+}
+
 /// One operator on its files, ready to run.
 pub struct Setup {
     /// A plan of one step.
@@ -168,19 +186,24 @@ pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
         }
     }
     let path = matches.get_one::<PathBuf>("in").expect("required");
-    let source = open(path, &open_options_of(op, matches)?)?;
+    let options = open_options_of(op, matches)?;
+    let source = open(path, &options)?;
     let asked = matches.get_one::<String>("as").map(String::as_str);
+    let asked = asked.map(str::parse).transpose().map_err(Error::Usage)?;
     let kind = kind_for(&spec.inputs[0], source.info(), asked);
     let frame = if spec.param("level").is_none() {
         montage::frame(matches, source.info())?
     } else {
         Frame::default()
     };
+    tell_absent(&*source, path, &options, frame)?;
     let mut names = vec![IMAGE.to_owned()];
     let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
     for input in &spec.inputs[1..] {
         if let Some(path) = matches.get_one::<PathBuf>(input.name) {
-            let source = open(path, &OpenOptions::default())?;
+            let options = common::completeness(matches);
+            let source = open(path, &options)?;
+            tell_absent(&*source, path, &options, Frame::default())?;
             let kind = kind_for(input, source.info(), None);
             names.push(input.name.to_owned());
             step.inputs.insert(input.name, input.name.to_owned());
@@ -194,26 +217,32 @@ pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
 
 fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {
     // An operator with a parameter of the same name (crop's shape, say) keeps it for itself.
-    let names = ["shape", "dtype", "byte-order", "offset", "spacing", "dataset"];
+    let names = ["shape", "dtype", "byte-order", "offset", "spacing", "unit", "dataset"];
     if names.iter().any(|n| op.spec().param(n).is_some()) {
-        Ok(OpenOptions::default())
+        Ok(common::completeness(matches))
     } else {
         open_options(matches)
     }
 }
 
+/// Refuses an image of which something is missing, and says how many chunks the fill value stands for.
+fn tell_absent(source: &dyn ImageSource, path: &Path, options: &OpenOptions, frame: Frame) -> Result<()> {
+    if let Some(note) = check_complete(source, path, options, frame.time..frame.time + 1)? {
+        crate::progress::tell(&format!("{}: {note}", path.display()));
+    }
+    Ok(())
+}
+
 /// `table.csv` → `table.contacts.csv`.
-fn beside(path: &std::path::Path, name: &str) -> PathBuf {
+fn beside(path: &Path, name: &str) -> PathBuf {
     let ending = path.extension().map_or(String::new(), |e| format!(".{}", e.to_string_lossy()));
     path.with_extension(format!("{name}{ending}"))
 }
 
 /// What an image is taken as, for an operator's input.
-fn kind_for(input: &Input, info: &ImageInfo, asked: Option<&str>) -> Kind {
+fn kind_for(input: &Input, info: &ImageInfo, asked: Option<Kind>) -> Kind {
     match asked {
-        Some("mask") => Kind::Mask,
-        Some("labels") => Kind::Labels,
-        Some(_) => Kind::Grey,
+        Some(kind) => kind,
         None if info.labels && input.kinds.contains(&Kind::Labels) => Kind::Labels,
         None if input.kinds.contains(&Kind::Grey) => Kind::Grey,
         None => input.kinds[0],

@@ -13,6 +13,7 @@ pub static BUILT_IN: &[(&str, &str)] = &[
     ("foam", include_str!("../../../assets/recipes/foam.toml")),
     ("bone", include_str!("../../../assets/recipes/bone.toml")),
     ("cells", include_str!("../../../assets/recipes/cells.toml")),
+    ("measure", include_str!("../../../assets/recipes/measure.toml")),
     ("granules", include_str!("../../../assets/recipes/granules.toml")),
 ];
 

@@ -121,6 +121,7 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(u32).range(1..))
                 .help("Channel, from 1 [default: all, over each other]"),
         )
+        .arg(common::overwrite_arg())
         .args(super::montage::frame_args().into_iter().filter(|a| a.get_id() == "time"))
         .args(open_args())
 }
@@ -227,14 +228,19 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
     let ends = |ending: &str| out.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let folder = matches.contains_id("movie") && Format::of(out)? == Format::Sequence;
     if matches.contains_id("movie") {
-        Format::of(out)?;
+        // What kind it is was seen above.
     } else if ends("gif") || ends("apng") {
         return Err(Error::Usage("--movie: turntable, slices or time?".into()).into());
     } else {
         picture::check_name(out)?;
     }
-    common::can_hold(out)?;
+    if folder {
+        common::can_hold(out)?
+    } else {
+        common::can_write(matches, out)?
+    }
     let cache = Cache::new(common::bytes_of_cache());
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let number = |name: &str| matches.get_one::<f64>(name).copied();

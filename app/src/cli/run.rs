@@ -13,9 +13,10 @@ use voxelry_core::error::PathContext;
 use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
 use voxelry_core::measure::{self, Table};
+use voxelry_core::ops::KIND_WORDS;
 use voxelry_core::recipe::{self, How, IMAGE};
 use voxelry_core::results::{self, LabelsAs, Order, Provenance};
-use voxelry_core::{Error, Job, error};
+use voxelry_core::{Error, Job, Unit, error};
 
 pub fn command() -> Command {
     let path = value_parser!(PathBuf);
@@ -33,8 +34,8 @@ pub fn command() -> Command {
                 .long("provenance")
                 .value_name("FILE")
                 .value_parser(path.clone())
-                .conflicts_with_all(["recipe", "with", "channel", "time", "labels-as"])
-                .conflicts_with_all(["shape", "dtype", "byte-order", "offset", "spacing", "dataset"])
+                .conflicts_with_all(["recipe", "with", "channel", "time", "as", "labels-as"])
+                .conflicts_with_all(["shape", "dtype", "byte-order", "offset", "spacing", "unit", "dataset"])
                 .help("Make an earlier result again from its provenance.toml; an image is only given if it has moved"),
         )
         .arg(
@@ -61,6 +62,13 @@ pub fn command() -> Command {
                 .help("A further image that the recipe refers to by NAME, such as a flat field"),
         )
         .arg(
+            Arg::new("as")
+                .long("as")
+                .value_name("KIND")
+                .value_parser(KIND_WORDS)
+                .help("What the images' voxels mean, if their files don't say so: labels made elsewhere are measured as they are"),
+        )
+        .arg(
             Arg::new("labels-as")
                 .long("labels-as")
                 .value_name("FORMAT")
@@ -83,6 +91,9 @@ pub fn command() -> Command {
 /// Tables over all images of a run that a later run must not silently replace.
 const TABLES: [&str; 2] = ["objects.csv", "objects.parquet"];
 
+/// Endings of such tables.
+const TABLE_ENDINGS: [&str; 2] = [".csv", ".parquet"];
+
 /// What is to be run on one image, and the folder of its results.
 pub struct Task {
     /// What is to be run.
@@ -104,7 +115,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 
 fn run_all(matches: &ArgMatches) -> Result<()> {
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    let tasks = match matches.get_one::<PathBuf>("provenance") {
+    let mut tasks = match matches.get_one::<PathBuf>("provenance") {
         Some(path) => vec![again(path, matches, out)?],
         None => tasks(matches, out)?,
     };
@@ -123,8 +134,10 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
     let several = tasks.len() > 1;
     if several {
         // What is wrong with the last image should not be found after hours of work on the others.
-        for task in &tasks {
-            task.order.open()?;
+        let units = tasks.iter().map(|task| Ok(task.order.open()?.fields[0].grid().geometry.unit));
+        let units = units.collect::<Result<Vec<Unit>>>()?;
+        for note in agree_on_unit(&mut tasks, &units)? {
+            progress.say(&note);
         }
         if !overwrite && TABLES.iter().any(|name| out.join(name).exists()) {
             let reason = "already holds a table over several images; give another --out, or --overwrite";
@@ -151,6 +164,31 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
         progress.say(&format!("{} samples: {}", tasks.len(), out.display()));
     }
     Ok(())
+}
+
+/// One table can't hold lengths in several units: all samples are measured in that of the first.
+///
+/// # Errors
+/// If some have no unit.
+fn agree_on_unit(tasks: &mut [Task], units: &[Unit]) -> Result<Vec<String>> {
+    let first = units[0];
+    let mut notes = Vec::new();
+    for (task, own) in tasks.iter_mut().zip(units).filter(|(_, own)| **own != first) {
+        let path = &task.order.inputs[0].1;
+        if [*own, first].contains(&Unit::Voxel) {
+            let reason = format!(
+                "has lengths in {own}, the first image in {first}; one table can't hold both: give --spacing, or run them \
+                 apart"
+            );
+            return Err(Error::file(path, reason).into());
+        }
+        notes.push(format!(
+            "{}: is measured in {first}, as the first image is, and not in {own}",
+            path.display()
+        ));
+        task.order.options.unit = Some(first);
+    }
+    Ok(notes)
 }
 
 /// Writes tables over several samples, by the names of their files.
@@ -186,6 +224,7 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
         with.push((name.to_owned(), PathBuf::from(path)));
     }
     let options = open_options(matches)?;
+    let kind = matches.get_one::<String>("as").map(|word| word.parse()).transpose().map_err(Error::Usage)?;
     let labels_as = matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?;
     let samples = sample_names(&inputs);
     Ok(inputs
@@ -200,6 +239,7 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
                 expected: Vec::new(),
                 options: options.clone(),
                 frame: montage::channel_and_time(matches),
+                kind,
                 labels_as,
             },
         })
@@ -212,7 +252,11 @@ fn sample_names(paths: &[&PathBuf]) -> Vec<String> {
     paths
         .iter()
         .map(|path| {
-            let stem = stem(path);
+            let mut stem = stem(path);
+            // Beside the samples' folders are tables over all of them.
+            if TABLE_ENDINGS.iter().any(|ending| stem.to_lowercase().ends_with(ending)) {
+                stem.push_str("-1");
+            }
             let numbered = (2..).map(|n| format!("{stem}-{n}"));
             let mut candidates = std::iter::once(stem.clone()).chain(numbered);
             candidates.find(|name| taken.insert(name.clone())).expect("numbers don't end")
@@ -245,6 +289,9 @@ fn again(path: &Path, matches: &ArgMatches, out: &Path) -> Result<Task> {
     for ((_, recorded), moved) in order.inputs.iter_mut().zip(moved) {
         recorded.clone_from(moved);
     }
+    let asked = common::completeness(matches);
+    order.options.accept_damaged |= asked.accept_damaged;
+    order.options.require_all_chunks |= asked.require_all_chunks;
     Ok(Task { order, folder: out.to_owned() })
 }
 
@@ -314,6 +361,9 @@ fn run_one(
         std::fs::remove_dir_all(&between).at(&between)?;
     }
     dir.commit()?;
+    if let Some(note) = ready.absent() {
+        job.warn(format!("{sample}: {note}"));
+    }
     progress.finish();
     report(task, &ran, progress);
     Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
@@ -340,10 +390,14 @@ mod tests {
             "V1.75f3.tif",
             "V1.76f3.tif",
             "x.unknown",
+            "objects.csv.tif",
             "y",
         ];
         let paths = paths.map(PathBuf::from);
         let names = sample_names(&paths.iter().collect::<Vec<_>>());
-        assert_eq!(names, ["scan.1", "scan.1-2", "scan.1-2-2", "c", "V1.75f3", "V1.76f3", "x", "y"]);
+        assert_eq!(
+            names,
+            ["scan.1", "scan.1-2", "scan.1-2-2", "c", "V1.75f3", "V1.76f3", "x", "objects.csv-1", "y"]
+        );
     }
 }

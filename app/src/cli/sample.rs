@@ -57,6 +57,7 @@ pub fn command() -> Command {
         .arg(number("noise", "0.1", "Standard deviation of the noise, as a fraction of the contrast"))
         .arg(number("blur", "1", "Standard deviation of the blur in voxels"))
         .arg(number("rings", "0", "Ring artefacts, as a fraction of the contrast"))
+        .arg(common::overwrite_arg())
         .arg(number("beam-hardening", "0", "How much darker the middle is than the edge, as a fraction"))
 }
 
@@ -73,14 +74,16 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         beam_hardening: number("beam-hardening"),
     };
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    io::by_extension(out)?;
-    common::can_hold(out)?;
+    let write = WriteOptions::default();
+    let (truth, table) = (beside(out, "truth", None)?, beside(out, "truth", Some("csv"))?);
+    for image in [out, &truth] {
+        common::can_write_image(matches, image, &write)?;
+    }
+    common::can_write(matches, &table)?;
     let kind = sample::find(matches.get_one::<String>("kind").expect("required"))?;
     let made = sample::generate(kind, &options, &job)?;
     job.stage("write", 0);
-    let write = WriteOptions::default();
     io::write_volume(out, &made.image, made.geometry, false, &write)?;
-    let (truth, table) = (beside(out, "truth", None), beside(out, "truth", Some("csv")));
     io::write_volume(&truth, &made.truth, made.geometry, true, &write)?;
     made.table.write(&table)?;
     progress.finish();
@@ -97,8 +100,9 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 }
 
 /// `foam.nii.gz` → `foam.truth.nii.gz`, or `foam.truth.csv`.
-fn beside(path: &Path, word: &str, ending: Option<&str>) -> PathBuf {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let (stem, own) = name.split_once('.').unwrap_or((&name, ""));
-    path.with_file_name(format!("{stem}.{word}.{}", ending.unwrap_or(own)))
+fn beside(path: &Path, word: &str, ending: Option<&str>) -> Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default();
+    let name = name.to_str().ok_or_else(|| Error::file(path, "the name of a sample must be text (UTF-8)"))?;
+    let (stem, own) = name.split_once('.').unwrap_or((name, ""));
+    Ok(path.with_file_name(format!("{stem}.{word}.{}", ending.unwrap_or(own))))
 }

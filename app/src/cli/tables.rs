@@ -1,6 +1,6 @@
 //! `voxelry slice-stats` and `voxelry histogram`: the picture's own figures, as table and plot.
 
-use super::op;
+use super::{common, op};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
@@ -54,6 +54,7 @@ pub fn run_histogram(matches: &ArgMatches) -> Result<()> {
 fn table(id: &str, matches: &ArgMatches) -> Result<Table> {
     if let Some(path) = matches.get_one::<PathBuf>("plot") {
         picture::check_name(path)?;
+        common::can_write(matches, path)?;
     }
     Ok(op::run_operator(id, matches)?.swap_remove(0))
 }

@@ -153,6 +153,7 @@ pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
         expected: Vec::new(),
         options: layer.options.clone(),
         frame: Frame::new(layer.channel, layer.time),
+        kind: None,
         labels_as: LabelsAs::OmeZarr,
     })
 }

@@ -58,7 +58,7 @@ impl Field for MemoryField {
     }
 }
 
-/// One frame of an image file, read as grey, as a mask (not 0) or as labels.
+/// One frame of an image file, read as grey, as a mask (neither 0 nor NaN) or as labels.
 pub struct FileField {
     source: Arc<dyn ImageSource>,
     frame: Frame,
@@ -83,8 +83,9 @@ impl FileField {
         Ok(match self.grid.kind {
             Kind::Grey => volume,
             Kind::Mask => {
+                // What is no number is outside, as it is for a threshold.
                 crate::with_volume!(&volume, |a| Volume::U8(
-                    a.mapv(|v| u8::from(crate::Voxel::to_f64(v) != 0.0))
+                    a.mapv(|v| u8::from(crate::Voxel::to_f64(v).abs() > 0.0))
                 ))
             }
             Kind::Labels if volume.voxel_type() == VoxelType::U32 => volume,

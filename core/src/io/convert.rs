@@ -2,7 +2,7 @@
 
 use super::format::by_extension;
 use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, WriteOptions};
-use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume, with_voxel};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -306,10 +306,26 @@ fn write(
         if volume.voxel_type() == spec.voxel {
             sink.write_part(frame, tile.start, volume, part)?;
         } else {
-            sink.write(frame, tile.start, &volume.crop(part).cast(spec.voxel))?;
+            let part = volume.crop(part);
+            if spec.labels {
+                check_labels(&part, spec.voxel)?;
+            }
+            sink.write(frame, tile.start, &part.cast(spec.voxel))?;
         }
         job.advance(tile.len() as u64);
         Ok(())
     };
     if sink.any_order() { tiles.par_iter().try_for_each(one) } else { tiles.iter().try_for_each(one) }
+}
+
+/// Labels that are clamped or rounded are other labels.
+fn check_labels(labels: &Volume, to: VoxelType) -> Result<()> {
+    let kept = |label: f64| with_voxel!(to, |T| T::from_f64(label).to_f64()) == label;
+    let lost = with_volume!(labels, |a| a.iter().map(|v| v.to_f64()).find(|label| !kept(*label)));
+    match lost {
+        Some(label) => {
+            Err(Error::Usage(format!("label {label} can't be kept in {to}; choose another --type")))
+        }
+        None => Ok(()),
+    }
 }

@@ -59,6 +59,10 @@ impl ImageSource for Distant {
         self.0.is_stored(frame, region)
     }
 
+    fn absent(&self) -> u64 {
+        self.0.absent()
+    }
+
     fn waits(&self) -> bool {
         true
     }
@@ -136,6 +140,10 @@ impl ImageSource for Patient {
 
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
         patiently(&self.source, &self.job, move |source| source.is_stored(frame, region))
+    }
+
+    fn absent(&self) -> u64 {
+        self.source.absent()
     }
 
     fn waits(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Reads all of an image to see whether it can be read.
 
-use super::{Frame, ImageSource};
+use super::{Frame, ImageSource, OpenOptions};
 use crate::{Error, Job, Region, Result, Volume};
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -73,6 +73,67 @@ pub fn verify(source: &dyn ImageSource, job: &Job) -> Result<Verified> {
         }
     }
     Ok(Verified { pieces, absent: absent.into_inner(), damaged: damaged.into_inner(), reasons })
+}
+
+/// Counts the chunks of the finest level of a time frame, all channels, that aren't there, and all of them; nothing of
+/// what lies behind a network, where each would take a request.
+///
+/// # Errors
+/// If that can't be found out.
+pub fn absent(source: &dyn ImageSource, time: usize) -> Result<(u64, u64)> {
+    let info = source.info();
+    let level = &info.levels[0];
+    if source.waits() {
+        return Ok((0, 0));
+    }
+    let tiles = Region::whole(level.shape).tiles(level.chunk);
+    let absent = AtomicU64::new(0);
+    for channel in 0..info.channels.len() {
+        tiles.par_iter().try_for_each(|tile| {
+            let stored = source.is_stored(Frame::new(channel, time), *tile)?;
+            absent.fetch_add(u64::from(!stored), Ordering::Relaxed);
+            Result::Ok(())
+        })?;
+    }
+    Ok((absent.into_inner(), tiles.len() as u64 * info.channels.len() as u64))
+}
+
+/// Refuses an image of which something is missing, unless that is accepted, and says how many chunks the fill value
+/// stands for. `times` are the time frames that will be read.
+///
+/// # Errors
+/// If parts are missing, or chunks although all are required.
+pub fn check_complete(
+    source: &dyn ImageSource,
+    path: &std::path::Path,
+    options: &OpenOptions,
+    times: std::ops::Range<usize>,
+) -> Result<Option<String>> {
+    source.info().check_whole(path, options)?;
+    // Only formats with many files or chunks can lack one.
+    if source.info().format != super::zarr::ID {
+        return Ok(None);
+    }
+    let (mut missing, mut all) = (0, 0);
+    for time in times {
+        let (of_time, in_all) = absent(source, time)?;
+        missing += of_time;
+        all += in_all;
+    }
+    if missing > 0 && options.require_all_chunks {
+        let reason =
+            format!("{missing} of {all} chunks are not there, and all are required (--require-all-chunks)");
+        return Err(Error::file(path, reason));
+    }
+    Ok((missing > 0).then(|| absent_note(missing, Some(all))))
+}
+
+/// How many chunks the fill value stands for, as a sentence.
+pub fn absent_note(missing: u64, all: Option<u64>) -> String {
+    let of = all.map_or(String::new(), |all| format!(" of {all}"));
+    format!(
+        "{missing}{of} chunks are not stored; the fill value stands for them (--require-all-chunks refuses)"
+    )
 }
 
 /// Whether all voxels have one value, bit for bit.

@@ -53,7 +53,7 @@ pub use kernel::{
     AnyProgram, AnyState, Around, Block, Call, FieldSpec, Fold, Grid, Kernel, Local, LocalKernel, Mode, Next,
     Output, Partials, Phase, Prepared, Program, Source, Tiling,
 };
-pub use spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+pub use spec::{Default, Group, Input, KIND_WORDS, Kind, Param, ParamType, Produces, Spec};
 
 use crate::Result;
 

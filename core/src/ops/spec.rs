@@ -77,6 +77,31 @@ impl Kind {
             Self::Labels => "labels",
         }
     }
+
+    /// The word on the command line and in records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Grey => "grey",
+            Self::Mask => "mask",
+            Self::Labels => "labels",
+        }
+    }
+}
+
+/// The words for kinds on the command line and in records.
+pub const KIND_WORDS: [&str; 4] = ["grey", "intensity", "mask", "labels"];
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "grey" | "intensity" => Ok(Self::Grey),
+            "mask" => Ok(Self::Mask),
+            "labels" => Ok(Self::Labels),
+            _ => Err(format!("\"{word}\" is not one of {}", KIND_WORDS.join(", "))),
+        }
+    }
 }
 
 /// An input image of an operator.

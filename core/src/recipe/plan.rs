@@ -205,6 +205,7 @@ fn inputs_of(step: &Step, names: &[(String, usize)], previous: usize) -> Result<
         .map(|(i, input)| match step.inputs.get(input.name) {
             _ if i == 0 => Ok(Some(first)),
             Some(name) => look_up(input.name, name).map(Some),
+            None if input.name == "intensity" && of_image => Ok(look_up(input.name, input.name).ok()),
             None if input.name.starts_with("intensity") && of_image => Ok(None),
             None if input.name == "intensity" => Ok(Some(0)),
             // Further channels of the image are measured by themselves.
@@ -228,7 +229,9 @@ fn fits(kinds: &[Kind], kind: Kind) -> Result<(), String> {
     let hint = match (kinds[0], kind) {
         (Kind::Mask, Kind::Grey) => "; put a threshold before it",
         (Kind::Labels, Kind::Mask) => "; put a label step before it",
-        (Kind::Labels, Kind::Grey) => "; put a threshold and a label step before it",
+        (Kind::Labels, Kind::Grey) => {
+            "; put a threshold and a label step before it, or say --as labels if it holds labels"
+        }
         _ => "",
     };
     Err(format!("{wanted}, not {}{hint}", kind.name()))
