@@ -132,7 +132,9 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         table.write(&path)?;
     }
     for (_, mesh) in &ran.meshes {
-        io::mesh::write(out, mesh)?;
+        if let Some(note) = io::mesh::write(out, mesh)? {
+            progress.say(&note);
+        }
     }
     let heard = progress.finish();
     for (name, value) in &heard.facts {

@@ -50,7 +50,12 @@ pub mod voronoi;
 /// A surface of triangles; positions `(x, y, z)` in world units.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Mesh {
-    /// Vertices.
+    /// World position that `vertices` are relative to: 0 unless the image lies so far from the world's origin that
+    /// `f32` can't tell its voxels apart.
+    pub origin: [f64; 3],
+    /// Unit of positions.
+    pub unit: crate::Unit,
+    /// Vertices, relative to `origin`.
     pub vertices: Vec<[f32; 3]>,
     /// Triangles, counter-clockwise seen from outside.
     pub triangles: Vec<[u32; 3]>,

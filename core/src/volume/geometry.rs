@@ -19,6 +19,11 @@ pub struct Geometry {
     pub oriented: bool,
 }
 
+/// Greatest cosine between axes that count as at right angles. Files with affines in `f32` are off by 10⁻⁷, those with
+/// direction cosines in text of four digits by up to 1.7·10⁻⁴; a length is then wrong by at most this part of it, which
+/// is far below what voxels resolve. Tilted gantries and fitted affines shear by more.
+const RIGHT_ANGLE: f64 = 2e-4;
+
 impl Default for Geometry {
     fn default() -> Self {
         Self { world_from_index: DAffine3::IDENTITY, unit: Unit::Voxel, oriented: false }
@@ -41,6 +46,30 @@ impl Geometry {
     /// Volume of one voxel in cubic units.
     pub fn voxel_volume(&self) -> f64 {
         self.world_from_index.matrix3.determinant().abs()
+    }
+
+    /// The angle in degrees, below 90, at which axes of the grid meet if they are not at right angles, the least of
+    /// several. Axes along which `shape` `[z, y, x]` has one voxel do not count.
+    ///
+    /// Only where there is none do lengths along the axes, and so [`Self::spacing`], make up all lengths.
+    pub fn shear(&self, shape: [usize; 3]) -> Option<f64> {
+        let axis = |a: usize| self.world_from_index.matrix3.col(2 - a).try_normalize();
+        let cosine = |a: usize, b: usize| match (axis(a), axis(b)) {
+            (Some(u), Some(v)) if shape[a] > 1 && shape[b] > 1 => u.dot(v).abs(),
+            _ => 0.0,
+        };
+        let greatest = cosine(0, 1).max(cosine(0, 2)).max(cosine(1, 2));
+        (greatest > RIGHT_ANGLE).then(|| greatest.min(1.0).acos().to_degrees())
+    }
+
+    /// Length in world units of a step of so many voxels `[z, y, x]`, which may be fractional.
+    pub fn length(&self, step: [f64; 3]) -> f64 {
+        self.world_from_index.transform_vector3(DVec3::new(step[2], step[1], step[0])).length()
+    }
+
+    /// Whether the world sees the voxel grid mirrored: an odd number of its axes run backwards.
+    pub fn is_mirrored(&self) -> bool {
+        self.world_from_index.matrix3.determinant() < 0.0
     }
 
     /// World position of an index `[z, y, x]`, which may be fractional.
@@ -81,6 +110,24 @@ impl Geometry {
         let letter = |a: usize| names[best[a]][usize::from(columns[a][best[a]] < 0.0)];
         Some([letter(2), letter(1), letter(0)])
     }
+
+    /// Degrees by which a direction may be off an anatomical one and still be called by it.
+    pub const OBLIQUE: f64 = 1.0;
+
+    /// The letters of a direction `(x, y, z)` in a world of RAS+, that of the nearest axis first: `R`; `≈R` if it is more
+    /// than [`Self::OBLIQUE`] degrees off; `≈RA` if it is about as near to another.
+    pub fn letters(way: DVec3) -> String {
+        let way = way.normalize_or_zero();
+        let mut axes = [0, 1, 2];
+        axes.sort_by(|a, b| way[*b].abs().total_cmp(&way[*a].abs()));
+        let letter = |axis: usize| [['R', 'L'], ['A', 'P'], ['S', 'I']][axis][usize::from(way[axis] < 0.0)];
+        if way[axes[0]].abs() >= Self::OBLIQUE.to_radians().cos() {
+            return letter(axes[0]).to_string();
+        }
+        // Beyond 22.5° from an axis, as on a compass.
+        let others = axes[1..].iter().filter(|axis| way[**axis].abs() > 0.38);
+        std::iter::once('≈').chain([letter(axes[0])]).chain(others.map(|axis| letter(*axis))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +142,49 @@ mod tests {
         assert_eq!(g.orientation(), Some(['P', 'S', 'L']));
         g.oriented = false;
         assert_eq!(g.orientation(), None);
+    }
+
+    #[test]
+    fn shears_are_told_from_rounding() {
+        let shear = |xy: f64, yz: f64| {
+            let m = DMat3::from_cols(DVec3::X, DVec3::new(xy, 1.0, 0.0), DVec3::new(0.0, 3.0 * yz, 3.0));
+            // Turned, as oblique scans are.
+            let turn = DMat3::from_quat(glam::DQuat::from_euler(glam::EulerRot::XYZ, 0.3, -0.2, 1.0));
+            Geometry { world_from_index: DAffine3::from_mat3(turn * m), ..Geometry::default() }
+        };
+        assert_eq!(shear(0.0, 0.0).shear([5; 3]), None);
+        // As an affine in f32 has it, and direction cosines of four digits.
+        assert_eq!(shear(1e-6, -1e-6).shear([5; 3]), None);
+        assert_eq!(shear(1.5e-4, 0.0).shear([5; 3]), None);
+        assert!(shear(1e-3, 0.0).shear([5; 3]).is_some());
+        let angle = shear(0.0, 1.0).shear([5; 3]).unwrap();
+        assert!((angle - 45.0).abs() < 1e-9, "{angle}");
+        // One slice has no lengths across it.
+        assert_eq!(shear(0.0, 1.0).shear([1, 5, 5]), None);
+        assert_eq!(Geometry::from_spacing([0.0, 1.0, 2.0], Unit::Voxel).shear([5; 3]), None);
+        // A step along y is 1, one along z √(3² + 3²) = 4.243; both together 3, 4: 5.
+        let g = shear(0.0, 1.0);
+        let lengths = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0]].map(|s| g.length(s));
+        for (found, expected) in lengths.into_iter().zip([1.0, 18f64.sqrt(), 5.0]) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn letters_of_oblique_directions_do_not_claim_to_be_exact() {
+        let at = |degrees: f64| DVec3::new(degrees.to_radians().cos(), degrees.to_radians().sin(), 0.0);
+        for (way, expected) in [
+            (DVec3::X, "R"),
+            (DVec3::NEG_Z, "I"),
+            (at(0.5), "R"),
+            (at(10.0), "≈R"),
+            (at(30.0), "≈RA"),
+            (at(60.0), "≈AR"),
+            (at(170.0), "≈L"),
+            (DVec3::new(-1.0, -1.1, 0.9), "≈PLS"),
+        ] {
+            assert_eq!(Geometry::letters(way), expected, "{way}");
+        }
     }
 
     #[test]

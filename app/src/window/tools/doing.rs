@@ -149,7 +149,10 @@ impl Viewer {
                 let shown = infos.get(&label).is_none_or(|info| info.shown);
                 if selected.is_empty() { shown } else { selected.contains(&label) }
             };
-            Some(crate::window::dialogs::told(&path, filing::write_surfaces(version, &wanted, &path)))
+            Some(match filing::write_surfaces(version, &wanted, &path) {
+                Ok(Some(note)) => Answer::Tell(note),
+                written => crate::window::dialogs::told(&path, written.map(|_| ())),
+            })
         });
     }
 

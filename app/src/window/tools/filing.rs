@@ -58,11 +58,15 @@ fn written(path: &Path) -> Option<SystemTime> {
 }
 
 /// Writes the surfaces of objects of labels as a mesh, in the format that the ending names, and beside it the recipe
-/// that makes them. `wanted` tells of which labels.
+/// that makes them. `wanted` tells of which labels. Returns what [`voxelry_core::io::mesh::write`] has to say.
 ///
 /// # Errors
 /// If they don't fit into memory, or can't be written.
-pub fn write_surfaces(version: Arc<Version>, wanted: &dyn Fn(u32) -> bool, path: &Path) -> Result<()> {
+pub fn write_surfaces(
+    version: Arc<Version>,
+    wanted: &dyn Fn(u32) -> bool,
+    path: &Path,
+) -> Result<Option<String>> {
     let recipe = Recipe::parse("[[step]]\nop = \"mesh\"\n")?;
     let labels: Arc<dyn Field> = Arc::new(FileField::new(version, Frame::default(), Kind::Labels));
     let plan = Plan::new(&recipe, &[(IMAGE.to_owned(), labels.grid())])?;
@@ -81,8 +85,9 @@ pub fn write_surfaces(version: Arc<Version>, wanted: &dyn Fn(u32) -> bool, path:
         mesh.triangles = kept.iter().map(|i| mesh.triangles[*i]).collect();
         mesh.labels = kept.iter().map(|i| mesh.labels[*i]).collect();
     }
-    voxelry_core::io::mesh::write(path, &mesh)?;
-    atomic::write(recipe_beside(path), plan.resolved.to_toml().as_bytes())
+    let note = voxelry_core::io::mesh::write(path, &mesh)?;
+    atomic::write(recipe_beside(path), plan.resolved.to_toml().as_bytes())?;
+    Ok(note)
 }
 
 /// The OME-Zarr that a path lies in: dialogs for files enter the folder that one is.

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// Most triangles of a case.
 const MOST: usize = 5;
 
-/// Triangles of each case, as edges; counter-clockwise seen from outside.
+/// Triangles of each case, as edges.
 pub struct Cases([(u8, [[u8; 3]; MOST]); 256]);
 
 impl Cases {
@@ -24,14 +24,16 @@ impl Cases {
     }
 }
 
-/// The table.
-pub fn cases() -> &'static Cases {
-    static CASES: OnceLock<Cases> = OnceLock::new();
-    CASES.get_or_init(|| {
+/// The table whose triangles are counter-clockwise seen from outside, in a grid that is `mirrored` or not.
+pub fn cases(mirrored: bool) -> &'static Cases {
+    static CASES: [OnceLock<Cases>; 2] = [const { OnceLock::new() }; 2];
+    CASES[usize::from(mirrored)].get_or_init(|| {
         Cases(std::array::from_fn(|case| {
             let found: Vec<_> = loops(case).iter().flat_map(|l| triangles(l)).collect();
             let mut all = [[0; 3]; MOST];
-            all[..found.len()].copy_from_slice(&found);
+            for (to, [a, b, c]) in all.iter_mut().zip(&found) {
+                *to = if mirrored { [*a, *c, *b] } else { [*a, *b, *c] };
+            }
             (found.len() as u8, all)
         }))
     })
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn one_corner_is_cut_off_facing_outwards() {
-        let mut triangle = cases().of(1)[0];
+        let mut triangle = cases(false).of(1)[0];
         let first = triangle.iter().position(|e| *e == 0).unwrap();
         triangle.rotate_left(first);
         assert_eq!(triangle, [0, 4, 8]);
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn no_diagonal_lies_in_a_face() {
         for case in 0..256 {
-            let triangles = cases().of(case);
+            let triangles = cases(false).of(case);
             let mut sides = std::collections::HashMap::new();
             for t in triangles {
                 for i in 0..3 {

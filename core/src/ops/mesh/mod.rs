@@ -9,8 +9,8 @@ use super::components::rows::pack;
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Around, Block, Call, FieldSpec, Grid, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, Tiling,
 };
 use crate::measure::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
@@ -18,7 +18,7 @@ use glam::DVec3;
 use multiversion::multiversion;
 use ndarray::Array3;
 use std::sync::Arc;
-use surface::{Points, Surface, extract};
+use surface::{Points, extract};
 
 /// Surface meshes.
 pub struct SurfaceMesh;
@@ -32,8 +32,9 @@ static SPEC: Spec = Spec {
         that share them, so that every edge has exactly two triangles. Inside is what is at least the level; \
         vertices are interpolated along the edges of the grid, and lie half-way for masks and labels. Each \
         label has a closed surface of its own; neighbouring labels share vertices. NaN is outside. \
-        Positions are those of voxel centres in the image's geometry. Exact block by block; the mesh is held \
-        in memory.",
+        Positions are those of voxel centres in the image's geometry, and triangles are counter-clockwise seen \
+        from outside, in mirrored images too. An image far from the world's origin is meshed relative to its \
+        first voxel, whose position files name or add again. Exact block by block; the mesh is held in memory.",
     inputs: &[Input {
         name: "input",
         kinds: &[Kind::Grey, Kind::Mask, Kind::Labels],
@@ -71,6 +72,7 @@ impl Operator for SurfaceMesh {
         let kernel = MeshKernel {
             shape: grid.shape,
             geometry: grid.geometry,
+            origin: origin(&grid),
             level,
             labelled: grid.kind == Kind::Labels,
             grey: grid.kind == Kind::Grey,
@@ -80,9 +82,24 @@ impl Operator for SurfaceMesh {
     }
 }
 
+/// World position that vertices are relative to. Where rounding positions to `f32` moves vertices by no more than a
+/// thousandth of a voxel it is 0, so that they are world positions; otherwise it is, nearly, the first voxel's.
+fn origin(grid: &Grid) -> DVec3 {
+    let geometry = &grid.geometry;
+    let voxel = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min);
+    let first = geometry.world_from_index.translation;
+    // `f32` has 24 binary digits.
+    if first.abs().max_element() <= voxel * f64::from(1 << 14) {
+        return DVec3::ZERO;
+    }
+    // Ten digits are near enough, and all three fit into the header of an STL.
+    DVec3::from_array(first.to_array().map(|v| format!("{v:.9e}").parse().unwrap_or(v)))
+}
+
 struct MeshKernel {
     shape: [usize; 3],
     geometry: Geometry,
+    origin: DVec3,
     level: f64,
     labelled: bool,
     grey: bool,
@@ -149,6 +166,10 @@ impl<T: Voxel> Points for Window<'_, T> {
         self.kernel.labelled
     }
 
+    fn mirrored(&self) -> bool {
+        self.kernel.geometry.is_mirrored()
+    }
+
     fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>) {
         labels.clear();
         labels.resize(self.shape[2], 0);
@@ -180,7 +201,8 @@ impl<T: Voxel> Points for Window<'_, T> {
             return;
         }
         let start = self.at([z, y, 0]);
-        let world = self.kernel.geometry.world_from_index;
+        let mut world = self.kernel.geometry.world_from_index;
+        world.translation -= self.kernel.origin;
         let origin = world.transform_point3(DVec3::new(0.0, start[1] as f64, start[0] as f64));
         let (across, along) = (world.matrix3.x_axis, world.matrix3.col(axis));
         let to = [[z, y], [z, y + 1], [z + 1, y]][axis];
@@ -233,8 +255,8 @@ fn mark<T: Voxel>(row: &[T], level: f64, skip: usize, bits: &mut [u64]) {
 }
 
 impl MeshKernel {
-    fn mesh(surface: Surface) -> Mesh {
-        Mesh { vertices: surface.vertices, triangles: surface.triangles, labels: surface.labels }
+    fn mesh(&self, vertices: Vec<[f32; 3]>, triangles: Vec<[u32; 3]>, labels: Vec<u32>) -> Mesh {
+        Mesh { origin: self.origin.to_array(), unit: self.geometry.unit, vertices, triangles, labels }
     }
 }
 
@@ -243,7 +265,7 @@ impl Kernel for MeshKernel {
         let input = inputs[0].as_deref().expect("the first input is required");
         let whole = Region::whole(self.shape);
         let surface = with_volume!(input, |a| extract(&Window::new(self, a, whole, whole), false, job))?;
-        Ok(Output::Mesh(Self::mesh(surface)))
+        Ok(Output::Mesh(self.mesh(surface.vertices, surface.triangles, surface.labels)))
     }
 
     fn mode(&self) -> Mode<'_> {
@@ -334,6 +356,6 @@ impl Program for MeshKernel {
     fn finish(&self, (vertices, numbered): Numbered) -> Result<Output> {
         let triangles = numbered.iter().map(|t| t.0).collect();
         let labels = if self.labelled { numbered.iter().map(|t| t.1).collect() } else { vec![] };
-        Ok(Output::Mesh(Mesh { vertices, triangles, labels }))
+        Ok(Output::Mesh(self.mesh(vertices, triangles, labels)))
     }
 }

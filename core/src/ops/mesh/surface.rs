@@ -18,6 +18,8 @@ pub trait Points: Sync {
     fn shape(&self) -> [usize; 3];
     /// Whether every label has a surface of its own.
     fn labelled(&self) -> bool;
+    /// Whether the world sees the grid mirrored, so that triangles are turned over.
+    fn mirrored(&self) -> bool;
     /// Writes the labels of a row.
     fn labels(&self, z: usize, y: usize, labels: &mut Vec<u32>);
     /// Sets the bits of the points of a row that are inside, where there are no labels; `bits` are 0.
@@ -133,7 +135,7 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
     })?;
     surface.edges = edges.concat();
 
-    let cases = cases();
+    let cases = cases(points.mirrored());
     // Triangles are counted first, then written where they belong.
     let counts = parallel::map(nz - 1, job, &|z| {
         let mut count = 0;

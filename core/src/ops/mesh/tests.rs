@@ -81,6 +81,61 @@ fn a_ball_has_its_volume_and_area() {
     assert!((area / true_area - 1.0).abs() < 0.005, "{area} {true_area}");
 }
 
+/// A ball in voxels of a grid whose edges are the columns of `world`, as the distance inside, and its volume.
+fn ball(shape: [usize; 3], world: glam::DAffine3) -> (Vec<f32>, Geometry, f64) {
+    let geometry = Geometry { world_from_index: world, unit: crate::Unit::Nanometre, oriented: true };
+    let centre = geometry.world(shape.map(|n| (n as f64 - 1.0) / 2.0));
+    let radius = 9.0 * geometry.voxel_volume().cbrt();
+    let value = |i: usize| {
+        let p = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]].map(|v| v as f64);
+        ((radius - geometry.world(p).distance(centre)) / radius) as f32
+    };
+    let values = (0..shape.iter().product()).map(value).collect();
+    (values, geometry, 4.0 / 3.0 * std::f64::consts::PI * radius.powi(3))
+}
+
+#[test]
+fn surfaces_face_outwards_and_are_fine_wherever_the_image_lies() {
+    use glam::{DAffine3, DMat3, DVec3};
+    let shape = [38, 32, 34];
+    let mut random = Random(54);
+    let shear = DMat3::from_cols(DVec3::X, DVec3::new(0.1, 1.1, 0.0), DVec3::new(-0.3, 0.4, 0.9));
+    for (matrix, from) in [
+        (DMat3::from_diagonal(DVec3::new(-1.0, 1.0, 1.0)), DVec3::new(40.0, -3.0, 2.0)),
+        (DMat3::from_diagonal(DVec3::new(1.0, -0.9, 1.0)), DVec3::ZERO),
+        (DMat3::from_diagonal(DVec3::new(1.0, 1.0, -1.2)), DVec3::ZERO),
+        (DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 1.0)), DVec3::ZERO),
+        (DMat3::from_diagonal(DVec3::NEG_ONE), DVec3::ZERO),
+        (DMat3::from_cols(DVec3::Y, DVec3::X, DVec3::Z), DVec3::ZERO),
+        (shear, DVec3::ZERO),
+        (shear * DMat3::from_diagonal(DVec3::new(1.0, -1.0, 1.0)), DVec3::ZERO),
+        (DMat3::from_diagonal(DVec3::splat(4.0)), DVec3::new(1e8, -1e8, 3e7)),
+        (DMat3::from_diagonal(DVec3::new(-4.0, 4.0, 4.0)), DVec3::splat(1e8)),
+        (DMat3::from_diagonal(DVec3::splat(1e-9)), DVec3::new(0.25, 0.1, -0.3)),
+    ] {
+        let (values, geometry, truth) = ball(shape, DAffine3::from_mat3_translation(matrix, from));
+        let inside: Vec<u8> = values.iter().map(|v| u8::from(*v >= 0.0)).collect();
+        let object: Vec<u32> = inside.iter().map(|v| 7 * u32::from(*v)).collect();
+        for (args, image, error) in [
+            (&[][..], mask(shape, inside), 0.02),
+            (&[], labels(shape, object), 0.02),
+            (&[("level", "0")], grey(shape, values), 0.01),
+        ] {
+            let (volume, grid) = image;
+            let mesh = mesh_of(args, (volume, Grid { geometry, ..grid }), &mut random);
+            watertight(&mesh);
+            let found = volume_and_area(&mesh).0;
+            assert!((found / truth - 1.0).abs() < error, "{matrix} {from}: {found} {truth}");
+            // Vertices lie where the image does, to a thousandth of a voxel.
+            let centre = geometry.world(shape.map(|n| (n as f64 - 1.0) / 2.0));
+            let mean: DVec3 = mesh.vertices.iter().map(|v| glam::Vec3::from(*v).as_dvec3()).sum::<DVec3>()
+                / mesh.vertices.len() as f64;
+            let off = (DVec3::from_array(mesh.origin) + mean).distance(centre);
+            assert!(off < 0.1 * geometry.voxel_volume().cbrt(), "{matrix} {from}: {off}");
+        }
+    }
+}
+
 #[test]
 fn grey_images_need_a_level_and_nan_is_outside() {
     let op = find("mesh").unwrap();
