@@ -21,22 +21,27 @@ pub struct Atlas {
     /// Slots by that, the longest unused first.
     order: BTreeSet<(u64, u32)>,
     places: HashMap<Owner, u32>,
-    /// Bytes that it was to take at most.
-    asked: u64,
+    /// Bricks that it was to hold.
+    asked: usize,
+}
+
+/// Slots along x, y and z for `bricks` bricks, as even as can be with at most `edge` along each; no more than `most` in
+/// all.
+fn slots_for(bricks: usize, most: usize, edge: usize) -> [usize; 3] {
+    let side = |n: f64| (n.ceil() as usize).clamp(1, edge);
+    let x = side((bricks as f64).cbrt());
+    let y = side((bricks as f64 / x as f64).sqrt());
+    let z = bricks.div_ceil(x * y).min(most / (x * y)).min(edge);
+    if z == 0 { [most.clamp(1, edge), 1, 1] } else { [x, y, z] }
 }
 
 impl Atlas {
-    /// An empty atlas of at most `bytes`, within the limits of the device; at least one slot.
-    pub fn new(gpu: &Gpu, format: TextureFormat, bytes: u64) -> Self {
-        let texel = u64::from(format.block_copy_size(None).expect("a format of one aspect"));
+    /// An empty atlas for `bricks` bricks, or somewhat more, but for no more than `most` and within the limits of the
+    /// device; it has at least one slot.
+    pub fn new(gpu: &Gpu, format: TextureFormat, bricks: usize, most: usize) -> Self {
         // Page tables have ten bits for a place along an axis.
-        let most = (gpu.device.limits().max_texture_dimension_3d / EDGE as u32).min(1023);
-        let wanted = (bytes / (texel * (EDGE * EDGE * EDGE) as u64)).max(1);
-        let side = |n: u64, root: f64| ((n as f64).powf(root).round() as u64).clamp(1, u64::from(most));
-        let x = side(wanted, 1.0 / 3.0);
-        let y = side(wanted / x, 0.5);
-        let z = (wanted / (x * y)).clamp(1, u64::from(most));
-        let slots = [x as u32, y as u32, z as u32];
+        let edge = (gpu.device.limits().max_texture_dimension_3d / EDGE as u32).min(1023);
+        let slots = slots_for(bricks, most, edge as usize).map(|n| n as u32);
         let size = slots.map(|s| s * EDGE as u32);
         let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("bricks"),
@@ -58,7 +63,7 @@ impl Atlas {
             used: vec![0; count as usize],
             order: (0..count).map(|slot| (0, slot)).collect(),
             places: HashMap::new(),
-            asked: bytes,
+            asked: bricks,
         }
     }
 
@@ -84,8 +89,8 @@ impl Atlas {
         (z * sy + y) * sx + x
     }
 
-    /// Bytes that it was to take at most; it takes somewhat less.
-    pub fn asked(&self) -> u64 {
+    /// How many bricks it was to hold.
+    pub fn asked(&self) -> usize {
         self.asked
     }
 
@@ -166,5 +171,24 @@ impl Atlas {
                 self.touch(slot as u32, 0);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slots_for;
+
+    #[test]
+    fn there_is_a_slot_for_every_brick_that_was_asked_for() {
+        for bricks in 1..4000 {
+            let slots: usize = slots_for(bricks, 1 << 20, 60).iter().product();
+            assert!(slots >= bricks && slots <= bricks * 3 / 2 + 2, "{bricks}: {slots}");
+            for most in [1, 2, 3, 5, 17, 100, 1000] {
+                let slots: usize = slots_for(bricks.min(most), most, 60).iter().product();
+                assert!((1..=most).contains(&slots), "{bricks}, at most {most}: {slots}");
+                assert!(slots * 2 >= bricks.min(most), "{bricks}, at most {most}: {slots}");
+            }
+        }
+        assert_eq!(slots_for(1 << 30, 1 << 30, 60), [60; 3]);
     }
 }

@@ -54,12 +54,10 @@ impl Store {
         let brick = (texels.size() * EDGE * EDGE * EDGE) as u64;
         let others = self.images.values().filter(|i| i.texels().format == texels.format);
         let bricks: usize = others.map(|i| i.layout().len()).sum::<usize>() + layout.len();
-        // A quarter more, as slots come in whole rows.
-        let wanted = (bricks as u64 * brick * 5 / 4).min(self.budget);
-        if self.atlases.get(&texels.format).is_none_or(|a| a.asked() < wanted) {
+        let most = (self.budget / brick).max(1) as usize;
+        if self.atlases.get(&texels.format).is_none_or(|a| a.capacity() < bricks && a.asked() < most) {
             // A new atlas is empty: its images are told, and ask for their bricks again.
-            let room = wanted.next_power_of_two().min(self.budget);
-            let atlas = Atlas::new(&self.gpu, texels.format, room);
+            let atlas = Atlas::new(&self.gpu, texels.format, bricks.next_power_of_two().min(most), most);
             for (id, image) in &mut self.images {
                 if image.texels().format == texels.format {
                     *image = GpuImage::new(&self.gpu, *id, image.layout().clone(), image.texels(), &atlas);

@@ -129,7 +129,7 @@ fn coarse_levels_stand_in_and_stand_at_the_same_place() {
 #[test]
 fn an_atlas_gives_away_what_was_longest_unused() {
     let Some(gpu) = gpu() else { return };
-    let mut atlas = Atlas::new(&gpu, wgpu::TextureFormat::R8Unorm, 2 * 34 * 34 * 34);
+    let mut atlas = Atlas::new(&gpu, wgpu::TextureFormat::R8Unorm, 2, 2);
     assert_eq!(atlas.capacity(), 2);
     let key = |x| (1, Key { level: 0, at: [0, 0, x] });
     let texels = vec![0; 34 * 34 * 34];

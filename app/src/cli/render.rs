@@ -196,7 +196,9 @@ fn layers(matches: &ArgMatches, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
         if labels.source.info().voxel.is_float() {
             return Err(Error::file(path, "holds intensities, not labels").into());
         }
-        labels.content = Content::Labels;
+        if labels.content != Content::Labels {
+            labels = open::meant(&labels, Content::Labels, cache);
+        }
         all.push(labels);
     }
     Ok(all)

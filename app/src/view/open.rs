@@ -96,10 +96,11 @@ pub fn layers_of(
         .collect()
 }
 
-/// A layer whose numbers mean something else than its file says: its coarser levels are made otherwise.
+/// A layer whose numbers mean something else than its file says: its coarser levels are made otherwise. Those of the
+/// file are made for what it says, so that they are left aside.
 pub fn meant(layer: &Layer, content: Content, cache: &Arc<Cache>) -> Layer {
     let mut info = layer.source.info().clone();
-    info.levels.truncate(layer.source.given());
+    info.levels.truncate(1);
     info.labels = content == Content::Labels;
     let source = Meant { source: layer.source.source().clone(), info };
     let made = layers_of(Arc::new(source), &layer.name, None, cache).swap_remove(layer.channel);

@@ -51,7 +51,7 @@ impl Scene {
             levels.push(pyramid::downsample(last, factor, labels));
         }
         let texels = Texels::of(levels[0].voxel_type(), labels, gpu.device.features());
-        let atlas = Atlas::new(&gpu, texels.format, 8 << 20);
+        let atlas = Atlas::new(&gpu, texels.format, 200, 200);
         let image = GpuImage::new(&gpu, 1, Layout::new(&described), texels, &atlas);
         let ramp: Vec<[u8; 4]> = (0..=255).map(|i| [i, i, i, 255]).collect();
         let grey = colours(&gpu, &ramp);

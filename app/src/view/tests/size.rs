@@ -90,3 +90,72 @@ fn a_hundred_gigavoxels_are_explored_within_budgets() {
     // What was read is a small part of the image.
     assert!(source.read.load(Ordering::Relaxed) < 2_000_000_000, "{}", source.read.load(Ordering::Relaxed));
 }
+
+/// A small image in memory.
+struct Small(ImageInfo, Volume);
+
+impl ImageSource for Small {
+    fn info(&self) -> &ImageInfo {
+        &self.0
+    }
+
+    fn read(&self, _: Frame, region: Region) -> Result<Volume> {
+        Ok(self.1.crop(region))
+    }
+}
+
+#[test]
+fn small_and_thin_images_are_seen_at_full_resolution() {
+    let gpu = match Gpu::headless() {
+        Ok(gpu) => gpu,
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            return;
+        }
+    };
+    let sides = [1, 2, 31, 32, 33, 64, 65, 100];
+    let all = sides.iter().flat_map(|z| sides.iter().flat_map(move |y| sides.map(|x| [*z, *y, x])));
+    for (number, shape) in all.enumerate() {
+        for labels in [false, true] {
+            // Neighbours differ, so that no brick is of one value.
+            let voxels =
+                ndarray::Array3::from_shape_fn(shape, |(z, y, x)| ((z * 7 + y * 5 + x * 3) % 11) as u16);
+            let geometry = Geometry::from_spacing([1.0; 3], Unit::Micrometre);
+            let mut info = ImageInfo::simple("small", shape, [64; 3], VoxelType::U16, geometry);
+            info.labels = labels;
+            let source = Arc::new(Small(info, voxels.into()));
+            let mut layers = layers_of(source, "small", None, &Cache::new(1 << 26));
+            layers[0].display.window = Some([0.0, 11.0]);
+            let mut scene = Scene::new(layers);
+            scene.view.zoom = 2.0;
+            let mut painter = Painter::new(gpu.clone(), 256 << 20, Arc::new(|| ()));
+            // Each image in one way of looking, all ways over all images.
+            let pane = [Pane::Plane(0), Pane::Plane(1), Pane::Plane(2), Pane::Volume][number % 4];
+            let shots = load(&mut painter, &scene, pane, [600, 500], Quality::SHARP, &Job::silent()).unwrap();
+            assert_eq!(shots[0].level, 0, "{shape:?} {pane:?}, labels: {labels}");
+        }
+    }
+}
+
+#[test]
+fn labels_are_never_averaged() {
+    // As a file that says nothing of labels has them, with coarser levels of its own that are averages.
+    let labels = ndarray::Array3::from_shape_fn([40, 70, 90], |(z, y, x)| {
+        (1000 * (z / 5) + 100 * (y / 7) + x / 9 + 1) as u16
+    });
+    let known: std::collections::BTreeSet<u16> = labels.iter().copied().collect();
+    let geometry = Geometry::from_spacing([1.0; 3], Unit::Micrometre);
+    let mut info = ImageInfo::simple("small", [40, 70, 90], [64; 3], VoxelType::U16, geometry);
+    let geometry = geometry.binned([2.0; 3]);
+    info.levels.push(Level { shape: [20, 35, 45], geometry, chunk: [64; 3] });
+    let cache = Cache::new(1 << 26);
+    let grey = layers_of(Arc::new(Small(info, labels.into())), "small", None, &cache).swap_remove(0);
+    let layer = super::super::open::meant(&grey, super::super::Content::Labels, &cache);
+    assert!(layer.source.info().levels.len() > 1);
+    for level in 0..layer.source.info().levels.len() {
+        let Volume::U16(read) = layer.source.read_all(Frame { level, ..Frame::default() }).unwrap() else {
+            panic!("the type stays")
+        };
+        assert!(read.iter().all(|v| known.contains(v)), "level {level}");
+    }
+}
