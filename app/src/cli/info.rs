@@ -6,11 +6,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-use voxelry_core::Error;
 use voxelry_core::io::remote::Patient;
 use voxelry_core::io::verify::verify;
 use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 use voxelry_core::results::path_bytes;
+use voxelry_core::{Error, Geometry};
 
 pub fn command() -> Command {
     Command::new("info")
@@ -80,6 +80,7 @@ fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
             "spacing_zyx": l.geometry.spacing(),
             "unit": l.geometry.unit.symbol(),
             "orientation_zyx": l.geometry.orientation().map(|o| o.iter().collect::<String>()),
+            "axes_meet_at_degrees": l.geometry.shear(l.shape).unwrap_or(90.0),
             "world_from_index_xyz": l.geometry.world_from_index.to_cols_array_2d(),
             "chunk_zyx": l.chunk,
         })).collect::<Vec<_>>(),
@@ -107,8 +108,15 @@ fn print(path: &std::path::Path, info: &ImageInfo) -> Result<()> {
     let g = info.geometry();
     let [dz, dy, dx] = g.spacing().map(number);
     line("spacing", format!("{dx} × {dy} × {dz} {}", g.unit))?;
-    if let Some([z, y, x]) = g.orientation() {
+    if g.oriented {
+        let [x, y, z] = [0, 1, 2].map(|axis| Geometry::letters(g.world_from_index.matrix3.col(axis)));
         line("orientation", format!("x → {x}, y → {y}, z → {z}"))?;
+    }
+    if let Some(angle) = g.shear(info.shape()) {
+        line(
+            "sheared",
+            format!("axes meet at {angle:.2}°; op resample --straighten true makes a straight grid"),
+        )?;
     }
     if info.channels.len() > 1 {
         let names: Vec<_> = info.channels.iter().map(|c| c.name.as_str()).filter(|n| !n.is_empty()).collect();

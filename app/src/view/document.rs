@@ -3,7 +3,7 @@
 use super::colours::Map;
 use super::live::Live;
 use super::objects::Lookup;
-use super::plane::{self, Facing};
+use super::plane::Facing;
 use super::ruling::Ruler;
 use super::stats::Stats;
 use glam::{DQuat, DVec2, DVec3};
@@ -449,8 +449,18 @@ impl Scene {
         self.view.turns != [DQuat::IDENTITY; 3]
     }
 
+    /// Whether the grid's axes are not at right angles.
+    pub fn is_sheared(&self) -> bool {
+        self.geometry().shear(self.shape()).is_some()
+    }
+
     /// To the right, down and across in the plane across an axis as it is turned: unit vectors in the world.
     pub fn ways(&self, axis: usize) -> [DVec3; 3] {
+        self.straight_ways(axis).map(|way| self.view.turns[axis] * way)
+    }
+
+    /// The same as it isn't turned.
+    pub fn straight_ways(&self, axis: usize) -> [DVec3; 3] {
         let (geometry, facing) = (self.geometry(), self.facing(axis));
         let world =
             |way: DVec3| geometry.world_from_index.transform_vector3(way).try_normalize().unwrap_or(way);
@@ -461,7 +471,28 @@ impl Scene {
         if across.dot(world(facing.across())) < 0.0 {
             across = -across;
         }
-        [right, down, across].map(|way| self.view.turns[axis] * way)
+        [right, down, across]
+    }
+
+    /// Width and height in the world of the slices across an axis, to the right and down.
+    pub fn face(&self, axis: usize) -> [f64; 2] {
+        let (geometry, facing, extent) = (self.geometry(), self.facing(axis), self.extent());
+        let steps = [facing.right(), facing.down()];
+        let world = |way: DVec3| geometry.world_from_index.transform_vector3(way);
+        if !self.is_sheared() {
+            return steps.map(|way| {
+                let length = world(way).length();
+                way.abs().dot(extent) * if length > 0.0 && length.is_finite() { length } else { 1.0 }
+            });
+        }
+        let [right, down, _] = self.straight_ways(axis);
+        [right, down].map(|way| steps.iter().map(|s| world(*s).dot(way).abs() * s.abs().dot(extent)).sum())
+    }
+
+    /// Distance between neighbouring slices across an axis.
+    pub fn gap(&self, axis: usize) -> f64 {
+        let step = self.geometry().world_from_index.matrix3.col(2 - axis);
+        if self.is_sheared() { step.dot(self.straight_ways(axis)[2]).abs() } else { step.length() }
     }
 
     /// Indices of a way in the world.
@@ -489,13 +520,18 @@ impl Scene {
     }
 
     /// The letters at the left, right, upper and lower edge of the plane across an axis as it is turned.
-    pub fn letters(&self, axis: usize) -> Option<[char; 4]> {
-        let letters = self.facing(axis).letters?;
-        if self.view.turns[axis] == DQuat::IDENTITY {
-            return Some(letters);
-        }
+    pub fn letters(&self, axis: usize) -> Option<[String; 4]> {
+        self.facing(axis).letters?;
         let [right, down, _] = self.ways(axis);
-        Some([-right, right, -down, down].map(plane::letter))
+        Some([-right, right, -down, down].map(Geometry::letters))
+    }
+
+    /// The angle in degrees between the plane across an axis, untilted, and the nearest anatomical plane; none if that
+    /// is nothing to speak of, or the file gives no orientation.
+    pub fn obliqueness(&self, axis: usize) -> Option<f64> {
+        let across = self.straight_ways(axis)[2];
+        let angle = across.abs().max_element().min(1.0).acos().to_degrees();
+        (self.geometry().oriented && angle > Geometry::OBLIQUE).then_some(angle)
     }
 
     /// Thickness of planes in the world.

@@ -84,12 +84,6 @@ fn opposite(letter: char) -> char {
     }
 }
 
-/// The letter of a way in a world of RAS: that of the axis it is nearest to.
-pub fn letter(way: DVec3) -> char {
-    let axis = (0..3).max_by(|a, b| way[*a].abs().total_cmp(&way[*b].abs())).unwrap_or(0);
-    [['R', 'L'], ['A', 'P'], ['S', 'I']][axis][usize::from(way[axis] < 0.0)]
-}
-
 /// A length of 1, 2 or 5 times a power of ten that is about `most` or less.
 pub fn round_length(most: f64) -> f64 {
     let power = 10f64.powf(most.log10().floor());

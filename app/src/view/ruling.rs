@@ -109,20 +109,44 @@ impl Ruler {
         (a.length() > 0.0 && c.length() > 0.0).then(|| a.angle_between(c).to_degrees())
     }
 
-    /// Sides of a region in the world.
-    pub fn sides(&self, scene: &Scene) -> Option<[f64; 2]> {
+    /// Sides of a region, along the image's axes, in the world.
+    fn edges(&self, scene: &Scene) -> Option<[DVec3; 2]> {
         let [a, b] = self.places[..] else { return None };
-        let spacing = scene.geometry().spacing();
-        let by = (scene.index(b) - scene.index(a)).abs();
-        let of = |axis: usize| by[2 - axis] * spacing[axis];
-        let [right, down] = [scene.facing(self.axis).right.0, scene.facing(self.axis).down.0];
-        Some([of(right), of(down)])
+        let by = scene.index(b) - scene.index(a);
+        let of = |axis: usize| scene.geometry().world_from_index.matrix3.col(2 - axis) * by[2 - axis];
+        let facing = scene.facing(self.axis);
+        Some([of(facing.right.0), of(facing.down.0)])
     }
 
-    /// The area of a region in the world.
+    /// Lengths of the sides of a region in the world.
+    pub fn sides(&self, scene: &Scene) -> Option<[f64; 2]> {
+        Some(self.edges(scene)?.map(DVec3::length))
+    }
+
+    /// The area of a region in the world; in a sheared grid it is a parallelogram, or the ellipse in one.
     pub fn area(&self, scene: &Scene) -> Option<f64> {
-        let [a, b] = self.sides(scene)?;
-        Some(if self.kind == Kind::Ellipse { a * b * std::f64::consts::FRAC_PI_4 } else { a * b })
+        let [a, b] = self.edges(scene)?;
+        let whole = a.cross(b).length();
+        Some(if self.kind == Kind::Ellipse { whole * std::f64::consts::FRAC_PI_4 } else { whole })
+    }
+
+    /// The outline of a region, as parts of the image.
+    pub fn outline(&self, scene: &Scene) -> Option<Vec<DVec3>> {
+        let [a, b] = self.places[..] else { return None };
+        let (middle, half) = ((a + b) / 2.0, (b - a) / 2.0);
+        let [right, down] = [scene.facing(self.axis).right.0, scene.facing(self.axis).down.0];
+        let at = |x: f64, y: f64| {
+            let mut place = middle;
+            place[2 - right] += half[2 - right] * x;
+            place[2 - down] += half[2 - down] * y;
+            place
+        };
+        Some(if self.kind == Kind::Ellipse {
+            let angle = |i: u32| f64::from(i) * std::f64::consts::TAU / 64.0;
+            (0..64).map(|i| at(angle(i).cos(), angle(i).sin())).collect()
+        } else {
+            vec![at(-1.0, -1.0), at(1.0, -1.0), at(1.0, 1.0), at(-1.0, 1.0)]
+        })
     }
 
     /// What is to be read for it: none if nothing is, or it has been.

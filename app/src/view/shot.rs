@@ -35,18 +35,17 @@ impl Plane {
             let l = geometry.world_from_index.transform_vector3(way).length();
             if l > 0.0 && l.is_finite() { l } else { 1.0 }
         };
-        let (across, along) = (length(facing.right()), length(facing.down()));
-        let extent = scene.extent();
         // All three planes have one scale: that at which the largest fits.
         let fit = |axis: usize| {
-            let facing = scene.facing(axis);
-            let long = |way: DVec3| way.abs().dot(extent) * length(way);
-            (long(facing.right()) / size[0].max(1.0)).max(long(facing.down()) / size[1].max(1.0))
+            let [wide, high] = scene.face(axis);
+            (wide / size[0].max(1.0)).max(high / size[1].max(1.0))
         };
         let pixel = fit(0).max(fit(1)).max(fit(2)) * 1.04 / scene.view.zoom;
         // In the plane the pane's middle decides, across it the crosshair.
         let (middle, at) = (scene.index(scene.view.middle), scene.index(scene.view.at));
-        if scene.view.turns[axis] == DQuat::IDENTITY {
+        let turned = scene.view.turns[axis] != DQuat::IDENTITY;
+        if !turned && !scene.is_sheared() {
+            let (across, along) = (length(facing.right()), length(facing.down()));
             let (right, down) = (facing.right() * pixel / across, facing.down() * pixel / along);
             let mut origin = middle - right * size[0] / 2.0 - down * size[1] / 2.0;
             origin[2 - axis] = at[2 - axis];
@@ -55,9 +54,16 @@ impl Plane {
         }
         let ways = scene.ways(axis);
         let [right, down, across] = ways.map(|way| scene.index_way(way));
-        let aside = geometry.world_from_index.transform_vector3(middle - at).dot(ways[2]);
-        let (right, down) = (right * pixel, down * pixel);
-        let origin = middle - across * aside - right * size[0] / 2.0 - down * size[1] / 2.0;
+        let (mut right, mut down) = (right * pixel, down * pixel);
+        if turned {
+            let aside = geometry.world_from_index.transform_vector3(middle - at).dot(ways[2]);
+            let origin = middle - across * aside - right * size[0] / 2.0 - down * size[1] / 2.0;
+            return Self { facing, origin, right, down, across, pixel };
+        }
+        // A slice of a sheared grid, as it is in the world; it stays in the pane as others are leafed to.
+        (right[2 - axis], down[2 - axis]) = (0.0, 0.0);
+        let mut origin = middle - right * size[0] / 2.0 - down * size[1] / 2.0;
+        origin[2 - axis] = at[2 - axis];
         Self { facing, origin, right, down, across, pixel }
     }
 
@@ -96,6 +102,8 @@ pub struct Tiles {
     pub right: DVec3,
     /// See `right`.
     pub down: DVec3,
+    /// Length of a pixel of the sheet in the world.
+    pub pixel: f64,
 }
 
 impl Tiles {
@@ -109,10 +117,13 @@ impl Tiles {
         // A pixel of the sheet is the smaller edge of a voxel.
         let pixel = across.min(along);
         let shape = scene.shape();
-        let tile = DVec2::new(
-            shape[facing.right.0] as f64 * across / pixel,
-            shape[facing.down.0] as f64 * along / pixel,
-        );
+        let tile = DVec2::from(scene.face(view.axis)) / pixel;
+        let (mut right, mut down) = (facing.right() * pixel / across, facing.down() * pixel / along);
+        if scene.is_sheared() {
+            let [x, y, _] = scene.straight_ways(view.axis);
+            (right, down) = (scene.index_way(x) * pixel, scene.index_way(y) * pixel);
+            (right[2 - view.axis], down[2 - view.axis]) = (0.0, 0.0);
+        }
         let every = view.every.max(1);
         let count = shape[view.axis].div_ceil(every);
         let pitch = tile + (tile.max_element() * 0.03).max(1.0);
@@ -124,18 +135,7 @@ impl Tiles {
         let fit = (sheet.x / size[0].max(1.0)).max(sheet.y / size[1].max(1.0)) * 1.02;
         let zoom = fit / view.zoom;
         let scroll = sheet * DVec2::from(view.middle) - DVec2::from(size) * zoom / 2.0 - (pitch - tile) / 2.0;
-        Self {
-            facing,
-            count,
-            columns,
-            every,
-            size: tile,
-            pitch,
-            scroll,
-            zoom,
-            right: facing.right() * pixel / across,
-            down: facing.down() * pixel / along,
-        }
+        Self { facing, count, columns, every, size: tile, pitch, scroll, zoom, right, down, pixel }
     }
 
     /// The whole sheet in its own pixels.
@@ -172,6 +172,11 @@ impl Tiles {
         let mut index = DVec3::ZERO;
         for (axis, reversed) in [self.facing.right, self.facing.down] {
             index[2 - axis] = if reversed { shape[axis] as f64 - 0.5 } else { -0.5 };
+        }
+        if scene.is_sheared() {
+            // The tile is the box around the slice.
+            let middle = scene.extent() / 2.0 - 0.5;
+            index = middle - self.right * self.size.x / 2.0 - self.down * self.size.y / 2.0;
         }
         index[2 - self.facing.axis] = self.slice(tile) as f64;
         index

@@ -59,7 +59,7 @@ pub fn cover(
             }
             rulers::paint(painter, scene, &plane, rect, per_point);
             if let Some(letters) = scene.letters(axis).filter(|_| !small) {
-                overlay::letters(painter, rect, letters);
+                overlay::letters(painter, rect, &letters);
             }
             let mut place = place(scene, axis);
             if over.name {
@@ -102,11 +102,14 @@ fn place(scene: &Scene, axis: usize) -> String {
         let angle = scene.view.turns[axis].angle_between(DQuat::IDENTITY).to_degrees();
         return format!("turned by {angle:.0}°");
     }
-    let place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
-    if geometry.unit.metres().is_none() {
-        return place;
+    let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
+    if geometry.unit.metres().is_some() {
+        place += &format!(" · {}", length(scene.position(axis, here), geometry.unit));
     }
-    format!("{place} · {}", length(scene.position(axis, here), geometry.unit))
+    if let Some(angle) = scene.obliqueness(axis) {
+        place += &format!(" · {angle:.0}° oblique");
+    }
+    place
 }
 
 /// How the uppermost intensities that are seen in three dimensions are shown.
@@ -163,5 +166,5 @@ fn number_tiles(
             overlay::text(painter, corner + vec2(3.0, 2.0), Align2::LEFT_TOP, &name, 11.0, colour);
         }
     }
-    geometry.spacing().into_iter().fold(f64::INFINITY, f64::min) * tiles.zoom
+    tiles.pixel * tiles.zoom
 }

@@ -7,7 +7,7 @@ use crate::view::shot::Plane;
 use crate::view::{Content, Layer, Scene};
 use egui::{Align2, Color32, FontId, Mesh, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
 use glam::{DMat4, DVec2};
-use voxelry_core::Unit;
+use voxelry_core::{Geometry, Unit};
 
 const MARGIN: f32 = 8.0;
 
@@ -66,7 +66,7 @@ pub fn badge(painter: &Painter, rect: Rect, level: u32, loading: bool, preview: 
 }
 
 /// Letters of the directions towards the edges.
-pub fn letters(painter: &Painter, rect: Rect, letters: [char; 4]) {
+pub fn letters(painter: &Painter, rect: Rect, letters: &[String; 4]) {
     let [left, right, top, bottom] = letters;
     let c = rect.center();
     for (letter, at, align) in [
@@ -75,7 +75,7 @@ pub fn letters(painter: &Painter, rect: Rect, letters: [char; 4]) {
         (top, pos2(c.x, rect.top() + MARGIN), Align2::CENTER_TOP),
         (bottom, pos2(c.x, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM),
     ] {
-        text(painter, at, align, &letter.to_string(), 14.0, Color32::from_rgb(255, 214, 102));
+        text(painter, at, align, letter, 14.0, Color32::from_rgb(255, 214, 102));
     }
 }
 
@@ -228,19 +228,16 @@ pub fn cage(painter: &Painter, rect: Rect, scene: &Scene, clip_from_world: DMat4
             }
         }
     }
-    let Some(letters) = scene.geometry().orientation() else {
-        for (bit, name) in ["x", "y", "z"].into_iter().enumerate() {
-            if let (Some(origin), Some(end)) = (corners[0], corners[1 << bit]) {
-                let out = (end - origin).normalized() * 12.0;
-                text(&painter, end + out, Align2::CENTER_CENTER, name, 12.0, AXES[2 - bit]);
-            }
-        }
-        return;
-    };
-    for (bit, letter) in [letters[2], letters[1], letters[0]].into_iter().enumerate() {
+    let geometry = scene.geometry();
+    for (bit, name) in ["x", "y", "z"].into_iter().enumerate() {
         if let (Some(origin), Some(end)) = (corners[0], corners[1 << bit]) {
             let out = (end - origin).normalized() * 12.0;
-            text(&painter, end + out, Align2::CENTER_CENTER, &letter.to_string(), 13.0, AXES[2 - bit]);
+            let name = if geometry.oriented {
+                Geometry::letters(geometry.world_from_index.matrix3.col(bit))
+            } else {
+                name.to_owned()
+            };
+            text(&painter, end + out, Align2::CENTER_CENTER, &name, 13.0, AXES[2 - bit]);
         }
     }
 }

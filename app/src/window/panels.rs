@@ -10,8 +10,8 @@ use crate::view::plane::{length, short};
 use crate::view::roi::Part;
 use crate::view::{Content, Layer, Pane, Scene, Show, Style, View};
 use egui::{CollapsingHeader, RichText, ScrollArea, Slider, Ui};
-use voxelry_core::Region;
 use voxelry_core::io::ImageSource;
+use voxelry_core::{Geometry, Region};
 
 /// What is chosen: how it is shown, and what is known of it.
 pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
@@ -500,8 +500,12 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
             let size = [x as f64 * dx, y as f64 * dy, z as f64 * dz].map(|l| length(l, geometry.unit));
             row(ui, "Extent", size.join(" × "));
         }
-        if let Some([z, y, x]) = geometry.orientation() {
+        if geometry.oriented {
+            let [x, y, z] = [0, 1, 2].map(|axis| Geometry::letters(affine.matrix3.col(axis)));
             row(ui, "Axes towards", format!("x {x}, y {y}, z {z}"));
+        }
+        if let Some(angle) = geometry.shear(info.shape()) {
+            row(ui, "Sheared", format!("axes meet at {angle:.2}°"));
         }
         row(ui, "Levels", format!("{} in the file, {} in all", layer.source.given(), info.levels.len()));
         if info.channels.len() > 1 {

@@ -8,7 +8,7 @@ use crate::view::plane::{length, short};
 use crate::view::ruling::{Kind, Reading, Ruler, Task};
 use crate::view::shot::Plane;
 use crate::view::{Pane, Scene};
-use egui::{Align2, Color32, Key, Painter, Pos2, Rect, Response, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, Color32, Key, Painter, Pos2, Rect, Response, Shape, Stroke, Ui, pos2, vec2};
 use glam::{DQuat, DVec2, DVec3};
 use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
@@ -148,10 +148,10 @@ fn on_screen(scene: &Scene, plane: &Plane, rect: Rect, per_point: f32, part: DVe
 
 /// Whether a ruler lies in the slice that is shown.
 fn lies_in(ruler: &Ruler, scene: &Scene, plane: &Plane) -> bool {
-    let spacing = scene.geometry().spacing()[ruler.axis];
+    let gap = scene.gap(ruler.axis);
     let ways = glam::DMat3::from_cols(plane.right, plane.down, plane.across).inverse();
     let away = |p: &DVec3| (ways * (scene.index(*p) - plane.origin)).z.abs();
-    ruler.places.iter().all(|p| away(p) <= spacing * 0.501)
+    ruler.places.iter().all(|p| away(p) <= gap * 0.501)
 }
 
 /// Draws the rulers of a plane with what they say.
@@ -161,22 +161,19 @@ pub fn paint(painter: &Painter, scene: &Scene, plane: &Plane, rect: Rect, per_po
     for ruler in scene.rulers.iter().filter(|r| r.axis == axis && lies_in(r, scene, plane)) {
         let points: Vec<Pos2> =
             ruler.places.iter().map(|p| on_screen(scene, plane, rect, per_point, *p)).collect();
+        let outline: Vec<Pos2> =
+            ruler.outline(scene).filter(|_| ruler.kind.is_region()).map_or_else(Vec::new, |o| {
+                o.into_iter().map(|p| on_screen(scene, plane, rect, per_point, p)).collect()
+            });
         let shade = Stroke::new(3.5, Color32::from_black_alpha(150));
         let ink = Stroke::new(1.5, INK);
         for stroke in [shade, ink] {
-            match (ruler.kind, &points[..]) {
-                (Kind::Rectangle, [a, b]) => {
-                    painter.rect_stroke(Rect::from_two_pos(*a, *b), 0.0, stroke, StrokeKind::Middle);
-                }
-                (Kind::Ellipse, [a, b]) => {
-                    let rect = Rect::from_two_pos(*a, *b);
-                    painter.add(Shape::ellipse_stroke(rect.center(), rect.size() / 2.0, stroke));
-                }
-                (_, points) => {
-                    points.windows(2).for_each(|w| {
-                        painter.line_segment([w[0], w[1]], stroke);
-                    });
-                }
+            if ruler.kind.is_region() {
+                painter.add(Shape::closed_line(outline.clone(), stroke));
+            } else {
+                points.windows(2).for_each(|w| {
+                    painter.line_segment([w[0], w[1]], stroke);
+                });
             }
         }
         for point in &points {

@@ -1,16 +1,16 @@
 //! Shapes that tools draw: balls and discs along a stroke, and polygons.
 
 use crate::Region;
-use glam::{DVec2, DVec3};
+use glam::{DMat3, DVec2, DVec3};
 use ndarray::{Array2, Array3};
 
 /// A brush: a ball, or a disc in one slice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Brush {
-    /// Half its width, in the unit of `spacing`.
+    /// Half its width, in world units.
     pub radius: f64,
-    /// Voxel size `[z, y, x]`.
-    pub spacing: [f64; 3],
+    /// Edges of a voxel in the world, for steps along x, y and z.
+    pub edges: DMat3,
     /// The axis across a disc (0, 1, 2 for z, y, x); none: a ball.
     pub disc: Option<usize>,
 }
@@ -19,8 +19,17 @@ impl Brush {
     /// The voxels whose middles the brush covers on its way between two places, which are indices `[z, y, x]`; the
     /// voxel at each end is always covered. Nothing if the way lies outside the image of `shape`.
     pub fn stroke(&self, from: [f64; 3], to: [f64; 3], shape: [usize; 3]) -> Option<(Region, Array3<bool>)> {
-        let reach: [f64; 3] =
-            std::array::from_fn(|a| if self.disc == Some(a) { 0.0 } else { self.radius / self.spacing[a] });
+        let mut edges = self.edges;
+        if let Some(axis) = self.disc {
+            // Across a disc there is nothing: its own two edges decide alone.
+            let [u, v] = [(axis + 1) % 3, (axis + 2) % 3].map(|a| edges.col(2 - a));
+            *edges.col_mut(2 - axis) = u.cross(v).normalize_or(DVec3::Z);
+        }
+        // The ball in indices is an ellipsoid, as far along each axis as the rows of the inverse are long.
+        let index_from_world = edges.inverse();
+        let reach: [f64; 3] = std::array::from_fn(|a| {
+            if self.disc == Some(a) { 0.0 } else { self.radius * index_from_world.row(2 - a).length() }
+        });
         let low: [i64; 3] = std::array::from_fn(|a| (from[a].min(to[a]) - reach[a]).round() as i64);
         let high: [i64; 3] = std::array::from_fn(|a| (from[a].max(to[a]) + reach[a]).round() as i64);
         let start: [usize; 3] = std::array::from_fn(|a| low[a].clamp(0, shape[a] as i64) as usize);
@@ -30,9 +39,8 @@ impl Brush {
             return None;
         }
         let world = |v: [f64; 3]| {
-            DVec3::from_array(std::array::from_fn(|a| {
-                if self.disc == Some(a) { 0.0 } else { v[a] * self.spacing[a] }
-            }))
+            let [z, y, x]: [f64; 3] = std::array::from_fn(|a| if self.disc == Some(a) { 0.0 } else { v[a] });
+            edges * DVec3::new(x, y, z)
         };
         let (a, b, square) = (world(from), world(to), self.radius * self.radius);
         let way = b - a;
@@ -94,7 +102,8 @@ mod tests {
 
     #[test]
     fn balls_and_discs_have_their_size_in_the_world() {
-        let brush = Brush { radius: 10.0, spacing: [2.0, 1.0, 1.0], disc: None };
+        let brush =
+            Brush { radius: 10.0, edges: DMat3::from_diagonal(DVec3::new(1.0, 1.0, 2.0)), disc: None };
         let (region, ball) = brush.stroke([30.0; 3], [30.0; 3], [60; 3]).unwrap();
         assert_eq!(region, Region::new([25, 20, 20], [11, 21, 21]));
         let volume = ball.iter().filter(|v| **v).count() as f64 * 2.0;
@@ -107,8 +116,28 @@ mod tests {
     }
 
     #[test]
+    fn balls_on_sheared_grids_are_balls() {
+        let edges = DMat3::from_cols(DVec3::X, DVec3::new(0.3, 1.1, 0.0), DVec3::new(-0.2, 0.6, 1.4));
+        let brush = Brush { radius: 9.0, edges, disc: None };
+        let (region, ball) = brush.stroke([30.0; 3], [30.0; 3], [60; 3]).unwrap();
+        let volume = ball.iter().filter(|v| **v).count() as f64 * edges.determinant();
+        let exact = 4.0 / 3.0 * std::f64::consts::PI * 729.0;
+        assert!((volume / exact - 1.0).abs() < 0.01, "{volume} {exact}");
+        let centre = edges * DVec3::splat(30.0);
+        for ((z, y, x), covered) in ball.indexed_iter() {
+            let at = [z + region.start[0], y + region.start[1], x + region.start[2]].map(|n| n as f64);
+            let away = (edges * DVec3::new(at[2], at[1], at[0])).distance(centre);
+            assert_eq!(*covered, away <= 9.0, "{at:?}");
+        }
+        let disc = Brush { disc: Some(0), ..brush };
+        let (_, disc) = disc.stroke([30.0; 3], [30.0; 3], [60; 3]).unwrap();
+        let area = disc.iter().filter(|v| **v).count() as f64 * 1.1;
+        assert!((area / (std::f64::consts::PI * 81.0) - 1.0).abs() < 0.02, "{area}");
+    }
+
+    #[test]
     fn strokes_have_no_gaps_and_end_at_the_border() {
-        let brush = Brush { radius: 0.0, spacing: [1.0; 3], disc: None };
+        let brush = Brush { radius: 0.0, edges: DMat3::IDENTITY, disc: None };
         let (_, one) = brush.stroke([3.0, 3.0, 3.0], [3.0, 3.0, 3.0], [9; 3]).unwrap();
         assert_eq!(one.iter().filter(|v| **v).count(), 1);
         let brush = Brush { radius: 2.0, ..brush };

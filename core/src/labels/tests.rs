@@ -176,7 +176,7 @@ fn a_stroke_costs_kilobytes_and_a_large_edit_little_memory() {
     let path = folder.path().join("log");
     let shape = [256; 3];
     let labels = Labels::create(&path, shape, Geometry::default(), None, 0).unwrap();
-    let brush = shapes::Brush { radius: 20.0, spacing: [1.0; 3], disc: None };
+    let brush = shapes::Brush { radius: 20.0, edges: glam::DMat3::IDENTITY, disc: None };
     let before = std::fs::metadata(&path).unwrap().len();
     let (region, ball) = brush.stroke([100.0; 3], [120.0; 3], shape).unwrap();
     let mut edit = labels.edit().unwrap();
@@ -262,7 +262,7 @@ fn objects_are_changed_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let labels = fresh(&folder.path().join("log"));
     let job = Job::silent();
-    let brush = shapes::Brush { radius: 9.0, spacing: [1.0; 3], disc: None };
+    let brush = shapes::Brush { radius: 9.0, edges: glam::DMat3::IDENTITY, disc: None };
     let mut edit = labels.edit().unwrap();
     for x in [20.0, 35.0] {
         let (region, ball) = brush.stroke([20.0, 30.0, x], [20.0, 30.0, x], SHAPE).unwrap();
@@ -309,7 +309,7 @@ fn what_lies_between_drawn_slices_is_between_their_shapes() {
     assert!(tools::fill_between(&labels, 3, 0, &job).unwrap().is_none());
     let mut edit = labels.edit().unwrap();
     for (z, radius) in [(5, 6.0), (15, 14.0)] {
-        let disc = shapes::Brush { radius, spacing: [1.0; 3], disc: Some(0) };
+        let disc = shapes::Brush { radius, edges: glam::DMat3::IDENTITY, disc: Some(0) };
         let at = [f64::from(z), 30.0, 30.0];
         let (region, disc) = disc.stroke(at, at, SHAPE).unwrap();
         edit.put(region.start, disc.mapv(|v| u32::from(v) * 3).view()).unwrap();

@@ -57,7 +57,13 @@ pub fn montage(
     let scale = if tile_width >= 200 { 2 } else { 1 };
 
     let indices: Vec<usize> = (0..count).map(|i| (2 * i + 1) * grid.shape[axis] / (2 * count)).collect();
-    let facing = Facing::of(&grid.geometry, axis);
+    let mut facing = Facing::of(&grid.geometry, axis);
+    let mut face = grid.shape;
+    face[axis] = 1;
+    if let Some(angle) = grid.geometry.shear(face) {
+        // Tiles are rectangles, whatever their sides are in the world.
+        facing.caption += &format!("sheared, sides meet at {angle:.0} degrees   ");
+    }
     job.stage("montage", count as u64);
     let mut slices = Vec::with_capacity(count);
     for &index in &indices {
@@ -130,11 +136,12 @@ impl Facing {
         // Rows run downwards and columns to the right.
         let [down, right] = in_plane(axis).map(|a| letters[a]);
         let (rows, columns) = (matches!(down, 'S' | 'A' | 'R'), matches!(right, 'I' | 'P' | 'L'));
-        let caption = format!(
-            "up {}, right {}   ",
-            if rows { down } else { opposite(down) },
-            if columns { opposite(right) } else { right }
-        );
+        let [up, across] = [(0, !rows), (1, columns)].map(|(side, reversed)| {
+            let way = geometry.world_from_index.matrix3.col(2 - in_plane(axis)[side]);
+            // The font has no ≈.
+            Geometry::letters(if reversed { -way } else { way }).replace('≈', "~")
+        });
+        let caption = format!("up {up}, right {across}   ");
         Self { rows, columns, caption }
     }
 
@@ -150,17 +157,6 @@ impl Facing {
                 above[y * width..(y + 1) * width].swap_with_slice(&mut below[..width]);
             }
         }
-    }
-}
-
-fn opposite(letter: char) -> char {
-    match letter {
-        'R' => 'L',
-        'L' => 'R',
-        'A' => 'P',
-        'P' => 'A',
-        'S' => 'I',
-        _ => 'S',
     }
 }
 

@@ -3,7 +3,8 @@
 use super::super::difference::difference;
 use super::super::document::{Layer, Pane, Scene};
 use super::super::open::{layers_of, survey, survey_part};
-use super::super::shot::{Look, Plane, Quality, look};
+use super::super::ruling::{Kind, Ruler};
+use super::super::shot::{Look, Plane, Quality, Tiles, look};
 use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use ndarray::Array3;
 use std::sync::Arc;
@@ -102,6 +103,95 @@ fn a_plane_that_is_turned_by_a_right_angle_is_the_other_plane() {
     }
     scene.view.turns = [DQuat::IDENTITY; 3];
     assert_eq!(Plane::new(&scene, 1, size), coronal);
+}
+
+/// A scene on a sheared grid, whose three axes meet at three angles.
+fn sheared() -> Scene {
+    let shear = DMat3::from_cols(DVec3::X, DVec3::new(0.3, 0.9, 0.0), DVec3::new(-0.2, 0.6, 1.5));
+    let turn = DMat3::from_quat(DQuat::from_rotation_z(0.3) * DQuat::from_rotation_x(-0.4));
+    let world_from_index = DAffine3 { matrix3: turn * shear, translation: DVec3::new(10.0, -20.0, 5.0) };
+    let geometry = Geometry { world_from_index, oriented: true, unit: Unit::Millimetre };
+    let voxels = Volume::from(Array3::from_elem((20, 60, 50), 7u8));
+    Scene::new(vec![layer("sheared", voxels, geometry, &Cache::new(1 << 24))])
+}
+
+#[test]
+fn planes_and_tiles_of_a_sheared_grid_are_as_in_the_world() {
+    let mut scene = sheared();
+    let world = scene.geometry().world_from_index;
+    let long = |way: DVec3| world.transform_vector3(way).length();
+    let size = [300.0, 200.0];
+    for axis in 0..3 {
+        let plane = Plane::new(&scene, axis, size);
+        let [right, down] = [plane.right, plane.down].map(|way| world.transform_vector3(way));
+        assert!((right.length() - plane.pixel).abs() < 1e-9 && (down.length() - plane.pixel).abs() < 1e-9);
+        assert!(right.dot(down).abs() < 1e-9, "axis {axis}");
+        let across = world.transform_vector3(plane.across);
+        assert!((across.length() - 1.0).abs() < 1e-9);
+        assert!(across.dot(right).abs() < 1e-9 && across.dot(down).abs() < 1e-9);
+        // It is the slice of the crosshair, and leafing goes to the next.
+        let place = scene.index(scene.view.at)[2 - axis];
+        let corners = [DVec2::ZERO, DVec2::new(300.0, 200.0)].map(|p| plane.index(p)[2 - axis]);
+        assert_eq!(corners, [place; 2]);
+        let pixel = DVec2::new(37.0, 121.0);
+        assert!((plane.pixel_of(plane.index(pixel)) - pixel).length() < 1e-9);
+        scene.step(axis, 1);
+        assert!((scene.index(scene.view.at)[2 - axis] - place - 1.0).abs() < 1e-9);
+        scene.step(axis, -1);
+        // All of the slice fits into the pane.
+        let extent = scene.extent();
+        for i in 0..4 {
+            let mut corner = plane.index(DVec2::ZERO);
+            for (bit, a) in [(0, (axis + 1) % 3), (1, (axis + 2) % 3)] {
+                corner[2 - a] = if i >> bit & 1 == 0 { -0.5 } else { extent[2 - a] - 0.5 };
+            }
+            let seen = plane.pixel_of(corner);
+            assert!(seen.cmpge(DVec2::ZERO).all() && seen.cmple(DVec2::from(size)).all(), "{axis}: {seen}");
+        }
+        scene.view.montage.axis = axis;
+        let tiles = Tiles::new(&scene, size);
+        assert!(
+            (long(tiles.right) - tiles.pixel).abs() < 1e-9 && (long(tiles.down) - tiles.pixel).abs() < 1e-9
+        );
+        let [right, down] = [tiles.right, tiles.down].map(|way| world.transform_vector3(way));
+        assert!(right.dot(down).abs() < 1e-9);
+        let first = tiles.first(&scene, 0);
+        assert_eq!(first[2 - axis], 0.0);
+        let middle = first + tiles.right * tiles.size.x / 2.0 + tiles.down * tiles.size.y / 2.0;
+        let mut expected = (extent - 1.0) / 2.0;
+        expected[2 - axis] = 0.0;
+        assert!((middle - expected).length() < 1e-9);
+    }
+    // Distance of slices, not of their first voxels.
+    let [x, y, z] = [world.matrix3.x_axis, world.matrix3.y_axis, world.matrix3.z_axis];
+    assert!((scene.gap(0) - x.cross(y).normalize().dot(z).abs()).abs() < 1e-12);
+    assert!((scene.gap(0) - 1.5).abs() < 1e-12);
+}
+
+#[test]
+fn rulers_of_a_sheared_grid_measure_the_world() {
+    let scene = sheared();
+    let world = scene.geometry().world_from_index;
+    let at = |x: f64, y: f64| scene.part(DVec3::new(x, y, 7.0));
+    let mut ruler = Ruler::new(Kind::Angle, 0, at(10.0, 10.0));
+    ruler.places.extend([at(20.0, 10.0), at(20.0, 30.0)]);
+    let (x, y) = (world.matrix3.x_axis, world.matrix3.y_axis);
+    assert!((ruler.length(&scene) - 10.0).abs() < 1e-9);
+    let angle = (-x).angle_between(y).to_degrees();
+    assert!((ruler.angle(&scene).unwrap() - angle).abs() < 1e-9 && (angle - 90.0).abs() > 15.0);
+    let mut region = Ruler::new(Kind::Rectangle, 0, at(10.0, 10.0));
+    region.places.push(at(20.0, 30.0));
+    // Base times height: 10 · 1 by 20 · 0.9.
+    assert!((region.area(&scene).unwrap() - 180.0).abs() < 1e-9);
+    assert_eq!(region.outline(&scene).unwrap().len(), 4);
+    region.kind = Kind::Ellipse;
+    assert!((region.area(&scene).unwrap() - 180.0 * std::f64::consts::FRAC_PI_4).abs() < 1e-9);
+    let polygon = region.outline(&scene).unwrap();
+    let inside = polygon.iter().all(|p| {
+        let away = (scene.index(*p) - DVec3::new(15.0, 20.0, 7.0)) / DVec3::new(5.0, 10.0, 1.0);
+        (away.length() - 1.0).abs() < 1e-9
+    });
+    assert!(inside);
 }
 
 #[test]

@@ -135,9 +135,9 @@ pub(super) fn amount(voxels: u64, labels: &Labels) -> String {
 
 impl Kit {
     fn brush(&self, labels: &Labels, axis: Option<usize>) -> Brush {
-        let spacing = labels.spacing();
-        let least = spacing.into_iter().fold(f64::INFINITY, f64::min);
-        Brush { radius: self.radius * least, spacing, disc: if self.deep { None } else { axis } }
+        let least = labels.spacing().into_iter().fold(f64::INFINITY, f64::min);
+        let edges = labels.geometry().world_from_index.matrix3;
+        Brush { radius: self.radius * least, edges, disc: if self.deep { None } else { axis } }
     }
 }
 
