@@ -10,6 +10,8 @@ use voxelry_core::{Geometry, Job, Unit, Volume};
 
 #[path = "measure/objects.rs"]
 mod objects;
+#[path = "measure/sheared.rs"]
+mod sheared;
 #[path = "measure/structure.rs"]
 mod structure;
 

@@ -166,6 +166,7 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
         Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
         None => source,
     };
+    check_place(path, source.info())?;
     let own = source.info().geometry().unit;
     match options.unit {
         Some(unit) if unit != own && own == Unit::Voxel => {
@@ -196,6 +197,20 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>>
         .find(|f| f.recognises(path, &head) || described && !path.is_dir() && f.id() == "raw")
         .ok_or_else(|| Error::file(path, "not an image that Voxelry can read (see `voxelry formats`)"))?;
     format.open(path, options)
+}
+
+/// Refuses an image whose voxels have no volume, or no place.
+fn check_place(path: &Path, info: &ImageInfo) -> Result<()> {
+    let geometry = info.geometry();
+    if geometry.world_from_index.is_finite() && geometry.voxel_volume() > 0.0 {
+        return Ok(());
+    }
+    let [z, y, x] = geometry.spacing();
+    let unit = geometry.unit;
+    Err(Error::file(
+        path,
+        format!("its voxels are {x} × {y} × {z} {unit} (x, y, z), which can't be; give --spacing"),
+    ))
 }
 
 /// An image whose spacing the user knows better than its file, or whose lengths are expressed in another unit.

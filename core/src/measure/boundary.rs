@@ -4,7 +4,8 @@
 use super::intensity::Scale;
 use super::scan::Part;
 use super::sums::Objects;
-use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use glam::DVec3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -20,13 +21,13 @@ pub struct BoundarySums {
 }
 
 /// Units of the sums per intensity and length of the least spacing.
-fn factor(scale: &Scale, spacing: [f64; 3]) -> f64 {
-    scale.scale * 65536.0 * spacing.into_iter().fold(f64::INFINITY, f64::min)
+fn factor(scale: &Scale, geometry: &Geometry) -> f64 {
+    scale.scale * 65536.0 * geometry.spacing().into_iter().fold(f64::INFINITY, f64::min)
 }
 
 /// Mean gradient magnitude of a sum.
-pub fn mean((count, sum): (u64, u128), scale: &Scale, spacing: [f64; 3]) -> f64 {
-    sum as f64 / count as f64 / factor(scale, spacing)
+pub fn mean((count, sum): (u64, u128), scale: &Scale, geometry: &Geometry) -> f64 {
+    sum as f64 / count as f64 / factor(scale, geometry)
 }
 
 /// Sums of a region. Labels and channels must reach one voxel around it where the image does.
@@ -37,7 +38,7 @@ pub fn mean((count, sum): (u64, u128), scale: &Scale, spacing: [f64; 3]) -> f64 
 pub fn boundary(
     objects: &Objects,
     image: [usize; 3],
-    spacing: [f64; 3],
+    geometry: &Geometry,
     labels: &Part,
     channels: &[Part],
     scales: &[Scale],
@@ -46,6 +47,9 @@ pub fn boundary(
 ) -> Result<Vec<BoundarySums>> {
     let [oz, oy, ox] = out.start;
     let [d, h, w] = out.shape;
+    // Slopes along the axes make a covector.
+    let world = geometry.world_from_index.matrix3.inverse().transpose();
+    let factors: Vec<f64> = scales.iter().map(|scale| factor(scale, geometry)).collect();
     let planes: Vec<Vec<BoundarySums>> = (oz..oz + d)
         .into_par_iter()
         .map(|z| {
@@ -65,10 +69,10 @@ pub fn boundary(
                     let Some(row) = last.1 else { continue };
                     let gradients = channels
                         .iter()
-                        .zip(scales)
-                        .map(|(part, scale)| {
-                            let g = gradient(part, image, at, spacing);
-                            let q = (g * factor(scale, spacing)).round();
+                        .zip(&factors)
+                        .map(|(part, factor)| {
+                            let g = (world * slopes(part, image, at)).length();
+                            let q = (g * factor).round();
                             if q.is_finite() { (1, q as u128) } else { (0, 0) }
                         })
                         .collect();
@@ -131,18 +135,18 @@ fn exposed(labels: &Part, image: [usize; 3], at: [usize; 3], axis: usize, label:
     id(labels.volume, labels.offset(before)) != label || id(labels.volume, labels.offset(after)) != label
 }
 
-fn gradient(part: &Part, image: [usize; 3], at: [usize; 3], spacing: [f64; 3]) -> f64 {
-    let mut squares = 0.0;
-    for axis in 0..3 {
+/// Slopes per voxel along `(x, y, z)`.
+fn slopes(part: &Part, image: [usize; 3], at: [usize; 3]) -> DVec3 {
+    let slope = |axis: usize| {
         let (mut before, mut after) = (at, at);
         before[axis] = at[axis].saturating_sub(1);
         after[axis] = (at[axis] + 1).min(image[axis] - 1);
         let steps = after[axis] - before[axis];
-        if steps > 0 {
-            let rise = value(part.volume, part.offset(after)) - value(part.volume, part.offset(before));
-            let slope = rise / (steps as f64 * spacing[axis]);
-            squares += slope * slope;
+        if steps == 0 {
+            return 0.0;
         }
-    }
-    squares.sqrt()
+        let rise = value(part.volume, part.offset(after)) - value(part.volume, part.offset(before));
+        rise / steps as f64
+    };
+    DVec3::new(slope(2), slope(1), slope(0))
 }

@@ -181,7 +181,7 @@ pub fn figures(
 ) -> Result<Vec<(u32, Paths)>> {
     // Greatest boxes first, so that no thread is left with one at the end.
     rows.sort_by_key(|&row| std::cmp::Reverse(objects.voxels.region(row).len()));
-    let spacing = frame.geometry.spacing();
+    let geometry = &frame.geometry;
     rows.into_par_iter()
         .with_max_len(1)
         .map(|row| {
@@ -190,11 +190,11 @@ pub fn figures(
             let mut paths = BoxFigures::NONE.paths;
             if wanted.skeleton {
                 let shape = v.shape.map(|n| n + 2);
-                paths.skeleton = skeleton::skeleton(&boxed(labels, label, v, 1), shape, spacing);
+                paths.skeleton = skeleton::skeleton(&boxed(labels, label, v, 1), shape, geometry);
             }
             if wanted.geodesic {
                 let shape = v.shape.map(|n| n + 4);
-                paths.geodesic = geodesic::geodesic(&boxed(labels, label, v, 2), shape, spacing);
+                paths.geodesic = geodesic::geodesic(&boxed(labels, label, v, 2), shape, geometry);
             }
             job.advance(objects.voxels.count(row));
             Ok((row as u32, paths))

@@ -134,6 +134,13 @@ impl Column {
         matches!(self.value, Value::Channel(_))
     }
 
+    /// Whether it follows from distances between voxels that are found axis by axis, which only a grid at right angles
+    /// has.
+    pub fn is_by_distance(&self) -> bool {
+        matches!(self.needs, Needs::Thickness | Needs::Reference | Needs::Voronoi)
+            || self.name.starts_with("inscribed_")
+    }
+
     /// Its name for a channel, from 0.
     pub fn name_for(&self, channel: usize) -> String {
         match (self.name.split_once('_'), channel) {

@@ -11,7 +11,8 @@
 //! doi:10.1016/8756-3282(93)90245-6; J. Ohser and F. Mücklich, "Statistical analysis of
 //! microstructures in materials science", Wiley 2000.
 
-use glam::{DMat3, DVec3};
+use crate::Geometry;
+use glam::{DAffine3, DMat3, DVec3};
 
 /// Steps `[z, y, x]` to 13 of the 26 neighbours; the other 13 are their opposites. First the three
 /// axes, then the six face diagonals, then the four space diagonals.
@@ -79,7 +80,8 @@ impl Table {
         let shares = direction_weights(&steps);
         let area: [f64; 13] = std::array::from_fn(|i| 2.0 * shares[i] * volume / steps[i].length());
         let planes = Planes::new(world);
-        let local = super::local_area::weights(world);
+        let world_from_index = DAffine3::from_mat3(world);
+        let local = super::local_area::weights(&Geometry { world_from_index, ..Geometry::default() });
         let mut weights = Box::new([Weights::default(); 256]);
         for (config, weight) in weights.iter_mut().enumerate() {
             let config = config as u8;

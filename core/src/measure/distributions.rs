@@ -9,7 +9,8 @@ use super::scan::Part;
 use super::table::{Builder, Values};
 use super::thickness::Distribution;
 use crate::ops::thickness::LocalThickness;
-use crate::{Job, Region, Result};
+use crate::{Geometry, Job, Region, Result};
+use glam::DVec3;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,13 +159,11 @@ const STEPS: usize = 32;
 
 /// Steps of a distance, in voxels: all of the lattice that round to it, or [`STEPS`] spread evenly over
 /// the half-sphere (a golden spiral) if there are more.
-fn radial_steps(bins: usize, spacing: [f64; 3]) -> Vec<(usize, [i32; 3])> {
+fn radial_steps(bins: usize, geometry: &Geometry) -> Vec<(usize, [i32; 3])> {
     const GOLDEN: f64 = 2.399_963_229_728_653;
-    let width = spacing.into_iter().fold(f64::INFINITY, f64::min);
-    let bin = |s: [i32; 3]| {
-        let squared: f64 = (0..3).map(|a| (f64::from(s[a]) * spacing[a]).powi(2)).sum();
-        (squared.sqrt() / width).round() as usize
-    };
+    let width = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min);
+    let index_from_world = geometry.world_from_index.matrix3.inverse();
+    let bin = |s: [i32; 3]| (geometry.length(s.map(f64::from)) / width).round() as usize;
     let half = |s: [i32; 3]| if s < [0; 3] { s.map(|c| -c) } else { s };
     let mut steps: BTreeSet<(usize, [i32; 3])> = BTreeSet::from([(0, [0; 3])]);
     // The half-sphere has about 2πr² steps of one distance r.
@@ -181,9 +180,8 @@ fn radial_steps(bins: usize, spacing: [f64; 3]) -> Vec<(usize, [i32; 3])> {
             let z = (i as f64 + 0.5) / STEPS as f64;
             let r = (1.0 - z * z).sqrt();
             let (sin, cos) = (i as f64 * GOLDEN).sin_cos();
-            let step = [z, r * sin, r * cos];
-            let s =
-                half(std::array::from_fn(|a| (step[a] * radius as f64 * width / spacing[a]).round() as i32));
+            let step = index_from_world * (DVec3::new(r * cos, r * sin, z) * radius as f64 * width);
+            let s = half([step.z, step.y, step.x].map(|c| c.round() as i32));
             steps.insert((bin(s), s));
         }
     }
@@ -195,7 +193,8 @@ fn radial_steps(bins: usize, spacing: [f64; 3]) -> Vec<(usize, [i32; 3])> {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn correlation(bits: &Bits, shape: [usize; 3], spacing: [f64; 3], job: &Job) -> Result<Correlation> {
+pub fn correlation(bits: &Bits, shape: [usize; 3], geometry: &Geometry, job: &Job) -> Result<Correlation> {
+    let spacing = geometry.spacing();
     let whole = Region::whole(shape);
     let pairs = |step: [i32; 3]| {
         job.check()?;
@@ -218,7 +217,7 @@ pub fn correlation(bits: &Bits, shape: [usize; 3], spacing: [f64; 3], job: &Job)
         .map(|a| (shape[a] as f64 * spacing[a] / width) as usize / 2)
         .min()
         .unwrap_or(0);
-    let steps = radial_steps(reach + 1, spacing);
+    let steps = radial_steps(reach + 1, geometry);
     let counted: Vec<Pairs> = steps.par_iter().map(|s| pairs(s.1)).collect::<Result<_>>()?;
     found.radial = vec![Pairs::default(); reach + 1];
     for ((bin, _), pairs) in steps.iter().zip(&counted) {

@@ -43,13 +43,16 @@ impl ExtraColumns {
     /// Spreads what was found for some rows over all rows; what was not asked for stays empty.
     pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, local: &LocalThickness) {
         let rows = objects.labels.len();
-        let spacing = frame.geometry.spacing();
+        let geometry = &frame.geometry;
         if !found.boundary.is_empty() {
             self.boundary = vec![(0, Vec::new()); rows];
         }
         for sums in &found.boundary {
-            let means =
-                sums.gradients.iter().zip(&frame.scales).map(|(g, scale)| boundary::mean(*g, scale, spacing));
+            let means = sums
+                .gradients
+                .iter()
+                .zip(&frame.scales)
+                .map(|(g, scale)| boundary::mean(*g, scale, geometry));
             self.boundary[sums.row as usize] = (sums.count, means.collect());
         }
         let balls = &found.balls[Body::Objects as usize];

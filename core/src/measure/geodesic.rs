@@ -7,6 +7,7 @@
 //! path is up to 5 % longer than the straight line that it follows, more where the sides of a voxel
 //! differ. The path that is found is then pulled straight wherever the straight line lies inside.
 
+use crate::Geometry;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -33,7 +34,7 @@ struct Step {
     between: Vec<isize>,
 }
 
-fn steps(shape: [usize; 3], spacing: [f64; 3]) -> Vec<Step> {
+fn steps(shape: [usize; 3], geometry: &Geometry) -> Vec<Step> {
     let offset = |s: [isize; 3]| (s[0] * shape[1] as isize + s[1]) * shape[2] as isize + s[2];
     (0..125isize)
         .map(|i| [i / 25 - 2, i / 5 % 5 - 2, i % 5 - 2])
@@ -61,7 +62,7 @@ fn steps(shape: [usize; 3], spacing: [f64; 3]) -> Vec<Step> {
             }
             Step {
                 offset: offset(s),
-                length: (0..3).map(|a| (s[a] as f64 * spacing[a]).powi(2)).sum::<f64>().sqrt(),
+                length: geometry.length(s.map(|c| c as f64)),
                 between: between.into_iter().map(offset).collect(),
             }
         })
@@ -72,8 +73,8 @@ fn steps(shape: [usize; 3], spacing: [f64; 3]) -> Vec<Step> {
 /// several parts (26-connected), that of the part which has the longest. It is sought from the first
 /// voxel to the farthest and on from there, until it grows no more (four times at most), which finds
 /// it in bodies without wide turns.
-pub fn geodesic(mask: &[u8], shape: [usize; 3], spacing: [f64; 3]) -> Geodesic {
-    let steps = steps(shape, spacing);
+pub fn geodesic(mask: &[u8], shape: [usize; 3], geometry: &Geometry) -> Geodesic {
+    let steps = steps(shape, geometry);
     let mut distances = vec![f64::INFINITY; mask.len()];
     let mut seen = vec![false; mask.len()];
     let mut best: (f64, Vec<usize>) = (-1.0, Vec::new());
@@ -109,8 +110,7 @@ pub fn geodesic(mask: &[u8], shape: [usize; 3], spacing: [f64; 3]) -> Geodesic {
     let at = |i: usize| [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]].map(|v| v as f64);
     let path: Vec<[f64; 3]> = best.1.into_iter().map(at).collect();
     let (Some(&first), Some(&last)) = (path.first(), path.last()) else { return Geodesic::NONE };
-    let length =
-        |p: [f64; 3], q: [f64; 3]| (0..3).map(|k| ((p[k] - q[k]) * spacing[k]).powi(2)).sum::<f64>().sqrt();
+    let length = |p: [f64; 3], q: [f64; 3]| geometry.length([0, 1, 2].map(|k| p[k] - q[k]));
     let (mut diameter, mut from) = (0.0, first);
     for pair in path.windows(2) {
         if !visible(mask, shape, from, pair[1]) {
@@ -185,6 +185,11 @@ fn sweep(mask: &[u8], steps: &[Step], from: usize, distances: &mut [f64]) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unit;
+
+    fn spaced(spacing: [f64; 3]) -> Geometry {
+        Geometry::from_spacing(spacing, Unit::Voxel)
+    }
 
     fn drawn(shape: [usize; 3], set: impl Fn([f64; 3]) -> bool) -> Vec<u8> {
         (0..shape.iter().product())
@@ -203,7 +208,7 @@ mod tests {
             let mask = drawn(shape, |_| true);
             let truth =
                 [25.0f64, 21.0, 29.0].iter().zip(spacing).map(|(n, s)| (n * s).powi(2)).sum::<f64>().sqrt();
-            let found = geodesic(&mask, shape, spacing);
+            let found = geodesic(&mask, shape, &spaced(spacing));
             assert!((found.diameter / truth - 1.0).abs() < 1e-12, "{found:?} {truth}");
             assert!((found.tortuosity - 1.0).abs() < 1e-12);
         }
@@ -217,7 +222,7 @@ mod tests {
             let (y, x) = (y - 29.5, x - 29.5);
             (z - 4.0).abs() <= 1.0 && (18.5..=21.5).contains(&y.hypot(x)) && !(y > 0.0 && x > 0.0)
         });
-        let found = geodesic(&mask, shape, [1.0; 3]);
+        let found = geodesic(&mask, shape, &spaced([1.0; 3]));
         let inner = 18.5 * 1.5 * std::f64::consts::PI;
         assert!((inner..inner * 1.05).contains(&found.diameter), "{found:?} {inner}");
         assert!((2.7..3.6).contains(&found.tortuosity), "{found:?}");
@@ -227,11 +232,11 @@ mod tests {
     fn nothing_is_crossed_and_parts_are_apart() {
         let shape = [5, 5, 30];
         let mask = drawn(shape, |[_, _, x]| x != 12.0);
-        assert_eq!(geodesic(&mask, shape, [1.0; 3]).diameter, 14.0);
+        assert_eq!(geodesic(&mask, shape, &spaced([1.0; 3])).diameter, 14.0);
         assert_eq!(
-            geodesic(&drawn(shape, |p| p == [2.0, 2.0, 9.0]), shape, [1.0; 3]),
+            geodesic(&drawn(shape, |p| p == [2.0, 2.0, 9.0]), shape, &spaced([1.0; 3])),
             Geodesic { diameter: 0.0, tortuosity: 1.0 }
         );
-        assert!(geodesic(&[0; 125], [5; 3], [1.0; 3]).diameter.is_nan());
+        assert!(geodesic(&[0; 125], [5; 3], &spaced([1.0; 3])).diameter.is_nan());
     }
 }

@@ -5,25 +5,39 @@
 //! directions and its variance over directions is least (J. Lindblad, "Surface area estimation of
 //! digitized 3D objects using weighted local configurations", Image and Vision Computing 23 (2005)
 //! 111, doi:10.1016/j.imavis.2004.06.012). Here they are solved for at the voxels' own spacing,
-//! which may differ by axis, instead of being taken from the published table for cubes.
+//! which may differ by axis, or for a sheared grid, instead of being taken from the published table for cubes.
 //! Configurations that no plane makes are taken as their parts, as Crofton's weights do.
 
 use super::crofton::{DIRECTIONS, direction_weights};
+use crate::Geometry;
 use glam::{DMat3, DVec3};
 
 /// Directions a side of each of the three cube faces that cover an octant.
 const GRID: usize = 32;
 
-/// Area for each configuration, for voxels whose edges are the columns of `world`.
-pub fn weights(world: DMat3) -> [f64; 256] {
-    let (classes, count) = classes();
-    let frequencies = frequencies(world, &classes, count);
+/// Mirrors of a neighbourhood, as bits of the axes that are reversed, that leave its lattice as it is.
+fn mirrors(geometry: &Geometry) -> &'static [usize] {
+    if geometry.shear([2; 3]).is_none() { &[0, 1, 2, 3, 4, 5, 6, 7] } else { &[0, 7] }
+}
+
+/// Area for each configuration, for the voxels of a geometry.
+pub fn weights(geometry: &Geometry) -> [f64; 256] {
+    let (world, mirrors) = (geometry.world_from_index.matrix3, mirrors(geometry));
+    let (classes, count) = classes(mirrors);
+    let frequencies = frequencies(world, mirrors, &classes, count);
     let prior = prior(world, &classes, count);
-    // Planes leave one degree of freedom, which Lindblad settles by the weight of a single corner:
+    // Planes leave a degree of freedom, which Lindblad settles by the weight of a single corner:
     // 0.636 for cubes; here in proportion to the triangle across the corner.
-    let [a, b, c] = [world.x_axis.length(), world.y_axis.length(), world.z_axis.length()];
-    let corner = 0.636 * ((a * a * b * b + b * b * c * c + c * c * a * a) / 3.0).sqrt();
-    let solved = solve(&frequencies, &prior, (classes[1].unwrap_or(0), corner));
+    let known: Vec<(usize, f64)> = (0..4)
+        .filter(|corner| *corner == 0 || !mirrors.contains(corner))
+        .map(|corner| {
+            let edge = |axis: usize| world.col(axis) * if corner >> axis & 1 == 0 { 1.0 } else { -1.0 };
+            let (a, b, c) = (edge(0), edge(1), edge(2));
+            let triangle = (b - a).cross(c - a).length() / 3f64.sqrt();
+            (classes[1 << corner].unwrap_or(0), 0.636 * triangle)
+        })
+        .collect();
+    let solved = solve(&frequencies, &prior, &known);
     std::array::from_fn(|config| match classes[config] {
         Some(class) => solved[class],
         None => parts(config as u8, &classes, &solved),
@@ -32,26 +46,21 @@ pub fn weights(world: DMat3) -> [f64; 256] {
 
 /// Configurations that a plane makes, numbered up to mirrors and complement: with other spacings
 /// along the axes nothing more is equal.
-fn classes() -> ([Option<usize>; 256], usize) {
+fn classes(mirrors: &[usize]) -> ([Option<usize>; 256], usize) {
     let mut classes = [None; 256];
     let mut count = 0;
     // All orders of the corners along a direction come from a fine enough fan of directions.
     let mut made = [false; 256];
     for normal in octant(GRID) {
-        for mirrored in 0..8u32 {
-            let n = DVec3::new(
-                if mirrored & 1 == 0 { normal.x } else { -normal.x },
-                if mirrored & 2 == 0 { normal.y } else { -normal.y },
-                if mirrored & 4 == 0 { normal.z } else { -normal.z },
-            );
-            sweep(n, |config, _| made[usize::from(config)] = true);
+        for mirror in 0..8 {
+            sweep(mirrored(normal, mirror), |config, _| made[usize::from(config)] = true);
         }
     }
     for config in 0..256usize {
         if !made[config] || classes[config].is_some() {
             continue;
         }
-        for mirror in 0..8usize {
+        for mirror in mirrors {
             let image = (0..8).filter(|c| config & (1 << c) != 0).fold(0usize, |m, c| m | 1 << (c ^ mirror));
             classes[image] = Some(count);
             classes[255 - image] = Some(count);
@@ -78,6 +87,11 @@ fn octant(grid: usize) -> impl Iterator<Item = DVec3> {
     })
 }
 
+/// A vector with the axes reversed whose bits are set.
+fn mirrored(v: DVec3, mirror: usize) -> DVec3 {
+    DVec3::from_array(std::array::from_fn(|a| if mirror >> a & 1 == 0 { v[a] } else { -v[a] }))
+}
+
 /// Moves a plane with normal `n` through a neighbourhood with unit edges and reports each
 /// configuration with the length of its interval.
 fn sweep(n: DVec3, mut report: impl FnMut(u8, f64)) {
@@ -92,20 +106,28 @@ fn sweep(n: DVec3, mut report: impl FnMut(u8, f64)) {
 }
 
 /// For each direction, its share of the sphere and how often each class occurs per area.
-fn frequencies(world: DMat3, classes: &[Option<usize>; 256], count: usize) -> Vec<(f64, Vec<f64>)> {
+fn frequencies(
+    world: DMat3,
+    mirrors: &[usize],
+    classes: &[Option<usize>; 256],
+    count: usize,
+) -> Vec<(f64, Vec<f64>)> {
     let volume = world.determinant().abs();
     let mut total = 0.0;
-    let mut rows: Vec<(f64, Vec<f64>)> = octant(GRID)
+    // Directions that no mirror makes of another: an octant, or half of the sphere.
+    let octants = (0..4).filter(|octant| *octant == 0 || !mirrors.contains(octant));
+    let mut rows: Vec<(f64, Vec<f64>)> = octants
+        .flat_map(|mirror| octant(GRID).map(move |direction| mirrored(direction, mirror)))
         .map(|direction| {
             let share = direction.length_squared().powi(3).sqrt().recip();
             let unit = direction.normalize();
             // Heights of the corners above the plane: the normal in steps of the voxel edges. Edges
-            // are taken as perpendicular, which scanners' are.
-            let n = DVec3::new(
-                unit.x * world.x_axis.length(),
-                unit.y * world.y_axis.length(),
-                unit.z * world.z_axis.length(),
-            );
+            // at right angles are the axes of the directions.
+            let n = if mirrors.len() == 8 {
+                DVec3::from_array(std::array::from_fn(|a| unit[a] * world.col(a).length()))
+            } else {
+                world.transpose() * unit
+            };
             let mut row = vec![0.0; count];
             sweep(n, |config, length| {
                 if let Some(class) = classes[usize::from(config)] {
@@ -141,8 +163,8 @@ fn prior(world: DMat3, classes: &[Option<usize>; 256], count: usize) -> Vec<f64>
 }
 
 /// Least squares of (Σ weight·frequency − 1) over directions, with its mean held at 0 by a
-/// Lagrange multiplier, a pull of one class to its known weight and a slight pull to the prior.
-fn solve(rows: &[(f64, Vec<f64>)], prior: &[f64], known: (usize, f64)) -> Vec<f64> {
+/// Lagrange multiplier, a pull of some classes to their known weights and a slight pull to the prior.
+fn solve(rows: &[(f64, Vec<f64>)], prior: &[f64], known: &[(usize, f64)]) -> Vec<f64> {
     let n = prior.len();
     let scale = prior.iter().map(|p| p * p).sum::<f64>() / n as f64;
     let ridge = 1e-9 / scale;
@@ -162,8 +184,10 @@ fn solve(rows: &[(f64, Vec<f64>)], prior: &[f64], known: (usize, f64)) -> Vec<f6
         a[i][n + 1] += ridge * prior[i];
     }
     let pull = 1e4 * ridge;
-    a[known.0][known.0] += pull;
-    a[known.0][n + 1] += pull * known.1;
+    for (class, weight) in known {
+        a[*class][*class] += pull;
+        a[*class][n + 1] += pull * weight;
+    }
     a[n][n + 1] = 1.0;
     super::linear::eliminate(&mut a);
     (0..n).map(|i| a[i][n + 1]).collect()
@@ -202,7 +226,7 @@ mod tests {
 
     #[test]
     fn cubes_get_the_published_weights() {
-        let w = weights(DMat3::IDENTITY);
+        let w = weights(&Geometry::default());
         // Lindblad 2005: one corner, an edge, three in a row, a face, a tripod.
         for (config, published) in [
             (0b0000_0001, 0.636),

@@ -116,6 +116,15 @@ impl Measure {
             && !self.tables.contains(&ImageTable::Foam)
     }
 
+    /// What is asked for that only a grid at right angles has: columns and tables by name, in a sentence; none if
+    /// nothing is.
+    pub fn by_distance(&self) -> Option<String> {
+        let columns = self.columns.iter().filter(|c| c.column.is_by_distance()).map(|c| c.column.name);
+        let thickness = self.tables.contains(&ImageTable::Thickness).then_some("the table thickness");
+        let names: Vec<&str> = columns.chain(thickness).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
     /// Whether nearest neighbours are asked for.
     pub fn wants_nearest(&self) -> bool {
         self.needs(Needs::Nearest)
@@ -325,8 +334,17 @@ impl Measure {
             Pass::Hull => extras::hull_pass(objects, &parts[0], out, job).map(Partial::Hull),
             Pass::Boundary => {
                 let scales = self.scales(state);
-                boundary::boundary(objects, self.shape, spacing, &parts[0], &parts[1..], &scales, out, job)
-                    .map(Partial::Boundary)
+                boundary::boundary(
+                    objects,
+                    self.shape,
+                    &self.geometry,
+                    &parts[0],
+                    &parts[1..],
+                    &scales,
+                    out,
+                    job,
+                )
+                .map(Partial::Boundary)
             }
             Pass::Touching => Ok(Partial::Touching(regions::touching(&parts[0], &parts[1], out))),
             Pass::Boxes => {
@@ -345,7 +363,7 @@ impl Measure {
             Pass::Mask => Ok(Partial::Mask(Bits::of(&parts[0]))),
             Pass::Correlation => {
                 let bits = state.found.mask.as_ref().expect("the pass before made them");
-                distributions::correlation(bits, self.shape, spacing, job).map(Partial::Correlation)
+                distributions::correlation(bits, self.shape, &self.geometry, job).map(Partial::Correlation)
             }
             Pass::Intercepts => {
                 let foam = self.tables.contains(&ImageTable::Foam);

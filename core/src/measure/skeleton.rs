@@ -3,6 +3,7 @@
 //! doi:10.1006/cgip.1994.1042), and the graph that they are.
 
 use super::crofton::euler_26;
+use crate::Geometry;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
@@ -17,7 +18,7 @@ pub struct Skeleton {
     pub ends: u64,
     /// Lines between junctions and ends; closed lines without a junction are one each.
     pub branches: u64,
-    /// Length of the branches from voxel centre to voxel centre, in the unit of the spacing.
+    /// Length of the branches from voxel centre to voxel centre, in the unit of the geometry.
     pub length: f64,
 }
 
@@ -164,9 +165,8 @@ fn in_one_piece(bits: u32) -> bool {
     left == 0
 }
 
-/// The graph of the skeleton of a mask `[z, y, x]` with a frame of 0 around it; lengths with this
-/// spacing.
-pub fn skeleton(mask: &[u8], shape: [usize; 3], spacing: [f64; 3]) -> Skeleton {
+/// The graph of the skeleton of a mask `[z, y, x]` with a frame of 0 around it; lengths are those of the geometry.
+pub fn skeleton(mask: &[u8], shape: [usize; 3], geometry: &Geometry) -> Skeleton {
     let mut mask = mask.to_vec();
     thin(&mut mask, shape);
     let steps: Vec<(isize, f64)> = (0..27isize)
@@ -174,7 +174,7 @@ pub fn skeleton(mask: &[u8], shape: [usize; 3], spacing: [f64; 3]) -> Skeleton {
         .map(|i| {
             let s = [i / 9 - 1, i / 3 % 3 - 1, i % 3 - 1];
             let offset = (s[0] * shape[1] as isize + s[1]) * shape[2] as isize + s[2];
-            (offset, (0..3).map(|a| (s[a] as f64 * spacing[a]).powi(2)).sum::<f64>().sqrt())
+            (offset, geometry.length(s.map(|c| c as f64)))
         })
         .collect();
     let voxels: Vec<usize> = (0..mask.len()).filter(|&at| mask[at] != 0).collect();
@@ -230,6 +230,11 @@ pub fn skeleton(mask: &[u8], shape: [usize; 3], spacing: [f64; 3]) -> Skeleton {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unit;
+
+    fn spaced(spacing: [f64; 3]) -> Geometry {
+        Geometry::from_spacing(spacing, Unit::Voxel)
+    }
 
     fn drawn(shape: [usize; 3], set: impl Fn([f64; 3]) -> bool) -> Vec<u8> {
         (0..shape.iter().product())
@@ -246,12 +251,12 @@ mod tests {
         let near = |v: f64| v * v;
         let shape = [15, 41, 41];
         let rod = drawn(shape, |[z, y, x]| near(z - 7.0) + near(y - 20.0) < 10.0 && (5.0..36.0).contains(&x));
-        let s = skeleton(&rod, shape, [1.0; 3]);
+        let s = skeleton(&rod, shape, &spaced([1.0; 3]));
         assert_eq!((s.branches, s.junctions, s.ends), (1, 0, 2), "{s:?}");
         // Thinning takes about a radius off both ends.
         assert!((20.0..=30.0).contains(&s.length), "{s:?}");
         let ring = drawn(shape, |[z, y, x]| near(z - 7.0) + near((y - 20.0).hypot(x - 20.0) - 14.0) < 10.0);
-        let s = skeleton(&ring, shape, [2.0; 3]);
+        let s = skeleton(&ring, shape, &spaced([2.0; 3]));
         assert_eq!((s.branches, s.junctions, s.ends), (1, 0, 0), "{s:?}");
         // A digital circle, from voxel to voxel, is up to 8 % too long.
         let round = 2.0 * std::f64::consts::PI * 28.0;
@@ -264,14 +269,14 @@ mod tests {
                 near(z - 7.0) + near(r * a.sin()) < 7.0 && r * a.cos() >= 0.0 && r < 18.0
             })
         });
-        let s = skeleton(&star, shape, [1.0; 3]);
+        let s = skeleton(&star, shape, &spaced([1.0; 3]));
         assert_eq!((s.branches, s.junctions, s.ends), (3, 1, 3), "{s:?}");
         let ball = drawn([15; 3], |p| p.iter().map(|v| near(v - 7.0)).sum::<f64>() < 30.0);
-        let s = skeleton(&ball, [15; 3], [1.0; 3]);
+        let s = skeleton(&ball, [15; 3], &spaced([1.0; 3]));
         assert!(s.voxels <= 2 && s.junctions == 0 && s.length <= 1.0, "{s:?}");
         // A line is its own skeleton.
         let line = drawn([3, 3, 12], |_| true);
-        let s = skeleton(&line, [3, 3, 12], [1.0, 1.0, 0.5]);
+        let s = skeleton(&line, [3, 3, 12], &spaced([1.0, 1.0, 0.5]));
         assert_eq!((s.voxels, s.branches, s.ends, s.length), (10, 1, 2, 4.5), "{s:?}");
     }
 }

@@ -56,6 +56,7 @@ impl Operator for AnisotropicDiffusion {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
+        call.at_right_angles("diffusion along the axes")?;
         let grid = call.grid();
         let spacing = grid.geometry.spacing();
         let least = spacing.iter().copied().fold(f64::INFINITY, f64::min);

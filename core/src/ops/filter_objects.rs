@@ -90,6 +90,9 @@ impl Operator for FilterObjects {
             // All objects have to be known for that.
             what.share = usize::MAX;
         }
+        if let Some(names) = what.by_distance() {
+            call.at_right_angles(&names)?;
+        }
         let scratch = what.scratch();
         let filter = Filter { what, condition, remove: call.args.bool("remove") };
         Ok(Prepared::new(grid.labels(), filter).scratch(scratch))

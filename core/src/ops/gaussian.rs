@@ -134,6 +134,7 @@ impl Operator for GradientMagnitude {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
+        call.at_right_angles("derivatives along the axes")?;
         let finish = Finish::Magnitude(call.grid().geometry.spacing().map(|s| 1.0 / s));
         Ok(prepared(call, Smoothing::of(call)?.derivatives(Taps::gaussian_slope, finish, float(call))))
     }
@@ -161,6 +162,7 @@ impl Operator for LaplacianOfGaussian {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
+        call.at_right_angles("derivatives along the axes")?;
         let finish = Finish::Total(call.grid().geometry.spacing().map(|s| 1.0 / (s * s)));
         Ok(prepared(call, Smoothing::of(call)?.derivatives(Taps::gaussian_curvature, finish, float(call))))
     }

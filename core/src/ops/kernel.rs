@@ -70,9 +70,26 @@ impl Call<'_> {
     /// A length in voxels of the first input, `[z, y, x]`.
     ///
     /// # Errors
-    /// If it is physical and the image's spacing is not known.
+    /// If it is physical and the image's spacing is not known, or its axes are not at right angles.
     pub fn in_voxels(&self, length: Length) -> Result<[f64; 3]> {
+        if length.unit != crate::Unit::Voxel {
+            self.at_right_angles(&format!("\"{length}\" along each axis"))?;
+        }
         length.voxels(&self.grid().geometry).map_err(|reason| self.error(reason))
+    }
+
+    /// Refuses a first input whose axes are not at right angles, for what is found axis by axis: `what` in a sentence,
+    /// such as "distances".
+    ///
+    /// # Errors
+    /// If the grid is sheared.
+    pub fn at_right_angles(&self, what: &str) -> Result<()> {
+        let grid = self.grid();
+        let Some(angle) = grid.geometry.shear(grid.shape) else { return Ok(()) };
+        Err(self.error(format!(
+            "{what} would be wrong on this image's sheared grid, whose axes meet at {angle:.2}°; straighten it first: \
+             voxelry op resample IN OUT --straighten true"
+        )))
     }
 
     /// An error of this operator.

@@ -31,7 +31,9 @@ static SPEC: Spec = Spec {
     summary: "Measures each object: size, position, shape, surface, topology, contacts and intensities.",
     details: "All sums are of integers, so the tables are the same for any block size and number of \
               threads. Every column's unit and method is in its metadata and in the list of columns. \
-              Outside the image is background. A mask is one object. NaN and infinite intensities are \
+              Lengths, areas and angles are those of the world, on sheared grids too, where columns that follow \
+              from distances between voxels (inscribed balls, thickness, Voronoi cells, the reference) are \
+              refused. Outside the image is background. A mask is one object. NaN and infinite intensities are \
               left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
               wider ones to 2^-30 of the range of the image's finite values. \
               Exact block by block. So many objects that they don't fit into memory are measured some at a \
@@ -133,6 +135,9 @@ impl Operator for MeasureObjects {
             reference,
             share: OBJECTS,
         };
+        if let Some(names) = what.by_distance() {
+            call.at_right_angles(&names)?;
+        }
         let scratch = what.scratch();
         Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
     }

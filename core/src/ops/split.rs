@@ -64,6 +64,7 @@ impl Operator for Split {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
+        call.at_right_angles("distances")?;
         let grid = call.grid();
         let one = |name: &str| -> Result<f64> {
             let l = call.args.length(name);

@@ -15,6 +15,20 @@ pub(super) enum Method {
 /// else spacings about the centre of the image with x to the left. A transform that is not finite
 /// or not invertible is passed over, with a note.
 pub(super) fn choose(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Method) {
+    let chosen = affine_of(header, notes);
+    if chosen.1 != Method::Sform {
+        for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
+            let given = header.pixdim[axis + 1];
+            if header.dim[axis + 1] > 1 && axis < header.dim[0] as usize && given != spacing(header)[axis] {
+                let taken = spacing(header)[axis];
+                notes.push(format!("the voxel size along {name} (pixdim) is {given}; {taken} is taken"));
+            }
+        }
+    }
+    chosen
+}
+
+fn affine_of(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Method) {
     let usable = |a: &DAffine3| a.is_finite() && a.matrix3.determinant() != 0.0;
     // Codes beyond 5 are not in the standard; like 0 they say nothing.
     if (1..=5).contains(&header.sform_code) {

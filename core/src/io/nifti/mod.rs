@@ -376,6 +376,14 @@ fn metadata(header: &Header, info: &mut ImageInfo) {
     put("descrip", text(&header.descrip));
 }
 
+/// Whether NIfTI-1, whose numbers have 32 bits, would move an image by more than a hundredth of a voxel.
+fn is_far(geometry: &Geometry) -> bool {
+    let voxel = geometry.spacing().into_iter().fold(f64::INFINITY, f64::min);
+    let place = geometry.world_from_index.translation;
+    // What is written may be in another unit, which rounds as much.
+    place.abs().max_element() * f64::from(f32::EPSILON) / 2.0 > voxel / 100.0
+}
+
 fn header_for(path: &Path, spec: &ImageSpec, options: &WriteOptions, single: bool) -> Result<Header> {
     let (channels, times) = (spec.channels.len(), spec.times);
     let largest = spec.shape.into_iter().chain([channels, times]).max().unwrap_or(1);
@@ -386,7 +394,7 @@ fn header_for(path: &Path, spec: &ImageSpec, options: &WriteOptions, single: boo
         Some("1") => 1,
         Some("2") => 2,
         Some(other) => return Err(Error::Usage(format!("NIfTI has versions 1 and 2, not \"{other}\""))),
-        None => 1 + u8::from(largest > 32767),
+        None => 1 + u8::from(largest > 32767 || is_far(&spec.geometry)),
     };
     let rank = if channels > 1 {
         5

@@ -286,6 +286,8 @@ fn geometry(
         for (i, &axis) in spatial.iter().enumerate() {
             if spacings[axis].is_finite() && spacings[axis] != 0.0 {
                 matrix.col_mut(i)[i] = units.convert(2 - i, spacings[axis]);
+            } else {
+                notes.push(format!("the spacing of axis {} is {}; 1 is taken", axis + 1, spacings[axis]));
             }
         }
     }

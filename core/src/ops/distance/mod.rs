@@ -28,7 +28,7 @@ static SPEC: Spec = Spec {
         doi:10.1016/0031-3203(94)90133-3; Meijster, Roerdink & Hesselink 2000; Felzenszwalb & Huttenlocher \
         2012, doi:10.4086/toc.2012.v008a019). The border of the image is not background, so distances at it \
         are those of an object that goes on. Where nothing lies on the other side, the distance is infinite. \
-        Exact block by block, in slabs and then lines.",
+        A sheared grid is refused. Exact block by block, in slabs and then lines.",
     inputs: &[Input { name: "input", kinds: &[Kind::Mask], optional: false, help: "The mask." }],
     output: Produces::Image(Kind::Grey),
     params: &[
@@ -61,6 +61,9 @@ impl Operator for Distance {
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let grid = call.grid();
         let in_voxels = call.args.text("unit") == "voxel";
+        if !in_voxels {
+            call.at_right_angles("distances")?;
+        }
         let metric =
             if in_voxels { Metric::voxels(grid.shape) } else { Metric::new(grid.shape, &grid.geometry) };
         let kernel = DistanceKernel {

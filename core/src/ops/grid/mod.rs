@@ -5,6 +5,8 @@ mod bin;
 mod crop;
 mod pad;
 mod resample;
+mod sampler;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod turn;

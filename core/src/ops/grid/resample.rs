@@ -1,9 +1,11 @@
-//! Another number of voxels for the same box.
+//! Another number of voxels for the same box, along its axes.
 
+use super::sampler::{Interpolation, Sampler, Taps};
+use super::straight::Straight;
 use super::{IMAGE, triple};
 use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;
 
@@ -13,13 +15,15 @@ pub struct Resample;
 static RESAMPLE: Spec = Spec {
     id: "resample",
     group: Group::Grid,
-    summary: "Samples the image with another spacing or shape, over the same box.",
+    summary: "Samples the image with another spacing or shape, over the same box, or on a grid without shear.",
     details: "The outer faces of the first voxels stay where they are: sample i lies at (i + ½)·s − ½ voxels, s being \
         the ratio of spacings. `linear` and `cubic` (Keys 1981, doi:10.1109/TASSP.1981.1163711, a = −½) run along \
         x, y and z in turn in f64 and round half to even; beyond the ends the last voxel is repeated. `nearest` \
         takes the upper of two equally near. Masks and labels are always sampled `nearest`. Nothing is smoothed \
         before an image is made smaller: filter or `bin` it first. A NaN spreads to the samples that it has a \
-        weight in. Exact block by block.",
+        weight in. With `straighten`, x and the slices stay where they are and y and z are at right angles to \
+        them, with voxels of the same volume unless a spacing is given, over the box around the image; samples \
+        outside the image are 0. Exact block by block.",
     inputs: &[IMAGE],
     output: Produces::Same,
     params: &[
@@ -41,6 +45,12 @@ static RESAMPLE: Spec = Spec {
             default: Default::Value("linear"),
             help: "How values between voxels are found.",
         },
+        Param {
+            name: "straighten",
+            ty: ParamType::Bool,
+            default: Default::Value("false"),
+            help: "Whether the new grid's axes are at right angles where the image's are not (a sheared grid).",
+        },
     ],
 };
 
@@ -51,12 +61,21 @@ impl Operator for Resample {
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let grid = call.grid();
+        let kernel = match (grid.kind, call.args.text("interpolation")) {
+            (Kind::Mask | Kind::Labels, _) | (_, "nearest") => Interpolation::Nearest,
+            (_, "linear") => Interpolation::Linear,
+            _ => Interpolation::Cubic,
+        };
+        if call.args.bool("straighten") {
+            return straightened(call, kernel);
+        }
         let (shape, step) = match (call.args.maybe_length("spacing"), triple(call, "shape", 1.0)?) {
             (Some(_), Some(_)) => return Err(call.error("give either spacing or shape, not both")),
             (None, None) => return Err(call.error("give the new spacing or the new shape")),
             (None, Some(shape)) => (shape, std::array::from_fn(|a| grid.shape[a] as f64 / shape[a] as f64)),
             (Some(spacing), None) => {
-                let step = call.in_voxels(spacing)?;
+                // Along each axis, at whatever angles they are.
+                let step = spacing.voxels(&grid.geometry).map_err(|reason| call.error(reason))?;
                 let count = |a: usize| (grid.shape[a] as f64 / step[a]).round().max(1.0);
                 if (0..3).map(count).product::<f64>() > 1e15 {
                     return Err(call.error(format!("a spacing of {spacing} makes too many voxels")));
@@ -64,21 +83,26 @@ impl Operator for Resample {
                 (std::array::from_fn(|a| count(a) as usize), step)
             }
         };
-        let kernel = match (grid.kind, call.args.text("interpolation")) {
-            (Kind::Mask | Kind::Labels, _) | (_, "nearest") => Interpolation::Nearest,
-            (_, "linear") => Interpolation::Linear,
-            _ => Interpolation::Cubic,
-        };
         let out = Grid { shape, geometry: grid.geometry.binned(step), ..grid };
         Ok(Prepared::local(out, Resampled { step, kernel }))
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Interpolation {
-    Nearest,
-    Linear,
-    Cubic,
+fn straightened(call: &Call, kernel: Interpolation) -> Result<Prepared> {
+    let grid = call.grid();
+    if call.args.get("shape").is_some() {
+        return Err(call.error("straighten takes a spacing, not a shape"));
+    }
+    let straight = Straight::of(&grid);
+    let spacing = call.args.maybe_length("spacing");
+    let step = spacing.map_or(Ok([1.0; 3]), |spacing| spacing.voxels(&straight.geometry));
+    let (shape, index_from_sample) = straight.sampled(step.map_err(|reason| call.error(reason))?);
+    if shape.iter().map(|n| *n as f64).product::<f64>() > 1e15 {
+        return Err(call.error("a straight grid of this spacing has too many voxels"));
+    }
+    let world_from_index = grid.geometry.world_from_index * index_from_sample;
+    let out = Grid { shape, geometry: Geometry { world_from_index, ..grid.geometry }, ..grid };
+    Ok(Prepared::local(out, Sampler { index_from_sample, kernel, fill: 0.0 }))
 }
 
 struct Resampled {
@@ -87,67 +111,10 @@ struct Resampled {
     kernel: Interpolation,
 }
 
-/// The voxels that a sample is made of, and their weights.
-#[derive(Clone, Copy)]
-struct Taps {
-    index: [usize; 4],
-    weight: [f64; 4],
-}
-
 impl Resampled {
-    /// The taps of one sample along an axis of `n` voxels; those without a weight repeat another's.
+    /// The taps of one sample along an axis of `n` voxels.
     fn taps(&self, axis: usize, sample: usize, n: usize) -> Taps {
-        let at = (sample as f64 + 0.5) * self.step[axis] - 0.5;
-        let last = n as i64 - 1;
-        let clamp = |i: i64| i.clamp(0, last) as usize;
-        if self.kernel == Interpolation::Nearest {
-            return Taps { index: [clamp((at + 0.5).floor() as i64); 4], weight: [1.0, 0.0, 0.0, 0.0] };
-        }
-        let (base, t) = (at.floor() as i64, at - at.floor());
-        // A sample on a voxel is that voxel: its neighbours need not be finite, or there.
-        if t == 0.0 {
-            return Taps { index: [clamp(base); 4], weight: [1.0, 0.0, 0.0, 0.0] };
-        }
-        if self.kernel == Interpolation::Linear {
-            let (a, b) = (clamp(base), clamp(base + 1));
-            return Taps { index: [a, b, b, b], weight: [1.0 - t, t, 0.0, 0.0] };
-        }
-        let index = [-1, 0, 1, 2].map(|d| clamp(base + d));
-        let weight = [
-            t * (-0.5 + t * (1.0 - 0.5 * t)),
-            1.0 + t * t * (-2.5 + 1.5 * t),
-            t * (0.5 + t * (2.0 - 1.5 * t)),
-            t * t * (-0.5 + 0.5 * t),
-        ];
-        Taps { index, weight }
-    }
-
-    fn taps_used(&self) -> usize {
-        match self.kernel {
-            Interpolation::Nearest => 1,
-            Interpolation::Linear => 2,
-            Interpolation::Cubic => 4,
-        }
-    }
-}
-
-impl Taps {
-    /// The voxels that have a weight.
-    fn ends(&self) -> (usize, usize) {
-        let used = (0..4).filter(|&i| self.weight[i] != 0.0).map(|i| self.index[i]);
-        used.fold((usize::MAX, 0), |(low, high), i| (low.min(i), high.max(i)))
-    }
-
-    /// Σ weight · value over the voxels that have a weight, in order.
-    #[inline(always)]
-    fn apply(&self, used: usize, value: impl Fn(usize) -> f64) -> f64 {
-        let mut sum = self.weight[0] * value(self.index[0]);
-        for i in 1..used {
-            if self.weight[i] != 0.0 {
-                sum += self.weight[i] * value(self.index[i]);
-            }
-        }
-        sum
+        self.kernel.taps((sample as f64 + 0.5) * self.step[axis] - 0.5, n)
     }
 }
 
@@ -212,7 +179,7 @@ impl Resampled {
             })?;
             return Ok(out.into());
         }
-        let used = self.taps_used();
+        let used = self.kernel.taps_used();
         parallel::chunks(target, (plane * SLAB).max(1), job, &|slab, target| {
             let zs = &zs[slab * SLAB..zs.len().min((slab + 1) * SLAB)];
             let ends = zs.iter().map(Taps::ends);

@@ -221,6 +221,65 @@ fn resampling_to_a_spacing_gives_that_spacing_in_any_type() {
 }
 
 #[test]
+fn a_straightened_image_shows_the_same_at_the_same_places() {
+    let shear = DMat3::from_cols(DVec3::X, DVec3::new(0.3, -0.9, 0.0), DVec3::new(-0.25, 0.5, 1.1));
+    let turn = DMat3::from_rotation_x(0.3) * DMat3::from_rotation_z(-0.7);
+    let world_from_index = DAffine3::from_mat3_translation(turn * shear, DVec3::new(10.0, -4.0, 3.0));
+    let sheared = Geometry { world_from_index, unit: Unit::Micrometre, oriented: true };
+    let shape = [9, 11, 13];
+    // Linear in the world, so that interpolation is exact.
+    let value = |p: DVec3| 3.0 * p.x - 2.0 * p.y + 0.5 * p.z + 100.0;
+    let image: Volume =
+        Array3::from_shape_fn(shape, |(z, y, x)| value(sheared.world([z, y, x].map(|v| v as f64)))).into();
+    let grid = Grid { geometry: sheared, ..grid(&image, Kind::Grey) };
+    let length = |v: f64, unit: Unit| Value::Length(crate::ops::Length { value: [v; 3], unit });
+    for given in [
+        vec![],
+        vec![("interpolation", word("cubic"))],
+        vec![("spacing", length(0.7, Unit::Micrometre))],
+        vec![("spacing", length(2.0, Unit::Voxel))],
+    ] {
+        let given = [given, vec![("straighten", Value::Bool(true))]].concat();
+        let prepared = prepare(&Resample, grid, &given).unwrap();
+        let out = prepared.output;
+        assert_eq!(out.geometry.shear(out.shape), None);
+        let input = Arc::new(image.clone());
+        let made = prepared.kernel.whole(vec![Some(input.clone())], &Job::silent()).unwrap().into_volume();
+        for block in [[2, 3, 4], [1, 50, 50], [3, 1, 1]] {
+            let again = prepare(&Resample, grid, &given).unwrap();
+            let field = [Some((input.clone(), grid))];
+            let blocked = crate::blocks::run_prepared(again, &field, block, &Job::silent()).unwrap();
+            assert_eq!(blocked.into_volume().as_bytes(), made.as_bytes(), "{given:?} {block:?}");
+        }
+        let (mut inside, mut filled) = (0, 0);
+        for (index, _) in ndarray::Array3::<u8>::zeros(out.shape).indexed_iter() {
+            let index = [index.0, index.1, index.2];
+            let world = out.geometry.world(index.map(|v| v as f64));
+            let at = sheared.world_from_index.inverse().transform_point3(world);
+            let last = DVec3::new(12.0, 10.0, 8.0);
+            let found = made.get(index).unwrap();
+            // Next to the faces the last voxel is repeated, which is not linear.
+            if at.cmpge(DVec3::splat(1.001)).all() && at.cmple(last - 1.001).all() {
+                inside += 1;
+                assert!((found - value(world)).abs() < 1e-9, "{given:?} {index:?}: {found} {}", value(world));
+            } else if at.cmplt(DVec3::splat(-0.501)).any() || at.cmpgt(last + 0.501).any() {
+                filled += 1;
+                assert_eq!(found, 0.0);
+            }
+        }
+        assert!(inside > 20 && filled > 20, "{inside} {filled}");
+    }
+    assert!(
+        prepare(&Resample, grid, &[("straighten", Value::Bool(true)), ("shape", numbers(&[5.0]))]).is_err()
+    );
+    // What is straight stays as it is.
+    let straight = numbered([4, 5, 6]);
+    let (out, g) = run(&Resample, &straight, Kind::Labels, &[("straighten", Value::Bool(true))]);
+    assert_eq!(out, straight);
+    assert!((g.world([1.0, 2.0, 3.0]) - geometry().world([1.0, 2.0, 3.0])).length() < 1e-9);
+}
+
+#[test]
 fn nan_spreads_only_where_it_counts() {
     let line = Volume::from(Array3::from_shape_vec((1, 1, 4), vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap());
     let given = [("shape", numbers(&[1.0, 1.0, 8.0]))];

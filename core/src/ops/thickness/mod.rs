@@ -44,6 +44,7 @@ impl Operator for Thickness {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
+        call.at_right_angles("thickness")?;
         let grid = call.grid();
         let local = LocalThickness::new(grid.shape, Metric::new(grid.shape, &grid.geometry));
         let kernel = ThicknessKernel { local, shape: grid.shape };
