@@ -63,6 +63,26 @@ pub struct Mesh {
     pub labels: Vec<u32>,
 }
 
+impl Mesh {
+    /// Keeps the triangles of the labels that are `wanted`, and their vertices.
+    pub fn keep(&mut self, wanted: impl Fn(u32) -> bool) {
+        let labels = std::mem::take(&mut self.labels);
+        let triangles = std::mem::take(&mut self.triangles).into_iter().zip(labels);
+        (self.triangles, self.labels) = triangles.filter(|(_, label)| wanted(*label)).unzip();
+        let mut numbers = vec![u32::MAX; self.vertices.len()];
+        let mut vertices = Vec::new();
+        for vertex in self.triangles.iter_mut().flatten() {
+            let number = &mut numbers[*vertex as usize];
+            if *number == u32::MAX {
+                *number = vertices.len() as u32;
+                vertices.push(self.vertices[*vertex as usize]);
+            }
+            *vertex = *number;
+        }
+        self.vertices = vertices;
+    }
+}
+
 /// A named table of measurements; units are in the metadata of its columns (key `unit`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {

@@ -80,11 +80,7 @@ pub fn write_surfaces(
     let Some((_, mut mesh)) = made.meshes.into_iter().next() else {
         return Err(Error::file(path, "there is no surface to write"));
     };
-    if mesh.labels.len() == mesh.triangles.len() {
-        let kept: Vec<usize> = (0..mesh.labels.len()).filter(|i| wanted(mesh.labels[*i])).collect();
-        mesh.triangles = kept.iter().map(|i| mesh.triangles[*i]).collect();
-        mesh.labels = kept.iter().map(|i| mesh.labels[*i]).collect();
-    }
+    mesh.keep(wanted);
     let note = voxelry_core::io::mesh::write(path, &mesh)?;
     atomic::write(recipe_beside(path), plan.resolved.to_toml().as_bytes())?;
     Ok(note)

@@ -148,3 +148,20 @@ fn grey_images_need_a_level_and_nan_is_outside() {
     assert_eq!(mesh.triangles.len(), 8);
     assert!(mesh.vertices.iter().flatten().all(|v| v.is_finite()));
 }
+
+#[test]
+fn one_label_of_several_keeps_its_own_vertices() {
+    let mut random = Random(55);
+    let l: Vec<u32> = (0..6 * 7 * 8).map(|_| random.below(4) as u32).collect();
+    let alone = l.iter().map(|v| if *v == 2 { 2 } else { 0 }).collect();
+    let mut mesh = mesh_of(&[], labels([6, 7, 8], l), &mut random);
+    mesh.keep(|label| label == 2);
+    let alone = mesh_of(&[], labels([6, 7, 8], alone), &mut random);
+    watertight(&mesh);
+    assert_eq!(mesh.labels, alone.labels);
+    let corners = |mesh: &Mesh| -> Vec<[[f32; 3]; 3]> {
+        mesh.triangles.iter().map(|t| t.map(|v| mesh.vertices[v as usize])).collect()
+    };
+    assert_eq!(corners(&mesh), corners(&alone));
+    assert_eq!(mesh.vertices.len(), alone.vertices.len());
+}
