@@ -346,6 +346,13 @@ pub fn marked(field: &Part, [_, ny, nx]: [usize; 3]) -> Vec<(u64, u32)> {
     centres
 }
 
+/// Squared distances in a block, which the field reaches around.
+pub fn within_block(field: &Part, out: Region) -> Vec<u32> {
+    let Volume::U32(squared) = field.volume else { unreachable!("squared distances are u32") };
+    let [z, y, x] = out.relative_to(field.region.start).ranges();
+    squared.slice(ndarray::s![z, y, x]).iter().copied().collect()
+}
+
 /// Distances of each object's voxels from the mask whose squared distances `field` has; none where
 /// the mask is empty.
 ///

@@ -269,13 +269,14 @@ impl Measure {
             }
             Pass::Across(_) => written(balls::across(None, &parts[0], metric, job)?),
             Pass::Balls(body) => {
-                let field = &parts[usize::from(body == Body::Objects)];
+                let [field, squared] = [0, 1].map(|i| &parts[i + usize::from(body == Body::Objects)]);
                 let centres = balls::marked(field, self.shape);
-                let radii = self.local().largest(&centres, out, &job.part())?;
+                let radii =
+                    self.local().largest(&centres, balls::within_block(squared, out), out, &job.part())?;
                 let labels = (body == Body::Objects).then(|| &parts[0]);
                 let counts = Partial::Balls(body, balls::counts(objects, labels, &radii, out, job)?);
                 let between = (body == Body::Structure)
-                    .then(|| balls::between(&self.local(), &parts[1], &centres, &radii, out, self.shape));
+                    .then(|| balls::between(&self.local(), squared, &centres, &radii, out, self.shape));
                 (between.into_iter().collect(), counts)
             }
             Pass::Centres(_) => {

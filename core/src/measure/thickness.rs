@@ -63,7 +63,7 @@ mod tests {
             let job = Job::silent();
             let squared = local.squared(&mask, &job).unwrap();
             let whole = Region::whole([12, 5, 5]);
-            let radii = local.largest(&local.centres(&squared), whole, &job).unwrap();
+            let radii = local.largest(&local.centres(&squared), squared, whole, &job).unwrap();
             let found = counts(&Objects::default(), None, &radii, whole, &job).unwrap();
             let found = Distribution::of_balls(&found);
             assert_eq!(found.counts.iter().map(|c| c.1).sum::<u64>(), 150);

@@ -7,7 +7,7 @@ use super::distance::{Metric, lines};
 use super::kernel::{Partials, decode, encode};
 use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::watershed::{Changed, Flood, Relax};
+use super::watershed::{Changed, Peak, Relax, ascent};
 use super::{
     Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
     Tiling, apart, pieces,
@@ -80,7 +80,7 @@ impl Operator for Split {
             min_depth: one("min_depth")?,
             min_distance: one("min_distance")?,
         };
-        Ok(Prepared::new(grid.labels(), kernel).scratch(9.0))
+        Ok(Prepared::new(grid.labels(), kernel).scratch(5.0))
     }
 }
 
@@ -92,9 +92,6 @@ struct SplitKernel {
     min_depth: f64,
     min_distance: f64,
 }
-
-/// A maximum: linear index and the bits of its squared distance. Label `i + 1` floods from maximum `i`.
-type Peak = (u64, u32);
 
 /// The widest neck between two basins, `(a, b)` with `a < b`: the bits of its squared distance.
 type Necks = HashMap<(u32, u32), u32>;
@@ -127,74 +124,64 @@ impl SplitKernel {
         }
     }
 
-    /// Calls `f` with each voxel of the block and its neighbours `(own, other)` as indices into the
-    /// source, in C order; `preceding` for half of them.
-    fn pairs(
-        &self,
-        block: Region,
-        source: Region,
-        steps: &[[isize; 3]],
-        z: usize,
-        mut f: impl FnMut(usize, &mut dyn Iterator<Item = usize>),
-    ) {
-        let inner = block.relative_to(source.start);
-        let [sz, sy, sx] = source.shape;
-        for y in 0..block.shape[1] {
-            for x in 0..block.shape[2] {
-                let p = [z + inner.start[0], y + inner.start[1], x + inner.start[2]];
-                let mut around = steps.iter().filter_map(|s| {
-                    let q: [usize; 3] = std::array::from_fn(|a| p[a].wrapping_add_signed(s[a]));
-                    (q[0] < sz && q[1] < sy && q[2] < sx).then(|| (q[0] * sy + q[1]) * sx + q[2])
-                });
-                f((p[0] * sy + p[1]) * sx + p[2], &mut around);
-            }
-        }
-    }
-
     /// Voxels that no neighbour exceeds; of equal ones the last counts as the greatest.
     fn peaks(&self, squared: &[u32], block: Region, source: Region) -> Vec<Peak> {
         let steps = self.connectivity.neighbours();
         let inner = block.relative_to(source.start);
-        let [_, sy, sx] = source.shape;
-        let slices: Vec<Vec<Peak>> = (0..block.shape[0])
-            .into_par_iter()
-            .map(|z| {
-                let mut peaks = Vec::new();
-                self.pairs(block, source, &steps, z, |at, mut around| {
-                    let own = squared[at];
-                    if own != 0 && Iterator::all(&mut around, |q| (squared[q], q) < (own, at)) {
-                        let p = [at / (sy * sx), at / sx % sy, at % sx];
-                        let [gz, gy, gx]: [usize; 3] =
-                            std::array::from_fn(|a| p[a] - inner.start[a] + block.start[a]);
-                        peaks.push((((gz * self.shape[1] + gy) * self.shape[2] + gx) as u64, own));
-                    }
-                });
-                peaks
+        let [sz, sy, sx] = source.shape;
+        let exceeds = |p: [usize; 3], at: usize| {
+            steps.iter().any(|s| {
+                let q: [usize; 3] = std::array::from_fn(|a| p[a].wrapping_add_signed(s[a]));
+                let inside = q[0] < sz && q[1] < sy && q[2] < sx;
+                inside
+                    .then(|| (q[0] * sy + q[1]) * sx + q[2])
+                    .is_some_and(|to| (squared[to], to) > (squared[at], at))
             })
-            .collect();
+        };
+        let of_slice = |z: usize| {
+            let mut peaks = Vec::new();
+            for y in inner.start[1]..inner.end()[1] {
+                for x in inner.start[2]..inner.end()[2] {
+                    let (p, at) = ([z, y, x], (z * sy + y) * sx + x);
+                    if squared[at] != 0 && !exceeds(p, at) {
+                        let [z, y, x]: [usize; 3] = std::array::from_fn(|a| p[a] + source.start[a]);
+                        peaks.push((((z * self.shape[1] + y) * self.shape[2] + x) as u64, squared[at]));
+                    }
+                }
+            }
+            peaks
+        };
+        let slices: Vec<Vec<Peak>> = (inner.start[0]..inner.end()[0]).into_par_iter().map(of_slice).collect();
         slices.concat()
     }
 
     /// The widest necks between the basins of a block and their neighbours.
     fn necks(&self, squared: &[u32], labels: &[u32], block: Region, source: Region) -> Necks {
         let steps = self.connectivity.preceding();
-        (0..block.shape[0])
+        let inner = block.relative_to(source.start);
+        let [sz, sy, sx] = source.shape;
+        let (first, last) = (inner.start[2], inner.end()[2]);
+        let of_slice = |mut widest: Widest, z: usize| {
+            for y in inner.start[1]..inner.end()[1] {
+                for [dz, dy, dx] in &steps {
+                    let (qz, qy) = (z.wrapping_add_signed(*dz), y.wrapping_add_signed(*dy));
+                    if qz >= sz || qy >= sy {
+                        continue;
+                    }
+                    let begin = first.max((-dx).max(0) as usize);
+                    let end = last.min(sx - (*dx).max(0) as usize);
+                    let own = (z * sy + y) * sx + begin;
+                    let other = ((qz * sy + qy) * sx + begin).wrapping_add_signed(*dx);
+                    let n = end.saturating_sub(begin);
+                    widest.between([own, other].map(|at| (&labels[at..at + n], &squared[at..at + n])));
+                }
+            }
+            widest
+        };
+        (inner.start[0]..inner.end()[0])
             .into_par_iter()
-            .fold(Necks::new, |mut necks, z| {
-                self.pairs(block, source, &steps, z, |at, around| {
-                    let own = labels[at];
-                    if own == 0 {
-                        return;
-                    }
-                    for q in around {
-                        let other = labels[q];
-                        if other != own && other != 0 {
-                            widen(&mut necks, (own.min(other), own.max(other)), squared[at].min(squared[q]));
-                        }
-                    }
-                });
-                necks
-            })
+            .fold(Widest::default, of_slice)
+            .map(Widest::found)
             .reduce(Necks::new, |a, b| {
                 let (mut all, other) = if a.len() < b.len() { (b, a) } else { (a, b) };
                 other.into_iter().for_each(|(pair, neck)| widen(&mut all, pair, neck));
@@ -252,18 +239,24 @@ impl SplitKernel {
         counts
     }
 
-    /// Final numbers of the labels, from where each label is first seen.
-    fn numbers(objects: &[u32], firsts: &HashMap<u32, u64>) -> HashMap<u32, u32> {
+    /// Final numbers of basins that are named by their maxima, from where each is first seen.
+    fn numbers(peaks: &[Peak], objects: &[u32], firsts: &HashMap<u32, u64>) -> HashMap<u32, u32> {
+        let object = |name: u32| objects[place(peaks, name)];
         let mut of_object: HashMap<u32, u64> = HashMap::new();
-        for (label, at) in firsts {
-            let object = objects[*label as usize - 1];
-            of_object.entry(object).and_modify(|f| *f = (*f).min(*at)).or_insert(*at);
+        for (name, at) in firsts {
+            of_object.entry(object(*name)).and_modify(|f| *f = (*f).min(*at)).or_insert(*at);
         }
         let mut order: Vec<(u64, u32)> = of_object.into_iter().map(|(object, at)| (at, object)).collect();
         order.sort_unstable();
         let numbers: Numbers = order.iter().zip(1..).map(|((_, object), number)| (*object, number)).collect();
-        firsts.keys().map(|label| (*label, numbers[&objects[*label as usize - 1]])).collect()
+        firsts.keys().map(|name| (*name, numbers[&object(*name)])).collect()
     }
+}
+
+/// Which of the maxima gives a basin of a run in memory its name: its index in the image, plus 1.
+fn place(peaks: &[Peak], name: u32) -> usize {
+    let found = peaks.binary_search_by_key(&(u64::from(name) - 1), |peak| peak.0);
+    found.expect("basins are named by maxima")
 }
 
 /// A neck, in the order in which basins are joined: the widest first.
@@ -296,6 +289,58 @@ fn spanning(mut necks: Vec<Neck>) -> Vec<Neck> {
     necks
 }
 
+/// Necks while they are looked for: those of neighbouring rows are mostly the same few.
+struct Widest {
+    recent: Vec<((u32, u32), u32)>,
+    necks: Necks,
+}
+
+impl std::default::Default for Widest {
+    fn default() -> Self {
+        Self { recent: vec![((0, 0), 0); 1 << 10], necks: Necks::new() }
+    }
+}
+
+impl Widest {
+    /// The necks between two rows of labels and squared distances, voxel by voxel.
+    fn between(&mut self, rows: [(&[u32], &[u32]); 2]) {
+        const PIECE: usize = 16;
+        let [(labels, squared), (others, across)] = rows;
+        for from in (0..labels.len()).step_by(PIECE) {
+            let piece = from..labels.len().min(from + PIECE);
+            let (a, b) = (&labels[piece.clone()], &others[piece.clone()]);
+            if a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0 {
+                continue;
+            }
+            for i in piece {
+                let (a, b) = (labels[i], others[i]);
+                if a != b && a != 0 && b != 0 {
+                    self.widen((a.min(b), a.max(b)), squared[i].min(across[i]));
+                }
+            }
+        }
+    }
+
+    fn widen(&mut self, pair: (u32, u32), neck: u32) {
+        let mixed = (pair.0.wrapping_mul(0x9e37_79b9) ^ pair.1).wrapping_mul(0x85eb_ca6b);
+        let slot = &mut self.recent[(mixed >> 22) as usize];
+        if slot.0 == pair {
+            slot.1 = slot.1.max(neck);
+        } else {
+            let (pair, neck) = std::mem::replace(slot, (pair, neck));
+            widen(&mut self.necks, pair, neck);
+        }
+    }
+
+    fn found(mut self) -> Necks {
+        for (pair, neck) in self.recent {
+            widen(&mut self.necks, pair, neck);
+        }
+        self.necks.remove(&(0, 0));
+        self.necks
+    }
+}
+
 fn widen(necks: &mut Necks, pair: (u32, u32), neck: u32) {
     necks.entry(pair).and_modify(|n| *n = neck.max(*n)).or_insert(neck);
 }
@@ -312,24 +357,19 @@ impl Kernel for SplitKernel {
         let mut squared = vec![0u32; mask.len()];
         self.within(mask.as_bytes(), &mut squared, self.shape, &part)?;
         self.across(&mut squared, self.shape, &part)?;
+        drop(mask);
+        let (peaks, mut labels) = ascent::basins(&squared, self.shape, self.connectivity, &part)?;
         let whole = Region::whole(self.shape);
-        let peaks = self.peaks(&squared, whole, whole);
-        let mut labels = Array3::<u32>::zeros(self.shape);
-        let slice = labels.as_slice_mut().expect("just made");
-        for (number, (at, _)) in (1..).zip(&peaks) {
-            slice[*at as usize] = number;
-        }
-        job.check()?;
-        let mut flood = Flood::new(slice, Some(mask.as_bytes()), self.shape, self.connectivity)?;
-        flood.run(&|i: usize| depth(squared[i]), &part)?;
-        drop(flood);
-        let necks = self.necks(&squared, slice, whole, whole);
+        let necks = self.necks(&squared, &labels, whole, whole);
         drop(squared);
+        let label = |name: u32| place(&peaks, name) as u32 + 1;
+        let necks = necks.into_iter().map(|((a, b), neck)| ((label(a), label(b)), neck)).collect();
         let objects = self.join(&peaks, &in_order(necks));
         job.check()?;
-        let firsts = relabel::first_voxels(slice, whole, self.shape);
-        let numbers = Self::numbers(&objects, &firsts);
-        relabel::map_all(slice, &numbers, job)?;
+        let firsts = relabel::first_voxels(&labels, whole, self.shape);
+        let numbers = Self::numbers(&peaks, &objects, &firsts);
+        relabel::map_all(&mut labels, &numbers, job)?;
+        let labels = Array3::from_shape_vec(self.shape, labels).expect("of the shape of the mask");
         Ok(Output::Volume(Volume::U32(labels)))
     }
 

@@ -18,6 +18,7 @@ pub use source::SampleSource;
 
 use crate::io::ImageSource;
 use crate::io::options::parse_shape;
+use crate::io::pyramid;
 use crate::measure::Table;
 use crate::measure::table::{Builder, Values};
 use crate::{Error, Geometry, Job, Region, Result, Unit, Volume};
@@ -181,9 +182,47 @@ pub struct Virtual {
     /// The options.
     pub options: Options,
     scene: Box<dyn Scene>,
+    levels: Vec<Exposure>,
+}
+
+/// A level of a sample: its scene as a detector of coarser pixels sees it, not made of finer levels.
+struct Exposure {
+    /// How many voxels of the finest level a voxel is as long as, along each axis.
+    factor: [usize; 3],
     detector: Detector,
     weights: Vec<f32>,
 }
+
+impl Exposure {
+    fn new(kind: &Kind, o: &Options, factor: [usize; 3]) -> Self {
+        let [_, fy, fx] = factor.map(|f| f as f32);
+        let [_, ny, nx] = o.size.map(|n| n as f32);
+        let detector = Detector {
+            dark: kind.dark,
+            contrast: kind.contrast,
+            noise: o.noise as f32 / factor.map(|f| f as f32).iter().product::<f32>().sqrt(),
+            photons: kind.photons,
+            rings: o.rings as f32 / fx,
+            beam_hardening: o.beam_hardening as f32,
+            seed: o.seed,
+            axis: [(ny / fy - 1.0) / 2.0, (nx / fx - 1.0) / 2.0],
+            radius: (ny / fy).min(nx / fx) / 2.0,
+        };
+        // A coarse pixel has seen what lies around its centre.
+        let coarse = if factor == [1; 3] { 0.0 } else { 0.5 };
+        let sigma = (o.blur / f64::from(fx)).hypot(coarse);
+        Self { factor, detector, weights: detector::gaussian(sigma) }
+    }
+
+    /// Voxels of the level, of a kind of this spacing.
+    fn patch(&self, spacing: [f64; 3], origin: [i64; 3], shape: [usize; 3]) -> Patch {
+        let of = |f: &dyn Fn(f64) -> f64| std::array::from_fn(|a| f(self.factor[a] as f64) * spacing[a]);
+        Patch { origin, shape, zero: of(&|f| (f - 1.0) / 2.0), spacing: of(&|f| f) }
+    }
+}
+
+/// Voxels along each axis of the coarsest level, at most.
+const COARSEST: usize = 32;
 
 /// Voxels along z and y that are made at once; x is taken whole up to a limit.
 const TILE: [usize; 3] = [64, 64, 512];
@@ -210,20 +249,13 @@ impl Virtual {
         if o.size.contains(&0) || lattice.is_some_and(|l| !l.fits()) {
             return Err(Error::Usage(format!("a sample can't have the size {:?}", o.size)));
         }
-        let [_, ny, nx] = o.size.map(|n| n as f32);
-        let detector = Detector {
-            dark: kind.dark,
-            contrast: kind.contrast,
-            noise: o.noise as f32,
-            photons: kind.photons,
-            rings: o.rings as f32,
-            beam_hardening: o.beam_hardening as f32,
-            seed: o.seed,
-            axis: [(ny - 1.0) / 2.0, (nx - 1.0) / 2.0],
-            radius: ny.min(nx) / 2.0,
-        };
-        let weights = detector::gaussian(o.blur);
-        Ok(Self { kind, options: options.clone(), scene, detector, weights })
+        let mut factor = [1; 3];
+        let mut levels = vec![Exposure::new(kind, o, factor)];
+        for step in pyramid::plan(o.size, kind.spacing, [COARSEST; 3]) {
+            factor = std::array::from_fn(|a| factor[a] * step[a]);
+            levels.push(Exposure::new(kind, o, factor));
+        }
+        Ok(Self { kind, options: options.clone(), scene, levels })
     }
 
     /// Where the sample lies.
@@ -231,11 +263,19 @@ impl Virtual {
         Geometry::from_spacing(self.kind.spacing, Unit::Micrometre)
     }
 
-    /// Makes a region: the image (`u16`) and the truth (`u32`).
-    pub fn region(&self, region: Region) -> (Volume, Volume) {
+    /// The shape of each level and where it lies, the finest first.
+    pub fn levels(&self) -> impl Iterator<Item = ([usize; 3], Geometry)> {
+        self.levels.iter().map(|level| {
+            let shape = pyramid::coarser(self.options.size, level.factor);
+            (shape, self.geometry().binned(level.factor.map(|f| f as f64)))
+        })
+    }
+
+    /// Makes a region of a level: the image (`u16`) and the truth (`u32`).
+    pub fn region(&self, level: usize, region: Region) -> (Volume, Volume) {
         let (mut image, mut truth) = (Array3::zeros(region.shape), Array3::zeros(region.shape));
         let none = Job::silent();
-        self.fill(region.start, image.view_mut(), truth.view_mut(), &none, &|_, _| ())
+        self.fill(level, region.start, image.view_mut(), truth.view_mut(), &none, &|_, _| ())
             .expect("nobody cancels this job");
         (Volume::U16(image), Volume::U32(truth))
     }
@@ -248,6 +288,7 @@ impl Virtual {
     /// Makes the tiles of a region in parallel and shows each to `seen`.
     fn fill(
         &self,
+        level: usize,
         start: [usize; 3],
         mut image: ArrayViewMut3<u16>,
         mut truth: ArrayViewMut3<u32>,
@@ -271,7 +312,7 @@ impl Virtual {
                     job.check()?;
                     let at = [i, j, k];
                     let origin = std::array::from_fn(|a| start[a] + at[a] * TILE[a]);
-                    self.tile(origin, &mut image, &mut truth);
+                    self.tile(&self.levels[level], origin, &mut image, &mut truth);
                     job.advance(truth.len() as u64);
                     seen(origin, truth);
                 }
@@ -280,23 +321,26 @@ impl Virtual {
         })
     }
 
-    fn tile(&self, start: [usize; 3], image: &mut ArrayViewMut3<u16>, truth: &mut ArrayViewMut3<u32>) {
+    fn tile(
+        &self,
+        level: &Exposure,
+        start: [usize; 3],
+        image: &mut ArrayViewMut3<u16>,
+        truth: &mut ArrayViewMut3<u32>,
+    ) {
         let (shape, spacing) = (<[usize; 3]>::from(image.dim()), self.kind.spacing);
-        let halo = self.weights.len() - 1;
-        let inner = Patch { origin: start.map(|s| s as i64), shape, spacing };
-        let patch = Patch {
-            origin: inner.origin.map(|o| o - halo as i64),
-            shape: shape.map(|n| n + 2 * halo),
-            spacing,
-        };
+        let halo = level.weights.len() - 1;
+        let inner = level.patch(spacing, start.map(|s| s as i64), shape);
+        let around = inner.origin.map(|o| o - halo as i64);
+        let patch = level.patch(spacing, around, shape.map(|n| n + 2 * halo));
         let (mut grey, mut labels) = (vec![0.0f32; patch.len()], vec![0u32; patch.len()]);
         self.scene.fill(&patch, &mut grey, &mut labels);
         let labels = Array3::from_shape_vec(patch.shape, labels).expect("one label a voxel");
         let end = |a: usize| halo + shape[a];
         truth.assign(&labels.slice(ndarray::s![halo..end(0), halo..end(1), halo..end(2)]));
-        let grey = detector::blur(grey, patch.shape, &self.weights);
+        let grey = detector::blur(grey, patch.shape, &level.weights);
         let mut exposed = vec![0u16; inner.len()];
-        self.detector.expose(&inner, &grey, &mut exposed);
+        level.detector.expose(&inner, &grey, &mut exposed);
         image.assign(&Array3::from_shape_vec(shape, exposed).expect("one grey level a voxel"));
     }
 }
@@ -352,7 +396,7 @@ pub fn generate(kind: &'static Kind, options: &Options, job: &Job) -> Result<Sam
     job.stage(format!("make {}", kind.name), size.iter().map(|&n| n as u64).product());
     let (mut image, mut truth) = (Array3::zeros(size), Array3::zeros(size));
     let objects = std::sync::Mutex::new(BTreeMap::<u32, Seen>::new());
-    sample.fill([0; 3], image.view_mut(), truth.view_mut(), job, &|start, labels| {
+    sample.fill(0, [0; 3], image.view_mut(), truth.view_mut(), job, &|start, labels| {
         let seen = survey(start, size, &labels);
         let mut all = objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (label, s) in seen {

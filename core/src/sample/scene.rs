@@ -13,6 +13,8 @@ pub struct Patch {
     pub origin: [i64; 3],
     /// Number of voxels.
     pub shape: [usize; 3],
+    /// Where voxel 0 of the grid lies, in µm.
+    pub zero: [f64; 3],
     /// Spacing `[z, y, x]` in µm.
     pub spacing: [f64; 3],
 }
@@ -25,11 +27,15 @@ impl Patch {
 
     /// The positions of the first and the last voxel's centre, in µm.
     pub fn bounds(&self) -> ([f64; 3], [f64; 3]) {
-        let at = |a: usize, i: i64| i as f64 * self.spacing[a];
         (
-            std::array::from_fn(|a| at(a, self.origin[a])),
-            std::array::from_fn(|a| at(a, self.origin[a] + self.shape[a] as i64 - 1)),
+            std::array::from_fn(|a| self.place(a, 0)),
+            std::array::from_fn(|a| self.place(a, self.shape[a] as i64 - 1)),
         )
+    }
+
+    /// Where the voxels of its slice `i` lie along an axis, in µm.
+    pub fn place(&self, axis: usize, i: i64) -> f64 {
+        self.zero[axis] + (self.origin[axis] + i) as f64 * self.spacing[axis]
     }
 
     /// As [`Self::bounds`], but of the bricks that it touches, whole.
@@ -71,7 +77,7 @@ impl Patch {
         for z in starts(0) {
             for y in starts(1) {
                 for x in starts(2) {
-                    cubes.push(Self { origin: [z, y, x], shape: [edge; 3], spacing: self.spacing });
+                    cubes.push(Self { origin: [z, y, x], shape: [edge; 3], ..*self });
                 }
             }
         }

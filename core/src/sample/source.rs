@@ -2,7 +2,7 @@
 //! size chunk by chunk.
 
 use super::Virtual;
-use crate::io::{Frame, ImageInfo, ImageSource};
+use crate::io::{Frame, ImageInfo, ImageSource, Level};
 use crate::{Error, Region, Result, Volume, VoxelType};
 use std::sync::Arc;
 
@@ -18,6 +18,10 @@ impl SampleSource {
         let (size, voxel) = (sample.options.size, if truth { VoxelType::U32 } else { VoxelType::U16 });
         let chunk = size.map(|n| n.min(64));
         let mut info = ImageInfo::simple("sample", size, chunk, voxel, sample.geometry());
+        let levels = sample.levels();
+        info.levels = levels
+            .map(|(shape, geometry)| Level { shape, geometry, chunk: shape.map(|n| n.min(64)) })
+            .collect();
         info.labels = truth;
         info.metadata.insert("sample".into(), sample.kind.name.into());
         info.metadata.insert("seed".into(), sample.options.seed.to_string());
@@ -31,10 +35,11 @@ impl ImageSource for SampleSource {
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
-        if frame != Frame::default() || !Region::whole(self.info.shape()).contains(&region) {
+        frame.check(&self.info)?;
+        if !Region::whole(self.info.levels[frame.level].shape).contains(&region) {
             return Err(Error::Usage(format!("{region:?} of {frame:?} lies outside the sample")));
         }
-        let (image, truth) = self.sample.region(region);
+        let (image, truth) = self.sample.region(frame.level, region);
         Ok(if self.truth { truth } else { image })
     }
 }

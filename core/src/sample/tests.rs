@@ -53,7 +53,7 @@ fn a_region_equals_that_part_of_the_whole() {
             Region::new([3, 63, 1], [38, 3, 90]),
             Region::whole(options.size),
         ] {
-            let (image, truth) = part.region(region);
+            let (image, truth) = part.region(0, region);
             assert_eq!(image, whole.image.crop(region), "{} {region:?}", kind.name);
             assert_eq!(truth, whole.truth.crop(region), "{} {region:?}", kind.name);
             assert_eq!(part.source(false).read(Frame::default(), region).unwrap(), image);
@@ -69,7 +69,7 @@ fn a_region_far_inside_a_huge_sample_is_made_at_once() {
     for kind in KINDS {
         let options = Options { size: [4096; 3], ..Options::default() };
         let huge = Virtual::new(kind, &options).unwrap();
-        let (image, truth) = huge.region(Region::new([3000, 4090, 2000], [6, 6, 6]));
+        let (image, truth) = huge.region(0, Region::new([3000, 4090, 2000], [6, 6, 6]));
         assert!(image.shape() == [6; 3] && truth.shape() == [6; 3]);
     }
 }
@@ -79,7 +79,7 @@ fn a_sample_has_an_address() {
     let open = |address: &str| crate::io::open(address, &crate::io::OpenOptions::default());
     let region = Region::new([3000, 4090, 2000], [6, 6, 6]);
     let options = Options { size: [4096; 3], seed: 2, noise: 0.5, ..Options::default() };
-    let (image, truth) = Virtual::new(find("foam").unwrap(), &options).unwrap().region(region);
+    let (image, truth) = Virtual::new(find("foam").unwrap(), &options).unwrap().region(0, region);
     let address = "sample://foam?size=4096&seed=2&noise=0.5";
     assert_eq!(open(address).unwrap().read(Frame::default(), region).unwrap(), image);
     let labels = open(&format!("{address}&truth=1")).unwrap();
@@ -175,4 +175,36 @@ fn noise_and_blur_are_as_strong_as_asked() {
     let sum = f64::from(weights[0]) + 2.0 * weights[1..].iter().map(|w| f64::from(*w)).sum::<f64>();
     assert!((sum - 1.0).abs() < 1e-6);
     assert!((f64::from(weights[1] / weights[0]) - (-1.0 / 4.5f64).exp()).abs() < 1e-6);
+}
+
+#[test]
+fn coarse_levels_show_what_finer_ones_do() {
+    for kind in KINDS {
+        let options = Options { size: [70, 64, 64], noise: 0.0, ..Options::default() };
+        let sample = Arc::new(Virtual::new(kind, &options).unwrap());
+        for source in [false, true].map(|truth| sample.source(truth)) {
+            let info = source.info().clone();
+            let last = info.levels.last().unwrap();
+            assert!(info.levels.len() > 1 && last.shape.iter().all(|n| *n <= 32), "{}", kind.name);
+            let frame = |level| Frame { level, ..Frame::default() };
+            let (fine, coarse) = (source.read_all(frame(0)).unwrap(), source.read_all(frame(1)).unwrap());
+            let factor = pyramid::factors(info.shape(), info.geometry().spacing());
+            let made = pyramid::downsample(&fine, factor, info.labels);
+            assert_eq!((coarse.shape(), made.shape()), (info.levels[1].shape, info.levels[1].shape));
+            let part = Region::new([9, 3, 11], [8, 13, 10]);
+            assert_eq!(source.read(frame(1), part).unwrap(), coarse.crop(part));
+            let values = |v: &Volume| {
+                (0..v.len())
+                    .map(|i| {
+                        let [_, ny, nx] = v.shape();
+                        v.get([i / (ny * nx), i / nx % ny, i % nx]).unwrap()
+                    })
+                    .collect::<Vec<f64>>()
+            };
+            let (coarse, made) = (values(&coarse), values(&made));
+            let near = if info.labels { 0.5 } else { 0.25 * f64::from(kind.contrast) };
+            let alike = coarse.iter().zip(&made).filter(|(a, b)| (**a - **b).abs() < near).count();
+            assert!(alike * 10 > made.len() * 8, "{}: {alike} of {}", kind.name, made.len());
+        }
+    }
 }

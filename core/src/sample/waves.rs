@@ -30,7 +30,7 @@ impl Waves {
         let table = |a: usize, amplitude: f64, phased: bool| -> Vec<Vec<[f32; 2]>> {
             (0..patch.shape[a])
                 .map(|i| {
-                    let at = (patch.origin[a] + i as i64) as f64 * patch.spacing[a];
+                    let at = patch.place(a, i as i64);
                     let of = |(q, phase): &([f64; 3], f64)| {
                         let turns = q[a] * at + if phased { *phase } else { 0.0 };
                         [(amplitude * sine(turns + 0.25)) as f32, (amplitude * sine(turns)) as f32]

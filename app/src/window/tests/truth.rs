@@ -36,7 +36,7 @@ fn sample(folder: &Path, kind: &str, size: [usize; 3]) -> (PathBuf, Array3<u32>)
     let sample = Arc::new(Virtual::new(find(kind).unwrap(), &options).unwrap());
     let path = folder.join(format!("{kind}.nrrd"));
     convert(&sample.source(false), &path, &ConvertOptions::default(), &Job::silent()).unwrap();
-    let truth = sample.region(Region::whole(size)).1.view::<u32>().unwrap().to_owned();
+    let truth = sample.region(0, Region::whole(size)).1.view::<u32>().unwrap().to_owned();
     (path, truth)
 }
 

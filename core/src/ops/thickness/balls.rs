@@ -1,7 +1,9 @@
-//! Balls of a distance map: which of them matter, and painting them.
+//! Balls of a distance map: which of them matter.
 
+use super::super::components::Connectivity;
 use super::super::distance::Metric;
-use crate::{Job, Region, Result};
+use crate::Region;
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// A voxel whose ball no neighbour's ball contains: its linear index in the image, and its squared
@@ -57,226 +59,107 @@ impl Ridge {
         Self { metric, covers }
     }
 
-    /// Whether the ball of a voxel is covered by that of its neighbour at `step`.
+    /// Whether one of its neighbours' balls covers that of a voxel, given the greatest distances over faces, edges and
+    /// corners.
     #[inline(always)]
-    fn covered(&self, own: u32, other: u32, step: [isize; 3]) -> bool {
-        match self.metric {
-            Metric::Isotropic(_) => {
-                let k = step.iter().filter(|s| **s != 0).count() - 1;
-                if let Some(least) = self.covers[k].get(own as usize) {
-                    return other >= *least;
-                }
-                let rest = i64::from(other) - i64::from(own) - k as i64;
-                rest > 0 && (rest as u128).pow(2) > 4 * u128::from(own - 1) * (k as u128 + 1)
+    fn covered(&self, own: u32, others: [u32; 3]) -> bool {
+        (0..3).any(|k| {
+            if let Some(least) = self.covers[k].get(own as usize) {
+                return others[k] >= *least;
             }
-            Metric::Anisotropic(spacing) => {
-                let length = (0..3).map(|a| (step[a] as f64 * spacing[a]).powi(2)).sum::<f64>().sqrt();
-                let root = |bits: u32| f64::from(f32::from_bits(bits)).sqrt();
-                // Kept in doubt: a ball too many does no harm.
-                root(other) * (1.0 - 1e-6) >= root(own) + length
-            }
-        }
+            let rest = i64::from(others[k]) - i64::from(own) - k as i64;
+            rest > 0 && (rest as u128).pow(2) > 4 * u128::from(own - 1) * (k as u128 + 1)
+        })
+    }
+
+    /// Whether the ball of a neighbour covers that of a voxel, a length away, where spacings differ.
+    #[inline(always)]
+    fn covers(own: u32, other: u32, length: f64) -> bool {
+        let root = |bits: u32| f64::from(f32::from_bits(bits)).sqrt();
+        // Kept in doubt: a ball too many does no harm.
+        other > own && root(other) * (1.0 - 1e-6) >= root(own) + length
     }
 
     /// The centres in a block. `squared` covers `source`, which is `out` grown by one voxel.
     pub fn centres(&self, squared: &[u32], source: Region, out: Region, shape: [usize; 3]) -> Vec<Centre> {
         let [sz, sy, sx] = source.shape;
         let inner = out.relative_to(source.start);
-        let mut steps = super::super::components::Connectivity::TwentySix.neighbours();
-        // Faces first: they decide most often.
-        steps.sort_by_key(|s| s.iter().filter(|d| **d != 0).count());
-        let slices: Vec<Vec<Centre>> = (0..out.shape[0])
-            .into_par_iter()
-            .map(|z| {
-                let mut found = Vec::new();
-                let pz = z + inner.start[0];
-                for y in 0..out.shape[1] {
-                    let py = y + inner.start[1];
-                    for x in 0..out.shape[2] {
-                        let px = x + inner.start[2];
-                        let at = (pz * sy + py) * sx + px;
-                        let own = squared[at];
-                        if own == 0 {
-                            continue;
-                        }
-                        let covered = steps.iter().any(|s| {
-                            let (qz, qy, qx) = (
-                                pz.wrapping_add_signed(s[0]),
-                                py.wrapping_add_signed(s[1]),
-                                px.wrapping_add_signed(s[2]),
-                            );
-                            if qz >= sz || qy >= sy || qx >= sx {
-                                return false;
-                            }
-                            let other = squared[(qz * sy + qy) * sx + qx];
-                            other > own && self.covered(own, other, *s)
-                        });
-                        if !covered {
-                            let [gz, gy, gx] = [z + out.start[0], y + out.start[1], x + out.start[2]];
-                            found.push((((gz * shape[1] + gy) * shape[2] + gx) as u64, own));
-                        }
+        let steps = Connectivity::TwentySix.neighbours();
+        let of_slice = |z: usize| {
+            let mut found = Vec::new();
+            let mut row = Row::new(sx);
+            for y in inner.start[1]..inner.end()[1] {
+                let own = &squared[(z * sy + y) * sx..][..sx];
+                row.clear();
+                for step in &steps {
+                    let (z, y) = (z.wrapping_add_signed(step[0]), y.wrapping_add_signed(step[1]));
+                    if z < sz && y < sy {
+                        self.look(own, &squared[(z * sy + y) * sx..][..sx], *step, &mut row);
                     }
                 }
-                found
-            })
-            .collect();
+                let from =
+                    ((z + source.start[0]) * shape[1] + y + source.start[1]) * shape[2] + source.start[2];
+                for x in inner.start[2]..inner.end()[2] {
+                    if own[x] != 0
+                        && !row.covered[x]
+                        && !self.covered(own[x], row.most.each_ref().map(|m| m[x]))
+                    {
+                        found.push(((from + x) as u64, own[x]));
+                    }
+                }
+            }
+            found
+        };
+        let slices: Vec<Vec<Centre>> =
+            (inner.start[0]..inner.end()[0]).into_par_iter().map(of_slice).collect();
         slices.concat()
     }
+
+    /// Looks at the neighbours of a row that lie one step away, in the row `others`.
+    fn look(&self, own: &[u32], others: &[u32], step: [isize; 3], row: &mut Row) {
+        let n = own.len() - step[2].unsigned_abs();
+        let (from, to) = (step[2].max(0) as usize, (-step[2]).max(0) as usize);
+        let (own, others) = (&own[to..to + n], &others[from..from + n]);
+        match self.metric {
+            Metric::Isotropic(_) => {
+                let axes = step.iter().filter(|s| **s != 0).count();
+                greatest(others, &mut row.most[axes - 1][to..to + n]);
+            }
+            Metric::Anisotropic(spacing) => {
+                let length = (0..3).map(|a| (step[a] as f64 * spacing[a]).powi(2)).sum::<f64>().sqrt();
+                for (covered, (own, other)) in row.covered[to..to + n].iter_mut().zip(own.iter().zip(others))
+                {
+                    *covered |= Self::covers(*own, *other, length);
+                }
+            }
+        }
+    }
+}
+
+/// What is known of the voxels of a row: the greatest squared distances of their neighbours over faces, edges and corners
+/// where spacings are equal, else whether a neighbour's ball covers theirs.
+struct Row {
+    most: [Vec<u32>; 3],
+    covered: Vec<bool>,
+}
+
+impl Row {
+    fn new(n: usize) -> Self {
+        Self { most: [(); 3].map(|()| vec![0; n]), covered: vec![false; n] }
+    }
+
+    fn clear(&mut self) {
+        self.most.iter_mut().for_each(|most| most.fill(0));
+        self.covered.fill(false);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
+fn greatest(values: &[u32], most: &mut [u32]) {
+    most.iter_mut().zip(values).for_each(|(most, value)| *most = (*most).max(*value));
 }
 
 /// Largest ball first; equal ones by index.
 pub fn sort(centres: &mut [Centre]) {
     centres.par_sort_unstable_by_key(|(at, bits)| (std::cmp::Reverse(*bits), *at));
-}
-
-/// Paints each voxel of a region with the value of the first ball that covers it. `centres` are
-/// sorted; `value` maps the bits of a squared radius.
-///
-/// # Errors
-/// [`crate::Error::Cancelled`].
-pub fn paint<T: Copy + Send>(
-    target: &mut [T],
-    region: Region,
-    shape: [usize; 3],
-    centres: &[Centre],
-    metric: Metric,
-    value: impl Fn(u32) -> T + Sync,
-    job: &Job,
-) -> Result<()> {
-    let [nz, ny, nx] = region.shape;
-    if target.is_empty() {
-        return Ok(());
-    }
-    let greatest = centres.first().map_or(0, |c| c.1);
-    let widths = Widths::new(metric, greatest);
-    let thick = nz.div_ceil(2 * rayon::current_num_threads()).max(1);
-    target.par_chunks_mut(thick * ny * nx).enumerate().try_for_each(|(i, target)| {
-        let start = region.start[0] + i * thick;
-        let slab = Region::new([start, region.start[1], region.start[2]], [target.len() / (ny * nx), ny, nx]);
-        let mut slab = Slab { region: slab, words: nx.div_ceil(64), painted: vec![], target };
-        slab.painted.resize(slab.region.shape[0] * ny * slab.words, 0);
-        for (n, (at, bits)) in centres.iter().enumerate() {
-            if n % 1024 == 0 {
-                job.check()?;
-            }
-            let at = *at as usize;
-            let p = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
-            slab.ball(p, *bits, &widths, value(*bits));
-        }
-        job.advance(slab.target.len() as u64);
-        Ok(())
-    })
-}
-
-struct Slab<'a, T> {
-    region: Region,
-    words: usize,
-    painted: Vec<u64>,
-    target: &'a mut [T],
-}
-
-impl<T: Copy> Slab<'_, T> {
-    #[inline]
-    fn ball(&mut self, p: [usize; 3], bits: u32, widths: &Widths, value: T) {
-        let (start, end) = (self.region.start, self.region.end());
-        let [reach_z, reach_y, reach_x] = widths.reach(bits);
-        if p[2] + reach_x < start[2] || p[2] >= end[2] + reach_x {
-            return;
-        }
-        let [_, ny, nx] = self.region.shape;
-        for z in p[0].saturating_sub(reach_z).max(start[0])..(p[0] + reach_z + 1).min(end[0]) {
-            let dz = z.abs_diff(p[0]);
-            for y in p[1].saturating_sub(reach_y).max(start[1])..(p[1] + reach_y + 1).min(end[1]) {
-                let Some(half) = widths.half(bits, dz, y.abs_diff(p[1])) else { continue };
-                let first = p[2].saturating_sub(half).max(start[2]) - start[2];
-                let last = (p[2] + half + 1).min(end[2]);
-                if last <= start[2] + first {
-                    continue;
-                }
-                let last = last - 1 - start[2];
-                let row = (z - start[0]) * ny + y - start[1];
-                let painted = &mut self.painted[row * self.words..(row + 1) * self.words];
-                for w in first / 64..=last / 64 {
-                    let mut open = !painted[w];
-                    if w == first / 64 {
-                        open &= u64::MAX << (first % 64);
-                    }
-                    if w == last / 64 {
-                        open &= u64::MAX >> (63 - last % 64);
-                    }
-                    if open == 0 {
-                        continue;
-                    }
-                    painted[w] |= open;
-                    let target = &mut self.target[row * nx + w * 64..];
-                    while open != 0 {
-                        target[open.trailing_zeros() as usize] = value;
-                        open &= open - 1;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// How far along x a ball reaches in each of its rows: voxels nearer to its centre than its radius.
-struct Widths {
-    metric: Metric,
-    /// The greatest whole number whose square is less than the index.
-    roots: Vec<u16>,
-}
-
-impl Widths {
-    fn new(metric: Metric, greatest: u32) -> Self {
-        let mut roots = Vec::new();
-        if matches!(metric, Metric::Isotropic(_)) && greatest < 1 << 22 {
-            let mut root = 0usize;
-            roots = (0..=greatest as usize)
-                .map(|v| {
-                    while (root + 1) * (root + 1) < v {
-                        root += 1;
-                    }
-                    root as u16
-                })
-                .collect();
-        }
-        Self { metric, roots }
-    }
-
-    /// The greatest whole number whose square is less than `v`, which is not 0.
-    #[inline(always)]
-    fn root(&self, v: u32) -> usize {
-        match self.roots.get(v as usize) {
-            Some(root) => usize::from(*root),
-            None => (v - 1).isqrt() as usize,
-        }
-    }
-
-    #[inline(always)]
-    fn reach(&self, bits: u32) -> [usize; 3] {
-        match self.metric {
-            Metric::Isotropic(_) => [self.root(bits); 3],
-            Metric::Anisotropic(spacing) => {
-                let radius = f64::from(f32::from_bits(bits)).sqrt();
-                spacing.map(|s| (radius / s) as usize)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn half(&self, bits: u32, dz: usize, dy: usize) -> Option<usize> {
-        match self.metric {
-            Metric::Isotropic(_) => {
-                let rest = bits.checked_sub((dz * dz + dy * dy) as u32).filter(|r| *r > 0)?;
-                Some(self.root(rest))
-            }
-            Metric::Anisotropic([z, y, x]) => {
-                // The nearest background voxel lies at the radius and is not covered, whichever way
-                // its distance was rounded.
-                let squared = f64::from(f32::from_bits(bits)) * (1.0 - 1e-6);
-                let rest = squared - (dz as f64 * z).powi(2) - (dy as f64 * y).powi(2);
-                (rest > 0.0).then(|| (rest.sqrt() / x) as usize)
-            }
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::super::distance::{Metric, Squared, lines, transform};
 use super::balls::{self, Centre, Ridge};
+use super::paint::paint;
 use crate::{Job, Region, Result};
 use rayon::prelude::*;
 
@@ -82,14 +83,19 @@ impl LocalThickness {
         balls::sort(centres);
     }
 
-    /// For each voxel of a region the squared radius of the largest of these balls, largest first,
-    /// that contains it; 0 outside.
+    /// For each voxel of a region the squared radius of the largest of these balls, largest first, that contains it; 0
+    /// outside. `squared` are the squared distances there.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub fn largest(&self, centres: &[Centre], region: Region, job: &Job) -> Result<Vec<u32>> {
-        let mut target = vec![0; region.len()];
-        balls::paint(&mut target, region, self.shape, centres, self.metric, |bits| bits, job)?;
-        Ok(target)
+    pub fn largest(
+        &self,
+        centres: &[Centre],
+        mut squared: Vec<u32>,
+        region: Region,
+        job: &Job,
+    ) -> Result<Vec<u32>> {
+        paint(&mut squared, region, self.shape, centres, self.metric, job)?;
+        Ok(squared)
     }
 }

@@ -2,6 +2,7 @@
 
 mod balls;
 mod local;
+mod paint;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use super::{
 use crate::{Job, Region, Result, Volume, VoxelType};
 use balls::{Centre, Ridge};
 use ndarray::Array3;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Local thickness.
@@ -58,17 +60,18 @@ struct ThicknessKernel {
 }
 
 impl ThicknessKernel {
-    fn value(&self, bits: u32) -> f32 {
-        self.local.diameter(bits) as f32
-    }
-
-    /// A mask without background: every ball is infinite.
-    fn everywhere(&self, squared: &[u32], target: &mut [f32]) -> bool {
-        let infinite = self.local.unbounded(squared);
-        if infinite {
-            target.fill(f32::INFINITY);
+    /// Thickness in a region from squared distances and the balls that matter, largest first.
+    fn thickness(&self, centres: &[Centre], squared: Vec<u32>, region: Region, job: &Job) -> Result<Volume> {
+        let volume = |values| {
+            Ok(Volume::F32(Array3::from_shape_vec(region.shape, values).expect("of the shape of the region")))
+        };
+        if self.local.unbounded(&squared) {
+            // A mask without background: every ball is infinite.
+            return volume(vec![f32::INFINITY; squared.len()]);
         }
-        infinite
+        let mut radii = self.local.largest(centres, squared, region, job)?;
+        radii.par_iter_mut().for_each(|bits| *bits = (self.local.diameter(*bits) as f32).to_bits());
+        volume(bytemuck::cast_vec(radii))
     }
 }
 
@@ -77,17 +80,8 @@ impl Kernel for ThicknessKernel {
         let mask = inputs[0].as_deref().expect("the first input is required").as_bytes();
         let part = job.part();
         let squared = self.local.squared(mask, &part)?;
-        if self.local.unbounded(&squared) {
-            return Ok(Output::Volume(Volume::F32(Array3::from_elem(self.shape, f32::INFINITY))));
-        }
-        let centres = self.local.centres(&squared);
-        // The result may then lie where the distances were.
-        drop(squared);
-        let mut target = Array3::zeros(self.shape);
-        let slice = target.as_slice_mut().expect("just made");
-        let whole = Region::whole(self.shape);
-        balls::paint(slice, whole, self.shape, &centres, self.local.metric, |b| self.value(b), job)?;
-        Ok(Output::Volume(Volume::F32(target)))
+        let centres = if self.local.unbounded(&squared) { Vec::new() } else { self.local.centres(&squared) };
+        Ok(Output::Volume(self.thickness(&centres, squared, Region::whole(self.shape), job)?))
     }
 
     fn mode(&self) -> Mode<'_> {
@@ -170,15 +164,7 @@ impl Program for ThicknessKernel {
                 let centres = ridge.centres(squared, block.sources[0], block.out, self.shape);
                 Ok((vec![], encode(&centres)))
             }
-            _ => {
-                let mut target = Array3::zeros(shape);
-                let slice = target.as_slice_mut().expect("just made");
-                if !self.everywhere(squared, slice) {
-                    let value = |b| self.value(b);
-                    balls::paint(slice, block.out, self.shape, state, self.local.metric, value, &part)?;
-                }
-                Ok((vec![Volume::F32(target)], vec![]))
-            }
+            _ => Ok((vec![self.thickness(state, squared.to_vec(), block.out, &part)?], vec![])),
         }
     }
 

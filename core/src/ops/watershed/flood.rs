@@ -5,7 +5,7 @@
 //! rising above it is flooded front by front, each front sorted by index.
 
 use super::super::components::Connectivity;
-use crate::{Error, Job, Result};
+use crate::{Job, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -54,13 +54,7 @@ impl<'a> Flood<'a> {
         connectivity: Connectivity,
     ) -> Result<Self> {
         if u32::try_from(labels.len()).is_err() {
-            return Err(Error::Operator {
-                op: "watershed",
-                reason: format!(
-                    "{} voxels are too many for a run in memory; work block by block",
-                    labels.len()
-                ),
-            });
+            return Err(super::too_many("watershed", labels.len()));
         }
         let [nz, ny, nx] = shape;
         let mut state = vec![0u8; labels.len() + 4];
@@ -108,7 +102,7 @@ impl<'a> Flood<'a> {
     /// Floods all that can be reached, from the lowest level up.
     ///
     /// # Errors
-    /// [`Error::Cancelled`].
+    /// [`crate::Error::Cancelled`].
     pub fn run(&mut self, levels: &impl Levels, job: &Job) -> Result<()> {
         let order = sorted(levels, &self.state[..self.labels.len()], job)?;
         let (mut front, mut next) = (Vec::new(), Vec::new());
@@ -149,7 +143,7 @@ impl<'a> Flood<'a> {
     /// Floods the mask step by step, as if it were of one intensity, at most `steps` far.
     ///
     /// # Errors
-    /// [`Error::Cancelled`].
+    /// [`crate::Error::Cancelled`].
     pub fn grow(&mut self, steps: u64, job: &Job) -> Result<()> {
         let reached = |i: &usize| self.state[*i] & REACHED != 0;
         let mut front: Vec<u32> = (0..self.labels.len()).filter(reached).map(|i| i as u32).collect();

@@ -1,5 +1,6 @@
 //! Watershed from markers.
 
+pub(super) mod ascent;
 mod flood;
 mod relax;
 #[cfg(test)]
@@ -16,10 +17,13 @@ use super::{
     Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
     Source, Tiling,
 };
-use crate::{Job, Region, Result, Volume, VoxelType};
+use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 use rayon::prelude::*;
 use std::sync::Arc;
+
+/// A maximum: its linear index, and its value as bits that order like it.
+pub(super) type Peak = (u64, u32);
 
 /// Watershed from markers.
 pub struct Watershed;
@@ -81,6 +85,12 @@ impl Operator for Watershed {
         };
         Ok(Prepared::new(grid.labels(), kernel).scratch(if call.args.bool("line") { 9.0 } else { 5.0 }))
     }
+}
+
+/// More voxels than 32-bit numbers can name.
+fn too_many(op: &'static str, voxels: usize) -> Error {
+    let reason = format!("{voxels} voxels are too many for a run in memory; work block by block");
+    Error::Operator { op, reason }
 }
 
 /// Refuses inputs of different shapes.
