@@ -93,7 +93,7 @@ impl Press {
     pub fn new(gpu: Gpu, budget: u64, background: [u8; 3]) -> Self {
         let [r, g, b] = background.map(|c| f64::from(c) / 255.0);
         Self {
-            painter: Painter::new(gpu, budget, Arc::new(|| ())),
+            painter: Painter::new(gpu, budget, Arc::new(|| ())).patient(),
             pace: Pace::default(),
             background: wgpu::Color { r, g, b, a: 1.0 },
         }

@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use voxelry_core::Result;
-use voxelry_core::io::browse::Browsed;
+use voxelry_core::io::browse::{Browsed, MUCH};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_shaders::bricks::{Brick, CORE, Key, Layout, Texels, pack};
 
@@ -32,6 +32,8 @@ pub struct Request {
     pub live: Option<Arc<Live>>,
     /// The part of such a brick that is wanted; nothing for all of it.
     pub thin: Option<Thin>,
+    /// Whether some of its voxels will do at first, if all of them take long.
+    pub draft: bool,
 }
 
 /// Planes of a level: an axis, the first of them, and the one after the last.
@@ -54,17 +56,27 @@ impl Request {
     fn read(&self) -> Result<Brick> {
         let mut region = self.layout.region(self.key);
         let start = self.key.at.map(|i| i as usize * CORE);
-        let Some(live) = &self.live else {
-            return Ok(pack(&self.source.read(self.frame(), region)?, region, start, self.texels, None));
-        };
         if let Some(Thin { axis, planes: [first, end] }) = self.thin {
             // Where a brick lies beside the planes, the nearest of its own are made.
             let last = region.end()[axis];
             let first = first.clamp(region.start[axis], last - 1);
             (region.start[axis], region.shape[axis]) = (first, end.clamp(first + 1, last) - first);
         }
-        let voxels = live.read(Frame { level: self.key.level as usize, ..Frame::default() }, region)?;
+        let voxels = match (&self.live, self.thin) {
+            (Some(live), _) => {
+                live.read(Frame { level: self.key.level as usize, ..Frame::default() }, region)?
+            }
+            (None, Some(_)) => self.source.read_direct(self.frame(), region)?,
+            (None, None) => self.source.read(self.frame(), region)?,
+        };
         Ok(pack(&voxels, region, start, self.texels, self.thin.map(|t| t.axis)))
+    }
+
+    /// The brick of some of its voxels, if that is quicker.
+    fn sampled(&self) -> Option<Result<Brick>> {
+        let (region, start) = (self.layout.region(self.key), self.key.at.map(|i| i as usize * CORE));
+        let voxels = self.source.sampled(self.frame(), region)?;
+        Some(voxels.map(|voxels| pack(&voxels, region, start, self.texels, None)))
     }
 
     fn frame(&self) -> Frame {
@@ -73,8 +85,9 @@ impl Request {
 
     /// Whether much of the file must be read for it, as for the coarse levels of a file without any.
     fn is_dear(&self) -> bool {
-        const MUCH: u64 = 16 << 20;
-        self.live.is_none() && self.source.cost(self.frame(), self.layout.region(self.key), MUCH) >= MUCH
+        self.live.is_none()
+            && self.thin.is_none()
+            && self.source.cost(self.frame(), self.layout.region(self.key), MUCH) >= MUCH
     }
 }
 
@@ -88,6 +101,8 @@ pub struct Loaded {
     pub stamp: u64,
     /// The part of it that is there; nothing for all of it.
     pub thin: Option<Thin>,
+    /// Whether it is made of some of its voxels.
+    pub sampled: bool,
     /// The brick, or why it could not be read.
     pub brick: Result<Brick>,
 }
@@ -181,7 +196,9 @@ impl Drop for Loader {
 fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
     while let Some(request) = shared.next(dear) {
         let (image, key, stamp, thin) = (request.image, request.key, request.stamp, request.thin);
-        if !dear && request.is_dear() {
+        let is_dear = !dear && request.is_dear();
+        let sampled = if is_dear && request.draft { request.sampled() } else { None };
+        if is_dear && sampled.is_none() {
             let mut queue = shared.lock();
             queue.reading.remove(&(image, key));
             queue.dear.push_back(request);
@@ -189,9 +206,9 @@ fn work(shared: &Shared, send: &Sender<Loaded>, wake: &dyn Fn(), dear: bool) {
             shared.changed.notify_all();
             continue;
         }
-        let brick = request.read();
+        let (sampled, brick) = sampled.map_or_else(|| (false, request.read()), |brick| (true, brick));
         // Nobody listens when the window has closed.
-        let _ = send.send(Loaded { image, key, stamp, thin, brick });
+        let _ = send.send(Loaded { image, key, stamp, thin, sampled, brick });
         shared.lock().reading.remove(&(image, key));
         wake();
     }

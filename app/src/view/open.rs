@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use voxelry_core::io::browse::{Browsed, Cache};
+use voxelry_core::io::browse::{Browsed, Cache, MUCH};
 use voxelry_core::io::{Frame, ImageInfo, ImageSource, OpenOptions, open};
 use voxelry_core::{Region, Result, Volume};
 use voxelry_shaders::bricks::Layout;
@@ -122,6 +122,10 @@ impl ImageSource for Meant {
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
         self.source.read(frame, region)
     }
+
+    fn is_direct(&self) -> bool {
+        self.source.is_direct()
+    }
 }
 
 /// A first idea of the intensities, from a box in the middle.
@@ -137,7 +141,8 @@ pub fn glance(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
     Ok(Stats::of(&voxels, usize::MAX))
 }
 
-/// The intensities of the finest level that isn't too large to look at wholly.
+/// The intensities of the finest level that isn't too large to look at wholly; where making it of a file takes long, of
+/// one voxel of each box that it is made of.
 ///
 /// # Errors
 /// If it cannot be read.
@@ -145,7 +150,10 @@ pub fn survey(source: &Browsed, channel: usize, time: usize) -> Result<Stats> {
     let levels = &source.info().levels;
     let small = |l: &voxelry_core::io::Level| l.shape.iter().product::<usize>() <= ENOUGH;
     let level = levels.iter().position(small).unwrap_or(levels.len() - 1);
-    Ok(Stats::of(&source.read_all(Frame { level, channel, time })?, level))
+    let (frame, whole) = (Frame { level, channel, time }, Region::whole(levels[level].shape));
+    let is_dear = source.cost(frame, whole, MUCH) >= MUCH;
+    let sampled = if is_dear { source.sampled(frame, whole) } else { None };
+    Ok(Stats::of(&sampled.unwrap_or_else(|| source.read_all(frame))?, level))
 }
 
 /// The intensities of a part of the finest level, from the finest level at which it isn't too large.

@@ -51,6 +51,10 @@ pub struct Painter {
     changes: u64,
     /// Bricks of which only some planes are there.
     thin: HashMap<(u64, Key), Thin>,
+    /// Bricks that are made of some of their voxels.
+    sampled: HashSet<(u64, Key)>,
+    /// Whether nothing is drawn before all that it shows is there.
+    is_patient: bool,
     /// Layers that are made where they are looked at, and lacked something in a plane in the last two frames.
     unsettled: [HashSet<u64>; 2],
     errors: Vec<String>,
@@ -113,6 +117,8 @@ pub struct Shot {
     world_from_index: DAffine3,
     /// How often the bricks of the image have changed.
     version: u64,
+    /// Whether some of it is made of some of its voxels, until all of them were read.
+    pub sampled: bool,
 }
 
 impl Shot {
@@ -142,10 +148,18 @@ impl Painter {
             stale: HashMap::new(),
             changes: 0,
             thin: HashMap::new(),
+            sampled: HashSet::new(),
+            is_patient: false,
             unsettled: Default::default(),
             errors: Vec::new(),
             wake,
         }
+    }
+
+    /// For pictures that are drawn once all that they show is there: nothing else is read, and all of that.
+    pub fn patient(mut self) -> Self {
+        self.is_patient = true;
+        self
     }
 
     /// The device.
@@ -191,6 +205,11 @@ impl Painter {
                         Some(thin) => self.thin.insert(place, thin),
                         None => self.thin.remove(&place),
                     };
+                    if brick.sampled {
+                        self.sampled.insert(place);
+                    } else {
+                        self.sampled.remove(&place);
+                    }
                     self.store.put(brick.image, brick.key, &voxels);
                 }
                 // Another recipe is there: it is asked for again.
@@ -231,6 +250,7 @@ impl Painter {
             self.stale.retain(|(image, _), _| *image != resident.image);
             self.failed.retain(|(image, _)| *image != resident.image);
             self.thin.retain(|(image, _), _| *image != resident.image);
+            self.sampled.retain(|(image, _)| *image != resident.image);
         }
     }
 
@@ -327,9 +347,10 @@ impl Painter {
                 let stale = |key: &Key| self.stale.contains_key(&(image, *key)) && !there.contains(key);
                 missing.extend(seen.iter().copied().filter(stale));
             }
-            // Of what is made where it is looked at, planes suffice for a plane.
-            let planes = if live.is_some() { thin(&look, &layout, level) } else { None };
-            if live.is_some() && !self.thin.is_empty() {
+            // Of what is made where it is looked at, planes suffice for a plane, and of a picture that shows nothing else.
+            let is_made = live.is_some() || self.is_patient && source.source().is_direct();
+            let planes = if is_made { thin(&look, &layout, level) } else { None };
+            if is_made && !self.thin.is_empty() {
                 let there: HashSet<Key> = missing.iter().copied().collect();
                 let lacks = |key: &&Key| {
                     let part = self.thin.get(&(image, **key));
@@ -341,7 +362,7 @@ impl Painter {
                 self.unsettled[1].insert(layer.id);
             }
             complete &= missing.iter().all(|key| self.failed.contains(&(image, *key)));
-            if level < last && !missing.is_empty() {
+            if level < last && !missing.is_empty() && !self.is_patient {
                 let mut coarse = Vec::new();
                 for stand_in in (level + 1..=last).rev().filter(|l| (last - l).is_multiple_of(2)) {
                     coarse.extend(self.store.missing(image, &wanted(stand_in)));
@@ -349,11 +370,16 @@ impl Painter {
                 coarse.append(&mut missing);
                 missing = coarse;
             }
+            let sampled: Vec<Key> =
+                seen.iter().copied().filter(|key| self.sampled.contains(&(image, *key))).collect();
             let mut near = Vec::new();
             if let (Look::Sheet(sheet), true, None) = (&look, missing.is_empty(), &live) {
-                near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
-                near = self.store.missing(image, &near);
+                if !self.is_patient {
+                    near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
+                    near = self.store.missing(image, &near);
+                }
             }
+            near.extend(sampled.iter().copied().filter(|key| !missing.contains(key)));
             let request = |key: Key| Request {
                 image,
                 key,
@@ -370,6 +396,7 @@ impl Painter {
                         && key.level == level
                         && self.thin.get(&(image, key)).is_none_or(|there| there.axis == p.axis)
                 }),
+                draft: !self.is_patient && !self.sampled.contains(&(image, key)),
             };
             let failed = |key: &Key| self.failed.contains(&(image, *key));
             self.wanted.extend(missing.into_iter().filter(|key| !failed(key)).map(request));
@@ -390,6 +417,7 @@ impl Painter {
                 blend,
                 world_from_index,
                 version,
+                sampled: !sampled.is_empty(),
             });
         }
         (shots, complete)

@@ -216,6 +216,8 @@ pub struct Seen {
     pub texture: egui::TextureId,
     /// The finest level that is shown.
     pub level: u32,
+    /// Whether some of it shows some of the voxels that it is made of.
+    pub sampled: bool,
     /// Whether it will get better by itself.
     pub unfinished: bool,
     /// When to look again, if nothing else happens.
@@ -235,6 +237,7 @@ impl Canvas {
         }
         let (shots, complete) = studio.painter.shots(scene, pane, size, Quality::SHARP);
         let level = shots.iter().map(|s| s.level).min().unwrap_or(0);
+        let sampled = shots.iter().any(|s| s.sampled);
         let fresh = self.sharp.as_ref().is_none_or(|t| t.size != size);
         if !fresh
             && !complete
@@ -245,7 +248,7 @@ impl Canvas {
             let since = *self.awaited.get_or_insert_with(Instant::now);
             if since.elapsed() < PATIENCE {
                 let texture = self.sharp.as_ref().map(|t| t.id)?;
-                return Some(Seen { texture, level, unfinished: true, again: Some(PATIENCE / 8) });
+                return Some(Seen { texture, level, sampled, unfinished: true, again: Some(PATIENCE / 8) });
             }
         }
         self.awaited = None;
@@ -261,7 +264,7 @@ impl Canvas {
         }
         if self.drawing.is_none() && !studio.painter.is_ready(&self.drawn) {
             // Something that was never drawn before; there is a call when it can be.
-            return Some(Seen { texture, level, unfinished: true, again: None });
+            return Some(Seen { texture, level, sampled, unfinished: true, again: None });
         }
         // Slices are drawn as they are; rays begin with a sketch where they take long.
         let quick = pane != Pane::Volume || self.paces[1].pixels() >= wide * high;
@@ -279,7 +282,7 @@ impl Canvas {
         }
         let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= full[1];
         if self.drawing.as_ref().is_some_and(|(progress, at_once)| *at_once || done(progress)) {
-            return Some(Seen { texture, level, unfinished: !complete, again: None });
+            return Some(Seen { texture, level, sampled, unfinished: !complete, again: None });
         }
         let (sketch, _) = studio.painter.shots(scene, pane, size, Quality::QUICK);
         let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
@@ -299,7 +302,7 @@ impl Canvas {
         // A sketch or a picture that is under way calls when it is done.
         let again = again.or((!begun && complete).then_some(rest));
         let texture = self.quick.as_ref().map_or(texture, |t| t.id);
-        Some(Seen { texture, level: level + Quality::QUICK.coarser, unfinished: true, again })
+        Some(Seen { texture, level: level + Quality::QUICK.coarser, sampled, unfinished: true, again })
     }
 
     /// Whether it is this pane's turn to be drawn; if not, it asks again at once.

@@ -43,13 +43,16 @@ pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) -> Rect {
 }
 
 /// Which level is on the screen, where it isn't the finest.
-pub fn badge(painter: &Painter, rect: Rect, level: u32, loading: bool, preview: bool) {
+pub fn badge(painter: &Painter, rect: Rect, level: u32, [preview, sampled, loading]: [bool; 3]) {
     let mut words = Vec::new();
     if preview {
         words.push("preview".to_owned());
     }
     if level > 0 {
         words.push(format!("1:{}", 1u64 << level.min(40)));
+    }
+    if sampled {
+        words.push("sampled".to_owned());
     }
     if loading {
         words.push("loading".to_owned());

@@ -290,7 +290,7 @@ impl Panes<'_> {
         }
         let loading = seen.unfinished && self.studio.painter.is_busy();
         if rect.width() >= SMALL || self.preview {
-            overlay::badge(&painter, rect, seen.level, loading, self.preview);
+            overlay::badge(&painter, rect, seen.level, [self.preview, seen.sampled, loading]);
         }
         let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
         overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);

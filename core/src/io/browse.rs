@@ -4,7 +4,8 @@
 //! The block is the unit of reading and of keeping. Two threads that need a block wait for one reading.
 
 use super::{Frame, ImageInfo, ImageSource, Level, pyramid};
-use crate::{Region, Result, Volume};
+use crate::{Region, Result, Volume, with_volume};
+use ndarray::Array3;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 const EDGE: usize = 64;
 /// Most voxels of a block.
 const MOST: usize = 4 << 20;
+
+/// Voxels of a file that take long to read.
+pub const MUCH: u64 = 16 << 20;
 
 /// Which block: image, frame, place of its first voxel.
 type Key = (u64, Frame, [usize; 3]);
@@ -257,11 +261,56 @@ impl Browsed {
             if frame.level < self.given {
                 return self.source.read(frame, tile);
             }
-            let finer = Frame { level: frame.level - 1, ..frame };
-            let factor = self.factors[frame.level - self.given];
-            let below = pyramid::finer_region(tile, factor, self.info.levels[finer.level].shape);
+            let (finer, below, factor) = self.below(frame, tile);
             Ok(pyramid::downsample(&self.read(finer, below)?, factor, self.info.labels))
         })
+    }
+
+    /// The region of a level as [`ImageSource::read`] gives it, of what it is made of alone: blocks are neither read whole nor
+    /// kept. For a part that is much thinner than blocks, of an image that is [direct](ImageSource::is_direct).
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_direct(&self, frame: Frame, region: Region) -> Result<Volume> {
+        if frame.level < self.given {
+            return self.source.read(frame, region);
+        }
+        let (finer, below, factor) = self.below(frame, region);
+        Ok(pyramid::downsample(&self.read_direct(finer, below)?, factor, self.info.labels))
+    }
+
+    /// A first look at a region of a level that the file doesn't have: of each box of voxels that it is made of, one in
+    /// the middle. Nothing where that is no quicker than making the level.
+    pub fn sampled(&self, frame: Frame, region: Region) -> Option<Result<Volume>> {
+        if frame.level < self.given || !self.source.is_direct() {
+            return None;
+        }
+        let base = Frame { level: self.given - 1, ..frame };
+        let shape = self.info.levels[base.level].shape;
+        let made = &self.factors[..=frame.level - self.given];
+        let factor: [usize; 3] = std::array::from_fn(|a| made.iter().map(|f| f[a]).product());
+        let at = |a: usize, i: usize| ((region.start[a] + i) * factor[a] + factor[a] / 2).min(shape[a] - 1);
+        let from = at(2, 0);
+        let mut sampled = Volume::zeros(self.info.voxel, region.shape);
+        for z in 0..region.shape[0] {
+            for y in 0..region.shape[1] {
+                let end = at(2, region.shape[2] - 1) + 1;
+                let row = Region::new([at(0, z), at(1, y), from], [1, 1, end - from]);
+                let row = match self.source.read(base, row) {
+                    Ok(row) => row,
+                    Err(error) => return Some(Err(error)),
+                };
+                sampled.paste([z, y, 0], &every(&row, factor[2], region.shape[2]));
+            }
+        }
+        Some(Ok(sampled))
+    }
+
+    /// The region of the next finer level that a region of a level is made of, and by which factor.
+    fn below(&self, frame: Frame, region: Region) -> (Frame, Region, [usize; 3]) {
+        let finer = Frame { level: frame.level - 1, ..frame };
+        let factor = self.factors[frame.level - self.given];
+        (finer, pyramid::finer_region(region, factor, self.info.levels[finer.level].shape), factor)
     }
 
     /// The voxel `[z, y, x]` of the finest level, if its block is in memory; reads nothing.
@@ -289,9 +338,7 @@ impl Browsed {
             sum += if frame.level < self.given {
                 tile.len() as u64
             } else {
-                let finer = Frame { level: frame.level - 1, ..frame };
-                let factor = self.factors[frame.level - self.given];
-                let below = pyramid::finer_region(tile, factor, self.info.levels[finer.level].shape);
+                let (finer, below, _) = self.below(frame, tile);
                 self.cost(finer, below, enough - sum)
             };
             if sum >= enough {
@@ -300,6 +347,15 @@ impl Browsed {
         }
         sum
     }
+}
+
+/// Voxels of a row, each a number of steps after the one before; the last one where there are no more.
+fn every(row: &Volume, step: usize, count: usize) -> Volume {
+    with_volume!(row, |a| {
+        let row = a.as_slice().expect("volumes are in C order");
+        let voxel = |(_, _, x): (usize, usize, usize)| row[(x * step).min(row.len() - 1)];
+        Volume::from(Array3::from_shape_fn((1, 1, count), voxel))
+    })
 }
 
 /// The voxels of a coarser level that are made of a region of the finest, and those next to them.
@@ -347,7 +403,6 @@ impl Drop for Browsed {
 mod tests {
     use super::*;
     use crate::{Geometry, VoxelType};
-    use ndarray::Array3;
     use std::sync::atomic::AtomicUsize;
 
     /// An image in memory that counts what is read of it and can fail.

@@ -264,6 +264,10 @@ impl ImageSource for Respaced {
         self.source.absent()
     }
 
+    fn is_direct(&self) -> bool {
+        self.source.is_direct()
+    }
+
     fn waits(&self) -> bool {
         self.source.waits()
     }

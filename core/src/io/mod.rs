@@ -220,6 +220,12 @@ pub trait ImageSource: Send + Sync {
         0
     }
 
+    /// Whether a region costs about what its own voxels do, as in files that are not compressed, and not what lies
+    /// around it.
+    fn is_direct(&self) -> bool {
+        false
+    }
+
     /// Whether reading may wait for a network, so that whoever may be told to stop had better not wait along
     /// ([`remote::patiently`]).
     fn waits(&self) -> bool {

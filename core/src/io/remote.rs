@@ -146,6 +146,10 @@ impl ImageSource for Patient {
         self.source.absent()
     }
 
+    fn is_direct(&self) -> bool {
+        self.source.is_direct()
+    }
+
     fn waits(&self) -> bool {
         self.source.waits()
     }

@@ -42,4 +42,8 @@ impl ImageSource for SampleSource {
         let (image, truth) = self.sample.region(frame.level, region);
         Ok(if self.truth { truth } else { image })
     }
+
+    fn is_direct(&self) -> bool {
+        true
+    }
 }

@@ -163,6 +163,11 @@ impl ImageSource for Planar {
         }
         self.fill(frame, region, volume)
     }
+
+    fn is_direct(&self) -> bool {
+        // A row that is scattered over the file costs as much as what lies between its voxels.
+        self.store.is_seekable() && self.layout.strides[2] == self.layout.sample.size() as u64
+    }
 }
 
 impl Planar {

@@ -115,6 +115,11 @@ impl Store {
         Ok(Self { path: path.to_owned(), kind: Kind::Stream(stream) })
     }
 
+    /// Whether bytes can be read wherever they lie without those before them.
+    pub fn is_seekable(&self) -> bool {
+        !matches!(self.kind, Kind::Stream(_))
+    }
+
     /// Checks that `needed` bytes are there, as far as can be told without reading.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ fn balls_that_cross_cells_are_painted_as_all_of_them_would_be() {
                 for x in xs.clone() {
                     let q = [z, y, x];
                     let far = (0..3).map(|a| (q[a].abs_diff(p[a]) as f64 * spacing[a]).powi(2)).sum::<f64>();
-                    if far < radius * radius * (1.0 - 1e-9) {
+                    if far < radius * radius * (1.0 - 1e-6) {
                         let at = (z * shape[1] + y) * shape[2] + x;
                         expected[at] = expected[at].max(2.0 * radius);
                     }
