@@ -373,11 +373,11 @@ impl Painter {
             let sampled: Vec<Key> =
                 seen.iter().copied().filter(|key| self.sampled.contains(&(image, *key))).collect();
             let mut near = Vec::new();
-            if let (Look::Sheet(sheet), true, None) = (&look, missing.is_empty(), &live) {
-                if !self.is_patient {
-                    near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
-                    near = self.store.missing(image, &near);
-                }
+            if !self.is_patient
+                && let (Look::Sheet(sheet), true, None) = (&look, missing.is_empty(), &live)
+            {
+                near = neighbours(sheet, &layout, level, size, (capacity, source.given()));
+                near = self.store.missing(image, &near);
             }
             near.extend(sampled.iter().copied().filter(|key| !missing.contains(key)));
             let request = |key: Key| Request {
