@@ -170,6 +170,26 @@ case("watershed, markers and mask, 256³",
      "watershed @negdist_256 --markers @markers_256 --mask @gas_256 --connectivity 26", 256**3 * 13 / 1e9, 2, {
     "ITK": (basins, lambda c: sk().Mask(sk().MorphologicalWatershedFromMarkers(c[0], c[1], False, True), c[2])),
 })
+case("split, gas of the foam, 256³", "split @gas_256 --as mask", 256**3 * 5 / 1e9, 2, {
+    "scikit-image": (lambda: load("gas_256"), lambda a: split(a)),
+    "porespy": (lambda: load("gas_256"), lambda a: snow(a)),
+})
+
+
+def split(a):
+    """Maxima of the distance that rise by 1 above their necks, and the watershed from them."""
+    distance = ndi().distance_transform_edt(a)
+    peaks = module("skimage.morphology").h_maxima(distance, 1)
+    markers = module("skimage.measure").label(peaks, connectivity=3)
+    return module("skimage.segmentation").watershed(-distance, markers, connectivity=3, mask=a)
+
+
+def snow(a):
+    porespy = module("porespy")
+    porespy.settings.tqdm["disable"] = True
+    return porespy.filters.snow_partitioning(a).regions
+
+
 case("open, ball of 3, mask 512³", "open --radius 3 --shape ball @blobs_512_salt --as mask", M512, 2, {
     "DIPlib": (lambda: dip(load("blobs_512_salt")), lambda a: dp().Opening(a, dp().SE(7, "elliptic"))),
 })

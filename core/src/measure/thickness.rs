@@ -75,5 +75,9 @@ mod tests {
     fn nothing_has_no_thickness() {
         let local = LocalThickness::new([2, 3, 4], Metric::Isotropic(1.0));
         assert!(Distribution::default().moments(&local).mean.is_nan());
+        let (job, whole) = (Job::silent(), Region::whole([2, 3, 4]));
+        let squared = local.squared(&[1; 24], &job).unwrap();
+        assert!(local.unbounded(&squared));
+        assert_eq!(local.largest(&[], squared, whole, &job).unwrap(), [0; 24]);
     }
 }

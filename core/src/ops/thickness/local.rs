@@ -84,7 +84,7 @@ impl LocalThickness {
     }
 
     /// For each voxel of a region the squared radius of the largest of these balls, largest first, that contains it; 0
-    /// outside. `squared` are the squared distances there.
+    /// outside, and everywhere where nothing bounds the balls. `squared` are the squared distances there.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
@@ -95,6 +95,10 @@ impl LocalThickness {
         region: Region,
         job: &Job,
     ) -> Result<Vec<u32>> {
+        if self.unbounded(&squared) {
+            squared.fill(0);
+            return Ok(squared);
+        }
         paint(&mut squared, region, self.shape, centres, self.metric, job)?;
         Ok(squared)
     }
