@@ -22,6 +22,7 @@ take nrrd nrrd nhdr
 take metaimage mha mhd
 take npy npy
 take tiff tif tiff btf
+take hdf5 h5 nxs ims mat
 mkdir -p corpus/zarr
 # A Zarr image as one file: see check_zarr in src/lib.rs.
 find "$data" -type f \( -name zarr.json -o -name .zarray \) -path "*/0/*" 2>/dev/null | while read -r array; do

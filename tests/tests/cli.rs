@@ -400,6 +400,24 @@ fn conversions_keep_voxels_and_spacing_and_say_what_is_lost() {
 }
 
 #[test]
+fn images_of_a_file_are_listed_and_chosen() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let folder = tempfile::tempdir().unwrap();
+    let said = text(&succeeds(&golden, "info hdf5_samples/bdv.xml").stdout);
+    assert!(
+        said.contains("level 1") && said.contains("\"s02,s03\" 12 × 10 × 6 u16, 2 channels, 2 times"),
+        "{said}"
+    );
+
+    let target = folder.path().join("a.npy");
+    succeeds(&golden, &format!("convert hdf5_samples/bdv.h5 {} --dataset s03", target.display()));
+    let shape = io::open(&target, &OpenOptions::default()).unwrap().info().shape();
+    assert_eq!(shape[1..], [10, 12]);
+    let said = fails(&golden, "info hdf5_samples/filters.h5 --dataset zfp", 1);
+    assert!(said.contains("ZFP"), "{said}");
+}
+
+#[test]
 fn pictures_and_their_figures() {
     let folder = tempfile::tempdir().unwrap();
     let image = sample().join("granules.nii.gz").display().to_string();

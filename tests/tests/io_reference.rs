@@ -149,6 +149,12 @@ fn dialects_match_nibabel_simpleitk_pynrrd_and_numpy() {
 }
 
 #[test]
+fn hdf5_dialects_match_h5py() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/hdf5_samples");
+    check_in("hdf5_samples_checksums.json", Some(samples));
+}
+
+#[test]
 fn tiff_images_match_tifffile_and_pillow() {
     check("tiff_checksums.json");
 }

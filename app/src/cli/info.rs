@@ -11,6 +11,7 @@ use voxelry_core::io::verify::verify;
 use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 use voxelry_core::results::path_bytes;
 use voxelry_core::{Error, Geometry};
+use voxelry_core::io::{DatasetInfo, FORMATS, ImageInfo, ImageSource};
 
 pub fn command() -> Command {
     Command::new("info")
@@ -84,6 +85,7 @@ fn as_json(path: &std::path::Path, info: &ImageInfo) -> serde_json::Value {
             "world_from_index_xyz": l.geometry.world_from_index.to_cols_array_2d(),
             "chunk_zyx": l.chunk,
         })).collect::<Vec<_>>(),
+        "datasets": info.datasets,
         "notes": info.notes,
         "metadata": info.metadata,
     });
@@ -133,7 +135,31 @@ fn print(path: &std::path::Path, info: &ImageInfo) -> Result<()> {
     for note in &info.notes {
         line("note", note.clone())?;
     }
+    for (number, dataset) in info.datasets.iter().enumerate() {
+        if number == MOST_LISTED {
+            return line("", format!("and {} more images", info.datasets.len() - number));
+        }
+        line(&format!("image {}", number + 1), listed(dataset))?;
+    }
     Ok(())
+}
+
+/// Images of a file that are listed.
+const MOST_LISTED: usize = 200;
+
+/// One of several images of a file.
+fn listed(dataset: &DatasetInfo) -> String {
+    let [z, y, x] = dataset.shape;
+    let mut text = format!("\"{}\" {x} × {y} × {z} {}", dataset.name, dataset.voxel);
+    for (count, what) in [(dataset.channels, "channels"), (dataset.times, "times")] {
+        if count > 1 {
+            text += &format!(", {count} {what}");
+        }
+    }
+    if !dataset.title.is_empty() {
+        text += &format!(", {}", dataset.title);
+    }
+    if dataset.open { text + " (open)" } else { text }
 }
 
 /// At most six significant digits, without trailing zeros.

@@ -57,6 +57,25 @@ pub struct Channel {
     pub color: Option<[u8; 3]>,
 }
 
+/// One of several images of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetInfo {
+    /// Its name, by which [`OpenOptions::dataset`] chooses it.
+    pub name: String,
+    /// What the file says of it besides: a title, a position; or nothing.
+    pub title: String,
+    /// Shape `[z, y, x]`.
+    pub shape: [usize; 3],
+    /// Number of channels.
+    pub channels: usize,
+    /// Number of time frames.
+    pub times: usize,
+    /// Type of its voxels.
+    pub voxel: VoxelType,
+    /// Whether it is the one that is open.
+    pub open: bool,
+}
+
 /// What an image is, without its voxels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageInfo {
@@ -78,6 +97,8 @@ pub struct ImageInfo {
     pub calibration: Option<Calibration>,
     /// What of the image is missing because its file is damaged or cut short, one sentence each; also among the notes.
     pub damage: Vec<String>,
+    /// All images of the file, if it has several.
+    pub datasets: Vec<DatasetInfo>,
     /// What reading changed or could not express, one sentence each.
     pub notes: Vec<String>,
     /// Further fields of the header, for the inspector.
@@ -103,6 +124,7 @@ impl ImageInfo {
             labels: false,
             calibration: None,
             damage: Vec::new(),
+            datasets: Vec::new(),
             notes: Vec::new(),
             metadata: BTreeMap::new(),
         }
@@ -122,6 +144,22 @@ impl ImageInfo {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Marks which of [`ImageInfo::datasets`] is open, and says so in a note.
+    pub(crate) fn choose(&mut self, at: usize) {
+        self.datasets[at].open = true;
+        let others = self.datasets.iter().filter(|d| !d.open).map(|d| format!("\"{}\"", d.name));
+        let mut others: Vec<String> = others.take(9).collect();
+        if others.len() > 8 {
+            others[8] = "…".to_owned();
+        }
+        self.notes.push(format!(
+            "of {} images \"{}\" is read (--dataset); the others: {}",
+            self.datasets.len(),
+            self.datasets[at].name,
+            others.join(", ")
+        ));
     }
 
     /// Shape `[z, y, x]` of the finest level.

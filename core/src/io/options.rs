@@ -50,6 +50,38 @@ pub fn parse_unit(text: &str) -> Result<Unit, String> {
     }
 }
 
+/// Which of the images of a file is meant: by its name, by its number from 1, or by the end of its path if no other
+/// ends so.
+///
+/// # Errors
+/// If none is: the nearest name, as the end of a sentence.
+pub(super) fn choose(wanted: &str, names: &[&str]) -> Result<usize, String> {
+    let name = wanted.trim_matches('/');
+    let named = |at: usize| names[at].trim_matches('/') == name;
+    if let Some(at) = (0..names.len()).find(|&at| named(at)) {
+        return Ok(at);
+    }
+    if let Some(at) = wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|&n| n < names.len())
+    {
+        return Ok(at);
+    }
+    let mut ends =
+        (0..names.len()).filter(|&at| names[at].strip_suffix(name).is_some_and(|p| p.ends_with('/')));
+    match (ends.next(), ends.next()) {
+        (Some(at), None) => Ok(at),
+        (Some(_), Some(_)) => Err(format!(": several of its {} images end so", names.len())),
+        (None, _) => match crate::error::suggestion(wanted, names.iter().copied()) {
+            hint if hint.is_empty() => Err(format!("; it has {}", some(names))),
+            hint => Err(hint),
+        },
+    }
+}
+
+fn some(names: &[&str]) -> String {
+    let more = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };
+    names.iter().take(8).map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ") + &more
+}
+
 impl OpenOptions {
     /// What was given, by the names of the command line.
     pub fn to_record(&self) -> BTreeMap<String, String> {
@@ -102,6 +134,20 @@ mod tests {
         assert_eq!(parse_triple("64"), Ok([64; 3]));
         assert!(parse_triple("1,2").is_err());
         assert!(parse_shape("4,0,4").is_err());
+    }
+
+    #[test]
+    fn images_are_chosen_by_name_number_or_end() {
+        let names = ["entry/data", "entry/dark", "other/data", "3"];
+        let check = |wanted, at| assert_eq!(choose(wanted, &names), Ok(at), "{wanted}");
+        check("entry/data", 0);
+        check("/entry/dark/", 1);
+        check("dark", 1);
+        check("2", 1);
+        check("3", 3);
+        assert!(choose("data", &names).unwrap_err().contains("several"));
+        assert!(choose("entry/drak", &names).unwrap_err().contains("entry/dark"));
+        assert!(choose("9", &names).unwrap_err().contains("it has \"entry/data\""));
     }
 
     #[test]

@@ -408,6 +408,7 @@ fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrange
         calibration: arrangement.calibration.take(),
         notes: arrangement.damage.iter().cloned().chain(std::mem::take(&mut arrangement.notes)).collect(),
         damage: std::mem::take(&mut arrangement.damage),
+        datasets: Vec::new(),
         metadata: std::mem::take(&mut arrangement.metadata),
     })
 }

@@ -276,6 +276,7 @@ impl Opening<'_> {
             labels: labels && !first.voxel().is_float(),
             calibration: None,
             damage: Vec::new(),
+            datasets: Vec::new(),
             notes: std::mem::take(&mut self.notes),
             metadata,
         };
