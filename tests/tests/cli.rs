@@ -403,6 +403,11 @@ fn conversions_keep_voxels_and_spacing_and_say_what_is_lost() {
 fn images_of_a_file_are_listed_and_chosen() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let folder = tempfile::tempdir().unwrap();
+    let said = text(&succeeds(&golden, "info tiff_sets/images.ome.tif").stdout);
+    assert!(said.contains("image 1      \"cells\" 11 × 9 × 3 u16, 2 channels (open)"), "{said}");
+    assert!(said.contains("image 2      \"overview\" 7 × 8 × 1 u8, 2 times"), "{said}");
+    let said = text(&succeeds(&golden, "info tiff_sets/positions --dataset Pos1").stdout);
+    assert!(said.contains("\"Pos1\" 6 × 5 × 4 u16, position 100, 50 µm (open)"), "{said}");
     let said = text(&succeeds(&golden, "info hdf5_samples/bdv.xml").stdout);
     assert!(
         said.contains("level 1") && said.contains("\"s02,s03\" 12 × 10 × 6 u16, 2 channels, 2 times"),
@@ -413,6 +418,8 @@ fn images_of_a_file_are_listed_and_chosen() {
     succeeds(&golden, &format!("convert hdf5_samples/bdv.h5 {} --dataset s03", target.display()));
     let shape = io::open(&target, &OpenOptions::default()).unwrap().info().shape();
     assert_eq!(shape[1..], [10, 12]);
+    let said = fails(&golden, "info tiff_sets/images.ome.tif --dataset cels", 1);
+    assert!(said.contains("did you mean \"cells\"?"), "{said}");
     let said = fails(&golden, "info hdf5_samples/filters.h5 --dataset zfp", 1);
     assert!(said.contains("ZFP"), "{said}");
 }

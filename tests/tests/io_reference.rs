@@ -155,6 +155,12 @@ fn hdf5_dialects_match_h5py() {
 }
 
 #[test]
+fn tiff_files_of_several_images_and_sets_match_tifffile() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/tiff_sets");
+    check_in("tiff_sets_checksums.json", Some(samples));
+}
+
+#[test]
 fn tiff_images_match_tifffile_and_pillow() {
     check("tiff_checksums.json");
 }

@@ -4,7 +4,7 @@
 mod png;
 mod series;
 
-use super::tiff::open_slices;
+use super::tiff::{open_set, open_slices};
 use super::{Format, ImageInfo, ImageSource, OpenOptions};
 use crate::error::PathContext;
 use crate::{Error, Geometry, Result};
@@ -134,6 +134,13 @@ impl Format for Folder {
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
         let (kind, paths, others) =
             if path.is_dir() { slices(path)? } else { (Kind::Png, vec![path.to_owned()], 0) };
+        // What one OME-TIFF describes is more than slices.
+        if kind == Kind::Tiff
+            && paths.len() > 1
+            && let Some(stack) = open_set(&paths, options.dataset.as_deref())?
+        {
+            return Ok(Box::new(stack));
+        }
         let (paths, notes) = series::choose(paths, options.dataset.as_deref().filter(|_| path.is_dir()))
             .map_err(|reason| Error::file(path, reason))?;
         let adjust = |info: &mut ImageInfo| {

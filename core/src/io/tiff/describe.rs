@@ -62,7 +62,12 @@ fn first_number(page: &Page, file: &TiffFile, tag: u16) -> Option<f64> {
 
 /// Size `[y, x]` of a pixel from the resolution tags of the first page, in whatever they count.
 pub(super) fn pixel_size(file: &TiffFile) -> [Option<f64>; 2] {
-    [283, 282].map(|tag| Some(1.0 / first_number(&file.pages[0], file, tag)?).filter(|v| v.is_finite()))
+    pixel_size_of(&file.pages[0], file)
+}
+
+/// Size `[y, x]` of a pixel from the resolution tags of a page.
+pub(super) fn pixel_size_of(page: &Page, file: &TiffFile) -> [Option<f64>; 2] {
+    [283, 282].map(|tag| Some(1.0 / first_number(page, file, tag)?).filter(|v| v.is_finite()))
 }
 
 /// Spacing `[z, y, x]` from the resolution tags, in millimetres or, below 10 µm, micrometres; `z` is a distance between

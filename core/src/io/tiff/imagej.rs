@@ -3,7 +3,8 @@
 //! Source: the format as ImageJ writes it (`ij.io.TiffEncoder`, `ij.io.FileInfo`; public domain).
 
 use super::describe::pixel_size;
-use super::layout::{Arrangement, pages_as_slices, planes_of};
+use super::layout::Arrangement;
+use super::series::{pages_as_slices, planes_of};
 use super::stack::TiffFile;
 use crate::io::Calibration;
 use crate::volume::unit::LengthUnit;

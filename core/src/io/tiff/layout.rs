@@ -1,11 +1,11 @@
 //! From pages to an image: which page is which slice, channel and time, and how large a voxel is.
 
-use super::describe::{describe_page, pixel_size, resolution, sample_channels};
+use super::describe::{describe_page, resolution, sample_channels};
 use super::ome;
-use super::page::{Kind, Page};
+use super::page::Page;
 use super::stack::{Plane, Stack, TiffFile};
-use super::{imagej, levels};
-use crate::io::{Calibration, Channel, ImageInfo, Level};
+use super::{imagej, levels, series};
+use crate::io::{Calibration, Channel, DatasetInfo, ImageInfo, Level};
 use crate::volume::unit::{AxisUnits, seconds};
 use crate::{Error, Geometry, Result, Unit};
 use std::collections::BTreeMap;
@@ -30,6 +30,9 @@ pub(super) struct Arrangement {
     pub damage: Vec<String>,
     pub notes: Vec<String>,
     pub metadata: BTreeMap<String, String>,
+    /// All images of the file or set, if there are several, and which of them this is.
+    pub datasets: Vec<DatasetInfo>,
+    pub open: usize,
 }
 
 impl Arrangement {
@@ -57,15 +60,22 @@ impl Arrangement {
     }
 }
 
-/// Opens a file as an image.
-pub(super) fn arrange(file: TiffFile) -> Result<Stack> {
+/// Opens a file as an image: the one of several that is wanted, or the one that it is about.
+pub(super) fn arrange(file: TiffFile, wanted: Option<&str>) -> Result<Stack> {
+    let description = description(&file)?;
+    arrange_as(file, description, wanted)
+}
+
+/// Opens a file that a text describes.
+pub(super) fn arrange_as(file: TiffFile, description: Option<String>, wanted: Option<&str>) -> Result<Stack> {
     let mut files = vec![file];
-    let description = description(&files[0])?;
     let arrangement = match description.as_deref() {
-        Some(text) if ome::is_ome(text) => ome::arrange(text, &mut files)?,
-        Some(text) if imagej::is_imagej(text) => imagej::arrange(text, &files[0]),
-        Some(text) if text.starts_with("{\"shape\":") => shaped(text, &files[0]),
-        _ => pages_as_slices(&files[0]),
+        Some(text) if ome::is_ome(text) => ome::arrange(text, &mut files, wanted)?,
+        Some(text) if imagej::is_imagej(text) => {
+            series::only(&files[0], wanted)?;
+            imagej::arrange(text, &files[0])
+        }
+        _ => series::arrange(&files[0], wanted)?,
     };
     finish(files, arrangement, description)
 }
@@ -111,6 +121,10 @@ fn finish(
     }
     leave_out_cut_planes(&files, &mut arrangement);
     let mut info = info(&page, &files, first, &mut arrangement)?;
+    if !arrangement.datasets.is_empty() {
+        info.datasets = std::mem::take(&mut arrangement.datasets);
+        info.choose(arrangement.open);
+    }
     let mut planes = vec![arrangement.planes];
     for level in levels {
         if let Some(Some(first)) = level.iter().find(|p| p.is_some()) {
@@ -122,7 +136,7 @@ fn finish(
     Ok(Stack { info, files, planes, samples: page.samples, stored: page.voxel })
 }
 
-fn description(file: &TiffFile) -> Result<Option<String>> {
+pub(super) fn description(file: &TiffFile) -> Result<Option<String>> {
     let entry = file.pages[0].ifd.get(270);
     entry.map(|e| e.text(&file.input, file.dialect)).transpose()
 }
@@ -193,171 +207,6 @@ fn check_planes(files: &[TiffFile], planes: &[Option<Plane>], page: &Page) -> Re
         ));
     }
     Ok(())
-}
-
-/// The plain case: the pages of the commonest kind are the slices.
-pub(super) fn pages_as_slices(file: &TiffFile) -> Arrangement {
-    let mut kinds: Vec<(Kind, Vec<usize>, u64)> = Vec::new();
-    let full = file.pages.iter().any(|p| !p.reduced);
-    let mut position = std::collections::HashMap::new();
-    for (index, page) in file.pages.iter().enumerate() {
-        if full && page.reduced {
-            continue;
-        }
-        let at = *position.entry(page.kind()).or_insert_with(|| {
-            kinds.push((page.kind(), Vec::new(), 0));
-            kinds.len() - 1
-        });
-        kinds[at].1.push(index);
-        kinds[at].2 = kinds[at].2.saturating_add(page.voxel_bytes());
-    }
-    // The largest series; of equals, the first.
-    let best = (0..kinds.len()).rev().max_by_key(|&i| kinds[i].2).unwrap_or(0);
-    let pages = std::mem::take(&mut kinds[best].1);
-    let mut arrangement = Arrangement {
-        z: pages.len(),
-        c: 1,
-        t: 1,
-        planes: pages.iter().map(|&page| Some(Plane { file: 0, page, shift: 0 })).collect(),
-        ..Arrangement::default()
-    };
-    let read = pages.len() + file.pages.iter().filter(|p| full && p.reduced).count();
-    if read < file.pages.len() {
-        arrangement.notes.push(format!(
-            "{} of {} pages are read: the others differ in shape or type",
-            pages.len(),
-            file.pages.len()
-        ));
-    }
-    arrangement
-}
-
-/// The JSON description of the Python library `tifffile`: `{"shape": [31, 61, 57], "axes": …}`.
-fn shaped(text: &str, file: &TiffFile) -> Arrangement {
-    let plain = pages_as_slices(file);
-    let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else { return plain };
-    let Some(shape) = json["shape"].as_array() else { return plain };
-    let mut shape: Vec<usize> =
-        shape.iter().filter_map(serde_json::Value::as_u64).map(|v| v as usize).collect();
-    let page = &file.pages[0];
-    let mut axes: Option<Vec<char>> =
-        json["axes"].as_str().map(|a| a.chars().collect()).filter(|a: &Vec<char>| a.len() == shape.len());
-    // Strip what one page holds: samples, columns, rows.
-    let drop = |shape: &mut Vec<usize>, axes: &mut Option<Vec<char>>, at: usize| {
-        shape.remove(at);
-        if let Some(axes) = axes {
-            axes.remove(at);
-        }
-    };
-    if page.samples > 1 {
-        let at = if page.planar { shape.len().checked_sub(3) } else { shape.len().checked_sub(1) };
-        match at {
-            Some(at) if shape[at] == page.samples => drop(&mut shape, &mut axes, at),
-            _ => return plain,
-        }
-    }
-    for extent in [page.width, page.height] {
-        match shape.last() {
-            Some(&n) if n == extent => {
-                let at = shape.len() - 1;
-                drop(&mut shape, &mut axes, at);
-            }
-            _ => return plain,
-        }
-    }
-    let Some(count) = shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0) else {
-        return plain;
-    };
-    let Some(planes) = planes_of(file, count) else {
-        let mut plain = plain;
-        if plain.z < count {
-            plain.damage.push(format!(
-                "the description promises {count} planes, the file has {}; those are read",
-                plain.z
-            ));
-        }
-        return plain;
-    };
-    // Axes that are neither time nor channel are slices.
-    let role = |i: usize| axes.as_ref().map_or('Z', |a| a[i]);
-    let extent =
-        |name: char| (0..shape.len()).filter(|&i| role(i) == name).map(|i| shape[i]).product::<usize>();
-    let (t, c) = (extent('T'), extent('C'));
-    let z = count / (t * c);
-    let mut ordered = vec![None; count];
-    for (flat, plane) in planes.into_iter().enumerate() {
-        let (mut rest, mut index) = (flat, vec![0; shape.len()]);
-        for i in (0..shape.len()).rev() {
-            index[i] = rest % shape[i];
-            rest /= shape[i];
-        }
-        let (mut at_t, mut at_c, mut at_z) = (0, 0, 0);
-        for i in 0..shape.len() {
-            match role(i) {
-                'T' => at_t = at_t * shape[i] + index[i],
-                'C' => at_c = at_c * shape[i] + index[i],
-                _ => at_z = at_z * shape[i] + index[i],
-            }
-        }
-        ordered[(at_t * c + at_c) * z + at_z] = Some(plane);
-    }
-    let mut metadata = BTreeMap::new();
-    let number = |key: &str| json[key].as_f64().filter(|v| v.is_finite() && *v > 0.0);
-    if let Some(fields) = json.as_object() {
-        for (key, value) in fields {
-            metadata.insert(key.clone(), value.to_string());
-        }
-    }
-    let mut arrangement = Arrangement {
-        z,
-        c,
-        t,
-        planes: ordered,
-        channels: json["channels"]
-            .as_array()
-            .map(|names| {
-                let name = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
-                names.iter().map(|v| Channel { name: name(v), color: None }).collect()
-            })
-            .unwrap_or_default(),
-        notes: plain.notes,
-        metadata,
-        ..Arrangement::default()
-    };
-    let text = |key: &str| json[key].as_str();
-    let unit = |axis: &str| text(&format!("PhysicalSize{axis}Unit")).or(text("unit"));
-    // A unit says what the resolution tags count in, whatever they say themselves.
-    let [y, x] = if text("unit").is_some() { pixel_size(file) } else { [None; 2] };
-    arrangement.set_spacing(
-        [
-            number("PhysicalSizeZ").or(number("spacing")),
-            number("PhysicalSizeY").or(y),
-            number("PhysicalSizeX").or(x),
-        ],
-        ["Z", "Y", "X"].map(unit),
-    );
-    let step = number("TimeIncrement").or(number("finterval"));
-    arrangement.set_time_step(step, text("TimeIncrementUnit").unwrap_or("s"));
-    arrangement
-}
-
-/// The first `count` planes of a file in order: a page each, or, where one page stands for all, one
-/// after the other from where it begins. None where the file has neither.
-pub(super) fn planes_of(file: &TiffFile, count: usize) -> Option<Vec<Plane>> {
-    let page = &file.pages[0];
-    let alike = file.pages.iter().take_while(|p| p.kind() == page.kind()).count();
-    if alike >= count {
-        return Some((0..count).map(|page| Plane { file: 0, page, shift: 0 }).collect());
-    }
-    if file.pages.len() > 1 || !page.is_plain() || page.tiled {
-        return None;
-    }
-    let chunks = page.chunks(&file.input, file.dialect).ok()?;
-    let stride = page.voxel_bytes();
-    let end = stride.checked_mul(count as u64)?.checked_add(chunks.first()?.0)?;
-    let contiguous = chunks.windows(2).all(|w| w[0].0 + w[0].1 == w[1].0);
-    (contiguous && end <= file.input.length())
-        .then(|| (0..count).map(|i| Plane { file: 0, page: 0, shift: stride * i as u64 }).collect())
 }
 
 fn info(page: &Page, files: &[TiffFile], first: Plane, arrangement: &mut Arrangement) -> Result<ImageInfo> {

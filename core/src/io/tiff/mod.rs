@@ -26,15 +26,19 @@ mod levels;
 mod ome;
 mod page;
 mod samples;
+mod series;
 mod slices;
 pub(crate) mod stack;
 mod write;
 
-pub(super) use slices::open_slices;
+pub(super) use slices::{open_set, open_slices};
 
 use super::{Format, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};
+use crate::error::PathContext;
 use crate::{Geometry, Result, VoxelType};
 use stack::TiffFile;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// TIFF, BigTIFF and ImageJ stacks; see the module.
@@ -46,7 +50,7 @@ pub struct Tiff;
 pub struct OmeTiff;
 
 fn open(path: &Path, options: &OpenOptions, id: &'static str) -> Result<Box<dyn ImageSource>> {
-    let mut stack = layout::arrange(TiffFile::open(path)?)?;
+    let mut stack = layout::arrange(TiffFile::open(path)?, options.dataset.as_deref())?;
     stack.info.format = id;
     if let Some((spacing, unit)) = options.spacing {
         stack.info.levels[0].geometry = Geometry::from_spacing(spacing, unit);
@@ -128,11 +132,21 @@ impl Format for OmeTiff {
 
     fn recognises(&self, path: &Path, head: &[u8]) -> bool {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        ifd::is_tiff(head) && self.extensions().iter().any(|e| name.ends_with(&format!(".{e}")))
+        let named = self.extensions().iter().any(|e| name.ends_with(&format!(".{e}")));
+        ifd::is_tiff(head) && named || ome::is_companion(head)
     }
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
-        open(path, options, self.id())
+        let mut head = Vec::new();
+        File::open(path).at(path)?.take(4096).read_to_end(&mut head).at(path)?;
+        if !ome::is_companion(&head) {
+            return open(path, options, self.id());
+        }
+        let wanted = options.dataset.as_deref();
+        let (text, first) = ome::companion(path, wanted)?;
+        let mut stack = layout::arrange_as(TiffFile::open(&first)?, Some(text), wanted)?;
+        stack.info.format = self.id();
+        Ok(Box::new(stack))
     }
 
     fn writes(&self) -> bool {

@@ -2,7 +2,8 @@
 
 use super::super::folder::check_alike;
 use super::describe::pixel_size;
-use super::layout::arrange_slices;
+use super::layout::{arrange, arrange_slices};
+use super::ome::set_of;
 use super::stack::{Stack, TiffFile};
 use crate::io::ImageInfo;
 use crate::{Error, Result};
@@ -26,7 +27,7 @@ pub(crate) fn open_slices(paths: &[PathBuf], adjust: impl FnOnce(&mut ImageInfo)
         .collect::<Result<_>>()?;
     let (files, pixels): (Vec<TiffFile>, Vec<_>) = read.into_iter().unzip();
     if let [path] = paths {
-        let mut stack = super::layout::arrange(TiffFile::open(path)?)?;
+        let mut stack = arrange(TiffFile::open(path)?, None)?;
         adjust(&mut stack.info);
         return Ok(stack);
     }
@@ -48,4 +49,21 @@ pub(crate) fn open_slices(paths: &[PathBuf], adjust: impl FnOnce(&mut ImageInfo)
     }
     adjust(&mut stack.info);
     Ok(stack)
+}
+
+/// Opens the OME-TIFF that files are members of, if the first says that it has others.
+pub(crate) fn open_set(paths: &[PathBuf], wanted: Option<&str>) -> Result<Option<Stack>> {
+    let first = TiffFile::open(&paths[0])?;
+    let Some(names) = set_of(&first) else { return Ok(None) };
+    let others: Vec<_> = paths.iter().filter(|p| p.file_name().is_none_or(|n| !names.contains(n))).collect();
+    let mut stack = arrange(first, wanted)?;
+    stack.info.format = "ome-tiff";
+    if let Some(other) = others.first() {
+        stack.info.notes.push(format!(
+            "{} files of the folder are not of this OME-TIFF and are left out, such as {}",
+            others.len(),
+            other.file_name().unwrap_or_default().display()
+        ));
+    }
+    Ok(Some(stack))
 }

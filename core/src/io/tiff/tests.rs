@@ -136,3 +136,33 @@ fn cut_and_broken_files_end_in_an_error_or_an_image() {
         read_what_can_be_read(&broken);
     }
 }
+
+/// Files that `tests/golden/tiff_sets.py` made.
+fn golden(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiff_sets").join(name)
+}
+
+#[test]
+fn a_missing_file_of_a_set_is_named() {
+    let image = open(golden("missing/c1.ome.tif"), &OpenOptions::default()).unwrap();
+    let info = image.info();
+    assert_eq!((info.shape(), info.channels.len()), ([3, 6, 5], 2));
+    let said = info.notes.join("; ");
+    assert!(said.contains("c0.ome.tif of the set is not there") && said.contains("3 of 6 planes"), "{said}");
+}
+
+#[test]
+fn files_beside_a_set_are_left_out_and_a_lost_companion_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["t0.tif", "t1.tif", "movie.companion.ome"] {
+        std::fs::copy(golden("companion").join(name), folder.path().join(name)).unwrap();
+    }
+    std::fs::copy(golden("shaped.tif"), folder.path().join("zz.tif")).unwrap();
+    let image = open(folder.path(), &OpenOptions::default()).unwrap();
+    assert_eq!((image.info().shape(), image.info().times), ([3, 6, 5], 2));
+    assert!(image.info().notes.iter().any(|n| n.contains("zz.tif")), "{:?}", image.info().notes);
+    std::fs::remove_file(folder.path().join("movie.companion.ome")).unwrap();
+    let image = open(folder.path().join("t0.tif"), &OpenOptions::default()).unwrap();
+    let said = image.info().notes.join("; ");
+    assert!(said.contains("movie.companion.ome, which is not there"), "{said}");
+}

@@ -1,12 +1,19 @@
-//! OME-XML in the first page's description.
+//! OME-XML in the first page's description, or in a companion file: one image or several, in one file or in a set.
 //!
 //! Source: the OME data model and OME-TIFF specification, 2016-06 (Open Microscopy Environment).
 
-use super::layout::{Arrangement, pages_as_slices};
+mod images;
+mod set;
+
+pub(super) use set::{companion, is_companion, set_of};
+
+use super::layout::Arrangement;
+use super::series::pages_as_slices;
 use super::stack::{Plane, TiffFile};
 use crate::io::Channel;
 use crate::{Error, Result};
 use roxmltree::{Document, Node};
+use set::Set;
 use std::path::Path;
 
 /// Whether a description is OME-XML.
@@ -15,74 +22,103 @@ pub(super) fn is_ome(text: &str) -> bool {
     start.starts_with('<') && start.contains("<OME") || text.trim_end().ends_with("</OME>")
 }
 
-/// Arranges the pages as the XML says; opens other files of the set where it names some.
-pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>) -> Result<Arrangement> {
+/// Arranges the pages of one image as the XML says; opens other files of the set where it names some. The image is the
+/// one that is wanted, or the first that the opened file has planes of.
+pub(super) fn arrange(text: &str, files: &mut Vec<TiffFile>, wanted: Option<&str>) -> Result<Arrangement> {
     let path = files[0].input.path().to_owned();
     let plain = |files: &[TiffFile], note: String| {
         let mut plain = pages_as_slices(&files[0]);
         plain.notes.push(note);
         Ok(plain)
     };
+    let described;
+    let text = match set::described_elsewhere(text, &path) {
+        None => text,
+        Some(Ok(text)) => {
+            described = text;
+            &described
+        }
+        Some(Err(reason)) => return plain(files, format!("{reason}; pages are read as slices")),
+    };
     let document = match Document::parse(text.trim_start_matches('\u{feff}')) {
         Ok(document) => document,
         Err(e) => return plain(files, format!("the OME-XML is damaged ({e}); pages are read as slices")),
     };
-    let mut images = document.descendants().filter(|n| n.has_tag_name_ignoring_namespace("Pixels"));
-    let Some(pixels) = images.next() else {
-        return plain(
-            files,
-            "the OME-XML describes no pixels (they may be in a companion file); pages are read as slices"
-                .into(),
-        );
+    let images = images::list(&document);
+    if images.is_empty() {
+        return plain(files, "the OME-XML describes no pixels; pages are read as slices".into());
+    }
+    let names: Vec<&str> = images.iter().map(|i| i.info.name.as_str()).collect();
+    let at = match wanted {
+        Some(wanted) => crate::io::options::choose(wanted, &names)
+            .map_err(|hint| Error::file(&path, format!("holds no image \"{wanted}\"{hint}")))?,
+        None => images.iter().position(|i| set::is_member(i.pixels, &path)).unwrap_or(0),
     };
+    let mut arrangement = match one(images[at].pixels, files, &path)? {
+        Ok(arrangement) => arrangement,
+        // Pages that are not as the XML says can be slices, but not of a particular image.
+        Err(reason) if images.len() == 1 => {
+            return plain(files, format!("{reason}; pages are read as slices"));
+        }
+        Err(reason) => return Err(Error::file(&path, format!("image \"{}\": {reason}", names[at]))),
+    };
+    if images.len() > 1 {
+        arrangement.datasets = images.into_iter().map(|i| i.info).collect();
+        arrangement.open = at;
+    }
+    Ok(arrangement)
+}
+
+/// Arranges the planes of one image. The inner error says how the pages contradict the XML.
+fn one(
+    pixels: Node,
+    files: &mut Vec<TiffFile>,
+    path: &Path,
+) -> Result<std::result::Result<Arrangement, String>> {
     let size = |name: &str| match pixels.attribute(name).and_then(|v| v.trim().parse::<usize>().ok()) {
         Some(n @ 1..=0x7fff_ffff) => Ok(n),
         _ => Err(Error::file(
-            &path,
+            path,
             format!("OME-XML {name} is {:?}", pixels.attribute(name).unwrap_or("missing")),
         )),
     };
     let (z, t, all_channels) = (size("SizeZ")?, size("SizeT")?, size("SizeC")?);
     let (width, height) = (size("SizeX")?, size("SizeY")?);
-    let first = files[0].pages.iter().position(|p| (p.width, p.height) == (width, height)).unwrap_or(0);
-    let page = &files[0].pages[first];
-    if (page.width, page.height) != (width, height) {
-        return plain(
-            files,
-            format!(
-                "OME-XML SizeX and SizeY are {width}×{height}, but the page has {}×{}; pages are read as slices",
-                page.width, page.height
-            ),
-        );
-    }
+    let mut set = Set::new(files);
+    let page = match set.first_page(pixels, [width, height]) {
+        Ok(page) => page,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let samples = page.samples;
+    if (page.width, page.height) != (width, height) {
+        return Ok(Err(format!(
+            "OME-XML SizeX and SizeY are {width}×{height}, but the page has {}×{}",
+            page.width, page.height
+        )));
+    }
     let c = if all_channels.is_multiple_of(samples) { all_channels / samples } else { all_channels };
     let count = z.checked_mul(t).and_then(|n| n.checked_mul(c)).filter(|&n| n as u64 <= 1 << 32);
     let Some(count) = count else {
-        return Err(Error::file(&path, format!("OME-XML promises {z}×{c}×{t} planes")));
+        return Err(Error::file(path, format!("OME-XML promises {z}×{c}×{t} planes")));
     };
     let given: usize = pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).count();
+    let pages = set.files[0].pages.len();
     // A set of many files is described by as many blocks; otherwise missing planes are few.
-    if count > (files[0].pages.len() + given) * 64 + 65_536 {
+    if count > (pages + given) * 64 + 65_536 {
         return Err(Error::file(
-            &path,
-            format!("OME-XML promises {count} planes, the file has {} pages", files[0].pages.len()),
+            path,
+            format!("OME-XML promises {count} planes, the file has {pages} pages"),
         ));
     }
     let mut arrangement = Arrangement { z, c, t, planes: vec![None; count], ..Arrangement::default() };
     let order = Order::new(pixels.attribute("DimensionOrder").unwrap_or("XYZCT"), [z, c, t], samples);
-    place(pixels, &order, files, &mut arrangement);
+    place(pixels, &order, &mut set, &mut arrangement);
     describe(pixels, &mut arrangement);
-    if images.next().is_some() {
-        arrangement.notes.push("the OME-XML describes several images; the first is read".into());
-    }
     let missing = arrangement.planes.iter().filter(|p| p.is_none()).count();
     if missing > 0 {
-        arrangement
-            .damage
-            .push(format!("{missing} of {count} planes are not in the file; they are read as zeros"));
+        arrangement.damage.push(format!("{missing} of {count} planes are not there; they are read as zeros"));
     }
-    Ok(arrangement)
+    Ok(Ok(arrangement))
 }
 
 trait IgnoreNamespace {
@@ -145,31 +181,18 @@ impl Order {
     }
 }
 
-fn place(pixels: Node, order: &Order, files: &mut Vec<TiffFile>, arrangement: &mut Arrangement) {
+fn place(pixels: Node, order: &Order, set: &mut Set, arrangement: &mut Arrangement) {
     let total = arrangement.planes.len();
     let blocks: Vec<Node> =
         pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).collect();
     if blocks.is_empty() {
-        for rank in 0..total.min(files[0].pages.len()) {
+        for rank in 0..total.min(set.files[0].pages.len()) {
             arrangement.planes[order.index(rank)] = Some(Plane { file: 0, page: rank, shift: 0 });
         }
         return;
     }
     for block in blocks {
         let number = |name: &str| block.attribute(name).and_then(|v| v.trim().parse::<usize>().ok());
-        let file = match file_of(block, files) {
-            Ok(file) => file,
-            Err(note) => {
-                if arrangement.notes.len() < 16 {
-                    arrangement.notes.push(note);
-                }
-                continue;
-            }
-        };
-        let start = number("IFD").unwrap_or(0);
-        let named = number("IFD").is_some();
-        let pages = files[file].pages.len();
-        let planes = number("PlaneCount").unwrap_or(if named { 1 } else { pages }).min(pages);
         let at = |name| number(name).unwrap_or(0);
         let c = at("FirstC") / order.samples;
         let inside =
@@ -178,44 +201,25 @@ fn place(pixels: Node, order: &Order, files: &mut Vec<TiffFile>, arrangement: &m
             continue;
         }
         let rank = order.rank([at("FirstZ"), c, at("FirstT")]);
+        let start = number("IFD").unwrap_or(0);
+        let count = number("PlaneCount").or(number("IFD").map(|_| 1));
+        let file = match set.file_of(block) {
+            Ok(file) => file,
+            Err(note) => {
+                if arrangement.damage.len() < 16 && !arrangement.damage.contains(&note) {
+                    arrangement.damage.push(note);
+                }
+                continue;
+            }
+        };
+        let pages = set.files[file].pages.len();
+        let planes = count.unwrap_or(pages).min(pages);
         for i in 0..planes {
             let (rank, page) = (rank.saturating_add(i), start.saturating_add(i));
             if rank < total && page < pages {
                 arrangement.planes[order.index(rank)] = Some(Plane { file, page, shift: 0 });
             }
         }
-    }
-}
-
-/// The file that a block of planes lies in: this one, or another of the set, opened when first
-/// named. A note where it is not there.
-fn file_of(block: Node, files: &mut Vec<TiffFile>) -> std::result::Result<usize, String> {
-    let uuid = block.children().find(|n| n.has_tag_name_ignoring_namespace("UUID"));
-    let Some(name) = uuid.and_then(|n| n.attribute("FileName")) else { return Ok(0) };
-    // A name, never a path: a file must not reach outside its folder.
-    let Some(name) = Path::new(name).file_name() else { return Ok(0) };
-    if let Some(i) = files.iter().position(|f| f.input.path().file_name() == Some(name)) {
-        return Ok(i);
-    }
-    let path = files[0].input.path().with_file_name(name);
-    if !path.is_file() {
-        // A file that was renamed still names itself by its old name.
-        let root_uuid = block.document().root_element().attribute("UUID");
-        if root_uuid.is_some() && uuid.and_then(|n| n.text()).map(str::trim) == root_uuid {
-            return Ok(0);
-        }
-        if files.len() == 1 && root_uuid.is_none() {
-            return Ok(0);
-        }
-        return Err(format!("the file {} of the set is not there", name.display()));
-    }
-    match TiffFile::open(&path) {
-        Ok(mut file) => {
-            file.input.close();
-            files.push(file);
-            Ok(files.len() - 1)
-        }
-        Err(e) => Err(format!("a file of the set cannot be read: {e}")),
     }
 }
 
