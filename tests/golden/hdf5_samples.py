@@ -9,6 +9,7 @@ hand from what the dialect's description says of its fields.
 
 import json
 import os
+import struct
 import sys
 import zlib
 
@@ -276,6 +277,31 @@ with open_("bdv.h5") as f:
     expect("bdv.h5", f["t00001/s02/1/cells"][()], None, "t00001/s02/1/cells")
 with open(os.path.join(root, "bdv.xml"), "w") as f:
     f.write(XML % (setups, registrations))
+
+# The second version of the layout message, as libraries before 1.6.3 wrote it. A new one is rewritten: it takes the place
+# of itself and of the time of change behind it.
+for name, shape in (("old2.h5", (5, 6)), ("old3.h5", (4, 5, 6))):
+    full = os.path.join(root, name)
+    with h5py.File(full, "w", libver="earliest") as f:
+        d = f.create_dataset("data", data=smooth(shape, ">i2"), track_times=True)
+        f.flush()
+        expect(name, d[()])
+        at = d.id.get_offset()
+    with open(full, "rb") as f:
+        b = bytearray(f.read())
+    layout = b.index(struct.pack("<BBQQ", 3, 1, at, 2 * int(np.prod(shape)))) - 8
+    assert struct.unpack_from("<HH", b, layout) == (8, 24) and struct.unpack_from("<HH", b, layout + 32) == (0x12, 8)
+    dims = shape + (2,)
+    message = struct.pack("<BBBBIQ", 2, len(dims), 1, 0, 0, at) + struct.pack(f"<{len(dims)}I", *dims)
+    b[layout:layout + 48] = struct.pack("<HHI", 8, 40, 0) + message.ljust(40, b"\0")
+    header = b.rindex(b"\1\0", 0, layout - 60)
+    while struct.unpack_from("<BBH", b, header)[:2] != (1, 0) or not 3 < struct.unpack_from("<H", b, header + 2)[0] < 9:
+        header = b.rindex(b"\1\0", 0, header)
+    struct.pack_into("<H", b, header + 2, struct.unpack_from("<H", b, header + 2)[0] - 1)
+    with open(full, "wb") as f:
+        f.write(b)
+    with h5py.File(full) as f:
+        assert f["data"].shape == shape and zlib.crc32(f["data"][()].astype("<i2").tobytes()) == images[-1]["crc32"], name
 
 # Linked and virtual datasets
 with open_("parts.h5") as f:

@@ -1,9 +1,9 @@
 //! One dataset as an image: which of its axes is which, and reading regions of it.
 
-use super::container::sentence;
+use super::container::{Container, sentence};
 use crate::{Error, Region, Result, Volume, Voxel, VoxelType, with_voxel};
 use hdf5_reader::error::Error as Damage;
-use hdf5_reader::{ByteOrder, Dataset, Datatype, H5Type, SliceInfo, SliceInfoElem};
+use hdf5_reader::{ByteOrder, Dataset, Datatype, H5Type, Hdf5File, SliceInfo, SliceInfoElem};
 use ndarray::{ArrayD, IxDyn};
 use std::path::Path;
 
@@ -46,6 +46,8 @@ pub(super) struct Array {
     axes: Axes,
     voxel: VoxelType,
     kind: Kind,
+    /// The file, and where the elements lie in it, if they aren't read by the crate.
+    at: Option<(Hdf5File, u64)>,
 }
 
 /// The type of voxels that elements are read as.
@@ -74,6 +76,13 @@ fn kind_of(datatype: &Datatype) -> Option<(VoxelType, Kind)> {
     })
 }
 
+fn order_of(datatype: &Datatype) -> ByteOrder {
+    match datatype {
+        Datatype::FixedPoint { byte_order, .. } | Datatype::FloatingPoint { byte_order, .. } => *byte_order,
+        _ => ByteOrder::LittleEndian,
+    }
+}
+
 fn integer(size: u8, signed: bool) -> Option<VoxelType> {
     Some(match (size, signed) {
         (1, false) => VoxelType::U8,
@@ -93,7 +102,8 @@ impl Array {
     ///
     /// # Errors
     /// If it has not, or its elements are no numbers.
-    pub fn new(path: &Path, name: &str, dataset: Dataset, axes: Axes) -> Result<Self> {
+    pub fn new(container: &Container, name: &str, dataset: Dataset, axes: Axes) -> Result<Self> {
+        let path = &container.path;
         let dims = dataset.shape();
         let Some((voxel, kind)) = kind_of(dataset.dtype()) else {
             return Err(Error::file(
@@ -105,7 +115,10 @@ impl Array {
         if dims.contains(&0) {
             return Err(Error::file(path, format!("the shape of {name} is {dims:?}: there are no voxels")));
         }
-        let array = Self { dataset, axes, voxel, kind };
+        let at = container.misread_address(&dataset).map(|address| (container.file.clone(), address));
+        let kind =
+            if at.is_some() && kind == Kind::Plain { Kind::Bits(order_of(dataset.dtype())) } else { kind };
+        let array = Self { dataset, axes, voxel, kind, at };
         if array.channels() > 1 << 20 || array.times() > 1 << 31 {
             let dims = array.dataset.shape();
             return Err(Error::file(path, format!("the shape of {name} is {dims:?}: too many channels")));
@@ -115,7 +128,7 @@ impl Array {
 
     /// The same voxels, with signed numbers as the unsigned ones of the same bits.
     pub fn as_unsigned(mut self) -> Self {
-        if (self.voxel, self.kind) == (VoxelType::I16, Kind::Plain) {
+        if self.voxel == VoxelType::I16 && self.kind == Kind::Plain {
             (self.voxel, self.kind) = (VoxelType::U16, Kind::Unsigned);
         }
         self
@@ -191,17 +204,15 @@ impl Array {
         region: Region,
         volume: &mut Volume,
     ) -> Result<()> {
-        let array = self
-            .dataset
-            .read_slice_parallel::<Raw<N>>(selection)
-            .map_err(|e| Error::file(path, sentence(&e)))?;
+        let array = match &self.at {
+            None => self.dataset.read_slice_parallel::<Raw<N>>(selection),
+            Some((file, address)) => self.read_at(file, *address, selection),
+        };
+        let array = array.map_err(|e| Error::file(path, sentence(&e)))?;
         let array = self.arranged(path, array, region)?;
         let order = match self.kind {
             Kind::Bits(order) | Kind::Half(order) => order,
-            Kind::Plain | Kind::Unsigned => match self.dataset.dtype() {
-                Datatype::FixedPoint { byte_order, .. } => *byte_order,
-                _ => ByteOrder::LittleEndian,
-            },
+            Kind::Plain | Kind::Unsigned => order_of(self.dataset.dtype()),
         };
         let swaps = (order == ByteOrder::BigEndian) != cfg!(target_endian = "big");
         let size = self.voxel.size();
@@ -217,6 +228,47 @@ impl Array {
             }
         }
         Ok(())
+    }
+
+    /// Reads a selection of elements that lie one after the other.
+    fn read_at<const N: usize>(
+        &self,
+        file: &Hdf5File,
+        address: u64,
+        selection: &SliceInfo,
+    ) -> Result<ArrayD<Raw<N>>, Damage> {
+        let ranges: Vec<(u64, u64)> = selection
+            .selections
+            .iter()
+            .map(|s| match *s {
+                SliceInfoElem::Index(at) => (at, at + 1),
+                SliceInfoElem::Slice { start, end, .. } => (start, end),
+            })
+            .collect();
+        let Some((&(first, last), outer)) = ranges.split_last() else {
+            return Ok(ArrayD::from_elem(IxDyn(&[]), Raw([0; N])));
+        };
+        let runs: usize = outer.iter().map(|(a, b)| (b - a) as usize).product();
+        let mut elements = Vec::with_capacity(runs * (last - first) as usize);
+        for run in 0..runs {
+            let (mut rest, mut offset, mut stride) = (run as u64, first, self.dataset.shape()[outer.len()]);
+            for (axis, (start, end)) in outer.iter().enumerate().rev() {
+                offset += (start + rest % (end - start)) * stride;
+                rest /= end - start;
+                stride *= self.dataset.shape()[axis];
+            }
+            let bytes =
+                file.storage().read_range(address + offset * N as u64, (last - first) as usize * N)?;
+            elements.extend(bytes.as_ref().as_chunks().0.iter().map(|bytes| Raw(*bytes)));
+        }
+        let shape: Vec<usize> = selection
+            .selections
+            .iter()
+            .zip(&ranges)
+            .filter(|(s, _)| matches!(s, SliceInfoElem::Slice { .. }))
+            .map(|(_, (start, end))| (end - start) as usize)
+            .collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), elements).map_err(|e| Damage::InvalidData(e.to_string()))
     }
 
     fn selection(&self, channel: usize, time: usize, region: Region) -> SliceInfo {

@@ -4,9 +4,15 @@ use super::filters;
 use crate::error::PathContext;
 use crate::io::planar::text::shorten;
 use crate::{Error, Result};
+use hdf5_reader::btree_v1::collect_btree_v1_leaves_storage;
 use hdf5_reader::error::Error as Damage;
 use hdf5_reader::group::Group;
+use hdf5_reader::io::Cursor;
+use hdf5_reader::local_heap::LocalHeap;
 use hdf5_reader::messages::HdfMessage;
+use hdf5_reader::messages::layout::{DataLayout, DataLayoutMessage};
+use hdf5_reader::object_header::ObjectHeader;
+use hdf5_reader::symbol_table::SymbolTableNode;
 use hdf5_reader::{Attribute, Dataset, Datatype, ExternalLinkResolver, Hdf5File, OpenOptions, StringSize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -66,14 +72,44 @@ impl Container {
         found.iter().filter(|(_, file)| file.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
+    /// The header of a dataset, if it is of this file and not of one that is linked to.
+    fn header(&self, dataset: &Dataset) -> Option<Arc<ObjectHeader>> {
+        let header = self.file.get_or_parse_header(dataset.address()).ok()?;
+        let own = header.messages.iter().any(|message| match message {
+            HdfMessage::Dataspace(space) => space.dims == dataset.shape(),
+            _ => false,
+        });
+        own.then_some(header)
+    }
+
     /// The name of a filter of a dataset that can't be read, if there is one.
     pub fn unknown_filter(&self, dataset: &Dataset) -> Option<String> {
-        let header = self.file.get_or_parse_header(dataset.address()).ok()?;
+        let header = self.header(dataset)?;
         let pipeline = header.messages.iter().find_map(|message| match message {
             HdfMessage::FilterPipeline(pipeline) => Some(pipeline),
             _ => None,
         })?;
         pipeline.filters.iter().find(|f| !filters::is_known(f.id)).map(|f| filters::name(f.id))
+    }
+
+    /// Where the bytes of a dataset of an old file lie, if they are one run whose address the crate misreads: it takes the
+    /// second version of the message for two bytes shorter than it is, so that address and lengths are 2¹⁶ times theirs.
+    pub fn misread_address(&self, dataset: &Dataset) -> Option<u64> {
+        let header = self.header(dataset)?;
+        let bytes = dataset.raw_element_size().ok()? as u64 * dataset.num_elements().ok()?;
+        let shift = 16 * (dataset.ndim() as u32 + 1);
+        header.messages.iter().find_map(|message| match message {
+            HdfMessage::DataLayout(DataLayoutMessage {
+                layout: DataLayout::Contiguous { address, size },
+            }) if *size != bytes
+                && *size == bytes.checked_shl(shift).unwrap_or(0)
+                && address.trailing_zeros() >= 16
+                && (address >> 16).checked_add(bytes).is_some_and(|end| end <= self.file.storage().len()) =>
+            {
+                Some(address >> 16)
+            }
+            _ => None,
+        })
     }
 
     /// All groups and datasets, each object once, in the order of their names.
@@ -101,17 +137,16 @@ fn damaged(path: &Path, error: &Damage) -> Error {
 
 /// An error of the reader as one line, with filters by their names.
 pub(super) fn sentence(error: &Damage) -> String {
-    let mut text = error.to_string();
+    let text = error.to_string();
+    if text.contains("unsupported layout class 3") {
+        return "virtual datasets are not supported: open the file that has the voxels".to_owned();
+    }
     if let Some(at) = text.find("filter id ") {
         let id: String = text[at + 10..].chars().take_while(char::is_ascii_digit).collect();
         if let Ok(number) = id.parse() {
             let name = filters::name(number);
-            text = format!("chunks are compressed by {name} (filter {id}), which is not supported");
+            return format!("chunks are compressed by {name} (filter {id}), which is not supported");
         }
-    }
-    if text.contains("unsupported layout class 3") {
-        text =
-            "is a virtual dataset, which is not supported: open the file that its voxels are in".to_owned();
     }
     format!("HDF5: {}", shorten(&text))
 }
@@ -163,7 +198,7 @@ impl Tree {
         if depth > DEEPEST || !seen.insert((storage, group.address())) {
             return Ok(());
         }
-        let (mut groups, mut datasets) = group.member_names()?;
+        let (mut groups, mut datasets) = group.member_names().or_else(|_| names_one_by_one(group))?;
         groups.sort();
         datasets.sort();
         for name in datasets {
@@ -190,6 +225,36 @@ impl Tree {
     pub fn dataset(&self, path: &str) -> Option<&Dataset> {
         self.datasets.iter().find(|(name, _)| name == path).map(|(_, dataset)| dataset)
     }
+}
+
+/// The names of groups and datasets of a group in which an object can't be understood, which counts as a dataset.
+fn names_one_by_one(group: &Group) -> Result<(Vec<String>, Vec<String>), Damage> {
+    let (storage, offsets, lengths) = (group.storage(), group.offset_size(), group.length_size());
+    let header = ObjectHeader::parse_at_storage(storage, group.address(), offsets, lengths)?;
+    let mut names = Vec::new();
+    for message in &header.messages {
+        match message {
+            HdfMessage::Link(link) => names.push(link.name.clone()),
+            HdfMessage::SymbolTable(table) => {
+                let heap = LocalHeap::parse_at_storage(storage, table.heap_address, offsets, lengths)?;
+                let tree = table.btree_address;
+                let leaves =
+                    collect_btree_v1_leaves_storage(storage, tree, offsets, lengths, None, &[], None)?;
+                for (_, address) in leaves.iter().take(MOST) {
+                    let count = storage.read_range(*address, 8)?;
+                    let count = usize::from(u16::from_le_bytes([count.as_ref()[6], count.as_ref()[7]]));
+                    let node = storage.read_range(*address, 8 + count * (2 * usize::from(offsets) + 24))?;
+                    let node = SymbolTableNode::parse(&mut Cursor::new(node.as_ref()), offsets, lengths)?;
+                    for entry in node.entries {
+                        names.push(heap.get_string_storage(entry.link_name_offset, storage)?);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    names.truncate(MOST);
+    Ok(names.into_iter().partition(|name| group.group(name).is_ok()))
 }
 
 /// An attribute as text. Imaris writes arrays of single characters.

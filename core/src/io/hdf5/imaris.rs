@@ -132,7 +132,7 @@ impl LevelGroup {
                         "the chunks of {name} are compressed by {filter}, which is not supported"
                     )));
                 }
-                let array = Array::new(&container.path, &name, dataset, Axes::trailing(3))?;
+                let array = Array::new(container, &name, dataset, Axes::trailing(3))?;
                 let size = size(&fields(group), &array, (self.number == 0).then_some(image));
                 if *shape.get_or_insert(size) != size {
                     return Err(container.refuse(format!(

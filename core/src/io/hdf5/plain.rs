@@ -114,7 +114,7 @@ fn one(container: &Container, tree: &Tree, name: &str, dataset: &Dataset) -> Res
         geometry = itk;
         said_axes = components;
     }
-    let array = Array::new(&container.path, name, dataset.clone(), said_axes)?;
+    let array = Array::new(container, name, dataset.clone(), said_axes)?;
     let mut info = ImageInfo::simple("hdf5", array.shape(), array.chunk(), array.voxel(), geometry);
     info.channels.resize(array.channels(), Channel::default());
     info.times = array.times();

@@ -45,7 +45,13 @@ fn what_cannot_be_read_is_named() {
     assert!(refusal("filters.h5", &named("gzib")).contains("did you mean \"gzip\"?"));
     assert!(refusal("types.h5", &named("text")).contains("is no image"));
     assert!(refusal("types.h5", &named("compound")).contains("is no image"));
-    assert!(refusal("linking.h5", &named("virtual")).contains("virtual dataset"));
+    assert!(refusal("linking.h5", &named("virtual")).contains("virtual datasets are not supported"));
+    let image = open(sample("linking.h5"), &OpenOptions::default()).unwrap();
+    assert!(
+        image.info().notes.iter().any(|n| n.contains("\"virtual\" can't be read")),
+        "{:?}",
+        image.info().notes
+    );
     assert!(refusal("ilastik.h5", &named("no_image")).contains("z, c"));
 }
 

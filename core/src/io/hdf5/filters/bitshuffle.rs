@@ -148,9 +148,9 @@ mod tests {
             let plain = bytes(size * count);
             let mut chunk: Vec<u8> =
                 plain.chunks(block * size).flat_map(|block| shuffle(block, size)).collect();
-            let rest = bytes(7 * size + 1);
+            let rest = bytes(8 * size - 1);
             chunk.extend(&rest);
-            // The byte beyond whole elements belongs to no element.
+            // Seven elements, and bytes of none.
             let got = decompress(&[0, 2, size as u32, block as u32, 0], &chunk, 1 << 20).unwrap();
             assert_eq!(got, [plain, rest].concat(), "{size} {count} {block}");
         }
