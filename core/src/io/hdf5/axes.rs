@@ -7,6 +7,7 @@
 
 use super::array::Axes;
 use super::container::{Container, Tree, line, numbers, text, texts};
+use crate::volume::unit::{LengthUnit, seconds};
 use crate::{Geometry, Unit};
 use glam::{DAffine3, DVec3};
 use hdf5_reader::{Dataset, Datatype};
@@ -29,7 +30,7 @@ pub(super) struct Said {
     /// The dataset with its coordinates.
     coordinates: Option<String>,
     /// Distance between voxels, and its unit.
-    step: Option<(f64, Option<Unit>)>,
+    step: Option<(f64, Option<LengthUnit>)>,
 }
 
 fn role_of(name: &str) -> Option<Role> {
@@ -85,7 +86,7 @@ fn axis_tags(dataset: &Dataset) -> Option<Vec<Said>> {
     let units: serde_json::Value = units.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
     let said = tags.iter().map(|tag| {
         let name = tag["key"].as_str().unwrap_or_default().to_owned();
-        let unit = units[&name].as_str().filter(|u| !u.is_empty()).and_then(|u| u.parse().ok());
+        let unit = units[&name].as_str().and_then(LengthUnit::parse);
         let step = tag["resolution"].as_f64().filter(|s| s.is_finite() && *s > 0.0);
         Said { role: role_of(&name), step: step.map(|s| (s, unit)), name, coordinates: None }
     });
@@ -210,40 +211,49 @@ pub(super) fn place(
 ) -> (Geometry, Option<f64>) {
     let time_step = axes.times.first().and_then(|&i| {
         let (step, unit) = coordinates(tree, &said[i], notes)?;
-        Some(step.1 * seconds(unit.as_deref()?)?)
+        seconds(step.1, unit.as_deref()?)
     });
     if let Some(sizes) = element_size(dataset, axes) {
         return (Geometry::from_spacing(sizes, Unit::Micrometre), time_step);
     }
-    let mut found: [Option<(f64, f64, Option<Unit>)>; 3] = [None; 3];
+    let mut found = [None; 3];
     for (place, axis) in axes.space.iter().enumerate() {
         let Some(axis) = axis.map(|a| &said[a]) else { continue };
         if let Some((step, unit)) = axis.step {
-            found[place] = Some((0.0, step, unit));
-        } else if let Some(((start, step), unit)) = coordinates(tree, axis, notes) {
-            match unit.as_deref().map(str::parse::<Unit>) {
-                Some(Ok(unit)) if unit != Unit::Voxel => found[place] = Some((start, step, Some(unit))),
-                Some(Err(_)) => notes.push(format!(
-                    "the axis {} is in {}, which is no length",
-                    axis.name,
-                    unit.unwrap_or_default()
-                )),
-                _ => found[place] = Some((start, step, None)),
+            found[place] = Some(Steps { start: 0.0, step, unit });
+        } else if let Some(((start, step), name)) = coordinates(tree, axis, notes) {
+            let unit = name.as_deref().and_then(LengthUnit::parse);
+            match &name {
+                Some(name) if unit.is_none() => {
+                    notes.push(format!("the axis {} is in {name}, which is no length", axis.name));
+                }
+                _ => found[place] = Some(Steps { start, step, unit }),
             }
         }
     }
     (geometry(found, axes, notes), time_step)
 }
 
-fn geometry(found: [Option<(f64, f64, Option<Unit>)>; 3], axes: &Axes, notes: &mut Vec<String>) -> Geometry {
-    let unit = found.iter().rev().flatten().find_map(|f| f.2);
+/// Where the voxels of an axis lie.
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    start: f64,
+    step: f64,
+    unit: Option<LengthUnit>,
+}
+
+fn geometry(found: [Option<Steps>; 3], axes: &Axes, notes: &mut Vec<String>) -> Geometry {
+    let physical = |steps: &Steps| steps.unit.map(|u| u.unit).filter(|u| *u != Unit::Voxel);
+    let unit = found.iter().rev().flatten().find_map(physical);
     // Lengths without a unit count beside each other only.
-    let found = found.map(|f| {
-        let (start, step, own) = f?;
-        match (own.and_then(Unit::metres), unit.and_then(Unit::metres)) {
-            (Some(own), Some(common)) => Some((convert(start, own, common), convert(step, own, common))),
-            (None, None) => Some((start, step)),
-            _ => None,
+    let found = found.map(|steps| {
+        let steps = steps?;
+        match (unit, steps.unit.filter(|_| physical(&steps).is_some())) {
+            (Some(unit), Some(own)) => {
+                Some((own.convert_to(unit, steps.start), own.convert_to(unit, steps.step)))
+            }
+            (None, _) => Some((steps.start, steps.step)),
+            (Some(_), None) => None,
         }
     });
     let Some(common) = found.iter().rev().flatten().map(|f| f.1.abs()).next() else {
@@ -263,11 +273,6 @@ fn geometry(found: [Option<(f64, f64, Option<Unit>)>; 3], axes: &Axes, notes: &m
         translation: DVec3::new(x.0, y.0, z.0),
     };
     Geometry { world_from_index, unit: unit.unwrap_or_default(), oriented: false }
-}
-
-/// A length in units of `from` metres as one in units of `to` metres, which are powers of ten apart.
-fn convert(length: f64, from: f64, to: f64) -> f64 {
-    if from >= to { length * (from / to).round() } else { length / (to / from).round() }
 }
 
 /// `element_size_um`: of z, y, x, or of all axes of the dataset.
@@ -301,17 +306,6 @@ fn coordinates(tree: &Tree, axis: &Said, notes: &mut Vec<String>) -> Option<((f6
         return None;
     }
     Some(((first, step), unit))
-}
-
-fn seconds(unit: &str) -> Option<f64> {
-    Some(match unit.trim() {
-        "s" | "sec" | "second" | "seconds" => 1.0,
-        "ms" | "millisecond" | "milliseconds" => 1e-3,
-        "us" | "µs" | "microsecond" | "microseconds" => 1e-6,
-        "min" | "minute" | "minutes" => 60.0,
-        "h" | "hour" | "hours" => 3600.0,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -358,21 +352,23 @@ mod tests {
     fn lengths_of_several_units_become_one() {
         let axes = Axes::trailing(3);
         let mut notes = Vec::new();
-        let found = [
-            Some((0.0, 0.002, Some(Unit::Millimetre))),
-            Some((10.0, 0.25, Some(Unit::Micrometre))),
-            Some((0.0, -500.0, Some(Unit::Nanometre))),
-        ];
+        let steps = |start, step, unit: &str| {
+            Some(Steps {
+                start,
+                step,
+                unit: Some(unit).filter(|u| !u.is_empty()).and_then(LengthUnit::parse),
+            })
+        };
+        let found = [steps(0.0, 0.002, "mm"), steps(10.0, 0.25, "um"), steps(0.0, -5000.0, "Å")];
         let g = geometry(found, &axes, &mut notes);
         assert_eq!((g.spacing(), g.unit), ([2000.0, 250.0, 500.0], Unit::Nanometre));
         assert_eq!(g.world([0.0, 0.0, 1.0]), DVec3::new(-500.0, 10_000.0, 0.0));
         assert!(notes.is_empty());
-        let found =
-            [None, Some((0.0, 0.5, Some(Unit::Micrometre))), Some((0.0, 0.5, Some(Unit::Micrometre)))];
+        let found = [None, steps(0.0, 0.5, "um"), steps(0.0, 0.5, "um")];
         assert_eq!(geometry(found, &axes, &mut notes).spacing(), [0.5; 3]);
         assert!(notes[0].contains("slices"), "{notes:?}");
         notes.clear();
-        let found = [Some((0.0, 3.0, None)), Some((0.0, 1.0, None)), Some((0.0, 1.0, None))];
+        let found = [steps(0.0, 3.0, ""), steps(0.0, 1.0, ""), steps(0.0, 1.0, "")];
         let g = geometry(found, &axes, &mut notes);
         assert_eq!((g.spacing(), g.unit), ([3.0, 1.0, 1.0], Unit::Voxel));
         assert!(notes[0].contains("unit"), "{notes:?}");

@@ -8,7 +8,8 @@ use super::array::{Array, Axes};
 use super::container::{Container, text};
 use super::source::{Source, Voxels};
 use crate::io::{Channel, ImageInfo, Level};
-use crate::{Geometry, Result, Unit};
+use crate::volume::unit::AxisUnits;
+use crate::{Geometry, Result};
 use glam::{DAffine3, DMat3, DVec3};
 use hdf5_reader::group::Group;
 use std::collections::BTreeMap;
@@ -50,7 +51,12 @@ pub(super) fn open(container: &Container) -> Result<Source> {
             notes.push(format!("level {number} is larger than the one before and is left out"));
             break;
         }
-        let geometry = geometry(&image, found.shape, if number == 0 { Some(&mut notes) } else { None });
+        let finest = described.first().map_or(found.shape, |l| l.shape);
+        let mut said = Vec::new();
+        let geometry = geometry(&image, found.shape, finest, &mut said);
+        if number == 0 {
+            notes.append(&mut said);
+        }
         let chunk = found.arrays.iter().flatten().next().map_or(found.shape, Array::chunk);
         let chunk = std::array::from_fn(|a| chunk[a].min(found.shape[a]));
         described.push(Level { shape: found.shape, geometry, chunk });
@@ -165,37 +171,37 @@ fn size(
     })
 }
 
-/// Where the voxels of a level lie.
+/// Where the voxels of a level lie; `finest` is the shape of the finest level.
 fn geometry(
     image: &BTreeMap<String, String>,
     shape: [usize; 3],
-    notes: Option<&mut Vec<String>>,
+    finest: [usize; 3],
+    notes: &mut Vec<String>,
 ) -> Geometry {
+    let units = AxisUnits::new([Some(image.get("Unit").map_or("um", |u| u.trim())); 3]);
     let number = |name: String| image.get(&name)?.trim().parse::<f64>().ok().filter(|v| v.is_finite());
     let mut matrix3 = DMat3::IDENTITY;
     let mut translation = DVec3::ZERO;
+    let mut spacing = [0.0; 3];
     for axis in 0..3 {
+        let place = 2 - axis;
         let (Some(low), Some(high)) = (number(format!("ExtMin{axis}")), number(format!("ExtMax{axis}")))
         else {
             return Geometry::default();
         };
-        let step = (high - low) / shape[2 - axis] as f64;
+        let (low, high) = (units.convert(place, low), units.convert(place, high));
+        let step = (high - low) / shape[place] as f64;
         if step == 0.0 || !step.is_finite() {
             return Geometry::default();
         }
         matrix3.col_mut(axis)[axis] = step;
         translation[axis] = low + step / 2.0;
+        spacing[place] = (high - low) / finest[place] as f64;
     }
-    let name = image.get("Unit").map_or("um", |u| u.trim());
-    let unit = name.parse::<Unit>();
-    if let (Err(_), Some(notes)) = (&unit, notes) {
-        notes.push(format!("the unit \"{name}\" is unknown; lengths are in it"));
-    }
-    Geometry {
-        world_from_index: DAffine3 { matrix3, translation },
-        unit: unit.unwrap_or_default(),
-        oriented: false,
-    }
+    let mut geometry =
+        Geometry { world_from_index: DAffine3 { matrix3, translation }, ..Geometry::default() };
+    units.complete(&mut geometry, spacing, notes);
+    geometry
 }
 
 fn channel(container: &Container, number: usize) -> Channel {

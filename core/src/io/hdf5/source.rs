@@ -42,7 +42,7 @@ impl ImageSource for Source {
         check_bounds(&self.info, &self.path, frame, region)?;
         match self.array(frame) {
             Some((array, channel, time)) => array.read(&self.path, channel, time, region),
-            None => zeros(&self.info, region),
+            None => zeros(self.info.voxel, region),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The XML beside a BigDataViewer file: what its setups are, how large voxels are, and where views lie.
 
 use crate::error::PathContext;
+use crate::volume::unit::AxisUnits;
 use crate::{Error, Geometry, Result, Unit};
 use glam::{DAffine3, DMat3, DVec3};
 use roxmltree::{Document, Node};
@@ -135,16 +136,24 @@ impl Description {
             notes.push(format!("the XML gives no voxelSize of setup {id}"));
             return Geometry::default();
         };
-        let unit = setup.unit.parse::<Unit>().unwrap_or_else(|_| {
-            notes.push(format!("the unit \"{}\" of voxelSize is unknown; lengths are in it", setup.unit));
-            Unit::Voxel
-        });
-        let plain = Geometry::from_spacing([z, y, x], unit);
-        let Some(views) = self.registrations.get(&id) else { return plain };
-        let Some((_, world)) = views.iter().min_by_key(|(time, _)| *time) else { return plain };
+        let units = AxisUnits::new([Some(setup.unit.as_str()); 3]);
+        let spacing = [units.convert(0, z), units.convert(1, y), units.convert(2, x)];
+        let mut geometry = Geometry::from_spacing(spacing, Unit::Voxel);
+        if let Some(world_from_index) = self.registration(id, &geometry, notes) {
+            geometry.world_from_index = world_from_index;
+        }
+        units.complete(&mut geometry, spacing, notes);
+        geometry
+    }
+
+    /// The registration of a setup, in the unit of its voxels, which `plain` has without one.
+    fn registration(&self, id: usize, plain: &Geometry, notes: &mut Vec<String>) -> Option<DAffine3> {
+        let views = self.registrations.get(&id)?;
+        let (_, world) = views.iter().min_by_key(|(time, _)| *time)?;
         if views.iter().any(|(_, other)| other != world) {
             notes.push("registrations that change with time are not applied, but for the first".to_owned());
         }
+        let [z, y, x] = plain.spacing();
         let m = world.matrix3;
         let ratios = DVec3::new(x / m.x_axis.length(), y / m.y_axis.length(), z / m.z_axis.length());
         let factor = ratios.x;
@@ -153,14 +162,14 @@ impl Description {
             notes.push(
                 "the view's registration doesn't agree with its voxelSize and is not applied".to_owned(),
             );
-            return plain;
+            return None;
         }
-        let mut world_from_index = DAffine3 { matrix3: m * factor, translation: world.translation * factor };
+        let mut own = DAffine3 { matrix3: m * factor, translation: world.translation * factor };
         if m == DMat3::from_diagonal(m.diagonal()) && m.diagonal().cmpgt(DVec3::ZERO).all() {
             // Exactly, not by way of a factor.
-            world_from_index.matrix3 = plain.world_from_index.matrix3;
+            own.matrix3 = plain.world_from_index.matrix3;
         }
-        Geometry { world_from_index, ..plain }
+        Some(own)
     }
 }
 
