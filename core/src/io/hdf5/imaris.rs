@@ -37,11 +37,13 @@ pub(super) fn open(container: &Container) -> Result<Source> {
         let found = level.arrays(container, times, channels, &image)?;
         let here = found.arrays.iter().flatten().next().map(Array::voxel);
         if found.missing > 0 {
-            notes.push(format!(
-                "level {number} lacks {} of {} volumes; they are read as zeros",
-                found.missing,
-                times * channels
-            ));
+            let all = times * channels;
+            let said =
+                format!("level {number} lacks {} of {all} volumes; they are read as zeros", found.missing);
+            if number == 0 {
+                damage.push(said.clone());
+            }
+            notes.push(said);
         }
         if voxel.get_or_insert(here) != &here {
             notes.push(format!("level {number} has voxels of another type and is left out"));
@@ -70,7 +72,7 @@ pub(super) fn open(container: &Container) -> Result<Source> {
     info.channels = (0..channels).map(|c| channel(container, c)).collect();
     info.times = times;
     info.time_step = time_step(container, times);
-    info.notes = notes;
+    (info.notes, info.damage) = (notes, damage);
     info.metadata = image;
     info.metadata.insert("dialect".into(), "Imaris".into());
     Ok(Source { path: container.path.clone(), info, levels })

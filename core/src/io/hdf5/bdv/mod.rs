@@ -125,7 +125,7 @@ fn image(
 ) -> Result<Source> {
     let setup = &setups[0].1;
     let factors = factors(container, setup);
-    let mut notes = Vec::new();
+    let (mut notes, mut damage) = (Vec::new(), Vec::new());
     let geometry = described.map_or_else(Geometry::default, |d| d.geometry(setups[0].0, &mut notes));
     let mut levels: Vec<Level> = Vec::new();
     let mut voxels = Vec::new();
@@ -139,7 +139,8 @@ fn image(
         }
         let missing = found.iter().filter(|a| a.is_none()).count();
         if missing > 0 && number == 0 {
-            notes.push(format!("{missing} of {} views are missing; they are read as zeros", found.len()));
+            damage.push(format!("{missing} of {} views are missing; they are read as zeros", found.len()));
+            notes.extend(damage.iter().cloned());
         }
         let shape = first.shape();
         if levels.last().is_some_and(|l| (0..3).any(|a| shape[a] > l.shape[a])) {
@@ -167,7 +168,7 @@ fn image(
             color: None,
         })
         .collect();
-    info.notes = notes;
+    (info.notes, info.damage) = (notes, damage);
     info.metadata.insert("dialect".into(), "BigDataViewer".into());
     info.metadata.insert("dataset".into(), name_of(setups));
     Ok(Source { path: container.path.clone(), info, levels: voxels })
