@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::io::remote::Patient;
 use voxelry_core::io::verify::verify;
+use voxelry_core::io::{DatasetInfo, FORMATS, ImageInfo, ImageSource};
 use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 use voxelry_core::results::path_bytes;
 use voxelry_core::{Error, Geometry};
-use voxelry_core::io::{DatasetInfo, FORMATS, ImageInfo, ImageSource};
 
 pub fn command() -> Command {
     Command::new("info")
