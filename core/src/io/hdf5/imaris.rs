@@ -25,7 +25,7 @@ pub(super) fn is_imaris(container: &Container) -> bool {
 /// Opens the image of a file.
 pub(super) fn open(container: &Container) -> Result<Source> {
     let image = fields(container.group(&format!("{INFO}/Image")));
-    let mut notes = Vec::new();
+    let (mut notes, mut damage) = (Vec::new(), Vec::new());
     let finest =
         LevelGroup::find(container, 0).ok_or_else(|| container.refuse("holds no ResolutionLevel 0"))?;
     let (times, channels) = (finest.times, finest.channels);
