@@ -9,7 +9,6 @@ use std::sync::Arc;
 use voxelry_core::io::remote::Patient;
 use voxelry_core::io::verify::verify;
 use voxelry_core::io::{DatasetInfo, FORMATS, ImageInfo, ImageSource};
-use voxelry_core::io::{FORMATS, ImageInfo, ImageSource};
 use voxelry_core::results::path_bytes;
 use voxelry_core::{Error, Geometry};
 
