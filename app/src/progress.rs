@@ -52,6 +52,9 @@ struct State {
     stage: String,
     since: Instant,
     shown: Instant,
+    /// Voxels of the stage that are done, and all of them.
+    done: u64,
+    total: u64,
     terminal: bool,
     quiet: bool,
     verbose: bool,
@@ -65,11 +68,17 @@ impl Progress {
             stage: String::new(),
             since: Instant::now(),
             shown: Instant::now(),
+            done: 0,
+            total: 0,
             terminal: std::io::stderr().is_terminal(),
             quiet,
             verbose,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = Arc::new(Mutex::new(state));
+        if !quiet && !std::io::stderr().is_terminal() {
+            beat(&state);
+        }
+        Self { state }
     }
 
     /// A job whose events are shown here.
@@ -85,6 +94,7 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         clear();
         state.stage.clear();
+        (state.done, state.total) = (0, 0);
         std::mem::take(&mut state.heard)
     }
 
@@ -95,6 +105,24 @@ impl Progress {
             tell(line);
         }
     }
+}
+
+/// Pause between lines of progress where there is no terminal.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Tells at a fixed rhythm where the work is, for as long as somebody holds the state.
+fn beat(state: &Arc<Mutex<State>>) {
+    let state = Arc::downgrade(state);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(BEAT);
+            let Some(state) = state.upgrade() else { return };
+            let line = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).line();
+            if let Some(line) = line {
+                tell(&line);
+            }
+        }
+    });
 }
 
 impl State {
@@ -109,13 +137,14 @@ impl State {
                     self.shown = self.since;
                     self.stage = name;
                 }
-                self.show(0, 0);
+                (self.done, self.total) = (0, 0);
+                self.show();
             }
             Event::Progress { done, total } => {
-                let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
-                if self.shown.elapsed() >= pause {
+                (self.done, self.total) = (done, total);
+                if self.shown.elapsed() >= Duration::from_millis(100) {
                     self.shown = Instant::now();
-                    self.show(done, total);
+                    self.show();
                 }
             }
             Event::Warning(message) => {
@@ -137,16 +166,17 @@ impl State {
         }
     }
 
-    fn show(&mut self, done: u64, total: u64) {
-        if self.quiet {
-            return;
+    /// On a terminal, where the work is.
+    fn show(&self) {
+        if self.terminal && !self.quiet {
+            rewrite(&describe(&self.stage, self.done, self.total, self.since.elapsed()));
         }
-        let line = describe(&self.stage, done, total, self.since.elapsed());
-        if self.terminal {
-            rewrite(&line);
-        } else if done > 0 {
-            tell(&line);
-        }
+    }
+
+    /// The line of a stage that has begun to count.
+    fn line(&self) -> Option<String> {
+        let counts = self.done > 0 && self.total > 0;
+        counts.then(|| describe(&self.stage, self.done, self.total, self.since.elapsed()))
     }
 }
 
@@ -187,6 +217,23 @@ fn time(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stage_is_told_of_once_it_counts() {
+        let progress = Progress::new(true, false);
+        let job = progress.job();
+        let line = || progress.state.lock().unwrap().line();
+        job.stage("local thickness", 1000);
+        assert_eq!(line(), None);
+        job.advance(250);
+        std::thread::sleep(Duration::from_millis(60));
+        assert!(line().unwrap().starts_with("local thickness  25 %"));
+        job.stage("montage", 10);
+        assert_eq!(line(), None);
+        job.advance(10);
+        progress.finish();
+        assert_eq!(line(), None);
+    }
 
     #[test]
     fn a_line_gives_percentage_rate_and_time_left() {

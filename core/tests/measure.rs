@@ -14,6 +14,8 @@ mod objects;
 mod sheared;
 #[path = "measure/structure.rs"]
 mod structure;
+#[path = "measure/sums.rs"]
+mod sums;
 
 /// An image with its meaning.
 type Image = (Arc<Volume>, Grid);
@@ -44,7 +46,7 @@ fn whole(op: &str, inputs: &[Option<Image>], given: &[(&'static str, Value)]) ->
 fn measure(inputs: &[Option<Image>]) -> Vec<Table> {
     let mut inputs = inputs.to_vec();
     inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
-    whole("measure", &inputs, &[])
+    whole("measure", &inputs, &[("columns", Value::Words(vec!["all".into()]))])
 }
 
 /// The table of this name.

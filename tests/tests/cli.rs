@@ -714,3 +714,41 @@ fn a_run_that_is_killed_goes_on_to_the_same_bytes() {
     succeeds(at, "run -q -r foam foam.nii.gz --out fresh");
     assert_same_files(&at.join("fresh"), &at.join("other"));
 }
+
+#[test]
+fn tables_have_their_units_beside_them_or_in_a_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeeds(path, "sample granules --size 32 --seed 7 -o g.nii.gz");
+    let measure = "op measure --as labels --columns volume,thickness g.nii.gz";
+    let said = text(&succeeds(path, &format!("{measure} m.csv")).stderr);
+    assert!(said.contains("local thickness: about a second"), "{said}");
+    assert!(!said.contains("Voronoi"), "{said}");
+    let lines = |name: &str| -> Vec<String> {
+        std::fs::read_to_string(path.join(name)).unwrap().lines().map(str::to_owned).collect()
+    };
+    let units = lines("m.units.csv");
+    assert_eq!(units[0], "column,unit,description");
+    assert!(units[2].starts_with("volume,µm³,"), "{units:?}");
+    assert!(path.join("m.contacts.units.csv").exists() && path.join("m.image.units.csv").exists());
+    let plain = lines("m.csv");
+    succeeds(path, &format!("{measure} rows.csv --units-row"));
+    let rows = lines("rows.csv");
+    assert_eq!((&rows[0], rows[1].as_str()), (&plain[0], ",µm³,µm,µm,µm"));
+    assert_eq!(rows[2..], plain[1..]);
+    let wrong = fails(path, &format!("{measure} m.parquet --units-row"), 2);
+    assert!(wrong.contains("m.parquet: only a .csv has a row of units"), "{wrong}");
+    assert!(!path.join("m.parquet").exists());
+}
+
+#[test]
+fn columns_say_which_are_default() {
+    let said = text(&succeeds(Path::new("."), "columns").stdout);
+    assert!(said.lines().any(|l| l == "thickness, not by default: local thickness"), "{said}");
+    assert!(said.lines().any(|l| l == "size"), "{said}");
+    let list: serde_json::Value =
+        serde_json::from_str(&text(&succeeds(Path::new("."), "columns --json").stdout)).unwrap();
+    let of = |name: &str| list.as_array().unwrap().iter().find(|c| c["name"] == name).unwrap().clone();
+    assert_eq!((&of("volume")["default"], &of("volume")["group"]), (&true.into(), &"size".into()));
+    assert_eq!(of("skeleton_length")["default"], false);
+}

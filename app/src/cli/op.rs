@@ -3,7 +3,7 @@
 use super::common::{self, bytes, open, open_args, open_options};
 use super::{montage, ops};
 use anyhow::Result;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub fn operator(op: &dyn Operator) -> Command {
     let spec = op.spec();
     let path = value_parser!(PathBuf);
     let out = match spec.output {
-        Produces::Tables => "A .csv or .parquet file; further tables are written beside it",
+        Produces::Tables => "A .csv or .parquet file; further tables and units are written beside it",
         Produces::Mesh => "A .stl, .ply or .glb file",
         _ => "The image to write",
     };
@@ -74,6 +74,14 @@ pub fn operator(op: &dyn Operator) -> Command {
         command = command.arg(arg);
     }
     command = command.arg(common::overwrite_arg());
+    if spec.output == Produces::Tables {
+        command = command.arg(
+            Arg::new("units-row")
+                .long("units-row")
+                .action(ArgAction::SetTrue)
+                .help("Put the units below the header of the .csv; they are in a file beside it anyway"),
+        );
+    }
     let taken: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
     let free = |a: &Arg| !taken.iter().any(|t| t == a.get_id().as_str());
     let common = common::engine_args().into_iter().chain(montage::frame_args()).chain(open_args());
@@ -114,6 +122,10 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     check_out(matches, out, plan.steps[0].produces)?;
     let keep = [plan.sources];
     let keep = if image { &keep[..] } else { &keep[..0] };
+    let units_row = matches.try_get_one::<bool>("units-row").ok().flatten().is_some_and(|asked| *asked);
+    if units_row {
+        Table::check_units_row(out)?;
+    }
     let scratch = common::near(out);
     let how = match common::block(matches, plan.memory(keep))? {
         Some(block) => {
@@ -123,13 +135,14 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         None => How::Memory,
     };
     let device = common::device(matches, &job)?;
+    plan.costs().for_each(|cost| progress.say(cost));
     let ran = recipe::run_on(&plan, &fields, keep, &how, device.as_ref(), &job)?;
     if let Some(field) = ran.images.first() {
         results::save(out, &**field, &WriteOptions::default(), &job)?;
     }
     for (number, (_, table)) in ran.tables.iter().enumerate() {
         let path = if number == 0 { out.clone() } else { beside(out, &table.name) };
-        table.write(&path)?;
+        table.write_with_units(&path, units_row)?;
     }
     for (_, mesh) in &ran.meshes {
         if let Some(note) = io::mesh::write(out, mesh)? {
@@ -151,8 +164,11 @@ fn check_out(matches: &ArgMatches, out: &Path, produces: Produces) -> Result<()>
             common::can_write(matches, out)?;
             // Further tables, of those that this operator may make.
             let further = measure::image::TABLES.iter().map(|(name, _)| *name).chain(["contacts", "image"]);
-            for path in further.map(|name| beside(out, name)) {
-                target::check_free(&path, matches.get_flag("overwrite"))?;
+            for path in further.map(|name| beside(out, name)).chain([out.to_owned()]) {
+                let units = path.with_extension("units.csv");
+                for path in [path, units].iter().filter(|path| *path != out) {
+                    target::check_free(path, matches.get_flag("overwrite"))?;
+                }
             }
         }
         Produces::Mesh => {

@@ -334,6 +334,7 @@ fn run_one(
         progress.say(&format!("{sample}: needs about {} of memory", bytes(needed)));
         AtomicDir::create(&task.folder)?
     };
+    ready.costs().for_each(|cost| progress.say(&format!("{sample}: {cost}")));
     let between = dir.path().join(BETWEEN);
     let run = || -> error::Result<recipe::Results> {
         let identities = order.identify(job)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::{Edit, Labels, Sum};
-use voxelry_core::{Error, Job, Region, Result, VoxelType};
+use voxelry_core::{Error, Job, Region, Result};
 
 /// What a piece of work changed, and what it has to say.
 #[derive(Default)]
@@ -356,7 +356,7 @@ impl Bench {
         job.stage("Taking labels over", shape.iter().map(|n| *n as u64).product());
         for tile in Region::whole(shape).tiles([64, 128, 128]) {
             job.check()?;
-            let voxels = source.read(frame, tile)?.cast(VoxelType::U32);
+            let voxels = source.read(frame, tile)?.into_labels()?;
             news.regions.extend(edit.put(tile.start, voxels.view::<u32>().expect("just cast"))?);
             job.advance(tile.len() as u64);
         }

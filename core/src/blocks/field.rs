@@ -3,7 +3,7 @@
 use super::accelerator::{Accelerator, Chain, Part, Step};
 use crate::io::{Frame, ImageSource, remote};
 use crate::ops::{Block, Grid, Kind, Mode, Prepared};
-use crate::{Error, Job, Region, Result, Volume, VoxelType};
+use crate::{Job, Region, Result, Volume, VoxelType};
 use std::sync::Arc;
 
 /// An image of which regions can be had.
@@ -83,22 +83,9 @@ impl FileField {
         Ok(match self.grid.kind {
             Kind::Grey => volume,
             Kind::Mask => {
-                // What is no number is outside, as it is for a threshold.
-                crate::with_volume!(&volume, |a| Volume::U8(
-                    a.mapv(|v| u8::from(crate::Voxel::to_f64(v).abs() > 0.0))
-                ))
+                crate::with_volume!(&volume, |a| Volume::U8(a.mapv(|v| u8::from(crate::Voxel::is_set(v)))))
             }
-            Kind::Labels if volume.voxel_type() == VoxelType::U32 => volume,
-            Kind::Labels => crate::with_volume!(&volume, |a| {
-                use crate::Voxel;
-                let fits = |v: f64| v.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&v);
-                if let Some(bad) = a.iter().map(|v| v.to_f64()).find(|v| !fits(*v)) {
-                    return Err(Error::Usage(format!(
-                        "an image with the value {bad} can't be taken as labels"
-                    )));
-                }
-                volume.cast(VoxelType::U32)
-            }),
+            Kind::Labels => return volume.into_labels(),
         })
     }
 }

@@ -406,7 +406,7 @@ impl Labels {
         drop(state);
         let Some((source, frame)) = &*base else { return Ok(self.zeros.clone()) };
         let region = self.region(index);
-        let volume = source.read(*frame, region)?.cast(VoxelType::U32);
+        let volume = source.read(*frame, region)?.into_labels()?;
         let view = volume.view::<u32>().expect("just cast");
         let mut voxels = vec![0; VOXELS];
         for ((z, y, x), v) in view.indexed_iter() {

@@ -87,12 +87,16 @@ fn within_as<T: Squared>(
     }
 }
 
-/// The squares of `0..=n` steps along an axis.
+/// The squares of `0..=n` steps along an axis of `n` voxels, to its end and beyond. Along an axis of one
+/// voxel there is nothing beyond: that is farther than all.
 fn steps<T: Squared>(n: usize, axis: usize, metric: Metric) -> Vec<T> {
     let weight = match metric {
         Metric::Isotropic(_) => 1.0,
         Metric::Anisotropic(spacing) => spacing[axis] * spacing[axis],
     };
+    if n == 1 {
+        return vec![T::ZERO, T::INFINITE];
+    }
     (0..=n).map(|d| T::step(d, weight)).collect()
 }
 

@@ -1,37 +1,36 @@
 //! Figures of the voxels on an object's boundary: those with a face towards something else, the
 //! outside of the image included.
 
-use super::intensity::Scale;
+use super::balls::ids;
+use super::exact_sum::ExactSum;
+use super::index::Index;
 use super::scan::Part;
 use super::sums::Objects;
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
+use crate::{Geometry, Job, Region, Result, Voxel, parallel, with_volume};
 use glam::DVec3;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Sums over the boundary voxels of one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoundarySums {
     /// The object's row.
     pub row: u32,
     /// Boundary voxels.
     pub count: u64,
-    /// By channel: voxels with a finite gradient, and the sum of its magnitude in fixed point.
-    pub gradients: Vec<(u64, u128)>,
+    /// By channel: voxels with a finite gradient, and the sum of its magnitude.
+    pub gradients: Vec<(u64, ExactSum)>,
 }
 
-/// Units of the sums per intensity and length of the least spacing.
-fn factor(scale: &Scale, geometry: &Geometry) -> f64 {
-    scale.scale * 65536.0 * geometry.spacing().into_iter().fold(f64::INFINITY, f64::min)
-}
-
-/// Mean gradient magnitude of a sum.
-pub fn mean((count, sum): (u64, u128), scale: &Scale, geometry: &Geometry) -> f64 {
-    sum as f64 / count as f64 / factor(scale, geometry)
+impl BoundarySums {
+    /// Mean gradient magnitude by channel; NaN without a finite one.
+    pub fn means(&self) -> Vec<f64> {
+        self.gradients.iter().map(|(n, sum)| if *n == 0 { f64::NAN } else { sum.over(*n) }).collect()
+    }
 }
 
 /// Sums of a region. Labels and channels must reach one voxel around it where the image does.
-/// Gradients are central differences, one-sided on the faces of the image.
+/// Gradients are central differences, one-sided on the faces of the image. Along an axis of one voxel
+/// the image has no faces.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
@@ -41,53 +40,95 @@ pub fn boundary(
     geometry: &Geometry,
     labels: &Part,
     channels: &[Part],
-    scales: &[Scale],
     out: Region,
     job: &Job,
 ) -> Result<Vec<BoundarySums>> {
-    let [oz, oy, ox] = out.start;
-    let [d, h, w] = out.shape;
+    let ids = ids(labels);
     // Slopes along the axes make a covector.
     let world = geometry.world_from_index.matrix3.inverse().transpose();
-    let factors: Vec<f64> = scales.iter().map(|scale| factor(scale, geometry)).collect();
-    let planes: Vec<Vec<BoundarySums>> = (oz..oz + d)
-        .into_par_iter()
-        .map(|z| {
-            job.check()?;
-            let mut found: Vec<BoundarySums> = Vec::new();
-            let mut last = (0, None);
-            for y in oy..oy + h {
-                for x in ox..ox + w {
-                    let at = [z, y, x];
-                    let label = id(labels.volume, labels.offset(at));
-                    if label == 0 || !(0..3).any(|a| exposed(labels, image, at, a, label)) {
-                        continue;
+    let planes = parallel::map(out.shape[0], job, &|z| {
+        let mut plane = Plane { index: Index::default(), found: Vec::new() };
+        let mut exposed = Vec::new();
+        for y in out.start[1]..out.end()[1] {
+            let at = [out.start[0] + z, y, out.start[2]];
+            exposed_in_row(&ids, labels, image, at, out.shape[2], &mut exposed);
+            for &(x, label) in &exposed {
+                if let Some(sums) = plane.sums(objects, label, channels.len()) {
+                    sums.count += 1;
+                    for (part, (n, sum)) in channels.iter().zip(&mut sums.gradients) {
+                        let gradient = length(world * slopes(part, image, [at[0], y, x]));
+                        if gradient.is_finite() {
+                            *n += 1;
+                            sum.add_all([gradient]);
+                        }
                     }
-                    if last.0 != label {
-                        last = (label, objects.labels.find(label));
-                    }
-                    let Some(row) = last.1 else { continue };
-                    let gradients = channels
-                        .iter()
-                        .zip(&factors)
-                        .map(|(part, factor)| {
-                            let g = (world * slopes(part, image, at)).length();
-                            let q = (g * factor).round();
-                            if q.is_finite() { (1, q as u128) } else { (0, 0) }
-                        })
-                        .collect();
-                    found.push(BoundarySums { row: row as u32, count: 1, gradients });
-                }
-                // A plane of a large image has many boundary voxels: they are summed row by row.
-                if found.len() > 4096 {
-                    found = added(found);
                 }
             }
-            job.advance((h * w) as u64);
-            Ok(added(found))
-        })
-        .collect::<Result<_>>()?;
+        }
+        job.advance((out.shape[1] * out.shape[2]) as u64);
+        Ok(plane.found)
+    })?;
     Ok(added(planes.concat()))
+}
+
+/// The sums of a plane, in the order in which its labels appear.
+struct Plane {
+    index: Index,
+    found: Vec<BoundarySums>,
+}
+
+impl Plane {
+    fn sums(&mut self, objects: &Objects, label: u32, channels: usize) -> Option<&mut BoundarySums> {
+        let at = match self.index.find(u64::from(label)) {
+            Some(at) => at,
+            None => {
+                let row = objects.labels.find(u64::from(label))? as u32;
+                let gradients = vec![(0, ExactSum::default()); channels];
+                self.found.push(BoundarySums { row, count: 0, gradients });
+                self.index.number(u64::from(label))
+            }
+        };
+        Some(&mut self.found[at])
+    }
+}
+
+/// Finds the voxels of a row that have a face towards another label or the outside of the image: their
+/// positions along x and their labels.
+fn exposed_in_row(
+    ids: &[u32],
+    labels: &Part,
+    image: [usize; 3],
+    [z, y, x]: [usize; 3],
+    width: usize,
+    exposed: &mut Vec<(usize, u32)>,
+) {
+    exposed.clear();
+    let row = |z: usize, y: usize| &ids[labels.offset([z, y, x])..][..width];
+    let here = row(z, y);
+    let ends = |a: usize, at: usize| image[a] > 1 && (at == 0 || at + 1 == image[a]);
+    let outside = ends(0, z) || ends(1, y);
+    let beside = |a: usize, [z, y]: [usize; 2], [dz, dy]: [usize; 2]| {
+        if image[a] > 1 && !ends(a, [z, y][a]) {
+            [row(z - dz, y - dy), row(z + dz, y + dy)]
+        } else {
+            [here; 2]
+        }
+    };
+    let [[below, above], [before, behind]] = [beside(0, [z, y], [1, 0]), beside(1, [z, y], [0, 1])];
+    // What lies left and right of a voxel; at the ends of the image's rows an id that is no label.
+    let from = labels.offset([z, y, x]);
+    let left = |i: usize| if x + i == 0 { 0 } else { ids[from + i - 1] };
+    let right = |i: usize| if x + i + 1 == image[2] { 0 } else { ids[from + i + 1] };
+    for (i, &label) in here.iter().enumerate() {
+        let differ = |other: u32| other != label;
+        if label != 0
+            && (outside
+                || differ(below[i]) | differ(above[i]) | differ(before[i]) | differ(behind[i])
+                || image[2] > 1 && (differ(left(i)) || differ(right(i))))
+        {
+            exposed.push((x + i, label));
+        }
+    }
 }
 
 /// One entry for each object.
@@ -99,7 +140,8 @@ pub fn added(mut sums: Vec<BoundarySums>) -> Vec<BoundarySums> {
             Some(last) if last.row == sum.row => {
                 last.count += sum.count;
                 for (mine, theirs) in last.gradients.iter_mut().zip(sum.gradients) {
-                    *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
+                    mine.0 += theirs.0;
+                    mine.1.merge(&theirs.1);
                 }
             }
             _ => added.push(sum),
@@ -108,45 +150,28 @@ pub fn added(mut sums: Vec<BoundarySums>) -> Vec<BoundarySums> {
     added
 }
 
-#[inline(always)]
-fn id(volume: &Volume, offset: usize) -> u64 {
-    match volume {
-        Volume::U32(a) => u64::from(a.as_slice().expect("volumes are in C order")[offset]),
-        Volume::U8(a) => u64::from(a.as_slice().expect("volumes are in C order")[offset] != 0),
-        other => {
-            debug_assert!(other.voxel_type() != VoxelType::U8);
-            value(other, offset) as u64
-        }
-    }
-}
-
-#[inline(always)]
-fn value(volume: &Volume, offset: usize) -> f64 {
-    with_volume!(volume, |a| a.as_slice().expect("volumes are in C order")[offset].to_f64())
-}
-
-fn exposed(labels: &Part, image: [usize; 3], at: [usize; 3], axis: usize, label: u64) -> bool {
-    if at[axis] == 0 || at[axis] + 1 == image[axis] {
-        return true;
-    }
-    let (mut before, mut after) = (at, at);
-    before[axis] -= 1;
-    after[axis] += 1;
-    id(labels.volume, labels.offset(before)) != label || id(labels.volume, labels.offset(after)) != label
-}
-
 /// Slopes per voxel along `(x, y, z)`.
 fn slopes(part: &Part, image: [usize; 3], at: [usize; 3]) -> DVec3 {
+    let value = |at: [usize; 3]| {
+        let offset = part.offset(at);
+        with_volume!(part.volume, |a| a.as_slice().expect("volumes are in C order")[offset].to_f64())
+    };
     let slope = |axis: usize| {
         let (mut before, mut after) = (at, at);
         before[axis] = at[axis].saturating_sub(1);
         after[axis] = (at[axis] + 1).min(image[axis] - 1);
         let steps = after[axis] - before[axis];
-        if steps == 0 {
-            return 0.0;
-        }
-        let rise = value(part.volume, part.offset(after)) - value(part.volume, part.offset(before));
-        rise / steps as f64
+        if steps == 0 { 0.0 } else { (value(after) - value(before)) / steps as f64 }
     };
     DVec3::new(slope(2), slope(1), slope(0))
+}
+
+/// The length of a vector, whose squares may be beyond the range of `f64`.
+fn length(v: DVec3) -> f64 {
+    let greatest = v.abs().max_element();
+    if greatest > 0.0 && !(1e-150..1e150).contains(&greatest) {
+        greatest * (v / greatest).length()
+    } else {
+        v.length()
+    }
 }

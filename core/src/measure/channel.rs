@@ -1,26 +1,27 @@
 //! Sums over the intensities of objects in one channel.
 
 use super::exact::{Pieces, Wide};
+use super::exact_sum::ExactSum;
+use super::intensity;
 use super::sums::{PRODUCTS, VoxelSums};
+use crate::VoxelType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Sums over the intensities of an object in one channel, of the fixed-point value `q` (see
-/// [`super::intensity::Scale`]) and, for third and fourth powers, of its coarser twin `p`.
+/// Sums over the intensities of an object in one channel: of types of up to 16 bits those of the
+/// integers `q = v − offset` (see [`super::intensity::offset`]), of wider ones the exact sum alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelSums {
     /// Voxels with a finite intensity.
     pub valid: u64,
-    /// Σ q.
-    pub q: i128,
-    /// Σ q².
-    pub q2: i128,
-    /// Σ p, p², p³, p⁴.
-    pub p: [i128; 4],
+    /// Σ q, q², q³, q⁴.
+    pub powers: [i128; 4],
     /// Σ q·index, `[z, y, x]`.
     pub first: [i128; 3],
     /// Σ q·product of indices, as [`PRODUCTS`].
     pub second: [i128; 6],
+    /// Σ v of types of more than 16 bits.
+    pub exact: ExactSum,
     /// Least finite intensity.
     pub min: f64,
     /// The first voxel in memory order that has it, `[z, y, x]`.
@@ -37,11 +38,10 @@ impl Default for ChannelSums {
     fn default() -> Self {
         Self {
             valid: 0,
-            q: 0,
-            q2: 0,
-            p: [0; 4],
+            powers: [0; 4],
             first: [0; 3],
             second: [0; 6],
+            exact: ExactSum::default(),
             min: f64::INFINITY,
             min_at: [u32::MAX; 3],
             max: f64::NEG_INFINITY,
@@ -56,10 +56,10 @@ impl ChannelSums {
     pub fn at(&self, origin: [usize; 3]) -> Self {
         let o = origin.map(|v| v as i128);
         let mut moved = self.clone();
-        moved.first = std::array::from_fn(|a| self.first[a] + self.q * o[a]);
+        moved.first = std::array::from_fn(|a| self.first[a] + self.powers[0] * o[a]);
         moved.second = std::array::from_fn(|k| {
             let (a, b) = PRODUCTS[k];
-            self.second[k] + o[a] * self.first[b] + o[b] * self.first[a] + self.q * o[a] * o[b]
+            self.second[k] + o[a] * self.first[b] + o[b] * self.first[a] + self.powers[0] * o[a] * o[b]
         });
         moved
     }
@@ -68,15 +68,29 @@ impl ChannelSums {
 /// The least or the greatest intensity of an object and the first voxel that has it.
 type Extreme = (f64, [u32; 3]);
 
-/// The sums of many objects in one channel.
+/// Powers and moments of many objects.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct ChannelTable {
-    valid: Pieces<u64>,
-    /// Σ q and Σ q², Σ p to Σ p⁴, first and second moments.
-    q: [Wide; 2],
-    p: [Wide; 4],
+struct Narrow {
+    powers: [Wide; 4],
     first: [Wide; 3],
     second: [Wide; 6],
+}
+
+impl Narrow {
+    fn all(&mut self) -> impl Iterator<Item = &mut Wide> {
+        self.powers.iter_mut().chain(&mut self.first).chain(&mut self.second)
+    }
+}
+
+/// The sums of many objects in one channel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ChannelTable {
+    voxel: VoxelType,
+    valid: Pieces<u64>,
+    /// Of types of up to 16 bits.
+    narrow: Option<Narrow>,
+    /// Of wider types.
+    exact: Pieces<ExactSum>,
     min: Pieces<Extreme>,
     max: Pieces<Extreme>,
     /// By row; most objects have none.
@@ -84,15 +98,32 @@ pub struct ChannelTable {
 }
 
 impl ChannelTable {
-    fn sums(&mut self) -> impl Iterator<Item = &mut Wide> {
-        self.q.iter_mut().chain(&mut self.p).chain(&mut self.first).chain(&mut self.second)
+    /// No objects, of a channel of this type.
+    pub fn new(voxel: VoxelType) -> Self {
+        Self {
+            voxel,
+            valid: Pieces::default(),
+            narrow: intensity::offset(voxel).map(|_| Narrow::default()),
+            exact: Pieces::default(),
+            min: Pieces::default(),
+            max: Pieces::default(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// Type of the intensities.
+    pub fn voxel(&self) -> VoxelType {
+        self.voxel
     }
 
     /// Adds an object without voxels.
     pub fn push(&mut self) {
         let none = ChannelSums::default();
         self.valid.push(0);
-        self.sums().for_each(Wide::push);
+        match &mut self.narrow {
+            Some(narrow) => narrow.all().for_each(Wide::push),
+            None => self.exact.push(none.exact),
+        }
         self.min.push((none.min, none.min_at));
         self.max.push((none.max, none.max_at));
     }
@@ -100,9 +131,12 @@ impl ChannelTable {
     /// Adds the sums of other voxels to an object.
     pub fn merge(&mut self, row: usize, o: &ChannelSums) {
         self.valid[row] += o.valid;
-        let added = [o.q, o.q2].into_iter().chain(o.p).chain(o.first).chain(o.second);
-        for (sum, add) in self.sums().zip(added) {
-            sum.add(row, add);
+        match &mut self.narrow {
+            Some(narrow) => {
+                let added = o.powers.into_iter().chain(o.first).chain(o.second);
+                narrow.all().zip(added).for_each(|(sum, add)| sum.add(row, add));
+            }
+            None => self.exact[row].merge(&o.exact),
         }
         let (min, max) = (&mut self.min[row], &mut self.max[row]);
         if o.min < min.0 || o.min == min.0 && o.min_at < min.1 {
@@ -119,19 +153,30 @@ impl ChannelTable {
     /// The sums of an object.
     pub fn get(&self, row: usize) -> ChannelSums {
         let ((min, min_at), (max, max_at)) = (self.min[row], self.max[row]);
-        ChannelSums {
+        let missing = self.missing.get(&row).cloned().map(Box::new);
+        let mut sums = ChannelSums {
             valid: self.valid[row],
-            q: self.q[0].get(row),
-            q2: self.q[1].get(row),
-            p: std::array::from_fn(|k| self.p[k].get(row)),
-            first: std::array::from_fn(|k| self.first[k].get(row)),
-            second: std::array::from_fn(|k| self.second[k].get(row)),
             min,
             min_at,
             max,
             max_at,
-            missing: self.missing.get(&row).cloned().map(Box::new),
+            missing,
+            ..ChannelSums::default()
+        };
+        match &self.narrow {
+            Some(narrow) => {
+                sums.powers = std::array::from_fn(|k| narrow.powers[k].get(row));
+                sums.first = std::array::from_fn(|k| narrow.first[k].get(row));
+                sums.second = std::array::from_fn(|k| narrow.second[k].get(row));
+            }
+            None => sums.exact = self.exact[row].clone(),
         }
+        sums
+    }
+
+    /// The exact sum of an object's intensities, of types of more than 16 bits.
+    pub fn exact(&self, row: usize) -> &ExactSum {
+        &self.exact[row]
     }
 
     /// Voxels of an object with a finite intensity.

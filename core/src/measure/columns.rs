@@ -60,6 +60,8 @@ pub enum Needs {
     Cells,
     /// Pairs of touching objects.
     Contacts,
+    /// How far intensities lie from their mean.
+    Deviations,
     /// The centroids of all objects.
     Nearest,
     /// Distances of voxels from the centroid.
@@ -70,8 +72,10 @@ pub enum Needs {
     Percentiles,
     /// Voxels on the boundary.
     Boundary,
-    /// All voxels of an object together.
-    Boxes,
+    /// Distances to the nearest voxel outside.
+    Inscribed,
+    /// Parts and cavities.
+    Topology,
     /// Local thickness, object by object.
     Thickness,
     /// The frequency of intensities.
@@ -89,14 +93,79 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Whether the column is a sum over voxels or neighbourhoods, found in the one pass.
+    /// Whether the column follows from sums over voxels or neighbourhoods.
     pub fn additive(self) -> bool {
-        self <= Self::Contacts
+        self <= Self::Deviations
     }
 
-    /// Whether the column is made only if it is named, because all of them take as long as all others.
-    pub fn costly(self) -> bool {
-        matches!(self, Self::Oriented | Self::Skeleton | Self::Geodesic | Self::Voronoi)
+    /// The group of columns that are measured together, by the name under which they are asked for.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Voxels => "size",
+            Self::Moments => "moments",
+            Self::Intensity | Self::Deviations => "intensities",
+            Self::Cells => "surface",
+            Self::Contacts => "contacts",
+            Self::Nearest => "nearest",
+            Self::Radius => "radius",
+            Self::Hull => "hull",
+            Self::Percentiles | Self::Mode => "distribution",
+            Self::Boundary => "boundary",
+            Self::Inscribed => "inscribed",
+            Self::Topology => "topology",
+            Self::Thickness => "thickness",
+            Self::Oriented => "oriented",
+            Self::Skeleton => "skeleton",
+            Self::Geodesic => "geodesic",
+            Self::Voronoi => "voronoi",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// What a group takes that can dominate a run, and so is made only if it is asked for; none for the
+    /// groups that are made by default.
+    pub fn cost(self) -> Option<Cost> {
+        let cost = |what, nanoseconds, grows| Some(Cost { what, nanoseconds, grows });
+        match self {
+            Self::Inscribed => cost("inscribed balls", 150.0, false),
+            Self::Topology => cost("parts and cavities", 150.0, false),
+            Self::Thickness => cost("local thickness", 600.0, true),
+            Self::Oriented => cost("oriented boxes", 300.0, true),
+            Self::Skeleton => cost("skeletons", 600.0, true),
+            Self::Geodesic => cost("geodesic diameters", 2000.0, true),
+            Self::Voronoi => cost("Voronoi cells", 150.0, false),
+            _ => None,
+        }
+    }
+}
+
+/// What a group of columns costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// What takes the time, in the user's words.
+    pub what: &'static str,
+    /// Time for each voxel of the image on one thread, where objects are of middle size.
+    nanoseconds: f64,
+    /// Whether it grows with the size of the objects.
+    grows: bool,
+}
+
+/// What the image table of thickness costs: thickness, separation and the distance of mid-axes.
+pub const THICKNESS_TABLE: Cost =
+    Cost { what: "thickness and separation of the structure", nanoseconds: 1800.0, grows: true };
+
+impl Cost {
+    /// A sentence about what it takes in an image of so many voxels, on so many threads.
+    pub fn estimate(&self, voxels: u64, threads: usize) -> String {
+        let seconds = self.nanoseconds * 1e-9 * voxels as f64 / threads as f64;
+        let time = match seconds {
+            ..1.0 => "about a second".to_owned(),
+            ..90.0 => format!("about {seconds:.0} s"),
+            ..5400.0 => format!("about {:.0} min", seconds / 60.0),
+            _ => format!("about {:.0} h", seconds / 3600.0),
+        };
+        let more = if self.grows { ", more where objects are large" } else { "" };
+        format!("{}: {time} on {threads} threads{more}", self.what)
     }
 }
 
@@ -181,8 +250,8 @@ const fn channel(
 }
 
 use Needs::{
-    Boundary, Boxes, Cells, Contacts, Geodesic, Hull, Intensity, Mode, Moments, Nearest, Oriented,
-    Percentiles, Radius, Reference, Skeleton, Thickness, Voronoi, Voxels,
+    Boundary, Cells, Contacts, Deviations, Geodesic, Hull, Inscribed, Intensity, Mode, Moments, Nearest,
+    Oriented, Percentiles, Radius, Reference, Skeleton, Thickness, Topology, Voronoi, Voxels,
 };
 use UnitRule::{Degree, Index, Intensity as AsInput, IntensityPerLength, Length, None as Nothing, One};
 
@@ -204,7 +273,7 @@ const SKELETON_BRANCHES: &str = "Lines of the skeleton between its junctions and
 const SKELETON_JUNCTIONS: &str = "Groups of joined skeleton voxels that have more than two neighbours (Arganda-Carreras et al. 2010, doi:10.1002/jemt.20829).";
 const SKELETON_ENDS: &str = "Skeleton voxels with one neighbour.";
 const SKELETON_LENGTH: &str = "Length of the skeleton's branches from voxel centre to voxel centre; lines off the lattice's directions are up to 13 % too long.";
-const THICKNESS: &str = "Over its voxels, of the diameter of the largest ball inside the object that contains the voxel (Hildebrand & Rüegsegger 1997, doi:10.1046/j.1365-2818.1997.1340694.x). A ball's radius is the distance from its centre voxel to the nearest voxel outside; outside the image counts as outside.";
+const THICKNESS: &str = "Over its voxels, of the diameter of the largest ball inside the object that contains the voxel (Hildebrand & Rüegsegger 1997, doi:10.1046/j.1365-2818.1997.1340694.x). A ball's radius is the distance from its centre voxel to the nearest voxel outside; outside the image counts as outside, but not along an axis of one voxel.";
 const REFERENCE: &str = "Distance of its voxel centres to the nearest voxel centre of the reference mask; 0 inside; empty without a mask.";
 const FERET_MAX: &str = "Greatest distance between two corners of its voxels.";
 const FERET_MAX_AXIS: &str = "Unit vector between those corners, in world coordinates.";
@@ -234,7 +303,7 @@ pub static COLUMNS: &[Column] = &[
         name: "touches_border",
         unit: Nothing,
         needs: Voxels,
-        doc: "Whether a voxel lies on a face of the image, so that the object may be cut.",
+        doc: "Whether a voxel lies on a face of the image, so that the object may be cut; an axis of one voxel has no faces.",
         value: Value::Flag(|o| o.touches_border()),
     },
     real("centroid_z", Index, Voxels, CENTROID, |o| o.centroid[0]),
@@ -369,27 +438,27 @@ pub static COLUMNS: &[Column] = &[
         "border_voxels",
         One,
         Boundary,
-        "Voxels with a face towards something else or the outside of the image.",
+        "Voxels with a face towards something else or the outside of the image; along an axis of one voxel there is no outside.",
         |o| o.extras.border_voxels() as i64,
     ),
     real(
         "inscribed_radius",
         Length(1),
-        Boxes,
-        "Greatest distance of one of its voxel centres to the nearest voxel centre outside (exact Euclidean distance; outside the image counts as outside).",
+        Inscribed,
+        "Greatest distance of one of its voxel centres to the nearest voxel centre outside (exact Euclidean distance; outside the image counts as outside, but not along an axis of one voxel).",
         |o| o.extras.boxed().inscribed_radius,
     ),
-    int("inscribed_centre_z", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[0] as i64),
-    int("inscribed_centre_y", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[1] as i64),
-    int("inscribed_centre_x", Index, Boxes, INSCRIBED, |o| o.extras.boxed().centre[2] as i64),
-    int("components", One, Boxes, "26-connected parts (Betti number 0).", |o| {
+    int("inscribed_centre_z", Index, Inscribed, INSCRIBED, |o| o.extras.boxed().centre[0] as i64),
+    int("inscribed_centre_y", Index, Inscribed, INSCRIBED, |o| o.extras.boxed().centre[1] as i64),
+    int("inscribed_centre_x", Index, Inscribed, INSCRIBED, |o| o.extras.boxed().centre[2] as i64),
+    int("components", One, Topology, "26-connected parts (Betti number 0).", |o| {
         o.extras.boxed().components as i64
     }),
-    int("tunnels", One, Boxes, "Parts + cavities − Euler number, 26-connected (Betti number 1).", |o| {
+    int("tunnels", One, Topology, "Parts + cavities − Euler number, 26-connected (Betti number 1).", |o| {
         let b = o.extras.boxed();
         b.components as i64 + b.cavities as i64 - o.cells.euler_26 / 8
     }),
-    int("cavities", One, Boxes, "6-connected holes that are closed on all sides (Betti number 2).", |o| {
+    int("cavities", One, Topology, "6-connected holes that are closed on all sides (Betti number 2).", |o| {
         o.extras.boxed().cavities as i64
     }),
     real("thickness_mean", Length(1), Thickness, THICKNESS, |o| o.extras.boxed().thickness.mean),
@@ -464,7 +533,7 @@ pub static COLUMNS: &[Column] = &[
     channel("intensity_mean", AsInput, Intensity, "Mean of the finite intensities.", |o, c| {
         o.channels[c].mean
     }),
-    channel("intensity_sd", AsInput, Intensity, "Standard deviation (of the population).", |o, c| {
+    channel("intensity_sd", AsInput, Deviations, "Standard deviation (of the population).", |o, c| {
         o.channels[c].sd
     }),
     channel("intensity_min", AsInput, Intensity, "Least intensity.", |o, c| o.channels[c].min),
@@ -476,18 +545,18 @@ pub static COLUMNS: &[Column] = &[
     channel("intensity_max_y", Index, Intensity, MAX_AT, |o, c| o.channels[c].max_at[1]),
     channel("intensity_max_x", Index, Intensity, MAX_AT, |o, c| o.channels[c].max_at[2]),
     channel("intensity_sum", AsInput, Intensity, "Sum of the intensities.", |o, c| o.channels[c].sum),
-    channel("intensity_skewness", One, Intensity, "Third standardised moment.", |o, c| {
+    channel("intensity_skewness", One, Deviations, "Third standardised moment.", |o, c| {
         o.channels[c].skewness
     }),
-    channel("intensity_kurtosis", One, Intensity, "Fourth standardised moment − 3.", |o, c| {
+    channel("intensity_kurtosis", One, Deviations, "Fourth standardised moment − 3.", |o, c| {
         o.channels[c].kurtosis
     }),
-    channel("weighted_centroid_z", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[0]),
-    channel("weighted_centroid_y", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[1]),
-    channel("weighted_centroid_x", Index, Intensity, WEIGHTED, |o, c| o.channels[c].centroid[2]),
-    channel("weighted_sd_1", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[0]),
-    channel("weighted_sd_2", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[1]),
-    channel("weighted_sd_3", Length(1), Intensity, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[2]),
+    channel("weighted_centroid_z", Index, Deviations, WEIGHTED, |o, c| o.channels[c].centroid[0]),
+    channel("weighted_centroid_y", Index, Deviations, WEIGHTED, |o, c| o.channels[c].centroid[1]),
+    channel("weighted_centroid_x", Index, Deviations, WEIGHTED, |o, c| o.channels[c].centroid[2]),
+    channel("weighted_sd_1", Length(1), Deviations, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[0]),
+    channel("weighted_sd_2", Length(1), Deviations, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[1]),
+    channel("weighted_sd_3", Length(1), Deviations, WEIGHTED_SD, |o, c| o.channels[c].sd_axes[2]),
     channel("intensity_p05", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 0)),
     channel("intensity_p25", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 1)),
     channel("intensity_median", AsInput, Percentiles, PERCENTILE, |o, c| o.extras.percentile(c, 2)),
@@ -525,10 +594,22 @@ pub struct Chosen {
 
 /// The name that stands for all columns.
 pub const ALL: &str = "all";
+/// The name that stands for those that are made if none are named.
+pub const DEFAULT: &str = "default";
 
-/// The columns of these names in the order of the table, `label` always first. Of those that the
-/// channels and the reference mask allow, [`ALL`] is every one, and no names are all but the
-/// [costly](Needs::costly) ones.
+impl Chosen {
+    /// Whether a name stands for the column: its own, its group's, [`DEFAULT`] or [`ALL`].
+    fn has_name(&self, name: &str) -> bool {
+        name == ALL
+            || name == DEFAULT && self.column.needs.cost().is_none()
+            || name == self.column.needs.group()
+            || name == self.column.name_for(self.channel)
+    }
+}
+
+/// The columns of these names in the order of the table, `label` always first. A name is that of a
+/// column, of a [group](Needs::group), [`ALL`] or [`DEFAULT`], which no names stand for, too: all
+/// columns that the channels and the reference mask allow but those of [costly](Needs::cost) groups.
 ///
 /// # Errors
 /// A sentence that names what is not a column and the nearest one that is.
@@ -542,28 +623,30 @@ pub fn choose(names: Option<&[String]>, channels: usize, reference: bool) -> Res
                 .map(move |column| Chosen { column, channel })
         })
         .collect();
-    let Some(names) = names else {
-        return Ok(all.into_iter().filter(|c| !c.column.needs.costly()).collect());
-    };
-    let known: Vec<String> = all.iter().map(|c| c.column.name_for(c.channel)).collect();
+    let default = [DEFAULT.to_owned()];
+    let names = names.unwrap_or(&default);
     for name in names {
-        if known.contains(name) || name == ALL {
+        if all.iter().any(|c| c.has_name(name)) {
             continue;
         }
-        if COLUMNS.iter().any(|c| c.per_channel() && (0..16).any(|k| c.name_for(k) == *name)) {
+        let with_channels = |c: &&Column| {
+            c.per_channel() && (c.needs.group() == name || (0..16).any(|k| c.name_for(k) == *name))
+        };
+        if COLUMNS.iter().any(|c| with_channels(&c)) {
             return Err(format!("column \"{name}\" needs an intensity image that is not given"));
         }
-        if COLUMNS.iter().any(|c| c.needs == Needs::Reference && c.name == name) {
+        if COLUMNS.iter().any(|c| c.needs == Needs::Reference && (c.name == name || c.needs.group() == name))
+        {
             return Err(format!("column \"{name}\" needs a reference mask that is not given"));
         }
-        let hint = crate::error::suggestion(name, known.iter().map(String::as_str));
+        let known: Vec<String> = all.iter().map(|c| c.column.name_for(c.channel)).collect();
+        let groups = all.iter().map(|c| c.column.needs.group()).chain([ALL, DEFAULT]);
+        let hint = crate::error::suggestion(name, known.iter().map(String::as_str).chain(groups));
         return Err(format!("there is no column \"{name}\"{hint}"));
     }
     Ok(all
         .into_iter()
-        .zip(known)
-        .filter(|(c, name)| c.column.name == "label" || names.iter().any(|n| n == name || n == ALL))
-        .map(|(c, _)| c)
+        .filter(|c| c.column.name == "label" || names.iter().any(|name| c.has_name(name)))
         .collect())
 }
 
@@ -589,5 +672,43 @@ mod tests {
         let chosen = choose(Some(&names(&["volume", "intensity_2_mean"])), 2, false).unwrap();
         let found: Vec<_> = chosen.iter().map(|c| c.column.name_for(c.channel)).collect();
         assert_eq!(found, ["label", "volume", "intensity_2_mean"]);
+    }
+
+    #[test]
+    fn groups_are_asked_for_by_name_and_costly_ones_not_by_default() {
+        let of = |n: &[&str]| {
+            let names: Vec<String> = n.iter().map(|s| (*s).to_owned()).collect();
+            let chosen = choose(Some(&names), 1, false).unwrap();
+            chosen.iter().map(|c| c.column.name).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["thickness"]), ["label", "thickness_mean", "thickness_sd", "thickness_max"]);
+        let default: Vec<&str> = choose(None, 1, false).unwrap().iter().map(|c| c.column.name).collect();
+        assert_eq!(of(&["default"]), default);
+        for (name, made) in [
+            ("volume", true),
+            ("intensity_median", true),
+            ("feret_max", true),
+            ("thickness_mean", false),
+            ("inscribed_radius", false),
+            ("skeleton_length", false),
+            ("geodesic_diameter", false),
+            ("voronoi_volume", false),
+            ("oriented_volume", false),
+        ] {
+            assert_eq!(default.contains(&name), made, "{name}");
+        }
+        assert_eq!(of(&["default", "thickness"]).len(), default.len() + 3);
+        let all = of(&["all"]);
+        for column in COLUMNS.iter().filter(|c| c.needs != Needs::Reference) {
+            assert!(all.contains(&column.name), "{}", column.name);
+            assert!(COLUMNS.iter().all(|c| c.name != column.needs.group()), "{}", column.needs.group());
+        }
+    }
+
+    #[test]
+    fn costs_are_said_in_words() {
+        let cost = Needs::Thickness.cost().unwrap();
+        let said = cost.estimate(256 * 256 * 256, 2);
+        assert!(said.starts_with("local thickness: about ") && said.ends_with("where objects are large"));
     }
 }

@@ -15,9 +15,27 @@ use std::io::Write;
 /// # Errors
 /// What the writer says.
 pub fn write(table: &Table, mut to: impl Write) -> std::io::Result<()> {
-    let schema = table.batch.schema();
-    let names: Vec<String> = schema.fields().iter().map(|f| quoted(f.name())).collect();
-    write!(to, "{}\r\n", names.join(","))?;
+    write_header(table, &mut to)?;
+    write_rows(table, to)
+}
+
+/// Writes the rows below a line with the units of the columns.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_with_units_row(table: &Table, mut to: impl Write) -> std::io::Result<()> {
+    write_header(table, &mut to)?;
+    let units: Vec<String> = table.columns().iter().map(|name| quoted(table.unit(name))).collect();
+    write!(to, "{}\r\n", units.join(","))?;
+    write_rows(table, to)
+}
+
+fn write_header(table: &Table, to: &mut impl Write) -> std::io::Result<()> {
+    let names: Vec<String> = table.columns().iter().map(|name| quoted(name)).collect();
+    write!(to, "{}\r\n", names.join(","))
+}
+
+fn write_rows(table: &Table, mut to: impl Write) -> std::io::Result<()> {
     let mut line = String::new();
     for row in 0..table.rows() {
         line.clear();

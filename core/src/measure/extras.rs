@@ -1,10 +1,11 @@
 //! Figures of an object that need more than one pass over its voxels.
 
 use super::balls::{BallCount, Innermost, ReferenceSums};
-use super::boundary::{self, BoundarySums};
+use super::boundary::BoundarySums;
 use super::boxes::{BoxFigures, Paths};
 use super::enclosing::{self, OrientedBox};
 use super::hull::{self, Hull, Point};
+use super::moments::MomentSums;
 use super::object::{Frame, unweighted};
 use super::objects::rows_by_label;
 use super::pass::Body;
@@ -20,7 +21,9 @@ use serde::{Deserialize, Serialize};
 
 /// Columns of such figures, by the objects' rows in the sums; empty where not asked for.
 #[derive(Debug, Clone, Default)]
-pub struct ExtraColumns {
+pub struct ExtraColumns<'a> {
+    /// Central moments of intensities wider than 16 bits, by channel.
+    pub moments: &'a [Vec<MomentSums>],
     /// Percentiles 5, 25, 50, 75, 95 by channel and object.
     pub percentiles: Vec<Vec<[f64; 5]>>,
     /// Mean distance of the voxels from the centroid.
@@ -39,21 +42,15 @@ pub struct ExtraColumns {
     pub voronoi: Vec<f64>,
 }
 
-impl ExtraColumns {
+impl ExtraColumns<'_> {
     /// Spreads what was found for some rows over all rows; what was not asked for stays empty.
     pub fn fill_rows(&mut self, frame: &Frame, objects: &Objects, found: &Found, local: &LocalThickness) {
         let rows = objects.labels.len();
-        let geometry = &frame.geometry;
         if !found.boundary.is_empty() {
             self.boundary = vec![(0, Vec::new()); rows];
         }
         for sums in &found.boundary {
-            let means = sums
-                .gradients
-                .iter()
-                .zip(&frame.scales)
-                .map(|(g, scale)| boundary::mean(*g, scale, geometry));
-            self.boundary[sums.row as usize] = (sums.count, means.collect());
+            self.boundary[sums.row as usize] = (sums.count, sums.means());
         }
         let balls = &found.balls[Body::Objects as usize];
         let boxed = [found.innermost.len(), found.parts.len(), balls.len(), found.paths.len()];
@@ -63,7 +60,9 @@ impl ExtraColumns {
         let [_, ny, nx] = frame.shape.map(|n| n as u64);
         for &(row, squared, at) in &found.innermost {
             let figures = &mut self.boxes[row as usize];
-            figures.inscribed_radius = local.diameter(squared) / 2.0;
+            // An image of one voxel has no outside.
+            let bounded = !local.unbounded(&[squared]);
+            figures.inscribed_radius = if bounded { local.diameter(squared) / 2.0 } else { f64::NAN };
             figures.centre = [at / (ny * nx), at / nx % ny, at % nx];
         }
         for &(row, parts, cavities) in &found.parts {
@@ -109,14 +108,19 @@ pub struct HullFigures {
 /// The figures of one object.
 #[derive(Debug, Clone, Copy)]
 pub struct Extras<'a> {
-    columns: &'a ExtraColumns,
+    columns: &'a ExtraColumns<'a>,
     row: usize,
 }
 
 impl<'a> Extras<'a> {
     /// Those of row `row`.
-    pub fn new(columns: &'a ExtraColumns, row: usize) -> Self {
+    pub fn new(columns: &'a ExtraColumns<'a>, row: usize) -> Self {
         Self { columns, row }
+    }
+
+    /// Central moments of a channel.
+    pub fn moments(&self, channel: usize) -> Option<&'a MomentSums> {
+        self.columns.moments.get(channel).and_then(|c| c.get(self.row))
     }
 
     /// A percentile of a channel.
@@ -325,6 +329,8 @@ pub struct Found {
     pub radius: RadiusSums,
     /// Extreme corners.
     pub corners: Corners,
+    /// Central moments by channel; none of a channel of up to 16 bits.
+    pub moments: Vec<Vec<MomentSums>>,
     /// Percentiles by channel.
     pub percentiles: Vec<Vec<[f64; 5]>>,
     /// The most frequent intensities by channel.

@@ -142,13 +142,7 @@ mod tests {
         let volume = Volume::from(a);
         let region = Region::whole(volume.shape());
         let table = crate::measure::crofton::Table::new(DMat3::IDENTITY);
-        let plan = Plan {
-            image: volume.shape(),
-            table: Some(table),
-            scales: Vec::new(),
-            moments: false,
-            pairs: true,
-        };
+        let plan = Plan { image: volume.shape(), table: Some(table), moments: false, pairs: true };
         scan(&plan, region, Part { volume: &volume, region }, &[], &Job::silent()).unwrap()
     }
 

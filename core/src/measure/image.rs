@@ -153,8 +153,8 @@ fn neighbourhoods(row: &mut Row, frame: &Frame, union: &UnionSums, [volume, tota
     row.real(
         "structure_model_index",
         One,
-        "24πVb/S² with the mean breadth b, which is 6VS′/S² (Hildebrand & Rüegsegger 1997, doi:10.1080/01495739708936692; Ohser et al. 2009): 0 for plates, 3 for rods, 4 for balls; less where surfaces are concave.",
-        24.0 * PI * volume * breadth / (surface * surface),
+        "24πVb/S² with the mean breadth b, which is 6VS′/S² (Hildebrand & Rüegsegger 1997, doi:10.1080/01495739708936692; Ohser et al. 2009): 0 for plates, 3 for rods, 4 for balls; less where surfaces are concave; not defined for a single slice.",
+        if frame.shape.contains(&1) { f64::NAN } else { 24.0 * PI * volume * breadth / (surface * surface) },
     );
 }
 
@@ -217,8 +217,8 @@ fn fabric(row: &mut Row, frame: &Frame, found: &Found) {
 /// Figures of each channel over the whole image.
 fn intensities(row: &mut Row, frame: &Frame, found: &Found) {
     use UnitRule::{Intensity, One};
-    for (c, (quality, scale)) in found.quality.iter().zip(&frame.scales).enumerate() {
-        let figures = quality.figures(scale, frame.shape);
+    for (c, quality) in found.quality.iter().enumerate() {
+        let figures = quality.figures(frame.shape);
         let [outside, inside] = figures.means;
         let name = |rest: &str| match c {
             0 => format!("intensity_{rest}"),

@@ -45,13 +45,32 @@ pub fn count(
     Ok(added(planes.concat()))
 }
 
-fn bin<T: Voxel>(v: T, (low, high): (f64, f64)) -> u64 {
-    if size_of::<T>() <= 2 {
-        return key(v);
-    }
+fn bin<T: Voxel>(v: T, range: (f64, f64)) -> u64 {
+    if size_of::<T>() <= 2 { key(v) } else { bin_of(v.to_f64(), range) }
+}
+
+/// The bin of an intensity wider than 16 bits.
+fn bin_of(v: f64, (low, high): (f64, f64)) -> u64 {
     // Halves, so that no range overflows.
-    let share = (v.to_f64() / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
+    let share = (v / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
     ((share * BINS as f64) as u64).min(BINS - 1)
+}
+
+/// The mode of intensities wider than 16 bits, of which there are some; of several the least.
+pub fn binned(values: impl Iterator<Item = f64>, range: (f64, f64)) -> f64 {
+    let mut counts = [0u64; BINS as usize];
+    values.for_each(|v| counts[bin_of(v, range) as usize] += 1);
+    let most = counts.iter().max();
+    centre(counts.iter().position(|n| Some(n) == most).unwrap_or(0) as u64, range)
+}
+
+/// The middle of a bin.
+fn centre(bin: u64, (min, max): (f64, f64)) -> f64 {
+    if min == max {
+        return min;
+    }
+    let share = (bin as f64 + 0.5) / BINS as f64;
+    min * (1.0 - share) + max * share
 }
 
 /// One number for each key.
@@ -91,16 +110,8 @@ pub fn modes(objects: &Objects, channel: usize, ty: VoxelType, counts: &Counts) 
         let row = object[0].0 >> 16;
         let most = object.iter().map(|c| c.1).max().unwrap_or(0);
         let Some(bin) = object.iter().find(|c| c.1 == most).map(|c| c.0 & 0xffff) else { continue };
-        let (min, max) = objects.channels[channel].range(row as usize);
-        let mode = if ty.size() <= 2 {
-            value(ty, bin)
-        } else if min == max {
-            min
-        } else {
-            let share = (bin as f64 + 0.5) / BINS as f64;
-            min * (1.0 - share) + max * share
-        };
-        modes.push((row as u32, mode));
+        let range = objects.channels[channel].range(row as usize);
+        modes.push((row as u32, if ty.size() <= 2 { value(ty, bin) } else { centre(bin, range) }));
     }
     modes
 }

@@ -1,10 +1,12 @@
 //! The figures of one object, from its sums.
 
-use super::channel::ChannelSums;
+use super::channel::{ChannelSums, ChannelTable};
 use super::crofton::Table;
+use super::exact_sum::scaled;
 use super::extras::Extras;
-use super::intensity::Scale;
+use super::intensity;
 use super::linear::axes;
+use super::moments::{MomentSums, Ruler};
 use super::sums::{CellSums, Objects, PRODUCTS, VoxelSums};
 use crate::Geometry;
 use glam::{DMat3, DVec3};
@@ -20,15 +22,13 @@ pub struct Frame {
     pub area_unit: f64,
     /// Length of one unit of them.
     pub length_unit: f64,
-    /// How intensities became integers, by channel.
-    pub scales: Vec<Scale>,
 }
 
 impl Frame {
     /// The frame of an image; `table` is the one that the sums were made with.
-    pub fn new(shape: [usize; 3], geometry: Geometry, table: Option<&Table>, scales: Vec<Scale>) -> Self {
+    pub fn new(shape: [usize; 3], geometry: Geometry, table: Option<&Table>) -> Self {
         let (area_unit, length_unit) = table.map_or((f64::NAN, f64::NAN), |t| (t.area_unit, t.length_unit));
-        Self { shape, geometry, area_unit, length_unit, scales }
+        Self { shape, geometry, area_unit, length_unit }
     }
 }
 
@@ -100,8 +100,8 @@ impl<'a> Object<'a> {
         let channels = objects
             .channels
             .iter()
-            .zip(&frame.scales)
-            .map(|(channel, scale)| Channel::new(frame, &voxels, &channel.get(row), scale))
+            .enumerate()
+            .map(|(c, table)| Channel::new(frame, &voxels, (table, row), extras.moments(c)))
             .collect();
         Self {
             frame,
@@ -133,9 +133,10 @@ impl<'a> Object<'a> {
         self.variances.map(f64::sqrt)
     }
 
-    /// Whether a voxel lies on a face of the image.
+    /// Whether a voxel lies on a face of the image. Along an axis of one voxel there are none.
     pub fn touches_border(&self) -> bool {
-        (0..3).any(|a| self.voxels.low[a] == 0 || self.voxels.high[a] as usize == self.frame.shape[a])
+        let ends = |a: usize| self.voxels.low[a] == 0 || self.voxels.high[a] as usize == self.frame.shape[a];
+        (0..3).any(|a| self.frame.shape[a] > 1 && ends(a))
     }
 
     /// Size of its box along an axis, in world units.
@@ -180,80 +181,149 @@ fn moved(n: i128, first: [i128; 3], second: [i128; 6], centre: [i128; 3]) -> ([i
     (std::array::from_fn(|a| first[a] - n * centre[a]), second)
 }
 
+/// Weights of an object's voxels: `offset + unit·q`, with Σ q, Σ q·index and Σ q·products of indices.
+struct Weights {
+    offset: f64,
+    unit: f64,
+    sum: i128,
+    first: [i128; 3],
+    second: [i128; 6],
+}
+
 impl Channel {
-    fn new(frame: &Frame, voxels: &VoxelSums, sums: &ChannelSums, scale: &Scale) -> Self {
+    const NONE: Self = Self {
+        missing: 0,
+        mean: f64::NAN,
+        sd: f64::NAN,
+        min: f64::NAN,
+        max: f64::NAN,
+        min_at: [f64::NAN; 3],
+        max_at: [f64::NAN; 3],
+        sum: 0.0,
+        skewness: f64::NAN,
+        kurtosis: f64::NAN,
+        centroid: [f64::NAN; 3],
+        sd_axes: [f64::NAN; 3],
+    };
+
+    /// The figures of row `row`; of a type of more than 16 bits, `moments` are those of the pass that
+    /// looks at them, if they are asked for.
+    fn new(
+        frame: &Frame,
+        voxels: &VoxelSums,
+        (table, row): (&ChannelTable, usize),
+        moments: Option<&MomentSums>,
+    ) -> Self {
+        let sums = table.get(row);
         let missing = voxels.count - sums.valid;
         if sums.valid == 0 {
-            let nan = f64::NAN;
-            return Self {
-                missing,
-                mean: nan,
-                sd: nan,
-                min: nan,
-                max: nan,
-                min_at: [nan; 3],
-                max_at: [nan; 3],
-                sum: 0.0,
-                skewness: nan,
-                kurtosis: nan,
-                centroid: [nan; 3],
-                sd_axes: [nan; 3],
-            };
+            return Self { missing, ..Self::NONE };
         }
-        let count = i128::from(sums.valid);
-        let n = sums.valid as f64;
-        // Second moment from q, third and fourth from p; each about its rounded mean, exactly.
-        let c = sums.q.div_euclid(count);
-        let rest = (sums.q - count * c) as f64 / n;
-        let mean = scale.value(c as f64 + rest);
-        let about = sums.q2 - 2 * c * sums.q + count * c * c;
-        let sd = (about as f64 / n - rest * rest).max(0.0).sqrt() / scale.scale;
-        let (skewness, kurtosis) = shape_of(count, sums.p);
-        let (centroid, sd_axes) = Self::weighted(frame, voxels, sums, scale);
-        Self {
+        let found = Self {
             missing,
-            mean,
-            sd,
             min: sums.min,
             max: sums.max,
             min_at: sums.min_at.map(f64::from),
             max_at: sums.max_at.map(f64::from),
-            sum: n * scale.offset + sums.q as f64 / scale.scale,
+            ..Self::NONE
+        };
+        match (intensity::offset(table.voxel()), moments) {
+            (Some(offset), _) => found.narrow(frame, voxels, &sums, offset),
+            (None, Some(moments)) => {
+                let ruler = Ruler::new(table, row, table.voxel());
+                found.wide(frame, voxels, &sums, (moments, &ruler))
+            }
+            (None, None) => Self { mean: sums.exact.over(sums.valid), sum: sums.exact.value(), ..found },
+        }
+    }
+
+    /// Of integers of up to 16 bits.
+    fn narrow(self, frame: &Frame, voxels: &VoxelSums, sums: &ChannelSums, offset: i64) -> Self {
+        let count = i128::from(sums.valid);
+        let n = sums.valid as f64;
+        let [q, q2, ..] = sums.powers;
+        // About the rounded mean, exactly.
+        let c = q.div_euclid(count);
+        let rest = (q - count * c) as f64 / n;
+        let about = q2 - 2 * c * q + count * c * c;
+        let (skewness, kurtosis) = shape_of(count, sums.powers);
+        let weights =
+            Weights { offset: offset as f64, unit: 1.0, sum: q, first: sums.first, second: sums.second };
+        let (centroid, sd_axes) = weighted(frame, voxels, sums, &weights);
+        Self {
+            mean: (i128::from(offset) + c) as f64 + rest,
+            sd: (about as f64 / n - rest * rest).max(0.0).sqrt(),
+            sum: (i128::from(offset) * count + q) as f64,
             skewness,
             kurtosis,
             centroid,
             sd_axes,
+            ..self
         }
     }
 
-    fn weighted(frame: &Frame, all: &VoxelSums, sums: &ChannelSums, scale: &Scale) -> ([f64; 3], [f64; 3]) {
-        let mut first = all.first;
-        let mut second = all.second;
-        if let Some(missing) = &sums.missing {
-            for a in 0..3 {
-                first[a] -= missing.first[a];
-            }
-            for k in 0..6 {
-                second[k] -= missing.second[k];
-            }
+    /// Of wider types, whose moments are about their mean.
+    fn wide(
+        self,
+        frame: &Frame,
+        voxels: &VoxelSums,
+        sums: &ChannelSums,
+        (moments, ruler): (&MomentSums, &Ruler),
+    ) -> Self {
+        let [_, m2, m3, m4] = moments.central(sums.valid);
+        let shape =
+            if m2 > 0.0 { (m3 / (m2 * m2.sqrt()), m4 / (m2 * m2) - 3.0) } else { (f64::NAN, f64::NAN) };
+        // Only the ratios of weights matter: they stay in the range of f64.
+        let power = ruler.exponent.max(0);
+        let weights = Weights {
+            offset: scaled(ruler.centre, -power),
+            unit: scaled(MomentSums::WEIGHT_UNIT, ruler.exponent - power),
+            sum: moments.weight(),
+            first: moments.first,
+            second: moments.second,
+        };
+        let (centroid, sd_axes) = weighted(frame, voxels, sums, &weights);
+        Self {
+            mean: sums.exact.over(sums.valid),
+            sd: scaled(m2.max(0.0).sqrt(), ruler.exponent),
+            sum: sums.exact.value(),
+            skewness: shape.0,
+            kurtosis: shape.1,
+            centroid,
+            sd_axes,
+            ..self
         }
-        let n = i128::from(sums.valid);
-        let centre = first.map(|f| (f + n / 2) / n);
-        let (first, second) = moved(n, first, second, centre);
-        let (first_q, second_q) = moved(sums.q, sums.first, sums.second, centre);
-        let weight = |plain: i128, q: i128| plain as f64 * scale.offset + q as f64 / scale.scale;
-        let total = weight(n, sums.q);
-        if total <= 0.0 || !total.is_finite() {
-            return ([f64::NAN; 3], [f64::NAN; 3]);
-        }
-        let d: [f64; 3] = std::array::from_fn(|a| weight(first[a], first_q[a]) / total);
-        let covariance = std::array::from_fn(|k| {
-            let (a, b) = PRODUCTS[k];
-            weight(second[k], second_q[k]) / total - d[a] * d[b]
-        });
-        let (variances, _) = axes(in_world(frame, covariance));
-        (std::array::from_fn(|a| centre[a] as f64 + d[a]), variances.map(|v| v.max(0.0).sqrt()))
     }
+}
+
+/// Centroid and standard deviations along principal axes, of the voxels with a finite intensity by these
+/// weights; NaN if the sum of the weights is not positive.
+fn weighted(frame: &Frame, all: &VoxelSums, sums: &ChannelSums, weights: &Weights) -> ([f64; 3], [f64; 3]) {
+    let (mut first, mut second) = (all.first, all.second);
+    if let Some(missing) = &sums.missing {
+        for a in 0..3 {
+            first[a] -= missing.first[a];
+        }
+        for k in 0..6 {
+            second[k] -= missing.second[k];
+        }
+    }
+    let n = i128::from(sums.valid);
+    let centre = first.map(|f| (f + n / 2) / n);
+    let (first, second) = moved(n, first, second, centre);
+    let (first_q, second_q) = moved(weights.sum, weights.first, weights.second, centre);
+    let weight = |plain: i128, q: i128| plain as f64 * weights.offset + q as f64 * weights.unit;
+    let total = weight(n, weights.sum);
+    if total <= 0.0 || !total.is_finite() {
+        return ([f64::NAN; 3], [f64::NAN; 3]);
+    }
+    let d: [f64; 3] = std::array::from_fn(|a| weight(first[a], first_q[a]) / total);
+    let covariance = std::array::from_fn(|k| {
+        let (a, b) = PRODUCTS[k];
+        weight(second[k], second_q[k]) / total - d[a] * d[b]
+    });
+    let (variances, _) = axes(in_world(frame, covariance));
+    (std::array::from_fn(|a| centre[a] as f64 + d[a]), variances.map(|v| v.max(0.0).sqrt()))
 }
 
 /// Skewness and excess kurtosis from the sums of the first four powers.

@@ -26,10 +26,12 @@ pub enum Body {
 pub enum Pass {
     /// Which labels are in which block.
     Census,
-    /// Range of the intensities that are wider than 16 bits.
+    /// Range of the intensities that are wider than 16 bits, for the image's histogram.
     Range,
     /// All sums.
     Sums,
+    /// Central moments of the intensities that are wider than 16 bits.
+    Moments,
     /// Distances from centroids.
     Radius,
     /// Convex hulls.
@@ -93,31 +95,35 @@ impl Pass {
     /// What it does, for progress.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Census => "labels of blocks",
+            Self::Census => "index of labels",
             Self::Range => "range of intensities",
             Self::Sums => "measure objects",
-            Self::Radius => "radii of objects",
+            Self::Moments => "moments of intensities",
+            Self::Radius => "radii",
             Self::Hull => "convex hulls",
-            Self::Near => "distribution of intensities",
-            Self::Far => "percentiles of intensities",
-            Self::FarMode => "most frequent intensities",
-            Self::Boundary => "boundaries of objects",
-            Self::Within(_) => "distances within slices",
-            Self::Across(_) => "distances across slices",
-            Self::Centres(_) => "centres of balls",
-            Self::Balls(_) => "local thickness",
-            Self::Regions => "regions of objects",
-            Self::Touching => "parts and cavities of objects",
-            Self::Boxes => "skeletons and paths of objects",
-            Self::Fractal => "box counts of the structure",
-            Self::Chords(_) => "chords of the structure",
-            Self::Mask => "bits of the structure",
+            Self::Near => "percentiles and modes",
+            Self::Far => "percentiles of large objects",
+            Self::FarMode => "modes of large objects",
+            Self::Boundary => "boundaries",
+            Self::Within(Body::Objects) | Self::Across(Body::Objects) => "inscribed balls",
+            Self::Within(Body::Reference) | Self::Across(Body::Reference) => "distances to the reference",
+            Self::Within(Body::MidAxes) | Self::Across(Body::MidAxes) => "distances of mid-axes",
+            Self::Within(_) | Self::Across(_) => "distance map",
+            Self::Centres(_) => "maximal balls",
+            Self::Balls(Body::Objects | Body::Structure) => "local thickness",
+            Self::Balls(Body::MidAxes) => "distance of mid-axes",
+            Self::Balls(_) => "separation",
+            Self::Regions => "connected parts",
+            Self::Touching => "parts and cavities",
+            Self::Boxes => "skeletons and geodesic diameters",
+            Self::Fractal => "fractal dimension",
+            Self::Chords(_) => "chords",
+            Self::Mask => "structure",
             Self::Correlation => "two-point correlation",
-            Self::Intercepts => "intercepts of the structure",
-            Self::Quality => "intensities of the image",
-            Self::Nearest => "nearest objects within slices",
-            Self::Voronoi => "Voronoi cells",
-            Self::Share => "objects, share by share",
+            Self::Intercepts => "mean intercept lengths",
+            Self::Quality => "entropy and noise",
+            Self::Nearest | Self::Voronoi => "Voronoi cells",
+            Self::Share => "objects, part by part",
         }
     }
 
@@ -140,7 +146,7 @@ impl Pass {
     /// How far around a region it looks at intensities, if it does.
     fn channels(self) -> Option<[usize; 3]> {
         match self {
-            Self::Range | Self::Sums | Self::Near | Self::Far | Self::FarMode => Some([0; 3]),
+            Self::Range | Self::Sums | Self::Moments | Self::Near | Self::Far | Self::FarMode => Some([0; 3]),
             Self::Boundary | Self::Quality => Some([1; 3]),
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! Exact percentiles of each object's intensities.
 //!
-//! Where an object is seen as a whole, its intensities are gathered and the order statistics selected.
-//! Those of an object that reaches over blocks are found by their digits: each pass counts one byte of
+//! Where an object is seen as a whole, its intensities are gathered ([`super::distribution`]) and the
+//! order statistics selected. Those of an object that reaches over blocks are found by their digits: each pass counts one byte of
 //! the values that agree with the digits found so far, so that no more than the counts is ever held.
 //! Both give the same bits.
 
@@ -10,9 +10,7 @@ use super::rows::{Run, by_plane};
 use super::scan::Part;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The percentiles, as fractions.
 pub const FRACTIONS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
@@ -62,103 +60,8 @@ fn between(a: f64, b: f64, t: f64) -> f64 {
     if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) }
 }
 
-/// Percentiles of one channel, of the objects of these rows, which lie in `out` as a whole.
-///
-/// # Errors
-/// [`crate::Error::Cancelled`].
-pub fn whole(
-    objects: &Objects,
-    rows: &[usize],
-    channel: usize,
-    labels: &Part,
-    values: &Part,
-    out: Region,
-    job: &Job,
-) -> Result<Vec<(u32, [f64; 5])>> {
-    let ty = values.volume.voxel_type();
-    match ty.size() {
-        1 | 2 => sorted::<AtomicU16>(objects, rows, channel, labels, values, out, job),
-        4 => sorted::<AtomicU32>(objects, rows, channel, labels, values, out, job),
-        _ => sorted::<AtomicU64>(objects, rows, channel, labels, values, out, job),
-    }
-}
-
-/// A slot that threads write to, each slot by one thread.
-trait Slot: Send + Sync {
-    type Key: Copy + Ord + Send + Into<u64>;
-    fn zero() -> Self;
-    fn set(&self, key: u64);
-    fn into_key(self) -> Self::Key;
-}
-
-macro_rules! slot {
-    ($($atomic:ty, $key:ty);*) => { $(
-        impl Slot for $atomic {
-            type Key = $key;
-            fn zero() -> Self {
-                Self::new(0)
-            }
-            fn set(&self, key: u64) {
-                self.store(key as $key, Ordering::Relaxed);
-            }
-            fn into_key(self) -> $key {
-                self.into_inner()
-            }
-        }
-    )* };
-}
-slot!(AtomicU16, u16; AtomicU32, u32; AtomicU64, u64);
-
-fn sorted<S: Slot>(
-    objects: &Objects,
-    rows: &[usize],
-    channel: usize,
-    labels: &Part,
-    values: &Part,
-    out: Region,
-    job: &Job,
-) -> Result<Vec<(u32, [f64; 5])>> {
-    let counts: Vec<usize> = rows.iter().map(|row| objects.channels[channel].valid(*row) as usize).collect();
-    let mut total = 0;
-    let wanted: Index = rows.iter().map(|row| *row as u64 + 1).collect();
-    let mut cursors: Vec<AtomicUsize> = Vec::with_capacity(rows.len());
-    for n in &counts {
-        cursors.push(AtomicUsize::new(total));
-        total += n;
-    }
-    let slots: Vec<S> = (0..total).into_par_iter().map(|_| S::zero()).collect();
-    by_plane(objects, labels, out, job, |_, runs| {
-        with_volume!(values.volume, |a| {
-            let all = a.as_slice().expect("volumes are in C order");
-            for run in runs {
-                let Some(cursor) = wanted.find(run.row as u64 + 1).map(|i| &cursors[i]) else { continue };
-                let from = values.offset(run.at);
-                let row = &all[from..from + run.length];
-                let finite = row.iter().filter(|v| v.to_f64().is_finite()).count();
-                let mut at = cursor.fetch_add(finite, Ordering::Relaxed);
-                for &v in row {
-                    if v.to_f64().is_finite() {
-                        slots[at].set(key(v));
-                        at += 1;
-                    }
-                }
-            }
-        });
-    })?;
-    let mut keys: Vec<S::Key> = slots.into_par_iter().map(Slot::into_key).collect();
-    let mut pieces = Vec::with_capacity(counts.len());
-    let mut rest = keys.as_mut_slice();
-    for n in counts {
-        let (piece, after) = rest.split_at_mut(n);
-        pieces.push(piece);
-        rest = after;
-    }
-    let ty = values.volume.voxel_type();
-    let selected = pieces.into_par_iter().zip(rows).map(|(piece, row)| (*row as u32, select(piece, ty)));
-    Ok(selected.collect())
-}
-
-fn select<K: Copy + Ord + Into<u64>>(keys: &mut [K], ty: VoxelType) -> [f64; 5] {
+/// The percentiles of the values that have these keys, which are put in another order; NaN if there are none.
+pub fn select<K: Copy + Ord + Into<u64>>(keys: &mut [K], ty: VoxelType) -> [f64; 5] {
     if keys.is_empty() {
         return [f64::NAN; 5];
     }
@@ -169,6 +72,27 @@ fn select<K: Copy + Ord + Into<u64>>(keys: &mut [K], ty: VoxelType) -> [f64; 5] 
     wanted.map(|(low, high, t)| {
         between(value(ty, keys[low as usize].into()), value(ty, keys[high as usize].into()), t)
     })
+}
+
+/// The percentiles of values of which `counts` has the numbers, each with its key, ascending.
+pub fn of_counts(counts: impl Iterator<Item = (u64, u64)>, ty: VoxelType, total: u64) -> [f64; 5] {
+    if total == 0 {
+        return [f64::NAN; 5];
+    }
+    let wanted = FRACTIONS.map(|f| ranks(f, total));
+    let mut found = [[0; 2]; 5];
+    let mut before = 0;
+    for (key, n) in counts {
+        for (found, (low, high, _)) in found.iter_mut().zip(wanted) {
+            for (found, rank) in found.iter_mut().zip([low, high]) {
+                if (before..before + n).contains(&rank) {
+                    *found = key;
+                }
+            }
+        }
+        before += n;
+    }
+    std::array::from_fn(|k| between(value(ty, found[k][0]), value(ty, found[k][1]), wanted[k].2))
 }
 
 /// Puts the order statistics of these ascending ranks in their places.

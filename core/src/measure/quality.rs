@@ -1,7 +1,8 @@
 //! Figures of the intensities of a whole image: histogram, entropy and noise.
 
 use super::bits::Bits;
-use super::intensity::Scale;
+use super::exact_sum::ExactSum;
+use super::intensity;
 use super::scan::Part;
 use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use serde::{Deserialize, Serialize};
@@ -16,13 +17,13 @@ const COARSE: usize = 256;
 type Histogram = Vec<(u32, u64)>;
 
 /// What was counted of one channel.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Quality {
     histogram: Histogram,
-    /// Finite voxels and their sum `q`, in the background and in the structure.
-    sums: [(u64, i128); 2],
-    /// Neighbourhoods without missing voxels and the sum of their magnitudes of differences, in `q`.
-    differences: (u64, u128),
+    /// Finite voxels and their sum, in the background and in the structure.
+    sums: [(u64, ExactSum); 2],
+    /// Neighbourhoods without missing voxels and the sum of their magnitudes of differences.
+    differences: (u64, ExactSum),
 }
 
 /// The figures of one channel.
@@ -42,30 +43,26 @@ impl Quality {
         if !other.histogram.is_empty() {
             self.histogram = added(&self.histogram, &other.histogram);
         }
-        for (mine, theirs) in self.sums.iter_mut().zip(other.sums) {
-            *mine = (mine.0 + theirs.0, mine.1 + theirs.1);
+        self.merge_sums(other);
+    }
+
+    fn merge_sums(&mut self, other: &Self) {
+        let mine = self.sums.iter_mut().chain([&mut self.differences]);
+        for (mine, theirs) in mine.zip(other.sums.iter().chain([&other.differences])) {
+            mine.0 += theirs.0;
+            mine.1.merge(&theirs.1);
         }
-        self.differences.0 += other.differences.0;
-        self.differences.1 += other.differences.1;
     }
 
     /// The figures; NaN without voxels. `shape` is that of the image.
-    pub fn figures(&self, scale: &Scale, shape: [usize; 3]) -> QualityFigures {
-        let means = self.sums.map(|(n, sum)| {
-            // The whole part apart, so that nothing is lost.
-            let n = i128::from(n);
-            if n == 0 {
-                return f64::NAN;
-            }
-            let whole = sum.div_euclid(n);
-            scale.value(whole as f64 + (sum - whole * n) as f64 / n as f64)
-        });
+    pub fn figures(&self, shape: [usize; 3]) -> QualityFigures {
+        let mean = |(n, sum): &(u64, ExactSum)| if *n == 0 { f64::NAN } else { sum.over(*n) };
         // Each axis with three voxels multiplies the noise by √6.
         let gain = shape.iter().filter(|n| **n > 2).map(|_| 6f64.sqrt()).product::<f64>();
-        let (count, sum) = self.differences;
-        let mean = sum as f64 / count as f64 / scale.scale;
-        let noise = if gain > 1.0 { (std::f64::consts::PI / 2.0).sqrt() * mean / gain } else { f64::NAN };
-        QualityFigures { entropy: entropy(&self.histogram), noise, means }
+        let differences = mean(&self.differences);
+        let noise =
+            if gain > 1.0 { (std::f64::consts::PI / 2.0).sqrt() * differences / gain } else { f64::NAN };
+        QualityFigures { entropy: entropy(&self.histogram), noise, means: self.sums.each_ref().map(mean) }
     }
 }
 
@@ -140,22 +137,30 @@ fn bins(voxel: VoxelType) -> usize {
 pub fn quality(
     labels: &Bits,
     values: &Part,
-    scale: &Scale,
     range: (f64, f64),
     out: Region,
     shape: [usize; 3],
     job: &Job,
 ) -> Result<Quality> {
+    /// Planes that share a histogram.
+    const SLAB: usize = 8;
     with_volume!(values.volume, |a| {
         let all = a.as_slice().expect("volumes are in C order");
         let found = Mutex::new((Quality::default(), vec![0u64; bins(values.volume.voxel_type())]));
-        parallel::each(out.shape[0], job, &|z| {
-            let plane = plane(labels, values, all, scale, range, (out, out.start[0] + z), shape);
-            // The counts are integers, so the order of the planes changes nothing.
+        parallel::each(out.shape[0].div_ceil(SLAB), job, &|slab| {
+            let mut sums = Quality::default();
+            let mut dense = vec![0u64; bins(values.volume.voxel_type())];
+            let image = Image { labels, values, all, range, out, shape };
+            for z in out.start[0] + slab * SLAB..out.end()[0].min(out.start[0] + (slab + 1) * SLAB) {
+                job.check()?;
+                image.count_plane(z, &mut sums, &mut dense);
+                image.add_differences(z, &mut sums.differences);
+                job.advance((out.shape[1] * out.shape[2]) as u64);
+            }
+            // All sums are exact, so the order of the slabs changes nothing.
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            plane.histogram.iter().for_each(|&(bin, n)| found.1[bin as usize] += n);
-            found.0.merge(&Quality { histogram: Vec::new(), ..plane });
-            job.advance((out.shape[1] * out.shape[2]) as u64);
+            found.1.iter_mut().zip(&dense).for_each(|(sum, n)| *sum += n);
+            found.0.merge_sums(&sums);
             Ok(())
         })?;
         let (sums, dense) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -163,72 +168,107 @@ pub fn quality(
     })
 }
 
-fn plane<T: Voxel>(
-    labels: &Bits,
-    values: &Part,
-    all: &[T],
-    scale: &Scale,
+/// What is counted, and where.
+struct Image<'a, T> {
+    labels: &'a Bits,
+    values: &'a Part<'a>,
+    all: &'a [T],
     range: (f64, f64),
-    (out, z): (Region, usize),
+    out: Region,
     shape: [usize; 3],
-) -> Quality {
-    let mut sums = Quality::default();
-    // A small plane fills few bins: they are listed. Those of a large one are counted.
-    let large = out.shape[1] * out.shape[2] >= bins(T::TYPE);
-    let mut dense = vec![0u64; if large { bins(T::TYPE) } else { 0 }];
-    let mut listed = Vec::new();
-    let [_, h, w] = values.region.shape;
-    let strides = [h * w, w, 1];
-    let q = |at: usize| {
-        let v = all[at].to_f64();
-        if v.is_finite() { Some(((v - scale.offset) * scale.scale).round_ties_even() as i64) } else { None }
-    };
-    // Voxels of the 3×3×3 neighbourhood (along axes with three voxels) and their weights.
-    let used: Vec<usize> = (0..3).filter(|&a| shape[a] > 2).collect();
-    let mut kernel = vec![(0isize, 1i64)];
-    for &a in &used {
-        kernel = kernel
-            .iter()
-            .flat_map(|&(o, k)| {
-                [-1isize, 0, 1].map(|s| (o + s * strides[a] as isize, if s == 0 { -2 * k } else { k }))
-            })
-            .collect();
-    }
-    for y in out.start[1]..out.end()[1] {
-        for x in out.start[2]..out.end()[2] {
-            let p = [z, y, x];
-            let at = values.offset(p);
-            let Some(own) = q(at) else { continue };
-            let bin = bin(T::TYPE, all[at].to_f64(), range);
-            if large {
-                dense[bin] += 1;
-            } else {
-                listed.push(bin as u32);
-            }
-            let sum = &mut sums.sums[usize::from(labels.at(p))];
-            *sum = (sum.0 + 1, sum.1 + i128::from(own));
-            if used.iter().any(|&a| p[a] == 0 || p[a] + 1 == shape[a]) {
+}
+
+impl<T: Voxel> Image<'_, T> {
+    /// Adds the intensities of a plane.
+    fn count_plane(&self, z: usize, sums: &mut Quality, dense: &mut [u64]) {
+        let [_, oy, ox] = self.out.start;
+        let [_, h, w] = self.out.shape;
+        for y in oy..oy + h {
+            let row = &self.all[self.values.offset([z, y, ox])..][..w];
+            let inside = |x: usize| self.labels.at([z, y, ox + x]);
+            if intensity::offset(T::TYPE).is_some() {
+                let mut found = [(0u64, 0i64); 2];
+                for (x, v) in row.iter().enumerate() {
+                    let v = v.to_f64();
+                    dense[bin(T::TYPE, v, self.range)] += 1;
+                    let sum = &mut found[usize::from(inside(x))];
+                    *sum = (sum.0 + 1, sum.1 + v as i64);
+                }
+                for (sum, (n, total)) in sums.sums.iter_mut().zip(found) {
+                    sum.0 += n;
+                    sum.1.add_integer(total.into());
+                }
                 continue;
             }
-            let mut total = 0i64;
-            let complete = kernel.iter().all(|&(o, k)| {
-                let v = q(at.wrapping_add_signed(o));
-                total += k * v.unwrap_or(0);
-                v.is_some()
-            });
-            if complete {
-                sums.differences.0 += 1;
-                sums.differences.1 += u128::from(total.unsigned_abs());
+            for v in row.iter().map(|v| v.to_f64()).filter(|v| v.is_finite()) {
+                dense[bin(T::TYPE, v, self.range)] += 1;
+            }
+            for (phase, sum) in sums.sums.iter_mut().enumerate() {
+                let of_phase = (row.iter().enumerate())
+                    .map(|(x, v)| (x, v.to_f64()))
+                    .filter(|(x, v)| v.is_finite() && usize::from(inside(*x)) == phase);
+                let mut n = 0;
+                sum.1.add_all(of_phase.map(|(_, v)| v).inspect(|_| n += 1));
+                sum.0 += n;
             }
         }
     }
-    listed.sort_unstable();
-    sums.histogram = if large {
-        filled(dense)
-    } else {
-        listed.chunk_by(|a, b| a == b).map(|c| (c[0], c.len() as u64)).collect()
-    };
-    sums
+
+    /// Adds the second differences along all axes with three voxels, in a plane.
+    fn add_differences(&self, z: usize, differences: &mut (u64, ExactSum)) {
+        let used = self.shape.map(|n| n > 2);
+        let inner = |a: usize| {
+            let (start, end) = (self.out.start[a], self.out.end()[a]);
+            if used[a] { start.max(1)..end.min(self.shape[a] - 1) } else { start..end }
+        };
+        let (rows, columns) = (inner(1), inner(2));
+        if !inner(0).contains(&z) || rows.is_empty() || columns.is_empty() {
+            return;
+        }
+        // What a row reads: one voxel to either side where the axis is used.
+        let (side, width) = (usize::from(used[2]), columns.len() + 2 * usize::from(used[2]));
+        let row = |z: usize, y: usize| &self.all[self.values.offset([z, y, columns.start - side])..][..width];
+        let along_z = |y: usize, to: &mut Vec<f64>| {
+            to.clear();
+            if used[0] {
+                let sides = row(z - 1, y).iter().zip(row(z + 1, y));
+                let differences =
+                    sides.zip(row(z, y)).map(|((a, b), m)| a.to_f64() - 2.0 * m.to_f64() + b.to_f64());
+                to.extend(differences);
+            } else {
+                to.extend(row(z, y).iter().map(|v| v.to_f64()));
+            }
+        };
+        let mut lines = [const { Vec::new() }; 3];
+        if used[1] {
+            along_z(rows.start - 1, &mut lines[1]);
+            along_z(rows.start, &mut lines[2]);
+        }
+        let mut plane = vec![0.0; width];
+        for y in rows {
+            if used[1] {
+                lines.rotate_left(1);
+                along_z(y + 1, &mut lines[2]);
+                let [a, m, b] = &lines;
+                for (p, ((a, b), m)) in plane.iter_mut().zip(a.iter().zip(b).zip(m)) {
+                    *p = a - 2.0 * m + b;
+                }
+            } else {
+                along_z(y, &mut plane);
+            }
+            let totals = (0..columns.len())
+                .map(|x| if used[2] { plane[x] - 2.0 * plane[x + 1] + plane[x + 2] } else { plane[x] }.abs());
+            if intensity::offset(T::TYPE).is_some() {
+                // Integers below 2²³: their sum is exact.
+                differences.0 += columns.len() as u64;
+                differences.1.add_all([totals.sum::<f64>()]);
+            } else {
+                let mut n = 0;
+                differences.1.add_all(totals.filter(|t| t.is_finite()).inspect(|_| n += 1));
+                differences.0 += n;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -250,14 +290,12 @@ mod tests {
                 (3 * x + y + 2 * z) as f32 + 5.0 * noise as f32
             });
             let (low, high) = super::super::intensity::range(a.as_slice().unwrap());
-            let scale = Scale::of_range(VoxelType::F32, low, high);
             let region = Region::whole(shape);
             let (volume, mask) = (Volume::from(a), Volume::zeros(VoxelType::U8, shape));
             let labels = Bits::of(&Part { volume: &mask, region });
             let values = Part { volume: &volume, region };
-            let found =
-                quality(&labels, &values, &scale, (low, high), region, shape, &Job::silent()).unwrap();
-            let figures = found.figures(&scale, shape);
+            let found = quality(&labels, &values, (low, high), region, shape, &Job::silent()).unwrap();
+            let figures = found.figures(shape);
             assert!((figures.noise / 5.0 - 1.0).abs() < 0.03, "{shape:?}: {}", figures.noise);
             assert!(figures.means[1].is_nan() && figures.means[0] > 0.0);
         }

@@ -317,8 +317,7 @@ mod tests {
             let volume = Volume::from(a.clone());
             let region = Region::whole(volume.shape());
             let part = Part { volume: &volume, region };
-            let plan =
-                Plan { image: region.shape, table: None, scales: Vec::new(), moments: false, pairs: false };
+            let plan = Plan { image: region.shape, table: None, moments: false, pairs: false };
             let objects = scan(&plan, region, part, &[], &Job::silent()).unwrap();
             let (names, pieces) = name(&part, region.shape, &Job::silent()).unwrap();
             let touches = touching(&part, &Part { volume: &names, region }, region);

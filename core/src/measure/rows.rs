@@ -42,6 +42,39 @@ pub fn by_plane<R: Send>(
     })
 }
 
+/// Calls `visit` with the runs of each plane of slabs of `out`, slabs in parallel: what is found in the
+/// planes of a slab is begun with `begin` and handed to `end`, in no fixed order.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub fn by_slab<S>(
+    objects: &Objects,
+    labels: &Part,
+    out: Region,
+    job: &Job,
+    (begin, visit, end): (impl Fn() -> S + Sync, impl Fn(&mut S, &[Run]) + Sync, impl Fn(S) + Sync),
+) -> Result<()> {
+    let [oz, oy, ox] = out.start;
+    let [d, h, w] = out.shape;
+    let thickness = d.div_ceil(rayon::current_num_threads() * 4).clamp(4, 16);
+    parallel::each(d.div_ceil(thickness), job, &|slab| {
+        let mut found = begin();
+        let mut runs = Vec::new();
+        for z in slab * thickness..d.min((slab + 1) * thickness) {
+            job.check()?;
+            runs.clear();
+            for y in oy..oy + h {
+                let at = [oz + z, y, ox];
+                row_runs(objects, labels.volume, labels.offset(at), w, at, &mut runs);
+            }
+            visit(&mut found, &runs);
+            job.advance((h * w) as u64);
+        }
+        end(found);
+        Ok(())
+    })
+}
+
 fn row_runs(
     objects: &Objects,
     labels: &Volume,

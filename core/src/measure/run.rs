@@ -6,17 +6,19 @@ use super::balls;
 use super::bits::Bits;
 use super::boundary;
 use super::boxes;
-use super::columns::{Chosen, Needs};
+use super::columns::{self, Chosen, Cost, Needs};
 use super::crofton;
+use super::distribution;
 use super::distributions;
 use super::extras;
 use super::image::ImageTable;
-use super::intensity::{self, Scale};
+use super::intensity;
 use super::intercepts;
 use super::mode;
+use super::moments;
 use super::object::Frame;
 use super::pass::{Body, FIELDS, Pass};
-use super::percentiles::{self, Counts, Search};
+use super::percentiles::{Counts, Search};
 use super::quality;
 use super::regions;
 use super::scan::{self, Part, Plan};
@@ -61,7 +63,7 @@ impl Measure {
         let table = |table| self.tables.contains(&table);
         let path = needs(Needs::Skeleton) || needs(Needs::Geodesic);
         let distribution = needs(Needs::Percentiles) || needs(Needs::Mode);
-        let wide = self.channels.iter().any(|&c| Scale::of_type(c).is_none());
+        let wide = self.channels.iter().any(|&c| intensity::offset(c).is_none());
         let balls =
             |body| vec![Pass::Within(body), Pass::Across(body), Pass::Centres(body), Pass::Balls(body)];
         let thickness = table(ImageTable::Thickness);
@@ -69,11 +71,12 @@ impl Measure {
         let of_objects = balls(Body::Objects).into_iter().take(if with_balls { 4 } else { 2 }).collect();
         // The state travels to every block of the passes that follow: those that add much come last.
         [
-            (wide, vec![Pass::Range]),
+            (wide && self.image, vec![Pass::Range]),
             (true, vec![Pass::Sums]),
             (needs(Needs::Radius), vec![Pass::Radius]),
             (self.image || table(ImageTable::Foam), vec![Pass::Intercepts]),
             (needs(Needs::Boundary), vec![Pass::Boundary]),
+            (wide && needs(Needs::Deviations), vec![Pass::Moments]),
             (distribution, vec![Pass::Near]),
             (needs(Needs::Percentiles), vec![Pass::Far]),
             (needs(Needs::Mode), vec![Pass::FarMode]),
@@ -83,10 +86,10 @@ impl Measure {
             (needs(Needs::Voronoi), vec![Pass::Nearest, Pass::Voronoi]),
             (table(ImageTable::Chords), [0, 1, 2].map(Pass::Chords).to_vec()),
             (table(ImageTable::Correlation), vec![Pass::Mask, Pass::Correlation]),
-            (needs(Needs::Boxes), vec![Pass::Regions, Pass::Touching]),
+            (needs(Needs::Topology), vec![Pass::Regions, Pass::Touching]),
             (path, vec![Pass::Boxes]),
             (needs(Needs::Hull) || needs(Needs::Oriented), vec![Pass::Hull]),
-            (needs(Needs::Boxes) || with_balls, of_objects),
+            (needs(Needs::Inscribed) || with_balls, of_objects),
             (thickness, balls(Body::Structure)),
             (thickness, balls(Body::MidAxes)),
             (thickness, balls(Body::Background)),
@@ -137,7 +140,9 @@ impl Measure {
             || match self.passes_of_blocks()[phase] {
                 // A neighbourhood is summed with the last of its voxels.
                 Pass::Sums => share.is_in(out, 1),
-                Pass::Radius | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => share.is_in(out, 0),
+                Pass::Radius | Pass::Moments | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => {
+                    share.is_in(out, 0)
+                }
                 // A box may begin, and a cavity be, where no voxel of its object is.
                 Pass::Near | Pass::Boxes => !state.places().beginning(&state.objects, out).is_empty(),
                 Pass::Regions | Pass::Touching => state.places().has_box_in(out),
@@ -159,17 +164,21 @@ impl Measure {
             || self.tables.contains(&ImageTable::Foam)
             || self.needs(Needs::Cells)
             || self.needs(Needs::Contacts)
-            || self.needs(Needs::Boxes);
+            || self.needs(Needs::Topology);
         cells.then(|| crofton::Table::new(self.geometry.world_from_index.matrix3))
     }
 
-    pub(super) fn scales(&self, state: &State) -> Vec<Scale> {
-        let range = |i: usize| state.ranges.get(i).copied().unwrap_or((1.0, 0.0));
-        self.channels
-            .iter()
-            .enumerate()
-            .map(|(i, &ty)| Scale::of_type(ty).unwrap_or_else(|| Scale::of_range(ty, range(i).0, range(i).1)))
-            .collect()
+    /// A sentence for each group of columns and table that may dominate a run.
+    pub fn costs(&self) -> Vec<String> {
+        let voxels: u64 = self.shape.iter().map(|&n| n as u64).product();
+        let mut costs: Vec<Cost> = Vec::new();
+        let table = self.tables.contains(&ImageTable::Thickness).then_some(columns::THICKNESS_TABLE);
+        for cost in self.columns.iter().filter_map(|c| c.column.needs.cost()).chain(table) {
+            if !costs.contains(&cost) {
+                costs.push(cost);
+            }
+        }
+        costs.iter().map(|cost| cost.estimate(voxels, rayon::current_num_threads())).collect()
     }
 
     /// Working memory of a run in memory, in bytes per voxel.
@@ -191,8 +200,8 @@ impl Measure {
         LocalThickness::new(self.shape, Metric::new(self.shape, &self.geometry))
     }
 
-    pub(super) fn frame(&self, state: &State, table: Option<&crofton::Table>) -> Frame {
-        Frame::new(self.shape, self.geometry, table, self.scales(state))
+    pub(super) fn frame(&self, table: Option<&crofton::Table>) -> Frame {
+        Frame::new(self.shape, self.geometry, table)
     }
 
     /// Whether [`Pass::Near`] sees each object as a whole, as it does in a run that goes through such a block.
@@ -259,7 +268,7 @@ impl Measure {
                 let [labels, field] = [&parts[0], &parts[1]];
                 let bounded = (body == Body::Objects).then_some(labels);
                 let squared = balls::across(bounded, field, metric, job)?;
-                let frame = self.frame(state, None);
+                let frame = self.frame(None);
                 if body == Body::Reference {
                     let sums = balls::to_reference(&frame, objects, labels, &squared, &self.local(), job)?;
                     return Ok((Vec::new(), Partial::Reference(sums)));
@@ -306,7 +315,7 @@ impl Measure {
                 Ok(Partial::Labels(shares::labels_in(&parts[0], out)))
             }
             Pass::Range => channels()
-                .map(|(_, (part, &ty))| match Scale::of_type(ty) {
+                .map(|(_, (part, &ty))| match intensity::offset(ty) {
                     Some(_) => Ok((f64::INFINITY, f64::NEG_INFINITY)),
                     None => range(part, out, job),
                 })
@@ -317,7 +326,6 @@ impl Measure {
                 let plan = Plan {
                     image: self.shape,
                     table: self.table(),
-                    scales: self.scales(state),
                     moments: self.moments(),
                     pairs: foam || self.contacts || self.needs(Needs::Contacts),
                 };
@@ -329,23 +337,13 @@ impl Measure {
                 Ok(Partial::Sums(Box::new(sums)))
             }
             Pass::Radius => {
-                let frame = self.frame(state, None);
+                let frame = self.frame(None);
                 extras::radius_pass(&frame, objects, &parts[0], out, job).map(Partial::Radius)
             }
             Pass::Hull => extras::hull_pass(objects, &parts[0], out, job).map(Partial::Hull),
             Pass::Boundary => {
-                let scales = self.scales(state);
-                boundary::boundary(
-                    objects,
-                    self.shape,
-                    &self.geometry,
-                    &parts[0],
-                    &parts[1..],
-                    &scales,
-                    out,
-                    job,
-                )
-                .map(Partial::Boundary)
+                boundary::boundary(objects, self.shape, &self.geometry, &parts[0], &parts[1..], out, job)
+                    .map(Partial::Boundary)
             }
             Pass::Touching => Ok(Partial::Touching(regions::touching(&parts[0], &parts[1], out))),
             Pass::Boxes => {
@@ -353,7 +351,7 @@ impl Measure {
                     skeleton: self.needs(Needs::Skeleton),
                     geodesic: self.needs(Needs::Geodesic),
                 };
-                let (frame, rows) = (self.frame(state, None), self.rows(pass, state, out));
+                let (frame, rows) = (self.frame(None), self.rows(pass, state, out));
                 boxes::figures(&frame, objects, rows, &parts[0], wanted, job).map(Partial::Paths)
             }
             Pass::Fractal => {
@@ -376,13 +374,19 @@ impl Measure {
             Pass::Quality => {
                 let bits = Bits::of(&parts[0]);
                 channels()
-                    .zip(self.scales(state))
-                    .map(|((c, (part, _)), scale)| {
+                    .map(|(c, (part, _))| {
                         let range = state.ranges.get(c).copied().unwrap_or((0.0, 0.0));
-                        quality::quality(&bits, part, &scale, range, out, self.shape, job)
+                        quality::quality(&bits, part, range, out, self.shape, job)
                     })
                     .collect::<Result<_>>()
                     .map(Partial::Quality)
+            }
+            Pass::Moments => {
+                let of = |(c, (part, &ty)): (usize, (&Part, &VoxelType))| match intensity::offset(ty) {
+                    Some(_) => Ok(Vec::new()),
+                    None => moments::moments(objects, c, &parts[0], part, out, job),
+                };
+                channels().map(of).collect::<Result<_>>().map(Partial::Moments)
             }
             Pass::Near => self.near(state, out, parts, job),
             Pass::FarMode => {
@@ -432,20 +436,15 @@ impl Measure {
     fn near(&self, state: &State, out: Region, parts: &[Part], job: &Job) -> Result<Partial> {
         let (objects, labels, region) = (&state.objects, &parts[0], parts[0].region);
         let rows = self.rows(Pass::Near, state, out);
+        let wanted = [Needs::Percentiles, Needs::Mode].map(|needs| self.needs(needs));
         let (mut all, mut modes) = (Vec::new(), Vec::new());
-        for (c, (part, &ty)) in parts[1..].iter().zip(&self.channels).enumerate() {
-            let wanted = |needs| self.needs(needs) && !rows.is_empty();
-            if wanted(Needs::Percentiles) {
-                all.push(percentiles::whole(objects, &rows, c, labels, part, region, job)?);
-            } else {
-                all.push(Vec::new());
+        for (c, part) in parts[1..].iter().enumerate() {
+            let mut found = distribution::Found::default();
+            if !rows.is_empty() {
+                found = distribution::whole(objects, &rows, c, (labels, part), region, wanted, job)?;
             }
-            if wanted(Needs::Mode) {
-                let counts = mode::count(objects, &rows, c, labels, part, region, &job.part())?;
-                modes.push(mode::modes(objects, c, ty, &counts));
-            } else {
-                modes.push(Vec::new());
-            }
+            all.push(found.percentiles);
+            modes.push(found.modes);
         }
         Ok(Partial::Near(all, modes))
     }

@@ -3,7 +3,7 @@
 use super::channel::ChannelSums;
 use super::crofton::{Table, outside_index};
 use super::index::Index;
-use super::intensity::{self, Scale};
+use super::intensity;
 use super::sums::{CellSums, LocalMoments, LocalSums, Objects, PairSums, UnionSums, add_moments};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
@@ -16,8 +16,6 @@ pub struct Plan {
     pub image: [usize; 3],
     /// Weights of neighbourhoods, if surfaces, Euler numbers or contacts are asked for.
     pub table: Option<Table>,
-    /// How the intensities of each channel become integers.
-    pub scales: Vec<Scale>,
     /// Whether second moments are asked for.
     pub moments: bool,
     /// Whether contacts are asked for, which need the weights.
@@ -50,7 +48,11 @@ impl Part<'_> {
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn scan(plan: &Plan, out: Region, labels: Part, channels: &[Part], job: &Job) -> Result<Objects> {
-    let all = Mutex::new(Objects::new(channels.len(), plan.moments, plan.table.is_some()));
+    let all = Mutex::new(Objects::new(
+        channels.iter().map(|c| c.volume.voxel_type()),
+        plan.moments,
+        plan.table.is_some(),
+    ));
     // What a slab was summed in serves the next one: there are no more than threads.
     let idle: Mutex<Vec<Scanner>> = Mutex::default();
     let thickness = slab_thickness(out.shape);
@@ -278,17 +280,11 @@ impl<'a> Scanner<'a> {
         }
         for (c, part) in channels.iter().enumerate() {
             let from = part.offset([z, y, ox]);
-            let (sums, scale) = (&mut self.channels[c], &self.plan.scales[c]);
+            let (sums, origin) = (&mut self.channels[c], self.slab.start);
             with_volume!(part.volume, |a| {
                 let row = &a.as_slice().expect("volumes are in C order")[from..];
                 for &(x, length, object) in &self.runs {
-                    intensity::add_run(
-                        &mut sums[object],
-                        &row[x..x + length],
-                        scale,
-                        [lz, ly, x],
-                        self.slab.start,
-                    );
+                    intensity::add_run(&mut sums[object], &row[x..x + length], [lz, ly, x], origin);
                 }
             });
         }
@@ -358,10 +354,13 @@ impl<'a> Scanner<'a> {
                 } else {
                     0
                 };
-                let sides = outside_index([sides[0], sides[1], side]);
-                if sides == 0 {
+                let sides = [sides[0], sides[1], side];
+                // Along an axis of one voxel the image has no faces that parts of it would share.
+                if (0..3).all(|a| sides[a] == 0 || self.plan.image[a] == 1) {
                     union.inner.add(&table[usize::from(left)]);
-                } else {
+                }
+                let sides = outside_index(sides);
+                if sides != 0 {
                     union.cut += outside[sides][usize::from(left)];
                 }
                 let mut found = [(0u32, 0u8); 8];

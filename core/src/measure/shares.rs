@@ -301,7 +301,7 @@ impl Measure {
         let tables = self.tables_of_objects(state);
         let totals = Totals::of(&state.objects);
         let near = self.wants_nearest();
-        let points = near.then(|| extras::centroids(&self.frame(state, None), &state.objects));
+        let points = near.then(|| extras::centroids(&self.frame(None), &state.objects));
         let rows = Rows {
             objects: Packed::of(&tables[0]),
             contacts: tables.get(1).map(Packed::of),
@@ -329,6 +329,7 @@ impl Measure {
             totals: Totals { objects: 0, voxels: 0, ..Totals::of(&state.objects) },
             image: std::mem::take(&mut state.found),
         };
+        done.image.moments.clear();
         done.add(rows)?;
         state.done = Some(done);
         state.forget_objects();

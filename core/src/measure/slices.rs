@@ -1,6 +1,8 @@
 //! Figures of an image slice by slice along an axis.
 
 use super::Table;
+use super::exact_sum::ExactSum;
+use super::moments::exponent_of;
 use super::percentiles::{FRACTIONS, key, value};
 use super::table::{Builder, Values};
 use crate::{Geometry, Job, Result, Volume, Voxel, parallel, with_volume};
@@ -35,22 +37,29 @@ fn of<T: Voxel>(a: &Array3<T>, axis: usize, threshold: f64, job: &Job) -> Result
     parallel::map(a.len_of(Axis(axis)), job, &|i| {
         let slice = a.index_axis(Axis(axis), i);
         let mut keys: Vec<u64> = Vec::with_capacity(slice.len());
-        let (mut sum, mut above) = (0.0, 0u64);
+        let mut above = 0u64;
         for &v in slice {
             let f = v.to_f64();
             if f.is_finite() {
                 keys.push(key(v));
-                sum += f;
                 above += u64::from(f > threshold);
             }
         }
         let n = keys.len();
-        let mean = sum / n as f64;
-        let squares: f64 =
-            slice.iter().map(|v| v.to_f64()).filter(|v| v.is_finite()).map(|v| (v - mean) * (v - mean)).sum();
+        let finite = || slice.iter().map(|v| v.to_f64()).filter(|v| v.is_finite());
+        let mut sum = ExactSum::default();
+        sum.add_all(finite());
+        let mean = sum.over(n.max(1) as u64);
         keys.sort_unstable();
         let at = |k: usize| value(T::TYPE, keys[k]);
         let none = n == 0;
+        // Half the deviations in a power of two near the greatest: no square is beyond the range of f64.
+        let half = |v: f64| v / 2.0 - mean / 2.0;
+        let reach = if none { 0.0 } else { half(at(0)).abs().max(half(at(n - 1))) };
+        let unit = if reach > 0.0 { 2f64.powi(exponent_of(reach)) } else { 1.0 };
+        let mut squares = ExactSum::default();
+        squares.add_all(finite().map(|v| (half(v) / unit).powi(2)));
+        let sd = 2.0 * unit * squares.over(n.max(1) as u64).sqrt();
         let percentile = |f: f64| {
             if none {
                 return f64::NAN;
@@ -64,7 +73,7 @@ fn of<T: Voxel>(a: &Array3<T>, axis: usize, threshold: f64, job: &Job) -> Result
         Ok(SliceFigures {
             count: n as u64,
             missing: (slice.len() - n) as u64,
-            moments: if none { [f64::NAN; 4] } else { [mean, (squares / n as f64).sqrt(), at(0), at(n - 1)] },
+            moments: if none { [f64::NAN; 4] } else { [mean, sd, at(0), at(n - 1)] },
             percentiles: FRACTIONS.map(percentile),
             fraction: if none { f64::NAN } else { above as f64 / n as f64 },
         })

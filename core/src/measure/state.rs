@@ -12,6 +12,7 @@ use super::foam;
 use super::image::{self, ImageTable, Totals};
 use super::intercepts::Intercepts;
 use super::mode;
+use super::moments::MomentSums;
 use super::objects::{contacts_table, objects_table};
 use super::pass::{Body, Pass};
 use super::percentiles::{Counts, Search};
@@ -85,6 +86,8 @@ pub enum Partial {
     Radius(RadiusSums),
     /// Corners of hulls.
     Hull(Corners),
+    /// Central moments by channel, with the rows of the objects.
+    Moments(ByRow<MomentSums>),
     /// Percentiles and modes of objects seen as a whole.
     Near(ByRow<[f64; 5]>, ByRow<f64>),
     /// Sums over boundary voxels.
@@ -252,6 +255,16 @@ impl Measure {
                     mine.merge(theirs);
                 }
             }
+            Partial::Moments(more) => {
+                let rows = state.objects.labels.len();
+                found.moments.resize(more.len(), Vec::new());
+                for (mine, theirs) in found.moments.iter_mut().zip(more) {
+                    if mine.is_empty() && !theirs.is_empty() {
+                        mine.resize(rows, MomentSums::default());
+                    }
+                    theirs.iter().for_each(|(row, sums)| mine[*row as usize].merge(sums));
+                }
+            }
             Partial::Near(percentiles, modes) => {
                 let rows = state.objects.labels.len();
                 spread(&mut found.percentiles, rows, [f64::NAN; 5], percentiles);
@@ -286,7 +299,7 @@ impl Measure {
     pub fn finish(&self, state: &State) -> Vec<Table> {
         let mut tables = self.tables_of_objects(state);
         if self.needs(Needs::Nearest) {
-            let points = extras::centroids(&self.frame(state, None), &state.objects);
+            let points = extras::centroids(&self.frame(None), &state.objects);
             let objects = shares::with_nearest(tables.remove(0), &points);
             tables.insert(0, objects);
         }
@@ -297,9 +310,10 @@ impl Measure {
     /// The table of objects, without the nearest ones, and that of contacts.
     pub(super) fn tables_of_objects(&self, state: &State) -> Vec<Table> {
         let table = self.table();
-        let frame = self.frame(state, table.as_ref());
+        let frame = self.frame(table.as_ref());
         let (objects, found, local) = (&state.objects, &state.found, self.local());
         let mut extras = ExtraColumns {
+            moments: &found.moments,
             percentiles: found.percentiles.clone(),
             modes: found.modes.clone(),
             ..ExtraColumns::default()
@@ -322,7 +336,7 @@ impl Measure {
     /// The tables of the image.
     pub(super) fn tables_of_image(&self, state: &State, totals: &Totals, found: &Found) -> Vec<Table> {
         let table = self.table();
-        let (frame, local) = (self.frame(state, table.as_ref()), self.local());
+        let (frame, local) = (self.frame(table.as_ref()), self.local());
         let mut tables = Vec::new();
         if self.image {
             let thickness = self.tables.contains(&ImageTable::Thickness);

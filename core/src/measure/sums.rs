@@ -7,7 +7,7 @@ use super::channel::ChannelTable;
 use super::crofton::Weights;
 use super::exact::{Pieces, Wide};
 use super::index::Index;
-use crate::Region;
+use crate::{Region, VoxelType};
 use serde::{Deserialize, Serialize};
 
 /// Sums over the voxels of an object in index space; vectors are `[z, y, x]`, second moments
@@ -325,13 +325,13 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// No objects, with so many channels; `moments` and `cells` tell whether second moments and sums
-    /// over neighbourhoods are kept.
-    pub fn new(channels: usize, moments: bool, cells: bool) -> Self {
+    /// No objects, with channels of these types; `moments` and `cells` tell whether second moments and
+    /// sums over neighbourhoods are kept.
+    pub fn new(channels: impl IntoIterator<Item = VoxelType>, moments: bool, cells: bool) -> Self {
         Self {
             voxels: VoxelTable::new(moments),
             cells: cells.then(Pieces::default),
-            channels: vec![ChannelTable::default(); channels],
+            channels: channels.into_iter().map(ChannelTable::new).collect(),
             ..Self::default()
         }
     }
@@ -361,7 +361,8 @@ impl Objects {
     /// The sums of some of the objects and of the pairs that they are in; all objects as one stay that.
     pub fn only(&self, wanted: impl Fn(u64) -> bool) -> Self {
         let moments = self.voxels.has_moments();
-        let mut some = Self::new(self.channels.len(), moments, self.cells.is_some());
+        let mut some =
+            Self::new(self.channels.iter().map(ChannelTable::voxel), moments, self.cells.is_some());
         some.merge_some(self, wanted);
         some
     }

@@ -75,6 +75,11 @@ impl Operator for FilterObjects {
         let names = condition.columns();
         let columns =
             columns::choose(Some(&names), usize::from(channel.is_some()), false).map_err(|e| wrong(&e))?;
+        // The name of a group of columns is none of a column.
+        let is_column = |name: &&String| columns.iter().any(|c| c.column.name_for(c.channel) == **name);
+        if let Some(group) = names.iter().find(|name| !is_column(name)) {
+            return Err(wrong(&format!("there is no column \"{group}\"")));
+        }
         let mut what = Measure {
             shape: grid.shape,
             geometry: grid.geometry,

@@ -106,17 +106,30 @@ pub struct Prepared {
     pub kernel: Box<dyn Kernel>,
     /// Working memory of a whole run beyond inputs and output, in bytes per voxel of the input.
     pub scratch: f64,
+    /// A sentence for each part of the work that may dominate a run.
+    pub costs: Vec<String>,
 }
 
 impl Prepared {
     /// A local operator.
     pub fn local(output: Grid, kernel: impl Local + 'static) -> Self {
-        Self { output, kernel: Box::new(LocalKernel { local: kernel, out: output.shape }), scratch: 0.0 }
+        Self {
+            output,
+            kernel: Box::new(LocalKernel { local: kernel, out: output.shape }),
+            scratch: 0.0,
+            costs: Vec::new(),
+        }
     }
 
     /// Any operator.
     pub fn new(output: Grid, kernel: impl Kernel + 'static) -> Self {
-        Self { output, kernel: Box::new(kernel), scratch: 0.0 }
+        Self { output, kernel: Box::new(kernel), scratch: 0.0, costs: Vec::new() }
+    }
+
+    /// States what may dominate a run.
+    pub fn costs(mut self, costs: Vec<String>) -> Self {
+        self.costs = costs;
+        self
     }
 
     /// States the working memory of a whole run beyond inputs and output, in bytes per voxel.

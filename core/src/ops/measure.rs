@@ -34,8 +34,10 @@ static SPEC: Spec = Spec {
               Lengths, areas and angles are those of the world, on sheared grids too, where columns that follow \
               from distances between voxels (inscribed balls, thickness, Voronoi cells, the reference) are \
               refused. Outside the image is background. A mask is one object. NaN and infinite intensities are \
-              left out and counted in intensity_missing. 8- and 16-bit intensities are summed exactly, \
-              wider ones to 2^-30 of the range of the image's finite values. \
+              left out and counted in intensity_missing. Intensities are summed exactly, each object's by \
+              themselves; deviations of types wider than 16 bits are taken from the object's mean, to 2^-56 of \
+              the object's own range. A sum beyond the range of f64 is infinite. Along an axis of one voxel the \
+              image has no border. \
               Exact block by block. So many objects that they don't fit into memory are measured some at a \
               time, except where Voronoi cells, distances from a reference or the table foam are asked for; \
               nearest objects take about 60 bytes an object, the table correlation a bit for each voxel. \
@@ -66,7 +68,7 @@ static SPEC: Spec = Spec {
             name: "columns",
             ty: ParamType::Words,
             default: Default::Absent,
-            help: "Columns of the object table, or all for every one. If not given, those that take long are left out: oriented boxes, skeletons, geodesic diameters and Voronoi cells.",
+            help: "Columns of the object table, or groups of them: size, moments, intensities, surface, contacts, nearest, radius, hull, distribution, boundary (these are the default), inscribed, topology, thickness, oriented, skeleton, geodesic, voronoi (which take longer), reference, or all for every one.",
         },
         Param {
             name: "contacts",
@@ -139,7 +141,8 @@ impl Operator for MeasureObjects {
             call.at_right_angles(&names)?;
         }
         let scratch = what.scratch();
-        Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch))
+        let costs = what.costs();
+        Ok(Prepared::new(grid, Measuring { what, inputs }).scratch(scratch).costs(costs))
     }
 }
 

@@ -96,6 +96,11 @@ impl Plan {
         Ok(Self { sources: sources.len(), steps, grids, resolved })
     }
 
+    /// A sentence for each part of the work that may dominate a run, to be said before it.
+    pub fn costs(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(|step| &step.prepared.costs).map(String::as_str)
+    }
+
     /// Number of the last image that is made; the first source if none is.
     pub fn last_image(&self) -> usize {
         (0..self.steps.len()).rev().find(|&i| self.makes_image(i)).map_or(0, |i| self.sources + i)

@@ -20,6 +20,18 @@ impl Table {
         }
     }
 
+    /// Whether a table of this name can have a row of units.
+    ///
+    /// # Errors
+    /// If it doesn't end in `.csv`.
+    pub fn check_units_row(path: &Path) -> Result<()> {
+        if path.extension().is_some_and(|e| e == "csv") {
+            return Ok(());
+        }
+        let reason = "only a .csv has a row of units; a .parquet has them with its columns";
+        Err(Error::Usage(format!("{}: {reason}", path.display())))
+    }
+
     /// Writes the table as the path's ending says, `.csv` or `.parquet`.
     ///
     /// # Errors
@@ -30,6 +42,24 @@ impl Table {
             Some("csv") => csv::write(self, to),
             _ => parquet::write(self, to),
         })
+    }
+
+    /// Writes the table as [`Table::write`] does, and beside a `.csv` the units: `NAME.units.csv`. With a
+    /// `units_row`, the second line of the `.csv` has them, too.
+    ///
+    /// # Errors
+    /// If the ending is another, a file can't be written, or a units row is asked for in a `.parquet`,
+    /// whose columns have their units anyway.
+    pub fn write_with_units(&self, path: &Path, units_row: bool) -> Result<()> {
+        Self::check_name(path)?;
+        if units_row {
+            Self::check_units_row(path)?;
+        }
+        if path.extension().is_none_or(|e| e != "csv") {
+            return self.write(path);
+        }
+        saved(path, |to| if units_row { csv::write_with_units_row(self, to) } else { csv::write(self, to) })?;
+        self.write_units(&path.with_extension("units.csv"))
     }
 
     /// Writes what the columns are beside a table: name, unit and description of each, as CSV.

@@ -56,6 +56,11 @@ impl Ready {
         (missing > 0).then(|| absent_note(missing, None))
     }
 
+    /// A sentence for each part of the work that may dominate the run.
+    pub fn costs(&self) -> impl Iterator<Item = &str> {
+        self.plan.costs()
+    }
+
     /// Bytes that a run in memory needs.
     pub fn memory(&self) -> u64 {
         self.plan.memory(&self.keep())

@@ -10,6 +10,7 @@ pub use region::Region;
 pub use unit::Unit;
 pub use voxel::{Voxel, VoxelType};
 
+use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, ArrayViewMut3};
 
 /// A dense 3D array `[z, y, x]` in C order, of any of the ten voxel types.
@@ -171,6 +172,26 @@ impl Volume {
         with_volume!(&self, |a| with_voxel!(voxel, |T| T::into_volume(a.mapv(|v| T::from_f64(v.to_f64())))))
     }
 
+    /// The voxels as labels, which are `u32`.
+    ///
+    /// # Errors
+    /// A value that is no label: negative, with a fraction, NaN, or beyond 2³² − 1.
+    pub fn into_labels(self) -> Result<Self> {
+        if self.voxel_type() == VoxelType::U32 {
+            return Ok(self);
+        }
+        let fits = |v: f64| v.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&v);
+        with_volume!(&self, |a| {
+            if let Some(bad) = a.iter().find(|v| !fits(v.to_f64())) {
+                return Err(Error::Usage(format!(
+                    "an image with the value {bad} can't be taken as labels: they are whole numbers from 0 to {}",
+                    u32::MAX
+                )));
+            }
+        });
+        Ok(self.cast(VoxelType::U32))
+    }
+
     /// The voxels as bytes in memory order, native endian.
     pub fn as_bytes(&self) -> &[u8] {
         with_volume!(self, |a| bytemuck::cast_slice(a.as_slice().expect("volumes are in C order")))
@@ -226,6 +247,24 @@ mod tests {
         let mut other = Volume::zeros(VoxelType::U16, [4, 5, 6]);
         other.paste(region.start, &block);
         assert_ne!(other, volume);
+    }
+
+    #[test]
+    fn labels_are_whole_numbers_of_32_bits_and_masks_hold_no_nan() {
+        let one = |v: f64, voxel| Volume::from(Array3::from_elem((1, 1, 1), v)).cast(voxel).into_labels();
+        for (value, voxel, label) in
+            [(7.0, VoxelType::F32, 7.0), (4_294_967_295.0, VoxelType::I64, 4_294_967_295.0)]
+        {
+            assert_eq!(one(value, voxel).unwrap().get([0; 3]), Some(label));
+        }
+        for (value, voxel) in [(-1.0, VoxelType::I8), (0.5, VoxelType::F64), (f64::NAN, VoxelType::F32)] {
+            assert!(one(value, voxel).is_err(), "{value} {voxel}");
+        }
+        // In full, beyond what f64 holds.
+        let volume = Volume::from(Array3::from_elem((1, 1, 1), (1u64 << 53) + 1));
+        assert!(volume.into_labels().unwrap_err().to_string().contains("9007199254740993"));
+        assert!(1e-40f32.is_set() && f32::INFINITY.is_set() && 2u8.is_set());
+        assert!(!f32::NAN.is_set() && !(-0.0f64).is_set() && !0u64.is_set());
     }
 
     #[test]

@@ -103,6 +103,11 @@ pub trait Voxel:
     fn from_f64(value: f64) -> Self;
     /// Whether it is NaN (never, for integers).
     fn is_nan(self) -> bool;
+    /// Whether a mask of such values holds the voxel: neither 0 nor NaN.
+    #[inline(always)]
+    fn is_set(self) -> bool {
+        self != Self::default() && !self.is_nan()
+    }
     /// The byte order turned round.
     fn swap_bytes(self) -> Self;
     /// The typed array as a volume.

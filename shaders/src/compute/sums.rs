@@ -10,7 +10,7 @@ use super::twins::uniforms_of_whole;
 use std::sync::PoisonError;
 use std::time::Instant;
 use voxelry_core::measure::channel::ChannelSums;
-use voxelry_core::measure::intensity::Scale;
+use voxelry_core::measure::intensity;
 use voxelry_core::measure::scan::{self, Part, Plan};
 use voxelry_core::measure::sums::{LocalSums, Objects, VoxelSums};
 use voxelry_core::ops::Kind;
@@ -149,7 +149,7 @@ impl Computer {
             let longest = if tile[0] > 1 { 0 } else { usize::from(tile[1] <= 1) + 1 };
             tile[longest] = tile[longest].div_ceil(2);
         }
-        let mut all = Objects::new(channels.len(), moments, false);
+        let mut all = Objects::new(channels.iter().map(|c| c.voxel_type()), moments, false);
         for region in Region::whole(shape).tiles(tile.map(|n| n.max(1))) {
             if job.is_cancelled() {
                 return Err(Failure::Cancelled);
@@ -296,14 +296,11 @@ impl Computer {
 /// The same sums as the processor finds them.
 pub fn by_processor(labels: &Volume, channels: &[&Volume], moments: bool, job: &Job) -> Option<Objects> {
     let region = Region::whole(labels.shape());
-    let scales = channels.iter().map(|c| Scale::of_type(c.voxel_type())).collect::<Option<_>>()?;
-    let plan = Plan {
-        image: labels.shape(),
-        table: None,
-        scales,
-        moments: moments || !channels.is_empty(),
-        pairs: false,
-    };
+    if channels.iter().any(|c| intensity::offset(c.voxel_type()).is_none()) {
+        return None;
+    }
+    let plan =
+        Plan { image: labels.shape(), table: None, moments: moments || !channels.is_empty(), pairs: false };
     let parts: Vec<_> = channels.iter().map(|volume| Part { volume, region }).collect();
     scan::scan(&plan, region, Part { volume: labels, region }, &parts, job).ok()
 }
@@ -341,8 +338,8 @@ fn of_channel(sums: &[u32], voxels: &[u32], channel: VoxelType, tile: Region) ->
         words[at..at + count].iter().rev().fold(0i128, |sum, word| sum << 32 | i128::from(*word))
     };
     let least = f64::from(least_of(channel).expect("there is a shader for the type"));
-    let offset = Scale::of_type(channel).expect("types of 8 and 16 bits have one").offset;
-    let bias = (offset - least) as i128;
+    let offset = intensity::offset(channel).expect("types of 8 and 16 bits have one");
+    let bias = i128::from(offset) - least as i128;
     let n = i128::from(voxels[0]);
     let [s1, s2, s3, s4] = [(4, 2), (6, 2), (8, 3), (11, 3)].map(|(at, count)| number(sums, at, count));
     let (b2, b3, b4) = (bias.pow(2), bias.pow(3), bias.pow(4));
@@ -360,16 +357,14 @@ fn of_channel(sums: &[u32], voxels: &[u32], channel: VoxelType, tile: Region) ->
     };
     ChannelSums {
         valid: u64::from(voxels[0]),
-        q: powers[0],
-        q2: powers[1],
-        p: powers,
+        powers,
         first: std::array::from_fn(|a| number(sums, 14 + 2 * a, 2) - bias * number(voxels, 1 + 2 * a, 2)),
         second: std::array::from_fn(|k| number(sums, 20 + 3 * k, 3) - bias * number(voxels, 13 + 2 * k, 2)),
         min: least + f64::from(65536 - sums[0]),
         min_at: place(sums[2]),
         max: least + f64::from(sums[1] - 1),
         max_at: place(sums[3]),
-        missing: None,
+        ..ChannelSums::default()
     }
     .at(tile.start)
 }

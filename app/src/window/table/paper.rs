@@ -26,12 +26,12 @@ impl Paper {
         &self.table.name
     }
 
-    /// Writes the rows, and beside them the recipe that they come from.
+    /// Writes the rows, and beside them their units and the recipe that they come from.
     ///
     /// # Errors
     /// If the name or the place will not do.
     pub fn write(&self, path: &Path) -> Result<()> {
-        part(&self.table, &self.rows).write(path)?;
+        part(&self.table, &self.rows).write_with_units(path, false)?;
         self.write_recipe(path)
     }
 

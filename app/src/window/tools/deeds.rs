@@ -6,7 +6,7 @@ use crate::window::lightbox::Deed;
 use voxelry_core::io::Frame;
 use voxelry_core::io::ImageSource;
 use voxelry_core::labels::{Edit, Labels, tools};
-use voxelry_core::{Job, Region, Result, VoxelType};
+use voxelry_core::{Job, Region, Result};
 
 impl Viewer {
     /// Does something to objects of a layer, as one edit. Locked ones stay as they are.
@@ -100,7 +100,7 @@ impl Viewer {
                 let mut regions = Vec::new();
                 for tile in within.into_iter().flat_map(|within| within.tiles([64, 128, 128])) {
                     job.check()?;
-                    let there = other.read(frame, tile)?.cast(VoxelType::U32);
+                    let there = other.read(frame, tile)?.into_labels()?;
                     let (old, there) = (labels.get(tile)?, there.view::<u32>().expect("just cast"));
                     let mut new = old.clone();
                     ndarray::Zip::from(&mut new).and(there).for_each(|new, there| match what {

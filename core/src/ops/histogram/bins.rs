@@ -43,17 +43,33 @@ impl Bins {
     /// bins; otherwise `count` equal ones, with edges and centres rounded as `f32` for `f32`
     /// images, as `NumPy` and scikit-image do.
     pub fn between(min: f64, max: f64, count: usize, voxel: crate::VoxelType) -> Self {
-        if !voxel.is_float() && max - min < MOST_VALUES {
+        if min == max || !voxel.is_float() && max - min < MOST_VALUES {
             return Self::Values { least: min, count: (max - min) as usize + 1 };
         }
         // Rounding the f64 result of one operation on two f32 values gives the f32 result.
         let round = |v: f64| if voxel == crate::VoxelType::F32 { f64::from(v as f32) } else { v };
-        let (first, last) = if min == max { (round(min - 0.5), round(max + 0.5)) } else { (min, max) };
-        let delta = round(last - first);
-        let step = round(delta / count as f64);
-        let mut edges: Vec<f64> = (0..=count).map(|i| round(round(i as f64 * step) + first)).collect();
-        edges[count] = last;
-        let centres = edges.windows(2).map(|e| round(round(e[0] + e[1]) / 2.0)).collect();
+        // What goes beyond the type's range on the way is calculated of halves.
+        let delta = round(max - min);
+        let step = if delta.is_finite() {
+            round(delta / count as f64)
+        } else {
+            round((max / 2.0 - min / 2.0) / count as f64 * 2.0)
+        };
+        let edge = |i: usize| {
+            let reach = round(i as f64 * step);
+            if reach.is_finite() {
+                round(reach + min)
+            } else {
+                round((i as f64 * (step / 2.0) + min / 2.0) * 2.0)
+            }
+        };
+        let mut edges: Vec<f64> = (0..=count).map(edge).collect();
+        edges[count] = max;
+        let centre = |e: &[f64]| {
+            let sum = round(e[0] + e[1]);
+            if sum.is_finite() { round(sum / 2.0) } else { round(e[0] / 2.0 + e[1] / 2.0) }
+        };
+        let centres = edges.windows(2).map(centre).collect();
         Self::Edges { edges, centres }
     }
 
@@ -86,7 +102,8 @@ impl Bins {
             Self::Edges { edges, .. } => {
                 let bins = edges.len() - 1;
                 // The estimate may be off by a rounding; the edges decide.
-                let guess = (v - edges[0]) / (edges[bins] - edges[0]) * bins as f64;
+                let (low, high) = (edges[0] / 2.0, edges[bins] / 2.0);
+                let guess = (v / 2.0 - low) / (high - low) * bins as f64;
                 let mut i = (guess as usize).min(bins - 1);
                 while i > 0 && v < edges[i] {
                     i -= 1;
@@ -122,6 +139,21 @@ impl Histogram {
 }
 
 impl Histogram {
+    /// The same with centres whose squares stay far within the range of `f64`, and the power of two by
+    /// which they were multiplied: 1 for all but extreme intensities.
+    pub fn scaled(mut self) -> (Self, f64) {
+        let greatest = self.centres.iter().fold(0.0, |most: f64, c| most.max(c.abs()));
+        let scale = if greatest > 1e100 {
+            2f64.powi(-800)
+        } else if greatest < 1e-100 {
+            2f64.powi(800)
+        } else {
+            1.0
+        };
+        self.centres.iter_mut().for_each(|c| *c *= scale);
+        (self, scale)
+    }
+
     /// Number of voxels.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()

@@ -212,11 +212,18 @@ impl Automatic {
 
     fn thresholds(&self, bins: &Bins, counts: &[u64]) -> Result<Vec<f64>> {
         let histogram = Histogram::new(bins, counts).ok_or_else(|| self.nothing())?;
-        match self.rule {
-            Rule::One { rule, .. } => Ok(vec![rule(&histogram)]),
+        let (histogram, scale) = histogram.scaled();
+        let mut thresholds = match self.rule {
+            Rule::One { rule, .. } => vec![rule(&histogram)],
             Rule::Many(classes) => rules::multi_otsu(&histogram, classes)
-                .map_err(|reason| Error::Operator { op: self.op, reason }),
+                .map_err(|reason| Error::Operator { op: self.op, reason })?,
+        };
+        thresholds.iter_mut().for_each(|t| *t /= scale);
+        if let Some(wrong) = thresholds.iter().find(|t| !t.is_finite()) {
+            let reason = format!("the threshold of this histogram is {wrong}, which is no number");
+            return Err(Error::Operator { op: self.op, reason });
         }
+        Ok(thresholds)
     }
 
     fn nothing(&self) -> Error {

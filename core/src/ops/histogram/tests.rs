@@ -160,3 +160,48 @@ fn classes_are_numbered_from_the_darkest() {
     let flat = Volume::zeros(VoxelType::U8, [2, 2, 2]);
     assert!(facts(&MultiOtsu, &flat).unwrap_err().to_string().contains("too few for 3 classes"));
 }
+
+#[test]
+fn thresholds_are_numbers_beside_outliers() {
+    let ops = [&OTSU, &LI, &YEN, &TRIANGLE, &ISODATA];
+    let half = |values: [f64; 3], voxel: VoxelType| {
+        let a = Array3::from_shape_fn([4, 4, 4], |(z, y, x)| match (z, y, x) {
+            (0, 0, 0) => values[2],
+            (0 | 1, ..) => values[0],
+            _ => values[1],
+        });
+        Volume::from(a).cast(voxel)
+    };
+    for (values, voxel) in [
+        ([10.0, 50.0, 3e38], VoxelType::F32),
+        ([10.0, 50.0, f64::from(f32::MAX)], VoxelType::F32),
+        ([-3.0, 3e38, -3e38], VoxelType::F32),
+        ([10.0, 50.0, f64::MAX], VoxelType::F64),
+        ([f64::MIN, 1.0, f64::MAX], VoxelType::F64),
+        ([1e-320, 3e-320, 9e-320], VoxelType::F64),
+        ([10.0, 50.0, 4e9], VoxelType::U32),
+        ([10.0, 50.0, -9e18], VoxelType::I64),
+        ([10.0, 50.0, f64::INFINITY], VoxelType::F32),
+        ([10.0, 50.0, f64::NAN], VoxelType::F64),
+    ] {
+        let volume = half(values, voxel);
+        for op in ops {
+            let found = facts(op, &volume).unwrap();
+            assert!(found[0].is_finite(), "{} of {values:?} {voxel}: {found:?}", op.spec.id);
+            let (least, most) = bins::range(&volume, &Job::silent()).unwrap().unwrap();
+            assert!((least..=most).contains(&found[0]), "{} of {values:?} {voxel}: {found:?}", op.spec.id);
+        }
+        // Two values are too few for three classes.
+        let found = facts(&MultiOtsu, &volume);
+        assert!(found.is_err() || found.is_ok_and(|t| t.iter().all(|t| t.is_finite())), "{values:?}");
+    }
+    // A constant image has its value as threshold, in every type.
+    for voxel in VoxelType::ALL {
+        let volume = Volume::from(Array3::from_elem([2, 2, 2], 5.0f64)).cast(voxel);
+        for op in ops {
+            assert_eq!(facts(op, &volume).unwrap(), [5.0], "{} {voxel}", op.spec.id);
+        }
+    }
+    let huge = Volume::from(Array3::from_elem([2, 2, 2], f64::MAX));
+    assert_eq!(facts(&LI, &huge).unwrap(), [f64::MAX]);
+}

@@ -1,79 +1,7 @@
-//! Statistics of a whole image that come out the same to the last bit however it is cut: exact sums
-//! and exact ranks.
+//! Exact ranks of a whole image, the same however it is cut.
 
 use crate::{Voxel, VoxelType};
 use serde::{Deserialize, Serialize};
-
-/// A sum of `f64` without rounding: whole multiples of a power of two for each exponent.
-#[derive(Clone)]
-pub struct ExactSum {
-    parts: Vec<i128>,
-    count: u64,
-}
-
-/// An [`ExactSum`] without its zeros, to be sent.
-#[derive(Serialize, Deserialize)]
-pub struct PartialSum {
-    parts: Vec<(u16, i128)>,
-    count: u64,
-}
-
-impl Default for ExactSum {
-    fn default() -> Self {
-        Self { parts: vec![0; 2048], count: 0 }
-    }
-}
-
-impl ExactSum {
-    /// Adds a finite value.
-    #[inline(always)]
-    pub fn add(&mut self, value: f64) {
-        let bits = value.to_bits();
-        let exponent = (bits >> 52 & 0x7ff) as usize;
-        let fraction = bits & ((1 << 52) - 1);
-        let mantissa = (fraction | u64::from(exponent > 0) << 52) as i64;
-        let signed = if value.is_sign_negative() { -mantissa } else { mantissa };
-        self.parts[exponent.max(1)] += i128::from(signed);
-        self.count += 1;
-    }
-
-    /// Adds another sum.
-    pub fn merge(&mut self, other: &PartialSum) {
-        for &(e, part) in &other.parts {
-            self.parts[usize::from(e)] += part;
-        }
-        self.count += other.count;
-    }
-
-    /// What is to be sent.
-    pub fn partial(&self) -> PartialSum {
-        let parts = self.parts.iter().enumerate().filter(|(_, p)| **p != 0);
-        PartialSum { parts: parts.map(|(e, p)| (e as u16, *p)).collect(), count: self.count }
-    }
-
-    /// Number of values.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The sum, rounded once at the end but for the last bit.
-    pub fn total(&self) -> f64 {
-        // Carried upwards, each place but the highest holds one bit, so nothing cancels below.
-        let mut places = self.parts.clone();
-        for e in 1..2046 {
-            let carry = places[e] >> 1;
-            places[e] &= 1;
-            places[e + 1] += carry;
-        }
-        let mut total = 0.0;
-        for e in (1..=2046).rev().filter(|&e| places[e] != 0) {
-            // Twice half the power: the highest ones alone are beyond the range.
-            let half = (e as i32 - 1075) / 2;
-            total += places[e] as f64 * 2f64.powi(half) * 2f64.powi(e as i32 - 1075 - half);
-        }
-        total
-    }
-}
 
 /// Exact order statistics, found 16 bits at a time: a histogram of the leading digit of all voxels,
 /// then of the next digit of those that share the leading one, and so on.
@@ -217,22 +145,6 @@ fn unkey<T: Voxel>(key: u64) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sums_do_not_round() {
-        let check = |values: &[f64], expected: f64| {
-            let mut sum = ExactSum::default();
-            values.iter().for_each(|&v| sum.add(v));
-            assert_eq!(sum.total(), expected, "{values:?}");
-        };
-        check(&[], 0.0);
-        check(&[1e300, 1.0, -1e300], 1.0);
-        check(&[0.1; 10], 1.0);
-        check(&[-3.5, 1.25], -2.25);
-        check(&[f64::MIN_POSITIVE / 4.0, f64::MIN_POSITIVE / 4.0], f64::MIN_POSITIVE / 2.0);
-        check(&[f64::MAX, -f64::MAX, -1e-300], -1e-300);
-        check(&[f64::MAX], f64::MAX);
-    }
 
     #[test]
     fn ranks_are_those_of_a_sort() {

@@ -1,8 +1,9 @@
 //! Linear maps of intensity whose ends come from statistics of the whole image.
 
-use super::exact::{self, DigitCounts, ExactSum, PartialSum, Ranks};
+use super::exact::{self, DigitCounts, Ranks};
 use super::pointwise::Pointwise;
 use super::{ANY, IMAGE, TYPES, type_range, voxel_type};
+use crate::measure::exact_sum::ExactSum;
 use crate::ops::histogram::bins;
 use crate::ops::kernel::{Partials, decode, encode, folded};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
@@ -384,12 +385,14 @@ impl Program for Stretch {
                 encode(&counts)
             }),
             Pass::Sum => with_volume!(&**image, |a| {
-                let sums: Vec<PartialSum> = chunks(a, job, |c| sum(c, |v| v))?;
+                let sums: Vec<Summed> = chunks(a, job, |c| sum(c, |v| v))?;
                 encode(&sums)
             }),
             Pass::Squares => with_volume!(&**image, |a| {
                 let mean = Self::ends(state).0;
-                let sums: Vec<PartialSum> = chunks(a, job, |c| sum(c, |v| (v - mean) * (v - mean)))?;
+                // A square beyond the range of f64 leaves a sum that is, too.
+                let square = |v: f64| ((v - mean) * (v - mean)).min(f64::MAX);
+                let sums: Vec<Summed> = chunks(a, job, |c| sum(c, square))?;
                 encode(&sums)
             }),
         };
@@ -405,13 +408,9 @@ impl Program for Stretch {
                     a.into_iter().chain(b).reduce(exact::added).into_iter().collect()
                 })
             }),
-            Pass::Sum | Pass::Squares => Some(|parts| {
-                folded(parts, |a: Vec<PartialSum>, b| {
-                    let mut sum = ExactSum::default();
-                    a.iter().chain(&b).for_each(|part| sum.merge(part));
-                    vec![sum.partial()]
-                })
-            }),
+            Pass::Sum | Pass::Squares => {
+                Some(|parts| folded(parts, |a: Vec<Summed>, b| vec![all(a.into_iter().chain(b))]))
+            }
         }
     }
 
@@ -437,16 +436,20 @@ impl Program for Stretch {
                 state.ranks = Some(ranks);
             }
             Pass::Sum => {
-                let sum = total(partials)?;
-                if sum.count() > 0 {
-                    let mean = sum.total() / sum.count() as f64;
-                    state.ends = Some((mean, 0.0));
+                let (count, sum) = total(partials)?;
+                if count > 0 {
+                    state.ends = Some((sum.over(count), 0.0));
                 }
             }
             Pass::Squares => {
-                let sum = total(partials)?;
+                let (count, sum) = total(partials)?;
                 if let Some((_, sd)) = &mut state.ends {
-                    *sd = (sum.total() / sum.count() as f64).sqrt();
+                    if sum.value() >= f64::MAX {
+                        let reason =
+                            "the intensities lie farther apart than 10^154; rescale them first".into();
+                        return Err(Error::Operator { op: self.op, reason });
+                    }
+                    *sd = sum.over(count).sqrt();
                 }
             }
         }
@@ -478,22 +481,30 @@ fn chunks<T: Voxel, R: Send>(
     })
 }
 
-fn sum<T: Voxel>(voxels: &[T], f: impl Fn(f64) -> f64) -> PartialSum {
-    let mut sum = ExactSum::default();
-    for &v in voxels {
-        if v >= T::LOWEST && v <= T::HIGHEST {
-            sum.add(f(v.to_f64()));
-        }
-    }
-    sum.partial()
+/// How many finite voxels there are, and the sum of something of each.
+type Summed = (u64, ExactSum);
+
+fn sum<T: Voxel>(voxels: &[T], f: impl Fn(f64) -> f64) -> Summed {
+    let (mut count, mut sum) = (0, ExactSum::default());
+    let finite = voxels.iter().filter(|v| **v >= T::LOWEST && **v <= T::HIGHEST);
+    sum.add_all(finite.map(|v| f(v.to_f64())).inspect(|_| count += 1));
+    (count, sum)
 }
 
-fn total(partials: Partials) -> Result<ExactSum> {
-    let mut sum = ExactSum::default();
-    for partial in partials {
-        for part in decode::<Vec<PartialSum>>(&partial?.1)? {
-            sum.merge(&part);
-        }
+fn all(parts: impl IntoIterator<Item = Summed>) -> Summed {
+    let mut all = Summed::default();
+    for (count, sum) in parts {
+        all.0 += count;
+        all.1.merge(&sum);
     }
-    Ok(sum)
+    all
+}
+
+fn total(partials: Partials) -> Result<Summed> {
+    let mut sums = Summed::default();
+    for partial in partials {
+        let parts = decode::<Vec<Summed>>(&partial?.1)?;
+        sums = all(parts.into_iter().chain([sums]));
+    }
+    Ok(sums)
 }

@@ -195,11 +195,9 @@ fn automatic(
             (Bins::between(range.0, range.1, step.args.int("bins") as usize, on.voxel), Some(range))
         }
     };
-    if let Bins::Edges { edges, .. } = &bins
-        && !edges.is_sorted()
-    {
-        // A range beyond that of f32 has bins that are none.
-        return Err(Failure::Refused("the range of intensities is beyond that of f32".into()));
+    if on.voxel.is_float() && matches!(bins, Bins::Values { .. }) {
+        // 0 and −0, which are one value, are told apart by their bits.
+        return Err(Failure::Refused("all voxels have one value".into()));
     }
     let counts = counts(device, &on, &bins)?;
     let threshold =
