@@ -60,8 +60,8 @@ at 800 600 click 1; keep picked 3
 xdotool key 1; keep montage 4
 at 500 730 click 1; keep slice-chosen
 xdotool key 3; keep volume 5
-xdotool key Tab; keep without-panels 5
-xdotool key Tab; xdotool key ctrl+r; keep recipe 3
+xdotool key F9; keep without-panels 5
+xdotool key F9; xdotool key ctrl+r; keep recipe 3
 xdotool key ctrl+e; keep export 1
 xdotool key Escape
 xdotool key ctrl+p; keep palette 1

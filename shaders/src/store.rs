@@ -19,7 +19,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty store whose atlases take at most `budget` bytes each.
+    /// An empty store whose atlases take at most `budget` bytes together.
     pub fn new(gpu: Gpu, budget: u64) -> Self {
         Self { gpu, budget, atlases: HashMap::new(), images: HashMap::new(), now: 1, next: 1 }
     }
@@ -29,7 +29,7 @@ impl Store {
         &self.gpu
     }
 
-    /// Bytes that an atlas may take.
+    /// Bytes that all atlases may take.
     pub fn budget(&self) -> u64 {
         self.budget
     }
@@ -55,21 +55,51 @@ impl Store {
         let others = self.images.values().filter(|i| i.texels().format == texels.format);
         let bricks: usize = others.map(|i| i.layout().len()).sum::<usize>() + layout.len();
         let most = (self.budget / brick).max(1) as usize;
-        if self.atlases.get(&texels.format).is_none_or(|a| a.capacity() < bricks && a.asked() < most) {
-            // A new atlas is empty: its images are told, and ask for their bricks again.
-            let atlas = Atlas::new(&self.gpu, texels.format, bricks.next_power_of_two().min(most), most);
-            for (id, image) in &mut self.images {
-                if image.texels().format == texels.format {
-                    *image = GpuImage::new(&self.gpu, *id, image.layout().clone(), image.texels(), &atlas);
-                }
+        let there = self.atlases.get(&texels.format).map_or([0; 2], |a| [a.capacity(), a.asked()]);
+        if there[0] < bricks && (there[0] == 0 || there[1] < most) {
+            let room = (self.room(texels.format) / brick).max(1) as usize;
+            if room > there[0] {
+                self.renew(texels.format, bricks.next_power_of_two().min(room), room);
+                self.share_out(texels.format);
             }
-            self.atlases.insert(texels.format, atlas);
         }
         let id = self.next;
         self.next += 1;
         let image = GpuImage::new(&self.gpu, id, layout, texels, &self.atlases[&texels.format]);
         self.images.insert(id, image);
         Ok(id)
+    }
+
+    /// Bytes that the atlas of a format may take: what the others leave, and at least an equal share.
+    fn room(&self, format: TextureFormat) -> u64 {
+        let others = self.atlases.iter().filter(|(f, _)| **f != format);
+        let (count, taken) = others.fold((1, 0), |(count, taken), (_, a)| (count + 1, taken + a.bytes()));
+        self.budget.saturating_sub(taken).max(self.budget / count)
+    }
+
+    /// Where the atlas of a format has made all of them more than the budget, larger ones become smaller.
+    fn share_out(&mut self, format: TextureFormat) {
+        let share = self.budget / self.atlases.len().max(1) as u64;
+        let large = |(f, a): (&TextureFormat, &Atlas)| (*f != format && a.bytes() > share).then_some(*f);
+        let others: Vec<TextureFormat> = self.atlases.iter().filter_map(large).collect();
+        if self.bytes() > self.budget {
+            for other in others {
+                let texel = u64::from(other.block_copy_size(None).expect("a format of one aspect"));
+                let bricks = (share / (texel * (EDGE * EDGE * EDGE) as u64)).max(1) as usize;
+                self.renew(other, bricks, bricks);
+            }
+        }
+    }
+
+    /// Makes the atlas of a format anew. It is empty: its images are told, and ask for their bricks again.
+    fn renew(&mut self, format: TextureFormat, bricks: usize, most: usize) {
+        let atlas = Atlas::new(&self.gpu, format, bricks, most);
+        for (id, image) in &mut self.images {
+            if image.texels().format == format {
+                *image = GpuImage::new(&self.gpu, *id, image.layout().clone(), image.texels(), &atlas);
+            }
+        }
+        self.atlases.insert(format, atlas);
     }
 
     /// Lets an image go.

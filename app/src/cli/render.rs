@@ -289,6 +289,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         objects: false,
         name: false,
         time: true,
+        rulers: true,
     };
     let sheet = Sheet::one(scene, pane, size, 1.0, over).scaled(scale);
     let gpu = Gpu::headless()?;

@@ -2,7 +2,7 @@
 
 use super::document::{Display, Show};
 use serde::{Deserialize, Serialize};
-use voxelry_core::picture::label_color;
+use voxelry_core::picture::{DISTINCT, label_color};
 
 /// Colours of intensities, from the least to the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,8 +83,6 @@ impl Map {
 
 /// Texels of the colours of intensities.
 const TEXELS: usize = 256;
-/// Labels of which each has a colour of its own; beyond, they begin anew.
-const LABELS: u32 = 4096;
 
 /// Colours for planes.
 pub fn plane(display: &Display) -> Vec<[u8; 4]> {
@@ -105,7 +103,7 @@ pub fn volume(display: &Display) -> Vec<[u8; 4]> {
 
 /// Colours of labels; the first is that of label 1.
 pub fn labels() -> Vec<[u8; 4]> {
-    (1..=LABELS).map(label_color).map(|[r, g, b]| [r, g, b, 255]).collect()
+    (1..=DISTINCT).map(label_color).map(|[r, g, b]| [r, g, b, 255]).collect()
 }
 
 fn texels(colour: impl Fn(f32) -> [u8; 4]) -> Vec<[u8; 4]> {

@@ -84,6 +84,8 @@ pub struct Layer {
     pub marks: Marks,
     /// What makes its voxels where they are looked at, for previews.
     pub live: Option<Arc<Live>>,
+    /// Why it can't be read, if it can't.
+    pub broken: Option<Arc<str>>,
 }
 
 /// How the objects of a layer of labels stand out.

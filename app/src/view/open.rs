@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::io::browse::{Browsed, Cache, MUCH};
 use voxelry_core::io::{Frame, ImageInfo, ImageSource, OpenOptions, open};
-use voxelry_core::{Region, Result, Volume};
+use voxelry_core::{Region, Result, Volume, VoxelType};
 use voxelry_shaders::bricks::Layout;
 
 /// Voxels along an axis of what is looked at first, before all of the image was.
@@ -91,6 +91,7 @@ pub fn layers_of(
                 provenance: None,
                 marks: Marks::default(),
                 live: None,
+                broken: None,
             }
         })
         .collect()
@@ -102,6 +103,9 @@ pub fn meant(layer: &Layer, content: Content, cache: &Arc<Cache>) -> Layer {
     let mut info = layer.source.info().clone();
     info.levels.truncate(1);
     info.labels = content == Content::Labels;
+    if info.labels && info.voxel.is_float() {
+        info.voxel = VoxelType::U32;
+    }
     let source = Meant { source: layer.source.source().clone(), info };
     let made = layers_of(Arc::new(source), &layer.name, None, cache).swap_remove(layer.channel);
     let marks = Marks::default();
@@ -114,13 +118,94 @@ struct Meant {
     info: ImageInfo,
 }
 
+/// What an image whose file doesn't say so seems to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guess {
+    /// Intensities.
+    Grey,
+    /// Labels, by its voxels.
+    Labels,
+    /// Labels, by its voxels and its name.
+    Named,
+}
+
+/// Voxels that are looked at to tell labels from intensities, at most.
+const TELLING: usize = 4 << 20;
+
+/// Tells labels from intensities: labels are whole numbers from 0 on, and beside a voxel of an object there is nearly
+/// always another one of it.
+///
+/// # Errors
+/// If the image cannot be read.
+pub fn guess(source: &Browsed, name: &str) -> Result<Guess> {
+    let info = source.info();
+    if info.labels || info.channels.len() != 1 {
+        return Ok(Guess::Grey);
+    }
+    // Coarser levels of the file itself may be means; slices of the finest aren't.
+    let [depth, height, width] = info.shape();
+    let slices = (TELLING / (height * width).max(1)).clamp(1, depth.min(16));
+    let mut runs = Runs::default();
+    for i in 0..slices {
+        let z = (2 * i + 1) * depth / (2 * slices);
+        let voxels = source.read(Frame::default(), Region::new([z, 0, 0], [1, height, width]))?;
+        if !runs.add(&voxels) {
+            return Ok(Guess::Grey);
+        }
+    }
+    if !runs.are_of_labels() {
+        return Ok(Guess::Grey);
+    }
+    let name = name.to_lowercase();
+    let named = ["mask", "label", "seg", "annot", "roi", "gt", "truth", "atlas", "parc"];
+    Ok(if named.iter().any(|word| name.contains(word)) { Guess::Named } else { Guess::Labels })
+}
+
+/// Neighbours along x of which at least one belongs to an object.
+#[derive(Default)]
+struct Runs {
+    background: bool,
+    pairs: u64,
+    equal: u64,
+}
+
+impl Runs {
+    /// Adds a slice; whether its voxels can be labels.
+    fn add(&mut self, voxels: &Volume) -> bool {
+        voxelry_core::with_volume!(voxels, |a| {
+            for row in a.rows() {
+                let mut last = None;
+                for v in row {
+                    let v = voxelry_core::Voxel::to_f64(*v);
+                    if !(v >= 0.0 && v <= f64::from(u32::MAX) && v.fract() == 0.0) {
+                        return false;
+                    }
+                    self.background |= v == 0.0;
+                    if let Some(last) = last.replace(v)
+                        && (last != 0.0 || v != 0.0)
+                    {
+                        self.pairs += 1;
+                        self.equal += u64::from(last == v);
+                    }
+                }
+            }
+            true
+        })
+    }
+
+    fn are_of_labels(&self) -> bool {
+        self.background && self.pairs > 0 && self.equal as f64 >= 0.7 * self.pairs as f64
+    }
+}
+
 impl ImageSource for Meant {
     fn info(&self) -> &ImageInfo {
         &self.info
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
-        self.source.read(frame, region)
+        let voxels = self.source.read(frame, region)?;
+        Ok(if voxels.voxel_type() == self.info.voxel { voxels } else { voxels.cast(self.info.voxel) })
     }
 
     fn is_direct(&self) -> bool {
@@ -183,8 +268,10 @@ pub enum Done {
     Opened(u64, Result<Vec<Layer>>),
     /// Stats of a layer, by its number.
     Stats(u64, Arc<Stats>),
-    /// A message for the user.
-    Failed(String),
+    /// A layer, by its number, seems to hold labels.
+    Seems(u64, Guess),
+    /// A layer, by its number, can't be read.
+    Broken(u64, String),
 }
 
 /// Opens images and surveys them on threads of its own.
@@ -231,14 +318,30 @@ impl Opener {
             for look in [glance, survey] {
                 let done = match look(&source, channel, time) {
                     Ok(stats) => Done::Stats(id, Arc::new(stats)),
-                    Err(error) => Done::Failed(error.to_string()),
+                    Err(error) => Done::Broken(id, error.to_string()),
                 };
-                let failed = matches!(done, Done::Failed(_));
+                let failed = matches!(done, Done::Broken(..));
                 let _ = send.send(done);
                 wake();
                 if failed {
                     return;
                 }
+            }
+        });
+    }
+
+    /// Tells labels from intensities in a layer that was opened.
+    pub fn guess(&self, layer: &Layer) {
+        let (id, source, name) = (layer.id, layer.source.clone(), layer.name.clone());
+        let (send, wake) = (self.send.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            // What can't be read is told by the survey.
+            if let Ok(guess) = guess(&source, &name)
+                && guess != Guess::Grey
+            {
+                // Nobody listens when the window has closed.
+                let _ = send.send(Done::Seems(id, guess));
+                wake();
             }
         });
     }

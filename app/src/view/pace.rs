@@ -21,6 +21,11 @@ impl Pace {
         }
     }
 
+    /// Whether anything was drawn yet.
+    pub fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes note of a draw.
     pub fn learn(&self, took: Duration, pixels: u64) {
         self.0.store((took.as_nanos() as u64 * 1000 / pixels.max(1)).max(1), Ordering::Relaxed);

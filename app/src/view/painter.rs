@@ -98,6 +98,32 @@ impl PartialEq for Palette {
 }
 
 impl Shot {
+    /// The same in a picture with fewer pixels, which are so many of this one's; only of planes, as rays fit any.
+    pub fn shrunk(&self, pixels: f32) -> Self {
+        let mut shot = self.clone();
+        if let Look::Sheet(sheet) = &mut shot.look {
+            sheet.zoom *= pixels;
+            sheet.checker /= pixels;
+            sheet.outline = if sheet.outline > 0.0 { (sheet.outline / pixels).max(0.75) } else { 0.0 };
+        }
+        shot
+    }
+
+    /// Whether it differs from another one only in what its voxels or objects look like, not in where one looks.
+    pub fn is_seen_as(&self, other: &Self) -> bool {
+        let plain = |shot: &Self| {
+            let mut look = shot.look.clone();
+            match &mut look {
+                Look::Sheet(sheet) => sheet.marked = 0,
+                Look::Rays(rays) => rays.marked = 0,
+            }
+            look
+        };
+        let colours =
+            self.palette == other.palette || (self.palette.is_of_labels() && other.palette.is_of_labels());
+        self.layer == other.layer && self.blend == other.blend && colours && plain(self) == plain(other)
+    }
+
     /// The image that it is of, which is another one at another time.
     pub fn image(&self) -> u64 {
         self.image

@@ -1,23 +1,25 @@
 //! The window: what it holds, and how a frame goes.
 
 use super::canvas::{Canvas, Drawer, Studio};
+use super::closing::Ending;
 use super::commands::{self, Palette};
 use super::dialogs::Answer;
 use super::export::{self, Export};
+use super::input::InputOrder;
 use super::jobs::{self, Jobs};
 use super::layout::Layout;
 use super::links::{Before, Links};
+use super::messages::{Messages, Offer};
 use super::panels::Of;
 use super::panes::{Drawn, Hand, Hover, Panes, Picked, Tile};
 use super::recipe::{self, Bench};
 use super::rulers::Rulers;
 use super::session::{self, Restored};
-use super::settings::{Keeper, Settings};
+use super::settings::{Keeper, Left, Settings};
 use super::surface::{Probe, Surface};
 use super::table::{self, Desk};
-use super::tools::{self, Closing, Kit, Phase, Tool, Touch};
-use super::{layers, panels, theme};
-use crate::view;
+use super::theme;
+use super::tools::{Closing, Kit, Phase, Tool, Touch};
 use crate::view::open::{self, Done, Opener};
 use crate::view::pace::Turns;
 use crate::view::profile::Profile;
@@ -48,13 +50,6 @@ pub enum Side {
     Recipe,
 }
 
-/// What the user is told.
-pub struct Message {
-    pub(super) text: String,
-    /// Good news go by themselves after a while.
-    pub(super) news: Option<Instant>,
-}
-
 /// The window.
 pub struct Viewer {
     /// What is open.
@@ -67,8 +62,6 @@ pub struct Viewer {
     pub crosshair: bool,
     /// What images that move together share.
     pub links: Links,
-    /// Whether the side panels are shown.
-    pub panels: bool,
     /// What is remembered.
     pub settings: Settings,
     /// Whether the settings are shown.
@@ -133,14 +126,18 @@ pub struct Viewer {
     pub(super) saving: Option<Job>,
     /// How many images were asked for.
     pub(super) opened: u64,
+    /// Openings of files that were dropped on the window, and the layer that was chosen then.
+    pub(super) dropped: HashMap<u64, u64>,
     /// Whether a picture will get better by itself.
     #[cfg(test)]
     pub(super) unfinished: bool,
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Messages,
     pub(super) answers: (Sender<Answer>, Receiver<Answer>),
     pub(super) keeper: Option<Keeper>,
     /// Sessions that crashes left.
-    pub(super) left: Vec<PathBuf>,
+    pub(super) left: Vec<Left>,
+    /// The system's wish that the program ends.
+    pub(super) ending: Ending,
     /// Folders of the logs of edited labels, which are there until the program ends.
     pub(super) logs: BTreeSet<PathBuf>,
     /// Folders of results that are there until the program ends.
@@ -166,6 +163,7 @@ impl Viewer {
         options: &OpenOptions,
     ) -> Self {
         theme::apply(ctx);
+        ctx.add_plugin(InputOrder::default());
         let waker = ctx.clone();
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || waker.request_repaint());
         let info = state.adapter.get_info();
@@ -179,7 +177,6 @@ impl Viewer {
             active: None,
             crosshair: true,
             links: Links::default(),
-            panels: true,
             settings_shown: false,
             jobs: Jobs::default(),
             playing: false,
@@ -217,12 +214,14 @@ impl Viewer {
             saving_labels: 0,
             saving: None,
             opened: 0,
+            dropped: HashMap::new(),
             #[cfg(test)]
             unfinished: false,
-            messages: Vec::new(),
+            messages: Messages::default(),
             answers: unbounded(),
             keeper,
             left,
+            ending: Ending::default(),
             logs: BTreeSet::new(),
             borrowed: Vec::new(),
             lost: Self::watch_device(&state.device, wake.clone()),
@@ -302,25 +301,10 @@ impl Viewer {
         restored.problems.into_iter().for_each(|p| self.tell(p));
     }
 
-    /// Tells the user of a problem.
-    pub fn tell(&mut self, message: String) {
-        self.message(message, None);
-    }
-
-    /// Tells the user that all went well.
-    pub fn say(&mut self, message: String) {
-        self.message(message, Some(Instant::now()));
-    }
-
-    fn message(&mut self, text: String, news: Option<Instant>) {
-        self.messages.retain(|m| m.text != text);
-        self.messages.push(Message { text, news });
-    }
-
     /// What the user was told and has not closed.
     #[cfg(test)]
     pub fn messages(&self) -> Vec<&str> {
-        self.messages.iter().map(|m| m.text.as_str()).collect()
+        self.messages.shown()
     }
 
     /// Whether no stroke is being drawn in three dimensions.
@@ -368,7 +352,14 @@ impl Viewer {
                         layer.stats = Some(stats.clone());
                     }
                 }
-                Done::Failed(message) => self.tell(message),
+                Done::Seems(id, guess) => self.seems(id, guess),
+                Done::Broken(id, message) => {
+                    let mut layers = self.document.scenes.iter_mut().flat_map(|s| &mut s.layers);
+                    if let Some(layer) = layers.find(|l| l.id == id) {
+                        layer.broken = Some(message.as_str().into());
+                    }
+                    self.tell(message);
+                }
             }
         }
         let mut touched = Vec::new();
@@ -457,6 +448,9 @@ impl Viewer {
         for layer in &layers {
             if layer.content == Content::Grey {
                 self.opener.survey(layer);
+                if layer.path.is_some() {
+                    self.opener.guess(layer);
+                }
             }
         }
         if let Some(path) = &layers[0].path {
@@ -482,7 +476,24 @@ impl Viewer {
         scenes.insert(at, Scene { order, ..Scene::new(layers) });
         self.chosen = (if scenes.len() > 1 { self.chosen.0.min(scenes.len() - 1) } else { at }, 0);
         let several = self.document.scenes.len() > 1;
+        let id = self.document.scenes[at].layers[0].id;
         self.lay_out(if several { Layout::Compare(Pane::Plane(0)) } else { self.layout });
+        if let Some(onto) = self.dropped.remove(&order)
+            && let (Some((s, _)), Some((other, _))) = (self.place_of(id), self.place_of(onto))
+            && s != other
+        {
+            let names = [s, other].map(|s| self.document.scenes[s].name().to_owned());
+            self.note(format!("{} stands beside {}", names[0], names[1]), Some(Offer::Overlay(id, onto)));
+        }
+    }
+
+    /// Opens a file that was dropped on the window.
+    fn open_dropped(&mut self, path: PathBuf) {
+        let chosen = self.document.scenes.get(self.chosen.0).map(|s| s.layers[0].id);
+        self.open(path, OpenOptions::default());
+        if let Some(chosen) = chosen {
+            self.dropped.insert(self.opened, chosen);
+        }
     }
 
     /// Shows a layer where another one was, and as that was.
@@ -508,26 +519,6 @@ impl Viewer {
         let grey = |l: &&Layer| l.content == Content::Grey && Some(l.id) != self.bench.shown();
         let chosen = scene.layers.get(self.chosen.1).filter(grey);
         chosen.or_else(|| scene.layers.iter().find(grey))
-    }
-
-    /// What is visible of it, for previews.
-    pub fn visible(&self) -> Option<view::work::Part> {
-        let scene = self.document.scenes.get(self.chosen.0)?;
-        let plane = |t: &Tile| t.scene == self.chosen.0 && matches!(t.pane, Pane::Plane(_));
-        let mut tiles = self.tree.tiles.iter().filter_map(|(id, tile)| match tile {
-            egui_tiles::Tile::Pane(pane) if plane(pane) => Some((*id, *pane)),
-            _ => None,
-        });
-        let active = self.active.filter(plane);
-        let (id, tile) = match active {
-            Some(active) => tiles.find(|(_, t)| *t == active)?,
-            None => {
-                tiles.next().unwrap_or((TileId::from_u64(u64::MAX), Tile { scene: 0, pane: Pane::Plane(0) }))
-            }
-        };
-        let Pane::Plane(axis) = tile.pane else { return None };
-        let level = self.canvases.get(&id).map_or(0, Canvas::level);
-        Some(recipe::around(self.layer_to_work_on()?, scene.voxel(), axis, level as usize))
     }
 
     /// Shows what a recipe made over the image that is chosen; the number of its layer.
@@ -653,6 +644,7 @@ impl eframe::App for Viewer {
         self.receive(&ctx);
         recipe::receive(self);
         self.hear_desks();
+        self.hear_threshold();
         self.follow_edits(&ctx);
         self.follow_seeds();
         self.learn_again();
@@ -663,7 +655,7 @@ impl eframe::App for Viewer {
         let dropped: Vec<PathBuf> =
             ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
         for path in dropped {
-            self.open(path, OpenOptions::default());
+            self.open_dropped(path);
         }
         commands::by_keys(self, &ctx);
         Panel::top("menu").show(ui, |ui| self.menu_bar(ui));
@@ -677,37 +669,27 @@ impl eframe::App for Viewer {
             self.mark_objects();
             self.read_rulers();
         }
-        if open && self.panels {
-            Panel::left("layers")
-                .default_size(200.0)
-                .size_range(140.0..=420.0)
-                .show(ui, |ui| layers::layers(self, ui));
-            Panel::right("inspector").default_size(270.0).size_range(240.0..=480.0).show(ui, |ui| {
-                ui.add_space(4.0);
-                ui.horizontal(|ui| {
-                    ui.selectable_value(&mut self.side, Side::Display, "Display");
-                    ui.selectable_value(&mut self.side, Side::Segment, "Segment");
-                    ui.selectable_value(&mut self.side, Side::Recipe, "Recipe");
-                });
-                ui.separator();
-                match self.side {
-                    Side::Display => panels::inspector(self, ui),
-                    Side::Segment => tools::panel(self, ui),
-                    Side::Recipe => recipe::panel(self, ui),
-                }
-            });
+        if open {
+            self.sides(ui);
         }
         let [r, g, b] = theme::GROUND;
         let empty = self.document.scenes.is_empty();
         let ground = if empty { ctx.global_style().visuals.panel_fill } else { Color32::from_rgb(r, g, b) };
-        egui::CentralPanel::default()
-            .frame(egui::Frame::NONE.fill(ground))
-            .show(ui, |ui| if self.document.scenes.is_empty() { self.empty(ui) } else { self.panes(ui) });
+        egui::CentralPanel::default().frame(egui::Frame::NONE.fill(ground)).show(ui, |ui| {
+            let rect = ui.available_rect_before_wrap();
+            if self.document.scenes.is_empty() {
+                self.empty(ui);
+            } else {
+                self.panes(ui);
+                self.ruler_bar(&ctx, rect);
+            }
+        });
         before.follow(&mut self.document, self.links);
         self.painter.end();
         export::show(self, &ctx);
         self.settings_window(&ctx);
         jobs::show(self, &ctx);
+        self.end_if_wished(&ctx);
         self.ask_before_closing(&ctx);
         self.ask_for_address(&ctx);
         self.offer(&ctx);

@@ -1,4 +1,4 @@
-//! The menu bar, the status bar, messages, and the window that has nothing to show.
+//! The menu bar, the status bar, and the window that has nothing to show.
 
 use super::app::{Side, Viewer};
 use super::commands::{self, Menu};
@@ -6,9 +6,8 @@ use super::layout::Layout;
 use super::panes::{Tile, readout};
 use super::tools::Tool;
 use crate::view::Pane;
-use egui::{Align2, Context, RichText, Ui};
+use egui::{RichText, Ui};
 use std::path::PathBuf;
-use std::time::Duration;
 use voxelry_core::io::OpenOptions;
 
 impl Viewer {
@@ -27,6 +26,8 @@ impl Viewer {
                 if self.document.scenes.is_empty() {
                     return;
                 }
+                self.folds(ui);
+                ui.separator();
                 let layouts = [
                     ("3D", Layout::Volume, "3D alone (3)"),
                     ("Planes", Layout::Planes, "Three planes and 3D (2)"),
@@ -70,6 +71,7 @@ impl Viewer {
     pub(super) fn status_bar(&mut self, ui: &mut Ui) {
         let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            self.messages.button(ui);
             let [gpu, most] = self.painter.memory();
             let (ram, full) = (self.opener.cache().bytes(), self.opener.cache().budget());
             let text = format!("RAM {} / {}   GPU {} / {}", bytes(ram), bytes(full), bytes(gpu), bytes(most));
@@ -93,7 +95,8 @@ impl Viewer {
                 ui.label("Saving the session and its results");
                 ui.spinner();
             }
-            if let Some(running) = self.bench.running().filter(|_| self.side != Side::Recipe || !self.panels)
+            if let Some(running) =
+                self.bench.running().filter(|_| self.side != Side::Recipe || !self.settings.right)
             {
                 super::recipe::progress(running, ui, 320.0);
             }
@@ -152,41 +155,7 @@ impl Viewer {
             }
         });
     }
-
-    pub(super) fn show_messages(&mut self, ctx: &Context) {
-        let left = |m: &super::app::Message| m.news.map(|since| NEWS.saturating_sub(since.elapsed()));
-        self.messages.retain(|m| left(m).is_none_or(|left| !left.is_zero()));
-        if let Some(next) = self.messages.iter().filter_map(left).min() {
-            ctx.request_repaint_after(next);
-        }
-        if self.messages.is_empty() {
-            return;
-        }
-        let mut closed = None;
-        egui::Area::new(egui::Id::unique("messages")).anchor(Align2::RIGHT_BOTTOM, [-12.0, -36.0]).show(
-            ctx,
-            |ui| {
-                for (i, message) in self.messages.iter().enumerate() {
-                    egui::Frame::popup(ui.style()).show(ui, |ui| {
-                        ui.set_max_width(420.0);
-                        ui.horizontal(|ui| {
-                            ui.add(egui::Label::new(&message.text).wrap().selectable(true));
-                            if ui.button("×").on_hover_text("Close").clicked() {
-                                closed = Some(i);
-                            }
-                        });
-                    });
-                }
-            },
-        );
-        if let Some(i) = closed {
-            self.messages.remove(i);
-        }
-    }
 }
-
-/// How long good news stay.
-const NEWS: Duration = Duration::from_secs(8);
 
 /// What the buttons do now.
 fn hint_for(active: Option<Tile>, ui: &Ui) -> &'static str {

@@ -196,6 +196,8 @@ impl Studio<'_> {
 pub struct Canvas {
     sharp: Option<Target>,
     quick: Option<Target>,
+    /// The last finished picture, while one of the same view is drawn in which only voxels or objects look otherwise.
+    front: Option<Target>,
     /// What the sharp picture shows.
     drawn: Vec<Shot>,
     /// How far it is; none if it hasn't been begun. Whether it was drawn at once.
@@ -225,11 +227,6 @@ pub struct Seen {
 }
 
 impl Canvas {
-    /// The coarsest level that was shown last.
-    pub fn level(&self) -> u32 {
-        self.drawn.iter().map(|shot| shot.level).max().unwrap_or(0)
-    }
-
     /// Shows a pane of so many pixels.
     pub fn show(&mut self, studio: &mut Studio, scene: &Scene, pane: Pane, size: [u32; 2]) -> Option<Seen> {
         if size.contains(&0) {
@@ -252,9 +249,17 @@ impl Canvas {
             }
         }
         self.awaited = None;
+        // What takes too long for a frame, with all else that moves, begins with a sketch.
+        let pixels = size.map(f64::from).iter().product::<f64>();
+        let crowd = studio.turns.crowd();
+        let plane = pane != Pane::Volume;
+        let quick = self.paces[1].pixels() >= pixels * if plane { crowd as f64 } else { 1.0 }
+            || plane && !self.paces[1].is_known();
+        self.bring_to_front(studio.state, fresh || quick, &shots);
         Target::fit(&mut self.sharp, studio.state, size);
-        let (full, texture) = self.sharp.as_ref().map(|t| (t.size, t.id))?;
-        let [wide, high] = full.map(f64::from);
+        let (full, sharp) = self.sharp.as_ref().map(|t| (t.size, t.id))?;
+        // Until there is a new picture, the one before stays.
+        let texture = self.front.as_ref().map_or(sharp, |t| t.id);
         if fresh || self.drawn != shots {
             if let Some((progress, _)) = self.drawing.take() {
                 progress.cancelled.store(true, Ordering::Relaxed);
@@ -266,14 +271,9 @@ impl Canvas {
             // Something that was never drawn before; there is a call when it can be.
             return Some(Seen { texture, level, sampled, unfinished: true, again: None });
         }
-        // Slices are drawn as they are; rays begin with a sketch where they take long.
-        let quick = pane != Pane::Volume || self.paces[1].pixels() >= wide * high;
         let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
         let mut again = None;
-        if self.drawing.is_none()
-            && quick
-            && (pane != Pane::Volume || self.turn(studio, self.paces[1].cost(full), &mut again))
-        {
+        if self.drawing.is_none() && quick && self.turn(studio, self.paces[1].cost(full), &mut again) {
             let sharp = self.sharp.as_ref()?;
             self.drawing = Some((studio.at_once(sharp, &self.drawn, &self.paces[1]), true));
         } else if self.drawing.is_none() && rest.is_zero() && complete {
@@ -282,27 +282,59 @@ impl Canvas {
         }
         let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= full[1];
         if self.drawing.as_ref().is_some_and(|(progress, at_once)| *at_once || done(progress)) {
-            return Some(Seen { texture, level, sampled, unfinished: !complete, again: None });
+            self.release_front(studio.state);
+            return Some(Seen { texture: sharp, level, sampled, unfinished: !complete, again: None });
         }
-        let (sketch, _) = studio.painter.shots(scene, pane, size, Quality::QUICK);
+        if self.front.is_some() {
+            let again = again.or((self.drawing.is_none() && complete).then_some(rest));
+            return Some(Seen { texture, level, sampled, unfinished: true, again });
+        }
+        let small = self.paces[usize::from(plane)].sketch(size, crowd);
+        let (sketch, coarser) = if plane {
+            let pixels = full[0] as f32 / small[0] as f32;
+            (self.drawn.iter().map(|shot| shot.shrunk(pixels)).collect(), 0)
+        } else {
+            (studio.painter.shots(scene, pane, size, Quality::QUICK).0, Quality::QUICK.coarser)
+        };
         let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
         let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
         let begun = self.drawing.is_some();
-        let small = self.paces[0].sketch(size, studio.turns.crowd());
         if self.sketched != sketch
             && idle
             && studio.painter.is_ready(&sketch)
-            && self.turn(studio, self.paces[0].cost(small), &mut again)
+            && self.turn(studio, self.paces[usize::from(plane)].cost(small), &mut again)
         {
             Target::fit(&mut self.quick, studio.state, small);
             let target = self.quick.as_ref().expect("made above");
-            self.sketching = Some(studio.at_once(target, &sketch, &self.paces[0]));
+            self.sketching = Some(studio.at_once(target, &sketch, &self.paces[usize::from(plane)]));
             self.sketched = sketch;
         }
         // A sketch or a picture that is under way calls when it is done.
         let again = again.or((!begun && complete).then_some(rest));
         let texture = self.quick.as_ref().map_or(texture, |t| t.id);
-        Some(Seen { texture, level: level + Quality::QUICK.coarser, sampled, unfinished: true, again })
+        Some(Seen { texture, level: level + coarser, sampled, unfinished: true, again })
+    }
+
+    /// Keeps the finished picture in front of one that takes long to draw, where one looks at the same from the same place.
+    fn bring_to_front(&mut self, state: &RenderState, at_once: bool, shots: &[Shot]) {
+        let calm = !at_once
+            && self.drawn.len() == shots.len()
+            && self.drawn.iter().zip(shots).all(|(a, b)| a.is_seen_as(b));
+        if !calm {
+            return self.release_front(state);
+        }
+        let whole = self.sharp.as_ref().map_or(0, |t| t.size[1]);
+        let finished =
+            self.drawing.as_ref().is_some_and(|(progress, _)| progress.rows.load(Ordering::Relaxed) >= whole);
+        if self.drawn != shots && finished && self.front.is_none() {
+            self.front = self.sharp.take();
+        }
+    }
+
+    fn release_front(&mut self, state: &RenderState) {
+        if let Some(front) = self.front.take() {
+            front.free(state);
+        }
     }
 
     /// Whether it is this pane's turn to be drawn; if not, it asks again at once.
@@ -330,7 +362,7 @@ impl Canvas {
         if let Some((progress, _)) = self.drawing.take() {
             progress.cancelled.store(true, Ordering::Relaxed);
         }
-        for target in [self.sharp.take(), self.quick.take()].into_iter().flatten() {
+        for target in [self.sharp.take(), self.quick.take(), self.front.take()].into_iter().flatten() {
             target.free(state);
         }
     }

@@ -1,11 +1,14 @@
 //! Everything that can be done: one table, from which menus, shortcuts, the palette and the help follow.
 
 use super::app::{Side, Viewer};
+use super::input::{InputOrder, is_typed};
 use super::layout::Layout;
-use super::tools::Tool;
+use super::recipe::Draft;
+use super::tools::{self, Tool};
 use crate::view::ruling::Kind;
 use crate::view::{Pane, Scene};
-use egui::{Context, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
+use voxelry_core::ops::{OPERATORS, Operator};
 
 /// Something that can be done.
 pub struct Command {
@@ -52,6 +55,12 @@ impl Menu {
 const fn key(modifiers: Modifiers, key: Key) -> Option<KeyboardShortcut> {
     Some(KeyboardShortcut::new(modifiers, key))
 }
+
+/// Commands that show dialogs.
+const SETTINGS: &str = "Settings…";
+const JOBS: &str = "Worker pool jobs…";
+const PALETTE: &str = "Command palette…";
+const HELP: &str = "Mouse and keyboard shortcuts";
 
 const NONE: Modifiers = Modifiers::NONE;
 const COMMAND: Modifiers = Modifiers::COMMAND;
@@ -134,19 +143,26 @@ pub static COMMANDS: &[Command] = &[
         ready: |v| if v.edits_labels() { v.kit.can_redo() } else { v.bench.can_redo() },
         run: |v, _| v.redo(),
     },
-    tool("Look around", Key::N, |v, _| v.segment(Tool::Look)),
+    tool("Navigate", Key::N, |v, _| v.segment(Tool::Look)),
     tool("Paint", Key::P, |v, _| v.segment(Tool::Paint)),
     tool("Erase", Key::E, |v, _| v.segment(Tool::Erase)),
     tool("Wand", Key::W, |v, _| v.segment(Tool::Wand)),
     tool("Lasso", Key::G, |v, _| v.segment(Tool::Lasso)),
-    tool("Fill an area", Key::H, |v, _| v.segment(Tool::Fill)),
+    tool("Fill (bucket)", Key::H, |v, _| v.segment(Tool::Fill)),
     tool("Threshold", Key::T, |v, _| v.segment(Tool::Threshold)),
     tool("Split objects", Key::S, |v, _| v.segment(Tool::Split)),
     tool("Merge objects", Key::J, |v, _| v.segment(Tool::Merge)),
     tool("New label", Key::M, |v, _| v.new_label()),
-    tool("Swap label and background", Key::X, |v, _| v.kit.swap()),
+    tool("Toggle background label", Key::X, |v, _| v.kit.swap()),
     Command {
-        title: "New labels over the image",
+        title: "Separate objects",
+        menu: Menu::Segment,
+        keys: None,
+        ready: |v| v.kit.desk.is_some(),
+        run: |v, _| v.separate(),
+    },
+    Command {
+        title: "New label layer",
         menu: Menu::Segment,
         keys: None,
         ready: open,
@@ -205,7 +221,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command { title: "Fit", menu: Menu::View, keys: key(NONE, Key::F), ready: open, run: |v, _| v.fit() },
     Command {
-        title: "Straighten planes",
+        title: "Reset plane rotation",
         menu: Menu::View,
         keys: key(NONE, Key::Num0),
         ready: |v| v.document.scenes.iter().any(Scene::is_turned),
@@ -233,7 +249,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.crosshair = !v.crosshair,
     },
     Command {
-        title: "Move all images together, or each by itself",
+        title: "Link / unlink views",
         menu: Menu::View,
         keys: key(NONE, Key::L),
         ready: |v| v.document.scenes.len() > 1,
@@ -247,45 +263,60 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.in_chosen_scene(|scene| scene.view.boxed = !scene.view.boxed),
     },
     Command {
-        title: "Cut the volume open",
+        title: "Add clipping plane",
         menu: Menu::View,
         keys: key(NONE, Key::O),
         ready: open,
         run: |v, _| v.in_chosen_scene(Scene::cut_open),
     },
     Command {
-        title: "Show all of the volume",
+        title: "Remove crop and cuts",
         menu: Menu::View,
         keys: key(Modifiers::SHIFT, Key::K),
         ready: |v| v.document.scenes.iter().any(|s| s.is_cropped() || s.view.cuts.iter().any(|c| c.on)),
         run: |v, _| v.in_chosen_scene(Scene::uncut),
     },
     Command {
-        title: "Show or hide side panels",
+        title: "Show or hide image list",
         menu: Menu::View,
-        keys: key(NONE, Key::Tab),
+        keys: key(COMMAND, Key::B),
         ready: always,
-        run: |v, _| v.panels = !v.panels,
+        run: |v, _| v.settings.left = !v.settings.left,
     },
     Command {
-        title: "Recipe",
+        title: "Show or hide side panel",
+        menu: Menu::View,
+        keys: key(COMMAND.plus(Modifiers::SHIFT), Key::B),
+        ready: always,
+        run: |v, _| v.settings.right = !v.settings.right,
+    },
+    Command {
+        title: "Show or hide all panels",
+        menu: Menu::View,
+        keys: key(NONE, Key::F9),
+        ready: always,
+        run: |v, _| v.fold_all(),
+    },
+    Command {
+        title: "Recipe panel",
         menu: Menu::View,
         keys: key(COMMAND, Key::R),
         ready: open,
         run: |v, _| {
-            v.panels = true;
-            v.side = if v.side == Side::Recipe { Side::Display } else { Side::Recipe };
+            let shown = v.settings.right && v.side == Side::Recipe;
+            v.settings.right = true;
+            v.side = if shown { Side::Display } else { Side::Recipe };
         },
     },
     Command {
-        title: "Measurements",
+        title: "Show results table",
         menu: Menu::Measure,
         keys: key(COMMAND, Key::T),
         ready: |v| !v.bench.tables.is_empty(),
         run: |v, _| v.tables = !v.tables,
     },
     Command {
-        title: "Measure objects",
+        title: "Measure labels…",
         menu: Menu::Measure,
         keys: key(COMMAND, Key::M),
         ready: |v| v.layer_to_measure().is_some(),
@@ -327,6 +358,13 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.rulers.take(Kind::Ellipse),
     },
     Command {
+        title: "Show or hide rulers",
+        menu: Menu::Measure,
+        keys: None,
+        ready: Viewer::has_rulers,
+        run: |v, _| v.rulers.shown = !v.rulers.shown,
+    },
+    Command {
         title: "Remove all rulers",
         menu: Menu::Measure,
         keys: None,
@@ -334,8 +372,8 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.remove_rulers(),
     },
     Command {
-        title: "Stop what is running",
-        menu: Menu::Go,
+        title: "Cancel",
+        menu: Menu::Edit,
         keys: key(NONE, Key::Escape),
         ready: always,
         run: |v, _| {
@@ -345,27 +383,27 @@ pub static COMMANDS: &[Command] = &[
                 || std::mem::take(&mut v.settings_shown)
                 || std::mem::take(&mut v.jobs.shown)
                 || std::mem::take(&mut v.help);
-            if !shut && !v.export.escape() && !v.rulers.put_away() && !v.kit.stop() {
+            if !shut && !v.escape_export() && !v.rulers.put_away() && !v.kit.stop() {
                 v.bench.stop();
             }
         },
     },
     Command {
-        title: "Blink the uppermost layer",
+        title: "Blink top layer",
         menu: Menu::View,
         keys: key(NONE, Key::B),
         ready: Viewer::has_layers,
         run: |v, _| v.toggle_blinking(),
     },
     Command {
-        title: "Jobs of a pool…",
+        title: JOBS,
         menu: Menu::Measure,
         keys: key(COMMAND, Key::J),
         ready: always,
         run: |v, _| v.jobs.shown = !v.jobs.shown,
     },
     Command {
-        title: "Settings…",
+        title: SETTINGS,
         menu: Menu::View,
         keys: key(COMMAND, Key::Comma),
         ready: always,
@@ -379,7 +417,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.playing = !v.playing,
     },
     Command {
-        title: "Dark or light",
+        title: "Switch dark / light theme",
         menu: Menu::View,
         keys: None,
         ready: always,
@@ -456,7 +494,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.step(-10),
     },
     Command {
-        title: "Ten slices on",
+        title: "Forward ten slices",
         menu: Menu::Go,
         keys: key(Modifiers::SHIFT, Key::PageDown),
         ready: open,
@@ -477,7 +515,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.step_time(1),
     },
     Command {
-        title: "Command palette…",
+        title: PALETTE,
         menu: Menu::Help,
         keys: key(COMMAND, Key::P),
         ready: always,
@@ -492,7 +530,7 @@ pub static COMMANDS: &[Command] = &[
         run: |v, _| v.gpu().device.destroy(),
     },
     Command {
-        title: "Mouse and keys",
+        title: HELP,
         menu: Menu::Help,
         keys: key(NONE, Key::F1),
         ready: always,
@@ -507,11 +545,9 @@ static ALSO: &[(&str, KeyboardShortcut)] = &[
     ("Redo", KeyboardShortcut::new(COMMAND, Key::Y)),
 ];
 
-/// Does what keys ask for, unless a field is being typed into.
+/// Does what keys ask for in the order in which they were pressed, unless a field is being typed into. No shortcut acts
+/// behind a dialog, but for Esc and the one that opened it.
 pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
-    // Menus that are open take the keys, Esc first of all; lists take those that they know.
-    let shut = viewer.palette.shown || egui::Popup::is_any_open(ctx);
-    let (held, typing) = (ctx.egui_wants_keyboard_input() || shut, ctx.text_edit_focused() || shut);
     // Shortcuts with more modifiers come first: with Shift held, a shortcut without it fits, too.
     let mut all: Vec<(&Command, KeyboardShortcut)> = COMMANDS
         .iter()
@@ -521,16 +557,132 @@ pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
         })
         .collect();
     all.sort_by_key(|(_, keys)| !keys.modifiers.shift);
-    for (command, keys) in all {
-        // Fields that are typed into undo for themselves.
-        let undoes = matches!(keys.logical_key, Key::Z | Key::Y);
-        if held && keys.modifiers.is_none() || typing && undoes {
-            continue;
-        }
-        if (command.ready)(viewer) && ctx.input_mut(|i| i.consume_shortcut(&keys)) {
-            (command.run)(viewer, ctx);
+    let mut next = 0;
+    loop {
+        let pressed = ctx.input(|i| {
+            i.events.iter().enumerate().skip(next).find_map(|(at, event)| match event {
+                Event::Key { key, pressed: true, modifiers, .. } => Some((at, *key, *modifiers)),
+                _ => None,
+            })
+        });
+        let Some((at, key, modifiers)) = pressed else { return };
+        next = at + 1;
+        let fits = |(command, keys): &&(&Command, KeyboardShortcut)| {
+            keys.logical_key == key
+                && modifiers.matches_logically(keys.modifiers)
+                && may(viewer, ctx, command, keys)
+                && (command.ready)(viewer)
+        };
+        let Some((command, _)) = all.iter().find(fits) else { continue };
+        let before = viewer.dialog();
+        ctx.input_mut(|i| i.events.remove(at));
+        next = at;
+        (command.run)(viewer, ctx);
+        if viewer.dialog() != before {
+            // Keys that follow belong to what is shown now, as soon as it has the focus.
+            let late = ctx.input_mut(|i| {
+                let rest = i.events.split_off(at);
+                let (late, now) = rest.into_iter().partition(is_typed);
+                i.events.extend::<Vec<Event>>(now);
+                late
+            });
+            return InputOrder::put_off(ctx, late);
         }
     }
+}
+
+/// Whether a shortcut acts now.
+fn may(viewer: &Viewer, ctx: &Context, command: &Command, keys: &KeyboardShortcut) -> bool {
+    // The palette and menus that are open take all keys, Esc first of all; lists take those that they know.
+    if viewer.palette.shown || egui::Popup::is_any_open(ctx) {
+        return false;
+    }
+    let escape = keys.logical_key == Key::Escape;
+    if let Some(dialog) = viewer.dialog() {
+        return escape || dialog.command() == Some(command.title);
+    }
+    if escape {
+        // Esc leaves a field, and does nothing else.
+        return !InputOrder::had_focus(ctx);
+    }
+    if ctx.text_edit_focused() {
+        // Fields that are typed into undo for themselves.
+        return keys.modifiers.command && !matches!(keys.logical_key, Key::Z | Key::Y);
+    }
+    !(ctx.egui_wants_keyboard_input() && keys.modifiers.is_none())
+}
+
+/// A dialog over the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialog {
+    /// What a crash left is offered.
+    Recovery,
+    /// Something is to be closed that would be lost.
+    Closing,
+    /// An address is typed.
+    Address,
+    /// Pictures and movies.
+    Export,
+    /// Settings.
+    Settings,
+    /// Jobs of a pool.
+    Jobs,
+    /// Mouse and keyboard shortcuts.
+    Help,
+    /// The command palette.
+    Palette,
+}
+
+impl Dialog {
+    /// The command that shows and shuts it.
+    fn command(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Settings => SETTINGS,
+            Self::Jobs => JOBS,
+            Self::Help => HELP,
+            Self::Palette => PALETTE,
+            Self::Recovery | Self::Closing | Self::Address | Self::Export => return None,
+        })
+    }
+}
+
+impl Viewer {
+    /// The dialog that is uppermost.
+    pub fn dialog(&self) -> Option<Dialog> {
+        [
+            (self.palette.shown, Dialog::Palette),
+            (!self.left.is_empty(), Dialog::Recovery),
+            (self.closing.is_some(), Dialog::Closing),
+            (self.address.is_some(), Dialog::Address),
+            (self.export.is_shown(), Dialog::Export),
+            (self.settings_shown, Dialog::Settings),
+            (self.jobs.shown, Dialog::Jobs),
+            (self.help, Dialog::Help),
+        ]
+        .into_iter()
+        .find_map(|(shown, dialog)| shown.then_some(dialog))
+    }
+}
+
+/// A shortcut as it stands on the keyboard: `[`, not `OpenBracket`.
+pub fn shortcut_text(ctx: &Context, keys: &KeyboardShortcut) -> String {
+    let name = keys.logical_key.name();
+    let sign = keys.logical_key.symbol_or_name();
+    let sign = match keys.logical_key {
+        Key::Escape => "Esc",
+        Key::PageUp => "PgUp",
+        Key::PageDown => "PgDn",
+        Key::Comma => ",",
+        Key::Period => ".",
+        Key::OpenBracket => "[",
+        Key::CloseBracket => "]",
+        _ => sign,
+    };
+    let text = ctx.format_shortcut(keys);
+    [name, keys.logical_key.symbol_or_name()]
+        .iter()
+        .find_map(|known| text.strip_suffix(known).map(|held| format!("{held}{sign}")))
+        .unwrap_or(text)
 }
 
 /// The commands of a menu as its entries.
@@ -538,7 +690,7 @@ pub fn menu(viewer: &mut Viewer, ui: &mut egui::Ui, menu: Menu) {
     for command in COMMANDS.iter().filter(|c| c.menu == menu) {
         let mut button = egui::Button::new(command.title);
         if let Some(keys) = command.keys {
-            button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+            button = button.shortcut_text(shortcut_text(ui.ctx(), &keys));
         }
         if ui.add_enabled((command.ready)(viewer), button).clicked() {
             (command.run)(viewer, ui.ctx());
@@ -562,15 +714,57 @@ impl Palette {
     }
 }
 
+/// What the palette offers.
+#[derive(Clone, Copy)]
+enum Entry {
+    Command(&'static Command),
+    /// An operator: a step of the recipe, or, where it makes labels of labels that are edited, one of the panel Segment.
+    Operator(&'static dyn Operator),
+}
+
+impl Entry {
+    /// What fits some words and can be done now.
+    fn all(viewer: &Viewer, words: &[String]) -> Vec<Self> {
+        let fits = |text: &str| words.iter().all(|w| text.to_lowercase().contains(w));
+        let commands = COMMANDS.iter().filter(|c| fits(c.title) && (c.ready)(viewer)).map(Self::Command);
+        let some = open(viewer) && !words.is_empty();
+        let operators = OPERATORS.iter().filter(|op| some && fits(&Self::Operator(**op).title()));
+        commands.chain(operators.map(|op| Self::Operator(*op))).collect()
+    }
+
+    fn title(self) -> String {
+        match self {
+            Self::Command(command) => command.title.to_owned(),
+            Self::Operator(op) => format!("Operator: {}", op.spec().id),
+        }
+    }
+
+    fn run(self, viewer: &mut Viewer, ctx: &Context) {
+        match self {
+            Self::Command(command) => (command.run)(viewer, ctx),
+            Self::Operator(op) => {
+                viewer.settings.right = true;
+                if viewer.kit.desk.is_some() && tools::fits(op) {
+                    (viewer.side, viewer.kit.operator) = (Side::Segment, Some(Draft::new(op)));
+                } else {
+                    viewer.side = Side::Recipe;
+                    viewer.bench.add(op);
+                }
+            }
+        }
+    }
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    text.to_lowercase().split_whitespace().map(str::to_owned).collect()
+}
+
 /// Shows the palette where it is open.
 pub fn palette(viewer: &mut Viewer, ctx: &Context) {
     if !viewer.palette.shown {
         return;
     }
-    let words: Vec<String> =
-        viewer.palette.text.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let fits = |c: &&Command| words.iter().all(|w| c.title.to_lowercase().contains(w));
-    let found: Vec<&'static Command> = COMMANDS.iter().filter(fits).filter(|c| (c.ready)(viewer)).collect();
+    let mut found = Entry::all(viewer, &words_of(&viewer.palette.text));
     let (mut run, mut shut) = (None, ctx.input(|i| i.key_pressed(Key::Escape)));
     let mut moved = false;
     ctx.input_mut(|i| {
@@ -579,10 +773,6 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
         let last = found.len().saturating_sub(1) as i64;
         moved = by != 0;
         viewer.palette.chosen = (viewer.palette.chosen as i64 + by).clamp(0, last) as usize;
-        if i.consume_key(NONE, Key::Enter) {
-            run = found.get(viewer.palette.chosen).copied();
-            shut = true;
-        }
     });
     egui::Window::new("palette")
         .title_bar(false)
@@ -595,23 +785,29 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
             field.request_focus();
             if field.changed() {
                 viewer.palette.chosen = 0;
+                found = Entry::all(viewer, &words_of(&viewer.palette.text));
+            }
+            // What was typed in this frame counts, too.
+            if ui.input(|i| i.key_pressed(Key::Enter)) {
+                run = found.get(viewer.palette.chosen).copied();
+                shut = true;
             }
             ui.add_space(4.0);
             if found.is_empty() {
                 ui.weak("Nothing is called that");
             }
             egui::ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
-                for (i, command) in found.iter().enumerate() {
-                    let mut button = egui::Button::selectable(i == viewer.palette.chosen, command.title);
-                    if let Some(keys) = command.keys {
-                        button = button.shortcut_text(ui.ctx().format_shortcut(&keys));
+                for (i, entry) in found.iter().enumerate() {
+                    let mut button = egui::Button::selectable(i == viewer.palette.chosen, entry.title());
+                    if let Entry::Command(Command { keys: Some(keys), .. }) = entry {
+                        button = button.shortcut_text(shortcut_text(ui.ctx(), keys));
                     }
                     let shown = ui.add_sized([ui.available_width(), 22.0], button);
                     if i == viewer.palette.chosen && moved {
                         shown.scroll_to_me(None);
                     }
                     if shown.clicked() {
-                        run = Some(*command);
+                        run = Some(*entry);
                         shut = true;
                     }
                 }
@@ -620,14 +816,26 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
     if shut {
         viewer.palette.shown = false;
     }
-    if let Some(command) = run {
-        (command.run)(viewer, ctx);
+    if let Some(entry) = run {
+        entry.run(viewer, ctx);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_called_what_stands_on_them() {
+        let ctx = Context::default();
+        let said: Vec<String> =
+            COMMANDS.iter().filter_map(|c| c.keys.as_ref()).map(|keys| shortcut_text(&ctx, keys)).collect();
+        for sign in ["[", "]", ",", ".", "Esc", "Ctrl+,", "Shift+PgUp"] {
+            let sign = if cfg!(target_os = "macos") { sign.replace("Ctrl", "⌘") } else { sign.to_owned() };
+            assert!(said.contains(&sign), "{sign} in {said:?}");
+        }
+        assert!(!said.iter().any(|s| s.contains("Bracket") || s.contains("Comma")));
+    }
 
     #[test]
     fn no_two_commands_share_keys_or_a_name() {

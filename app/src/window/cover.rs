@@ -24,6 +24,8 @@ pub struct Over {
     pub name: bool,
     /// Which time frame is shown, where there are several.
     pub time: bool,
+    /// What was drawn to measure.
+    pub rulers: bool,
 }
 
 /// Panes that are narrower have their name over them and nothing else.
@@ -57,7 +59,9 @@ pub fn cover(
             if over.crosshair {
                 overlay::crosshair(painter, rect, &plane, scene, per_point);
             }
-            rulers::paint(painter, scene, &plane, rect, per_point);
+            if over.rulers {
+                rulers::paint(painter, scene, &plane, rect, per_point);
+            }
             if let Some(letters) = scene.letters(axis).filter(|_| !small) {
                 overlay::letters(painter, rect, &letters);
             }
@@ -102,7 +106,9 @@ fn place(scene: &Scene, axis: usize) -> String {
         let angle = scene.view.turns[axis].angle_between(DQuat::IDENTITY).to_degrees();
         return format!("turned by {angle:.0}°");
     }
-    let mut place = format!("{} {here} of {count}", ["z", "y", "x"][axis]);
+    // Slices count from 0, as in tables.
+    let range = if count > 1 { format!(" of 0–{}", count - 1) } else { String::new() };
+    let mut place = format!("{} {here}{range}", ["z", "y", "x"][axis]);
     if geometry.unit.metres().is_some() {
         place += &format!(" · {}", length(scene.position(axis, here), geometry.unit));
     }

@@ -56,27 +56,24 @@ impl Viewer {
     pub fn ask_for_address(&mut self, ctx: &Context) {
         let Some(text) = &mut self.address else { return };
         let (mut open, mut shut) = (false, false);
-        egui::Window::new("Open an address")
-            .collapsible(false)
-            .resizable(false)
-            .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
-            .show(ctx, |ui| {
-                ui.label("An OME-Zarr at http://, https:// or s3://");
-                ui.add_space(4.0);
-                let hint = "https://host/image.ome.zarr";
-                let edit = ui.add(egui::TextEdit::singleline(text).hint_text(hint).desired_width(420.0));
-                let edit = edit.accessible_name("Address");
-                let entered = edit.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
-                if !entered && !edit.has_focus() && ui.memory(|m| m.focused().is_none()) {
-                    edit.request_focus();
-                }
-                ui.add_space(6.0);
-                ui.horizontal(|ui| {
-                    let is = remote::address(Path::new(text.trim())).is_some();
-                    open = ui.add_enabled(is, egui::Button::new("Open")).clicked() || entered && is;
-                    shut = ui.button("Cancel").clicked();
-                });
+        egui::Modal::new(egui::Id::unique("address")).show(ctx, |ui| {
+            ui.heading("Open an address");
+            ui.label("An OME-Zarr at http://, https:// or s3://");
+            ui.add_space(4.0);
+            let hint = "https://host/image.ome.zarr";
+            let edit = ui.add(egui::TextEdit::singleline(text).hint_text(hint).desired_width(420.0));
+            let edit = edit.accessible_name("Address");
+            let entered = edit.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+            if !entered && !edit.has_focus() && ui.memory(|m| m.focused().is_none()) {
+                edit.request_focus();
+            }
+            ui.add_space(6.0);
+            ui.horizontal(|ui| {
+                let is = remote::address(Path::new(text.trim())).is_some();
+                open = ui.add_enabled(is, egui::Button::new("Open")).clicked() || entered && is;
+                shut = ui.button("Cancel").clicked();
             });
+        });
         if open {
             let path = PathBuf::from(text.trim());
             self.open(path, OpenOptions::default());

@@ -54,8 +54,15 @@ pub struct Export {
 
 impl Default for Export {
     fn default() -> Self {
-        let over =
-            Over { crosshair: false, scale_bar: true, legend: true, objects: false, name: false, time: true };
+        let over = Over {
+            crosshair: false,
+            scale_bar: true,
+            legend: true,
+            objects: false,
+            name: false,
+            time: true,
+            rulers: true,
+        };
         Self {
             shown: false,
             what: What::Pane,
@@ -71,16 +78,19 @@ impl Default for Export {
 }
 
 impl Export {
+    /// Whether the dialog is open, or something is being made.
+    pub fn is_shown(&self) -> bool {
+        self.shown || self.running.is_some()
+    }
+
     /// Whether a picture or a movie is being made.
-    #[cfg(test)]
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Stops what is being made, or shuts the dialog; whether there was either.
-    pub fn escape(&mut self) -> bool {
-        let running = self.running.take().is_some();
-        running || std::mem::take(&mut self.shown)
+    /// Stops what is being made; its name.
+    fn stop(&mut self) -> Option<String> {
+        self.running.take().map(|running| running.name.clone())
     }
 }
 
@@ -132,6 +142,15 @@ impl Order {
 }
 
 impl Viewer {
+    /// Stops what is being exported, or shuts the dialog; whether there was either.
+    pub fn escape_export(&mut self) -> bool {
+        if let Some(name) = self.export.stop() {
+            self.note(format!("The export was cancelled; {name} was not written"), None);
+            return true;
+        }
+        std::mem::take(&mut self.export.shown)
+    }
+
     /// Shows the dialog.
     pub fn show_export(&mut self) {
         let export = &mut self.export;
@@ -209,7 +228,7 @@ impl Viewer {
         let format = order.movie.map(|(_, format)| format);
         let path = match ended(path, format) {
             Ok(path) => path,
-            Err(there) => return self.tell(format!("{} is there already", there.display())),
+            Err(there) => return self.tell(format!("{} already exists", there.display())),
         };
         if let Err(error) = order.check(self.gpu()) {
             return self.tell(error.to_string());
@@ -288,16 +307,19 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
     let window = egui::Window::new("Export").collapsible(false).resizable(false).default_width(330.0);
     let window = window.default_pos(ctx.content_rect().center() - egui::vec2(180.0, 170.0));
     if viewer.export.running.is_some() {
-        window.show(ctx, |ui| progress(&mut viewer.export, ui));
+        let cancelled = window.show(ctx, |ui| progress(&viewer.export, ui)).and_then(|shown| shown.inner);
+        if cancelled == Some(true) {
+            viewer.escape_export();
+        }
         return;
     }
     window.open(&mut shown).show(ctx, |ui| dialog(viewer, ui));
     viewer.export.shown &= shown;
 }
 
-/// How far it is.
-fn progress(export: &mut Export, ui: &mut Ui) {
-    let Some(running) = &export.running else { return };
+/// How far it is; whether it is to be cancelled.
+fn progress(export: &Export, ui: &mut Ui) -> bool {
+    let Some(running) = &export.running else { return false };
     let [done, total] = *running.status.lock().unwrap_or_else(PoisonError::into_inner);
     let part = if total > 0 { done as f32 / total as f32 } else { 0.0 };
     let movie = export.what == What::Movie;
@@ -323,9 +345,7 @@ fn progress(export: &mut Export, ui: &mut Ui) {
     ui.label(words);
     ui.add(ProgressBar::new(part).desired_height(8.0));
     ui.add_space(4.0);
-    if ui.button("Cancel").clicked() {
-        export.running = None;
-    }
+    ui.button("Cancel").clicked()
 }
 
 fn dialog(viewer: &mut Viewer, ui: &mut Ui) {
@@ -415,7 +435,7 @@ fn movie(viewer: &mut Viewer, ui: &mut Ui) {
         ui.add(frames).accessible_name("Frames");
         let rate = DragValue::new(&mut export.movie.rate).range(RATES).speed(0.1).max_decimals(1);
         ui.add(rate).accessible_name("Frames in a second");
-        ui.label(format!("a second · {:.1} s", export.movie.frames as f64 / export.movie.rate));
+        ui.label(format!("fps · {:.1} s", export.movie.frames as f64 / export.movie.rate));
     });
     ui.end_row();
     ui.label("As");

@@ -1,6 +1,6 @@
-//! Mouse and keys, explained.
+//! Mouse and keyboard shortcuts, explained.
 
-use super::commands::COMMANDS;
+use super::commands::{COMMANDS, shortcut_text};
 use egui::{Context, RichText};
 
 const MOUSE: [(&str, &str); 20] = [
@@ -32,9 +32,11 @@ pub fn show(open: &mut bool, ctx: &Context) {
         return;
     }
     let mut shown = true;
-    egui::Window::new("Mouse and keys").open(&mut shown).collapsible(false).resizable(false).show(
-        ctx,
-        |ui| {
+    egui::Window::new("Mouse and keyboard shortcuts")
+        .open(&mut shown)
+        .collapsible(false)
+        .resizable(false)
+        .show(ctx, |ui| {
             let high = ctx.content_rect().height() - 80.0;
             egui::ScrollArea::vertical().max_height(high).min_scrolled_height(high).show(ui, |ui| {
                 ui.horizontal_top(|ui| {
@@ -49,14 +51,13 @@ pub fn show(open: &mut bool, ctx: &Context) {
                     egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
                         for command in COMMANDS {
                             let Some(keys) = command.keys else { continue };
-                            ui.label(RichText::new(ui.ctx().format_shortcut(&keys)).strong());
+                            ui.label(RichText::new(shortcut_text(ui.ctx(), &keys)).strong());
                             ui.label(command.title);
                             ui.end_row();
                         }
                     });
                 })
             });
-        },
-    );
+        });
     *open = shown;
 }

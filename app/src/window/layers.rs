@@ -9,6 +9,20 @@ use crate::view::{Content, Layer};
 use egui::{RichText, ScrollArea, Ui};
 use voxelry_core::io::ImageSource;
 
+/// What was asked of the list.
+#[derive(Default)]
+struct Asked {
+    chosen: Option<(usize, usize)>,
+    closed: Option<(usize, usize)>,
+    /// A scene, and the one that it is laid over.
+    over: Option<(usize, usize)>,
+    minus: Option<((usize, usize), (usize, usize))>,
+    meant: Option<((usize, usize), Content)>,
+}
+
+/// An image that is dragged onto another one.
+struct Dragged(usize);
+
 /// The layers of every scene.
 pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
     ui.add_space(4.0);
@@ -21,83 +35,170 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
         });
     });
     ui.separator();
-    let (mut chosen, mut closed, mut over, mut minus) = (viewer.chosen, None, None, None);
-    let grids = Grid::all(viewer);
-    let names: Vec<String> = viewer.document.scenes.iter().map(|s| s.name().to_owned()).collect();
-    if names.len() > 1 {
+    let mut asked = Asked::default();
+    let list = List {
+        chosen: viewer.chosen,
+        grids: Grid::all(viewer),
+        names: viewer.document.scenes.iter().map(|s| s.name().to_owned()).collect(),
+    };
+    if list.names.len() > 1 {
         linking(ui, viewer);
     }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        // The scroll bar has a place of its own.
+        ui.set_max_width(ui.available_width() - 8.0);
         for (s, scene) in viewer.document.scenes.iter_mut().enumerate() {
-            let several = scene.layers.len();
+            let several = scene.layers.len() > 1;
             for (l, layer) in scene.layers.iter_mut().enumerate().rev() {
-                let current = chosen == (s, l);
-                let frame = egui::Frame::new().inner_margin(egui::Margin::symmetric(6, 4)).corner_radius(4);
-                let fill = if current {
-                    ui.visuals().selection.bg_fill.gamma_multiply(0.5)
-                } else {
-                    egui::Color32::TRANSPARENT
-                };
-                // The row lies below what is in it.
-                let whole = egui::UiBuilder::new().id_salt((s, l)).sense(egui::Sense::click());
-                let shown = ui.scope_builder(whole, |ui| {
-                    frame.fill(fill).show(ui, |ui| {
-                        ui.set_min_width(ui.available_width());
-                        ui.horizontal(|ui| {
-                            if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
-                                layer.display.visible = !layer.display.visible;
-                            }
-                            swatch(ui, layer);
-                            if names.len() > 1 && l == 0 {
-                                chip(ui, &mut scene.group);
-                            }
-                            let name = egui::Label::new(RichText::new(&layer.name).strong()).truncate();
-                            ui.add(name.sense(egui::Sense::click()))
-                        })
-                        .inner
-                        .on_hover_text(describe(layer))
-                    })
-                });
-                let row = shown.response;
-                if shown.inner.inner.clicked() || row.clicked() {
-                    chosen = (s, l);
-                }
-                row.context_menu(|ui| {
-                    for (other, name) in names.iter().enumerate().filter(|(other, _)| *other != s) {
-                        if ui.button(format!("Lay over {name}")).clicked() {
-                            over = Some((s, other));
-                            ui.close();
-                        }
-                    }
-                    let like = grids.iter().filter(|g| g.shape == layer.source.info().shape());
-                    for other in like.filter(|g| layer.content == Content::Grey && g.at != (s, l)) {
-                        if ui.button(format!("Subtract {}", other.name)).clicked() {
-                            minus = Some(((s, l), other.at));
-                            ui.close();
-                        }
-                    }
-                    if ui.button(if several > 1 { "Close layer" } else { "Close image" }).clicked() {
-                        closed = Some((s, l));
-                        ui.close();
-                    }
-                });
+                let group = (list.names.len() > 1 && l == 0).then_some(&mut scene.group);
+                list.row(ui, (s, l), layer, group, several, &mut asked);
             }
             ui.add_space(2.0);
         }
     });
-    if chosen != viewer.chosen {
+    if let Some(chosen) = asked.chosen {
         viewer.chosen = chosen;
         viewer.active_scene(chosen.0);
     }
-    if let Some((s, l)) = closed {
+    if let Some((s, l)) = asked.closed {
         viewer.close_layer(s, l);
     }
-    if let Some((s, other)) = over {
+    if let Some((s, other)) = asked.over {
         viewer.lay_over(s, other);
     }
-    if let Some((from, other)) = minus {
+    if let Some((from, other)) = asked.minus {
         viewer.subtract(from, other);
     }
+    if let Some((at, content)) = asked.meant {
+        viewer.take_as(at, content);
+    }
+}
+
+/// What the rows of the list have in common.
+struct List {
+    chosen: (usize, usize),
+    grids: Vec<Grid>,
+    names: Vec<String>,
+}
+
+impl List {
+    /// A layer: all of the row chooses it, and has its menu.
+    fn row(
+        &self,
+        ui: &mut Ui,
+        at: (usize, usize),
+        layer: &mut Layer,
+        group: Option<&mut usize>,
+        several: bool,
+        asked: &mut Asked,
+    ) {
+        let size = egui::vec2(ui.available_width(), 28.0);
+        let (rect, row) = ui.allocate_exact_size(size, egui::Sense::click_and_drag());
+        row.widget_info(|| {
+            egui::WidgetInfo::selected(egui::Role::ListItem, true, self.chosen == at, &layer.name)
+        });
+        let visuals = ui.visuals();
+        let fill = match (self.chosen == at, row.hovered()) {
+            (true, _) => visuals.selection.bg_fill.gamma_multiply(0.5),
+            (false, true) => visuals.widgets.hovered.bg_fill.gamma_multiply(0.4),
+            _ => egui::Color32::TRANSPARENT,
+        };
+        ui.painter().rect_filled(rect, 4.0, fill);
+        let inner = egui::UiBuilder::new().id_salt(("row", at)).max_rect(rect.shrink2(egui::vec2(6.0, 2.0)));
+        ui.scope_builder(inner, |ui| {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = 6.0;
+                let more = more(ui).on_hover_text("What can be done with it (right click)");
+                egui::Popup::menu(&more).show(|ui| self.menu(ui, at, layer, several, asked));
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
+                        layer.display.visible = !layer.display.visible;
+                    }
+                    swatch(ui, layer);
+                    if let Some(group) = group {
+                        chip(ui, group);
+                    }
+                    // The row itself is what is clicked.
+                    let name = egui::Label::new(RichText::new(&layer.name).strong());
+                    ui.add(name.truncate().selectable(false).sense(egui::Sense::empty()));
+                });
+            });
+        });
+        if row.clicked() {
+            asked.chosen = Some(at);
+        }
+        row.dnd_set_drag_payload(Dragged(at.0));
+        let fits = |dragged: &Dragged| dragged.0 != at.0;
+        if row.dnd_hover_payload::<Dragged>().is_some_and(|d| fits(&d)) {
+            let line = ui.visuals().selection.stroke;
+            ui.painter().rect_stroke(rect, 4.0, line, egui::StrokeKind::Inside);
+        }
+        if let Some(dragged) = row.dnd_release_payload::<Dragged>().filter(|d| fits(d)) {
+            asked.over = Some((dragged.0, at.0));
+        }
+        row.context_menu(|ui| self.menu(ui, at, layer, several, asked));
+        row.on_hover_text(describe(layer));
+    }
+
+    /// What can be done with a layer.
+    fn menu(&self, ui: &mut Ui, at: (usize, usize), layer: &Layer, several: bool, asked: &mut Asked) {
+        ui.set_min_width(190.0);
+        let mut done = false;
+        for (other, name) in self.names.iter().enumerate().filter(|(other, _)| *other != at.0) {
+            if ui.button(format!("Overlay on {}", elided(name))).clicked() {
+                (asked.over, done) = (Some((at.0, other)), true);
+            }
+        }
+        let shape = layer.source.info().shape();
+        let like = self.grids.iter().filter(|g| g.shape == shape);
+        for other in like.filter(|g| layer.content == Content::Grey && g.at != at) {
+            if ui.button(format!("Subtract {}", elided(&other.name))).clicked() {
+                (asked.minus, done) = (Some((at, other.at)), true);
+            }
+        }
+        let (content, name, hint) = match layer.content {
+            Content::Grey => {
+                (Content::Labels, "Treat as labels", "Its numbers are those of objects, each in its colour")
+            }
+            Content::Labels => {
+                (Content::Grey, "Treat as intensities", "Its numbers are intensities, shown in grey")
+            }
+        };
+        if ui.button(name).on_hover_text(hint).clicked() {
+            (asked.meant, done) = (Some((at, content)), true);
+        }
+        ui.separator();
+        if ui.button(if several { "Close layer" } else { "Close image" }).clicked() {
+            (asked.closed, done) = (Some(at), true);
+        }
+        if done {
+            ui.close();
+        }
+    }
+}
+
+/// A button of three dots.
+fn more(ui: &mut Ui) -> egui::Response {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(16.0, 18.0), egui::Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "More"));
+    let visuals = ui.style().interact(&response);
+    if response.hovered() {
+        ui.painter().rect_filled(rect, 4.0, visuals.bg_fill);
+    }
+    for y in [-5.0, 0.0, 5.0] {
+        ui.painter().circle_filled(rect.center() + egui::vec2(0.0, y), 1.5, visuals.fg_stroke.color);
+    }
+    response
+}
+
+/// A name that fits into a menu.
+fn elided(name: &str) -> String {
+    if name.chars().count() <= 36 {
+        return name.to_owned();
+    }
+    let letters: Vec<char> = name.chars().collect();
+    let part = |letters: &[char]| letters.iter().collect::<String>();
+    format!("{}…{}", part(&letters[..20]), part(&letters[letters.len() - 15..]))
 }
 
 /// A layer of intensities that others can be compared with.
@@ -122,14 +223,14 @@ impl Grid {
 /// What images that move together share.
 fn linking(ui: &mut Ui, viewer: &mut Viewer) {
     ui.horizontal(|ui| {
-        ui.menu_button("Together…", |ui| {
+        ui.menu_button("Link views…", |ui| {
             ui.set_min_width(210.0);
-            ui.label(RichText::new("Images of one group share").weak());
+            ui.label(RichText::new("Linked images share:").weak());
             ui.checkbox(&mut viewer.links.place, "Crosshair, planes, montage");
             ui.checkbox(&mut viewer.links.camera, "Camera, crop box, cuts");
             ui.checkbox(&mut viewer.links.window, "Window of intensities");
             ui.separator();
-            for (group, text) in [(1, "All in group A"), (0, "Each by itself")] {
+            for (group, text) in [(1, "All in group A"), (0, "Unlinked")] {
                 if ui.button(text).clicked() {
                     viewer.document.scenes.iter_mut().for_each(|s| s.group = group);
                     ui.close();
@@ -148,7 +249,7 @@ fn chip(ui: &mut Ui, group: &mut usize) {
     let text = RichText::new(short).small().strong();
     ui.menu_button(text, |ui| {
         for (i, name) in GROUPS.iter().enumerate() {
-            let text = if i == 0 { "By itself".to_owned() } else { format!("Group {name}") };
+            let text = if i == 0 { "Unlinked".to_owned() } else { format!("Group {name}") };
             if ui.selectable_label(*group == i, text).clicked() {
                 *group = i;
                 ui.close();
@@ -180,7 +281,7 @@ fn describe(layer: &Layer) -> String {
     let [z, y, x] = info.shape();
     let [dz, dy, dx] = info.geometry().spacing();
     let unit = info.geometry().unit;
-    let mut text = format!("{x} × {y} × {z} voxels, {}", info.voxel);
+    let mut text = format!("{}\n{x} × {y} × {z} voxels, {}", layer.name, info.voxel);
     if unit.metres().is_some() {
         text += &format!("\n{} × {} × {} {unit}", short(dx), short(dy), short(dz));
     }

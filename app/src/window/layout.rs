@@ -1,11 +1,14 @@
 //! How panes are arranged, and what happens to them when images come and go.
 
 use super::app::Viewer;
+use super::messages::Offer;
 use super::panes::{Ask, Tile};
 use super::tools::Closing;
 use crate::view::difference::difference;
-use crate::view::{Content, Pane, open};
+use crate::view::open::Guess;
+use crate::view::{Content, Pane, Scene, open};
 use egui_tiles::{TileId, Tiles, Tree};
+use voxelry_core::io::ImageSource;
 
 /// How panes are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +180,77 @@ impl Viewer {
             self.opener.survey(layer);
         }
         self.keep_layers();
+    }
+
+    /// A layer seems to hold labels: where that is obvious it is taken as such and laid over its image; otherwise the user
+    /// is asked.
+    pub(super) fn seems(&mut self, id: u64, guess: Guess) {
+        let Some((s, l)) = self.place_of(id) else { return };
+        let layer = &self.document.scenes[s].layers[l];
+        if layer.content == Content::Labels {
+            return;
+        }
+        let name = layer.name.clone();
+        let below = self.image_under(id);
+        if guess != Guess::Named && below.is_none() {
+            let text = format!("{name} looks like labels: whole numbers in areas of one value");
+            return self.note(text, Some(Offer::AsLabels(vec![id])));
+        }
+        if let Some((made, over)) = self.as_labels(id) {
+            let over = over.map_or(String::new(), |image| format!(", over {image}"));
+            self.note(format!("{name} is shown as labels{over}"), Some(Offer::AsIntensities(made)));
+        }
+    }
+
+    /// The scene with intensities of another file on the grid of a layer.
+    fn image_under(&self, id: u64) -> Option<usize> {
+        let (s, l) = self.place_of(id)?;
+        let own = self.document.scenes[s].layers[l].source.info();
+        let (shape, world) = (own.shape(), own.geometry().world_from_index);
+        let scenes = self.document.scenes.iter().enumerate();
+        let fits = |scene: &Scene| {
+            let there = scene.geometry().world_from_index;
+            scene.shape() == shape && there.abs_diff_eq(world, 1e-6)
+        };
+        let grey = |scene: &Scene| scene.layers.iter().any(|l| l.content == Content::Grey);
+        scenes.rev().find(|(i, scene)| *i != s && fits(scene) && grey(scene)).map(|(i, _)| i)
+    }
+
+    /// Takes a layer as labels and lays it over the image of its grid; its new number, and the image's name.
+    fn as_labels(&mut self, id: u64) -> Option<(u64, Option<String>)> {
+        let (s, l) = self.place_of(id)?;
+        let alone = self.document.scenes[s].layers.len() == 1;
+        let below = self.image_under(id).filter(|_| alone);
+        let name = below.map(|b| self.document.scenes[b].name().to_owned());
+        self.take_as((s, l), Content::Labels);
+        let made = self.document.scenes[s].layers[l].id;
+        if let Some(below) = below {
+            self.lay_over(s, below);
+        }
+        Some((made, name))
+    }
+
+    /// Does what a note has offered.
+    pub(super) fn take_up_offer(&mut self, offer: Offer) {
+        match offer {
+            Offer::AsLabels(layers) => {
+                for id in layers {
+                    self.as_labels(id);
+                }
+            }
+            Offer::AsIntensities(id) => {
+                if let Some(place) = self.place_of(id) {
+                    self.take_as(place, Content::Grey);
+                }
+            }
+            Offer::Overlay(id, onto) => {
+                if let (Some((s, _)), Some((other, _))) = (self.place_of(id), self.place_of(onto))
+                    && s != other
+                {
+                    self.lay_over(s, other);
+                }
+            }
+        }
     }
 
     /// Lets go of what belongs to layers that are no longer there.

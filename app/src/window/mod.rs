@@ -3,6 +3,7 @@
 mod app;
 mod bars;
 mod canvas;
+mod closing;
 mod commands;
 mod cover;
 mod dialogs;
@@ -11,12 +12,14 @@ pub mod figure;
 mod grips;
 mod help;
 mod histogram;
+mod input;
 mod jobs;
 mod layers;
 mod layout;
 mod lightbox;
 mod links;
 mod looking;
+mod messages;
 mod overlay;
 mod panels;
 mod panes;
@@ -27,6 +30,7 @@ mod rulers;
 mod saving;
 mod session;
 mod settings;
+mod sides;
 mod strip;
 mod surface;
 mod table;
@@ -76,6 +80,7 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions, after_loss: bool) -> anyho
             let (settings, keeper) = (Settings::load(), Keeper::new());
             let given = if after_loss { Vec::new() } else { paths.clone() };
             let mut viewer = app::Viewer::new(&context.egui_ctx, state, settings, keeper, given, &options);
+            viewer.ending.listen(&context.egui_ctx);
             if after_loss {
                 paths.into_iter().for_each(|path| viewer.reopen(path));
                 viewer.tell("The graphics device was lost; what was open is open again.".to_owned());

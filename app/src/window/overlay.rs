@@ -1,6 +1,6 @@
 //! What lies over the pictures: names, letters, scale bars, crosshairs.
 
-use super::theme::{ACCENT, AXES, OVER};
+use super::theme::{ACCENT, AXES, OVER, WRONG};
 use crate::view::colours::Map;
 use crate::view::plane::{length, round_length, short};
 use crate::view::shot::Plane;
@@ -22,6 +22,15 @@ pub fn text(painter: &Painter, at: Pos2, align: Align2, text: &str, size: f32, c
     }
     painter.galley(rect.min, galley, colour);
     rect
+}
+
+/// Lines of text on a plate of their own, readable over white and busy pictures; `at` is the upper left corner.
+pub fn plated(painter: &Painter, at: Pos2, lines: &[String], size: f32, colour: Color32) -> Rect {
+    let galley = painter.layout_no_wrap(lines.join("\n"), FontId::proportional(size), colour);
+    let plate = Rect::from_min_size(at, galley.size()).expand2(vec2(5.0, 3.0));
+    painter.rect_filled(plate, 4.0, Color32::from_black_alpha(185));
+    painter.galley(at, galley, colour);
+    plate
 }
 
 /// What a pane is called and where it is; where that stands.
@@ -66,6 +75,15 @@ pub fn badge(painter: &Painter, rect: Rect, level: u32, [preview, sampled, loadi
     let place = Rect::from_min_size(pos2(rect.right() - MARGIN - size.x, rect.top() + MARGIN), size);
     painter.rect_filled(place, 3.0, Color32::from_black_alpha(150));
     painter.galley(place.min + vec2(5.0, 2.0), galley, OVER);
+}
+
+/// Why an image can't be shown, in its pane.
+pub fn broken(painter: &Painter, rect: Rect, reason: &str) {
+    let font = FontId::proportional(13.0);
+    let galley = painter.layout(reason.to_owned(), font, WRONG, (rect.width() - 48.0).max(60.0));
+    let plate = Align2::CENTER_CENTER.anchor_size(rect.center(), galley.size()).expand(10.0);
+    painter.with_clip_rect(rect).rect_filled(plate, 4.0, Color32::from_black_alpha(200));
+    painter.with_clip_rect(rect).galley(plate.min + Vec2::splat(10.0), galley, WRONG);
 }
 
 /// Letters of the directions towards the edges.

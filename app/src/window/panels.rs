@@ -2,8 +2,8 @@
 
 use super::app::Viewer;
 use super::histogram;
-use super::theme::ACCENT;
-use super::widgets::{WIDE, choice, slider};
+use super::theme::{ACCENT, WRONG};
+use super::widgets::{PAIR, WIDE, choice, sized, slider};
 use crate::view::colours::Map;
 use crate::view::document::{Across, Camera};
 use crate::view::plane::{length, short};
@@ -18,11 +18,13 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
     let (s, l) = viewer.chosen;
     let active = viewer.active.map(|t| t.pane);
     let (log, of, roi) = (&mut viewer.log, &mut viewer.of, &mut viewer.roi);
+    let rulers = &mut viewer.rulers;
     let Some(scene) = viewer.document.scenes.get_mut(s) else { return };
     let l = l.min(scene.layers.len() - 1);
     let axis = if let Some(Pane::Plane(axis)) = active { axis } else { scene.view.montage.axis };
     let part = of.part(scene, &scene.layers[l], axis);
     let mut meant = None;
+    let count = scene.rulers.len();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // The scroll bar has a place of its own.
         ui.set_max_width(ui.available_width() - 10.0);
@@ -34,9 +36,18 @@ pub fn inspector(viewer: &mut Viewer, ui: &mut Ui) {
             Content::Labels => labels(ui, layer),
         }
         section(ui, "Planes", true, |ui| planes(ui, scene, l));
-        section(ui, "3D", true, |ui| meant = volume(ui, scene, l));
+        section(ui, "3D", true, |ui| volume(ui, scene, l));
         section(ui, "Montage", active == Some(Pane::Montage), |ui| montage(ui, scene));
-        section(ui, "Image", false, |ui| image(ui, &mut scene.layers[l]));
+        section(ui, "Image", false, |ui| {
+            image(ui, &mut scene.layers[l]);
+            meant = values(ui, scene.layers[l].content);
+        });
+        let title = if count > 0 { format!("Rulers ({count})") } else { "Rulers".to_owned() };
+        ui.add_space(2.0);
+        CollapsingHeader::new(RichText::new(title).strong())
+            .id_salt("rulers")
+            .default_open(count > 0)
+            .show_unindented(ui, |ui| rulers.list(ui, scene));
     });
     if let Some(content) = meant {
         viewer.take_as((s, l), content);
@@ -56,9 +67,9 @@ pub enum Of {
 
 impl Of {
     const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::Whole, "Whole", "Intensities of all of the image"),
-        (Self::Box, "Box", "Intensities in the crop box, which can be dragged (K)"),
-        (Self::Slice, "Slice", "Intensities of the slice in the plane that was clicked last"),
+        (Self::Whole, "Whole", "Histogram of the whole image"),
+        (Self::Box, "Box", "Histogram of the crop box, which can be dragged (K)"),
+        (Self::Slice, "Slice", "Histogram of the current slice"),
     ];
 
     /// The part of a layer, if it isn't all of it.
@@ -109,9 +120,13 @@ fn intensities(
     roi: &mut Part,
 ) {
     let Some(stats) = layer.stats.clone() else {
+        if let Some(reason) = &layer.broken {
+            ui.label(RichText::new(&**reason).color(WRONG));
+            return;
+        }
         ui.horizontal(|ui| {
             ui.spinner();
-            ui.label("Looking at intensities");
+            ui.label("Computing histogram…");
         });
         return;
     };
@@ -138,7 +153,7 @@ fn intensities(
             ui.spinner();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.toggle_value(log, "log").on_hover_text("Show counts by their logarithm");
+            ui.toggle_value(log, "log").on_hover_text("Logarithmic counts");
             if ui.button("Auto").on_hover_text("Window from the 0.5 to the 99.5 percentile (R)").clicked() {
                 layer.display.window = Some(layer.window_of(&auto));
             }
@@ -161,11 +176,10 @@ fn intensities(
         ui.label("Window");
         ui.horizontal(|ui| {
             let mut changed = false;
-            for (i, hint) in ["Shown in the first colour", "Shown in the last colour"].into_iter().enumerate()
-            {
+            for (i, hint) in ["Lower window limit", "Upper window limit"].into_iter().enumerate() {
                 let decimals = if whole { 0 } else { 4 };
                 let field = egui::DragValue::new(&mut window[i]).speed(speed).max_decimals(decimals);
-                changed |= ui.add(field).on_hover_text(hint).accessible_name(hint).changed();
+                changed |= sized(ui, PAIR, field).on_hover_text(hint).accessible_name(hint).changed();
             }
             if changed && window[0] != window[1] {
                 layer.display.window = Some(window);
@@ -189,14 +203,14 @@ fn intensities(
         ui.end_row();
         ui.label("Blend");
         ui.horizontal(|ui| {
-            ui.checkbox(&mut layer.display.add, "Add").on_hover_text("Add its light to what lies below");
-            ui.checkbox(&mut layer.display.checker, "Checkers")
-                .on_hover_text("In planes, every other square shows what lies below");
+            ui.checkbox(&mut layer.display.add, "Additive").on_hover_text("Additive blending");
+            ui.checkbox(&mut layer.display.checker, "Checkerboard")
+                .on_hover_text("Checkerboard with the layer below, in planes");
         });
         ui.end_row();
     });
     if stats.missing > 0 {
-        ui.label(RichText::new(format!("{} of the voxels looked at are not numbers", stats.missing)).weak());
+        ui.label(RichText::new(format!("{} NaN voxels", stats.missing)).weak());
     }
 }
 
@@ -244,7 +258,7 @@ fn planes(ui: &mut Ui, scene: &mut Scene, l: usize) {
             }
             if voxels > 0.0 {
                 let name = Across::ALL.iter().find(|a| a.0 == scene.view.across).map_or("", |a| a.1);
-                choice(ui, "What a slab shows", name, 84.0, |ui| {
+                choice(ui, "Projection", name, 84.0, |ui| {
                     for (across, name) in Across::ALL {
                         ui.selectable_value(&mut scene.view.across, across, name);
                     }
@@ -274,14 +288,25 @@ fn presets() -> [(&'static str, Style, Map); 5] {
     ]
 }
 
-/// How a layer is shown in three dimensions; what its numbers shall mean, if the user says so.
-fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
+/// What the numbers of a layer mean; what they shall mean, if the user says so.
+fn values(ui: &mut Ui, content: Content) -> Option<Content> {
+    let mut meant = content;
+    ui.horizontal(|ui| {
+        ui.label("Values are");
+        ui.selectable_value(&mut meant, Content::Grey, "Intensities").on_hover_text("Treat as intensities");
+        ui.selectable_value(&mut meant, Content::Labels, "Labels")
+            .on_hover_text("Treat as labels: numbers of objects, each in its colour");
+    });
+    (meant != content).then_some(meant)
+}
+
+/// How a layer is shown in three dimensions.
+fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) {
     let sides: [Camera; 3] = std::array::from_fn(|axis| facing(scene, axis));
     let names: [&str; 3] = std::array::from_fn(|axis| scene.facing(axis).name);
     let Scene { layers, view, .. } = scene;
     let layer = &mut layers[l];
-    let whole = !layer.source.info().voxel.is_float();
-    let (style, mut meant) = (&mut layer.display.style, None);
+    let style = &mut layer.display.style;
     let open = rows(ui, "volume", |ui| {
         if layer.content == Content::Grey {
             ui.label("Show");
@@ -302,12 +327,6 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
                             ui.close();
                         }
                     }
-                    let labels = ui.add_enabled(whole, egui::Button::new("Labels"));
-                    if labels.on_hover_text("Its numbers are those of objects, each in its colour").clicked()
-                    {
-                        meant = Some(Content::Labels);
-                        ui.close();
-                    }
                 });
                 ui.end_row();
             }
@@ -325,7 +344,8 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
         if layer.content == Content::Labels {
             ui.label("Preset");
             choice(ui, "Preset", "Choose", WIDE, |ui| {
-                let presets = [("Solid objects", false, 1.0), ("Glass", false, 0.35), ("Mist", true, 1.0)];
+                let presets =
+                    [("Solid objects", false, 1.0), ("Glass", false, 0.35), ("Translucent", true, 1.0)];
                 for (name, mist, opacity) in presets {
                     if ui.button(name).clicked() {
                         *style = Style { mist, ..Style::default() };
@@ -333,16 +353,12 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
                         ui.close();
                     }
                 }
-                if ui.button("Intensities").on_hover_text("Its numbers are not those of objects").clicked() {
-                    meant = Some(Content::Grey);
-                    ui.close();
-                }
             });
             ui.end_row();
             ui.label("Show");
             ui.horizontal(|ui| {
                 ui.selectable_value(&mut style.mist, false, "Surfaces");
-                ui.selectable_value(&mut style.mist, true, "Mist")
+                ui.selectable_value(&mut style.mist, true, "Translucent")
                     .on_hover_text("Objects that can be seen through");
             });
             ui.end_row();
@@ -357,11 +373,11 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
             ui.label("Occlusion");
             ui.horizontal(|ui| slider(ui, "Occlusion", &mut style.occlusion, 0.0..=1.0, Some(2)))
                 .inner
-                .on_hover_text("Darkens hollows, when the picture is sharp");
+                .on_hover_text("Ambient occlusion (only at full quality)");
             ui.end_row();
         }
         ui.label("Planes");
-        ui.checkbox(&mut view.slices, "Stand in the volume");
+        ui.checkbox(&mut view.slices, "In 3D").on_hover_text("Show slice planes in 3D");
         ui.end_row();
         ui.label("Look from");
         ui.horizontal(|ui| {
@@ -389,16 +405,16 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
             crop(ui, &mut low[axis], &mut high[axis]);
             ui.end_row();
         }
-        ui.label("Cuts");
+        ui.label("Clipping");
         let left = view.cuts.iter().any(|cut| !cut.on);
-        let add = ui.add_enabled(left, egui::Button::new("Cut open"));
+        let add = ui.add_enabled(left, egui::Button::new("Add"));
         let add = add.on_hover_text(
-            "Cuts away the half that is nearer to you (O); drag its handles to move and tilt it",
+            "Adds a clipping plane that faces the camera (O); drag its handles to move and tilt it",
         );
         let open = add.clicked();
         ui.end_row();
         for (i, cut) in view.cuts.iter_mut().enumerate().filter(|(_, cut)| cut.on) {
-            ui.label(format!("Cut {}", i + 1));
+            ui.label(format!("Plane {}", i + 1));
             ui.horizontal(|ui| {
                 ui.spacing_mut().slider_width = 72.0;
                 let bar = ui.add(Slider::new(&mut cut.at, -0.5..=0.5).show_value(false));
@@ -417,7 +433,6 @@ fn volume(ui: &mut Ui, scene: &mut Scene, l: usize) -> Option<Content> {
     if open {
         scene.cut_open();
     }
-    meant
 }
 
 /// A camera that looks at the plane across an axis as the plane's pane shows it.
@@ -474,9 +489,10 @@ fn montage(ui: &mut Ui, scene: &mut Scene) {
             }
         });
         ui.end_row();
-        ui.label("Every");
-        let field = egui::DragValue::new(&mut montage.every).range(1..=10_000).suffix(". slice").speed(0.2);
-        ui.add(field).accessible_name("Every");
+        ui.label("Step");
+        let unit = if montage.every == 1 { " slice" } else { " slices" };
+        let field = egui::DragValue::new(&mut montage.every).range(1..=10_000).suffix(unit).speed(0.2);
+        ui.add(field).accessible_name("Step").on_hover_text("From one slice of the montage to the next");
         ui.end_row();
     });
 }
@@ -502,12 +518,16 @@ fn image(ui: &mut Ui, layer: &mut Layer) {
         }
         if geometry.oriented {
             let [x, y, z] = [0, 1, 2].map(|axis| Geometry::letters(affine.matrix3.col(axis)));
-            row(ui, "Axes towards", format!("x {x}, y {y}, z {z}"));
+            row(ui, "Axis directions", format!("x {x}, y {y}, z {z}"));
         }
         if let Some(angle) = geometry.shear(info.shape()) {
             row(ui, "Sheared", format!("axes meet at {angle:.2}°"));
         }
-        row(ui, "Levels", format!("{} in the file, {} in all", layer.source.given(), info.levels.len()));
+        row(
+            ui,
+            "Resolution levels",
+            format!("{} in the file, {} in all", layer.source.given(), info.levels.len()),
+        );
         if info.channels.len() > 1 {
             row(ui, "Channel", format!("{} of {}", layer.channel + 1, info.channels.len()));
         }

@@ -239,6 +239,7 @@ impl Panes<'_> {
         if let Some(rest) = seen.again {
             ui.ctx().request_repaint_after(rest);
         }
+        let broken = scene.layers.iter().filter(|l| l.display.visible).find_map(|l| l.broken.clone());
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
         painter.image(seen.texture, rect, whole, Color32::WHITE);
         let over = Over {
@@ -248,6 +249,7 @@ impl Panes<'_> {
             objects: true,
             name: self.document.scenes.len() > 1,
             time: false,
+            rulers: self.rulers.shown,
         };
         let title = cover(&painter, scene, tile.pane, rect, size, per_point, over);
         grips::paint(&painter, &self.document.scenes[tile.scene], &place);
@@ -287,6 +289,9 @@ impl Panes<'_> {
             for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
                 painter.add(egui::Shape::closed_line(line.clone(), egui::Stroke::new(width, colour)));
             }
+        }
+        if let Some(reason) = broken {
+            overlay::broken(&painter, rect, &reason);
         }
         let loading = seen.unfinished && self.studio.painter.is_busy();
         if rect.width() >= SMALL || self.preview {

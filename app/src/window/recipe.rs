@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
-use voxelry_core::ops::{Default as Given, Group, OPERATORS, Operator, Param, ParamType, Value};
+use voxelry_core::ops::{Default as Given, Group, Kind, OPERATORS, Operator, Param, ParamType, Value};
 use voxelry_core::recipe::{Plan, Recipe, Step};
 use voxelry_core::{Error, Region, Result};
 
@@ -36,6 +36,8 @@ pub struct Bench {
     previewing: Option<(String, Running)>,
     /// What the last preview was of.
     previewed: String,
+    /// The level that the preview of steps that need the whole image is of.
+    level: usize,
     /// The layer that shows the preview.
     shown: Option<u64>,
     /// What makes it, where it is made as it is looked at; when its recipe changed last.
@@ -77,16 +79,24 @@ impl Planned {
 
 /// A step as it is typed.
 #[derive(Clone)]
-struct Draft {
-    op: &'static dyn Operator,
+pub struct Draft {
+    /// What it does.
+    pub op: &'static dyn Operator,
     values: BTreeMap<&'static str, String>,
     /// Inputs and names, as a recipe that was opened gives them.
     step: Step,
 }
 
 impl Draft {
-    fn new(op: &'static dyn Operator) -> Self {
+    /// A step with the operator's own parameters.
+    pub fn new(op: &'static dyn Operator) -> Self {
         Self { op, values: BTreeMap::new(), step: Step::new(op, BTreeMap::new()) }
+    }
+
+    /// Parameters that were given, as on the command line.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let said = self.values.iter().filter(|(_, value)| !value.trim().is_empty());
+        said.map(|(name, value)| (*name, value.trim().to_owned())).collect()
     }
 
     fn of(step: &Step) -> Self {
@@ -180,6 +190,11 @@ impl Bench {
         self.steps = recipe.steps.iter().map(Draft::of).collect();
     }
 
+    /// Adds a step.
+    pub fn add(&mut self, op: &'static dyn Operator) {
+        self.steps.push(Draft::new(op));
+    }
+
     /// Whether it can be run.
     pub fn is_ready(&self) -> bool {
         matches!(self.planned.1, Some(Ok(_))) && !self.steps.is_empty()
@@ -227,36 +242,21 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
         }
     });
     ui.separator();
-    let bottom = if viewer.bench.preview { 164.0 } else { 142.0 };
-    ScrollArea::vertical().auto_shrink(false).max_height((ui.available_height() - bottom).max(60.0)).show(
-        ui,
-        |ui| {
-            let layer = viewer.layer_to_work_on();
+    // What is below the steps has a place of its own, so that nothing moves when something is said there.
+    ScrollArea::vertical()
+        .id_salt("steps")
+        .auto_shrink(false)
+        .max_height((ui.available_height() - BELOW).max(60.0))
+        .show(ui, |ui| {
+            // The scroll bar has a place of its own.
+            ui.set_max_width(ui.available_width() - 8.0);
+            let layer = viewer.layer_to_run_on();
             let stats = layer.and_then(|l| Some((l.stats.as_ref()?.range, l.source.info().voxel.is_float())));
             steps(&mut viewer.bench, stats, ui);
             add_menu(&mut viewer.bench, ui);
-        },
-    );
+        });
     ui.separator();
     let ok = viewer.bench.is_ready();
-    match &viewer.bench.planned.1 {
-        None if viewer.layer_to_work_on().is_none() => {
-            ui.weak("Open an image to run a recipe on");
-        }
-        Some(Err(error)) if !viewer.bench.steps.is_empty() => {
-            ui.label(RichText::new(error).color(WRONG).small());
-        }
-        Some(Ok(Planned { memory, .. })) if !viewer.bench.steps.is_empty() => {
-            ui.label(
-                RichText::new(format!("needs about {} in memory", super::bars::bytes(*memory)))
-                    .weak()
-                    .small(),
-            );
-        }
-        _ => {
-            ui.weak("Add steps, or open a recipe");
-        }
-    }
     ui.horizontal(|ui| {
         let idle = viewer.bench.running.is_none();
         if ui.add_enabled(ok && idle, egui::Button::new("Run on the whole image")).clicked() {
@@ -267,15 +267,40 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
             viewer.jobs.shown = true;
         }
     });
-    ui.horizontal(|ui| {
-        let hint = "Show the result on what is visible, as the recipe is built";
-        ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
+    let hint = "Show the result on what is visible, as the recipe is built";
+    ui.checkbox(&mut viewer.bench.preview, "Preview").on_hover_text(hint);
+    ScrollArea::vertical().id_salt("said").auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 3.0;
+        needs(viewer, ui);
+        if let Some(running) = &viewer.bench.running {
+            progress(running, ui, ui.available_width());
+        }
+        previewed(&viewer.bench, ui);
+        facts(&viewer.bench, ui);
     });
-    if let Some(running) = &viewer.bench.running {
-        progress(running, ui, ui.available_width());
+}
+
+/// Height of what is below the steps.
+const BELOW: f32 = 168.0;
+
+/// What the recipe needs, or what is wrong with it.
+fn needs(viewer: &Viewer, ui: &mut Ui) {
+    let some = !viewer.bench.steps.is_empty();
+    match &viewer.bench.planned.1 {
+        None if viewer.layer_to_run_on().is_none() => {
+            ui.weak("Open an image to run a recipe on");
+        }
+        Some(Err(error)) if some => {
+            ui.label(RichText::new(error).color(WRONG).small());
+        }
+        Some(Ok(Planned { memory, .. })) if some => {
+            let text = format!("needs about {} in memory", super::bars::bytes(*memory));
+            ui.label(RichText::new(text).weak().small());
+        }
+        _ => {
+            ui.weak("Add steps, or open a recipe");
+        }
     }
-    previewed(&viewer.bench, ui);
-    facts(&viewer.bench, ui);
 }
 
 /// The message of an error without the place in a file that a recipe being built has not.
@@ -311,17 +336,7 @@ fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
                     }
                 });
             });
-            egui::Grid::new(("step", i)).num_columns(2).min_col_width(90.0).spacing([8.0, 4.0]).show(
-                ui,
-                |ui| {
-                    for param in spec.params {
-                        ui.label(param.name.replace('_', " ")).on_hover_text(param.help);
-                        let text = draft.values.entry(param.name).or_default();
-                        field(ui, param, text, image, (i, param.name));
-                        ui.end_row();
-                    }
-                },
-            );
+            form(ui, draft, image, &format!("step {i}"));
         });
     }
     match change {
@@ -334,6 +349,18 @@ fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
     }
 }
 
+/// The parameters of a step.
+pub fn form(ui: &mut Ui, draft: &mut Draft, image: Option<([f64; 2], bool)>, salt: &str) {
+    egui::Grid::new(salt).num_columns(2).min_col_width(90.0).spacing([8.0, 4.0]).show(ui, |ui| {
+        for param in draft.op.spec().params {
+            ui.label(param.name.replace('_', " ")).on_hover_text(param.help);
+            let text = draft.values.entry(param.name).or_default();
+            field(ui, param, text, image, (salt, param.name));
+            ui.end_row();
+        }
+    });
+}
+
 /// A small button with an arrow on it.
 fn arrow(ui: &mut Ui, up: bool, enabled: bool) -> egui::Response {
     let response = ui.add_enabled(enabled, egui::Button::new("  ").small());
@@ -343,20 +370,14 @@ fn arrow(ui: &mut Ui, up: bool, enabled: bool) -> egui::Response {
         [egui::vec2(-4.0, -way / 2.0), egui::vec2(4.0, -way / 2.0), egui::vec2(0.0, way)].map(|v| c + v);
     let colour = if enabled { colour } else { colour.gamma_multiply(0.35) };
     ui.painter().add(egui::Shape::convex_polygon(tip.to_vec(), colour, egui::Stroke::NONE));
-    let name = if up { "Earlier" } else { "Later" };
+    let name = if up { "Move up" } else { "Move down" };
     response.on_hover_text(name).accessible_name(name)
 }
 
 /// The field of a parameter; empty means its default.
-fn field(
-    ui: &mut Ui,
-    param: &Param,
-    text: &mut String,
-    image: Option<([f64; 2], bool)>,
-    salt: (usize, &str),
-) {
+fn field(ui: &mut Ui, param: &Param, text: &mut String, image: Option<([f64; 2], bool)>, salt: (&str, &str)) {
     let default = match param.default {
-        Given::Required => "needed",
+        Given::Required => "required",
         Given::Absent => "",
         Given::Value(value) => value,
     };
@@ -483,7 +504,7 @@ fn add_menu(bench: &mut Bench, ui: &mut Ui) {
                 ui.set_min_width(180.0);
                 for op in OPERATORS.iter().filter(|op| op.spec().group == group) {
                     if ui.button(op.spec().id).on_hover_text(op.spec().summary).clicked() {
-                        bench.steps.push(Draft::new(*op));
+                        bench.add(*op);
                         ui.close();
                     }
                 }
@@ -495,7 +516,7 @@ fn add_menu(bench: &mut Bench, ui: &mut Ui) {
 /// Runs the recipe on the whole image.
 pub fn start(viewer: &mut Viewer) {
     let wake = viewer.waker();
-    let Some(layer) = viewer.layer_to_work_on() else { return };
+    let Some(layer) = viewer.layer_to_run_on() else { return };
     let result = viewer.bench.recipe().map(|recipe| work::run(&recipe, layer, None, wake));
     match result {
         Ok(running) => (viewer.bench.running, viewer.bench.measured) = (Some(running), None),
@@ -504,6 +525,19 @@ pub fn start(viewer: &mut Viewer) {
 }
 
 impl Viewer {
+    /// The layer that the recipe runs on: labels where its first step takes nothing else, and there are some; otherwise
+    /// intensities.
+    pub fn layer_to_run_on(&self) -> Option<&Layer> {
+        let of_labels = self.bench.steps.first().is_some_and(|step| {
+            let inputs = step.op.spec().inputs.first();
+            inputs.is_some_and(|input| {
+                !input.kinds.contains(&Kind::Grey) && input.kinds.contains(&Kind::Labels)
+            })
+        });
+        let labels = if of_labels { self.layer_to_measure() } else { None };
+        labels.or_else(|| self.layer_to_work_on())
+    }
+
     /// The layer whose objects would be measured: the one that is chosen, or else the uppermost of labels.
     pub fn layer_to_measure(&self) -> Option<&Layer> {
         let scene = self.document.scenes.get(self.chosen.0)?;
@@ -582,7 +616,7 @@ fn preview(viewer: &mut Viewer, ok: bool) {
 /// Local steps are calculated where they are looked at.
 fn preview_live(viewer: &mut Viewer, recipe: &Recipe) {
     let fast = viewer.gpu().info.device_type != eframe::wgpu::DeviceType::Cpu;
-    let Some(layer) = viewer.layer_to_work_on() else { return };
+    let Some(layer) = viewer.layer_to_run_on() else { return };
     let (source, kind) = (layer.source.clone(), work::kind(layer));
     let frame = Frame::new(layer.channel, layer.time);
     let wanted = format!("{} {frame:?}\n{}", layer.id, recipe.to_toml());
@@ -633,7 +667,8 @@ fn preview_live(viewer: &mut Viewer, recipe: &Recipe) {
 
 /// Steps that need more are run on what is visible.
 fn preview_part(viewer: &mut Viewer, recipe: &Recipe) {
-    let (Some(part), Some(layer)) = (viewer.visible(), viewer.layer_to_work_on()) else { return };
+    let Some(layer) = viewer.layer_to_run_on() else { return };
+    let part = previewed_part(layer);
     let wanted = format!("{} {part:?}\n{}", layer.id, recipe.to_toml());
     let current = viewer.bench.previewing.as_ref().map_or(&viewer.bench.previewed, |p| &p.0);
     if *current == wanted
@@ -642,6 +677,7 @@ fn preview_part(viewer: &mut Viewer, recipe: &Recipe) {
         return;
     }
     let running = work::run(recipe, layer, Some(part), viewer.waker());
+    viewer.bench.level = part.level;
     viewer.bench.previewing = Some((wanted, running));
     viewer.bench.changed = Some(Instant::now());
 }
@@ -661,10 +697,14 @@ fn previewed(bench: &Bench, ui: &mut Ui) {
         return;
     }
     let Some(Ok(Planned { whole, .. })) = &bench.planned.1 else { return };
-    let text = if whole.is_empty() {
-        "Preview: exact at the level that is shown".to_owned()
-    } else {
-        format!("Preview of what is visible only: {} would see the whole image", whole.join(", "))
+    let text = match (whole.is_empty(), bench.level) {
+        (true, _) => "Preview (exact at the displayed resolution)".to_owned(),
+        (false, 0) => "Preview of the whole image (exact)".to_owned(),
+        (false, level) => format!(
+            "Preview of the whole image at 1:{}; {} may differ at full resolution",
+            1u64 << level.min(40),
+            whole.join(", ")
+        ),
     };
     ui.add(egui::Label::new(RichText::new(&text).small().weak()).wrap());
 }
@@ -673,8 +713,8 @@ fn previewed(bench: &Bench, ui: &mut Ui) {
 fn plan(viewer: &mut Viewer) {
     let recipe = viewer.bench.recipe();
     let text = recipe.as_ref().map_or_else(ToString::to_string, Recipe::to_toml);
-    let layer = viewer.layer_to_work_on();
-    let wanted = format!("{:?} {text}", layer.map(|l| l.id));
+    let layer = viewer.layer_to_run_on();
+    let wanted = format!("{:?} {text}", layer.map(|l| (l.id, l.content)));
     if viewer.bench.planned.0 == wanted {
         return;
     }
@@ -722,7 +762,7 @@ pub fn receive(viewer: &mut Viewer) {
                 .or_else(|| viewer.bench.steps.last().map(|s| s.op.spec().id.to_owned()));
             let made_of =
                 made.image.and_then(|i| viewer.add_result(i, name.as_deref().unwrap_or("result"), false));
-            made.warnings.into_iter().for_each(|w| viewer.tell(w));
+            made.warnings.into_iter().for_each(|w| viewer.warn(w));
             viewer.bench.facts = made.facts;
             viewer.bench.tables = made.tables;
             let measured = viewer.bench.measured.take();
@@ -732,7 +772,7 @@ pub fn receive(viewer: &mut Viewer) {
             viewer.table.anew.measured(version);
             viewer.tables = !viewer.bench.tables.is_empty();
         }
-        Err(Error::Cancelled) => {}
+        Err(Error::Cancelled) => viewer.note("The run was cancelled; nothing was changed".to_owned(), None),
         Err(error) => viewer.tell(error.to_string()),
     }
 }
@@ -754,39 +794,52 @@ fn fit(viewer: &mut Viewer) {
     }
 }
 
-/// The part of a level of a layer that a preview is of: around the crosshair, as large as a screen.
-pub fn around(layer: &Layer, voxel: [usize; 3], axis: usize, level: usize) -> Part {
+/// Voxels of the level that a preview is of, at most.
+const PREVIEWED: usize = 8 << 20;
+
+/// What a preview of steps that need the whole image is of: all of the finest level that is small enough, so that every
+/// pane shows it.
+pub fn previewed_part(layer: &Layer) -> Part {
     let levels = &layer.source.info().levels;
-    let level = level.min(levels.len() - 1);
-    let (finest, shape) = (levels[0].shape, levels[level].shape);
-    let size: [usize; 3] = std::array::from_fn(|a| if a == axis { 17 } else { 512 }.min(shape[a]));
-    // In steps, so that a preview serves for slices and places nearby.
-    let step: [usize; 3] = std::array::from_fn(|a| if a == axis { 1 } else { 64 });
-    let start = std::array::from_fn(|a| {
-        let voxel = voxel[a] * shape[a] / finest[a].max(1);
-        let middle = voxel / step[a] * step[a] + step[a] / 2;
-        middle.saturating_sub(size[a] / 2).min(shape[a] - size[a])
-    });
-    Part { level, region: Region::new(start, size) }
+    let small = |l: &voxelry_core::io::Level| l.shape.iter().product::<usize>() <= PREVIEWED;
+    let level = levels.iter().position(small).unwrap_or(levels.len() - 1);
+    Part { level, region: Region::whole(levels[level].shape) }
 }
 
 fn copy_command(viewer: &mut Viewer, ui: &Ui) {
-    let Some(layer) = viewer.layer_to_work_on() else { return };
-    let path = layer.path.as_ref().map_or("IMAGE".to_owned(), |p| quoted(&p.display().to_string()));
-    let mut command = format!("voxelry run --recipe recipe.toml {path} --out results");
+    let Some(layer) = viewer.layer_to_run_on() else { return };
+    match command(layer, viewer.bench.recipe()) {
+        Ok(command) => {
+            ui.ctx().copy_text(command);
+            viewer.say("Copied command to clipboard".to_owned());
+        }
+        Err(error) => viewer.tell(error.to_string()),
+    }
+}
+
+/// The commands that write a recipe and run it on a layer's file, wherever they are pasted.
+fn command(layer: &Layer, recipe: Result<Recipe>) -> Result<String> {
+    let recipe = recipe?;
+    let Some(path) = &layer.path else {
+        return Err(Error::Usage(format!(
+            "{} is in no file that a command could read: save it first",
+            layer.name
+        )));
+    };
+    let path = voxelry_core::io::remote::address(path)
+        .map_or_else(|| std::path::absolute(path).unwrap_or_else(|_| path.clone()), Into::into);
+    let mut command =
+        format!("voxelry run --recipe recipe.toml {} --out results", quoted(&path.to_string_lossy()));
     if layer.channel > 0 {
         command += &format!(" --channel {}", layer.channel + 1);
     }
     if layer.time > 0 {
         command += &format!(" --time {}", layer.time + 1);
     }
-    if layer.content == Content::Grey {
-        if let Ok(recipe) = viewer.bench.recipe() {
-            command = format!("cat > recipe.toml <<'END'\n{}END\n{command}", recipe.to_toml());
-        }
-        ui.ctx().copy_text(command);
-        viewer.tell("Copied".to_owned());
+    if layer.content == Content::Labels {
+        command += " --as labels";
     }
+    Ok(format!("cat > recipe.toml <<'END'\n{}END\n{command}", recipe.to_toml()))
 }
 
 /// Text as a shell takes it for one word.
@@ -807,6 +860,27 @@ mod tests {
             bench.load(&recipe);
             assert_eq!(bench.recipe().unwrap().to_toml(), recipe.to_toml(), "{name}");
         }
+    }
+
+    #[test]
+    fn copied_commands_work_wherever_they_are_pasted() {
+        use voxelry_core::io::{OpenOptions, WriteOptions, browse::Cache, write_volume};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.nii");
+        let volume = voxelry_core::Volume::from(ndarray::Array3::<u8>::zeros((2, 3, 4)));
+        write_volume(&path, &volume, voxelry_core::Geometry::default(), false, &WriteOptions::default())
+            .unwrap();
+        let cache = Cache::new(1 << 20);
+        let mut layer = crate::view::open::layers(&path, &OpenOptions::default(), &cache).unwrap().remove(0);
+        let recipe = || Recipe::parse("[[step]]\nop = \"otsu\"\n");
+        layer.path = Some("scans/scan.nii".into());
+        let here = std::env::current_dir().unwrap().join("scans/scan.nii");
+        let text = command(&layer, recipe()).unwrap();
+        assert!(text.contains(&quoted(&here.to_string_lossy())), "{text}");
+        layer.path = Some("https://host/scan.ome.zarr".into());
+        assert!(command(&layer, recipe()).unwrap().contains(" https://host/scan.ome.zarr "));
+        layer.path = None;
+        assert!(command(&layer, recipe()).unwrap_err().to_string().contains("save it first"));
     }
 
     #[test]

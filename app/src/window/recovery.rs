@@ -5,8 +5,8 @@ use super::dialogs::Answer;
 use super::saving::{self, Papers};
 use super::session::{self, Session};
 use super::settings::Keeper;
-use super::widgets::{WIDE, choice};
-use egui::{Align2, Context};
+use super::widgets::{WIDE, ask, choice};
+use egui::Context;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -38,15 +38,15 @@ impl Viewer {
                     }
                 });
                 ui.end_row();
-                ui.label("Images in memory, at most");
+                ui.label("Image cache (RAM)");
                 let memory = egui::DragValue::new(&mut settings.memory).range(64..=4_000_000);
                 ui.add(memory.speed(16).suffix(" MB")).accessible_name("Images in memory");
                 ui.end_row();
-                ui.label("On the graphics device, at most");
+                ui.label("GPU memory");
                 let device = egui::DragValue::new(&mut settings.device).range(16..=65_536);
                 ui.add(device.speed(16).suffix(" MB"))
                     .accessible_name("On the graphics device")
-                    .on_hover_text("For each kind of voxel; from the next start on");
+                    .on_hover_text("Takes effect after a restart");
                 ui.end_row();
             });
         });
@@ -71,24 +71,16 @@ impl Viewer {
 
     /// Offers what a crash left.
     pub(super) fn offer(&mut self, ctx: &Context) {
-        let Some(path) = self.left.first().cloned() else { return };
-        let mut answer = None;
-        egui::Window::new("The last session did not end properly")
-            .collapsible(false)
-            .resizable(false)
-            .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
-            .show(ctx, |ui| {
-                ui.label("What was open then can be opened again.");
-                ui.add_space(6.0);
-                ui.horizontal(|ui| {
-                    if ui.button("Open it again").clicked() {
-                        answer = Some(true);
-                    }
-                    if ui.button("Forget it").clicked() {
-                        answer = Some(false);
-                    }
-                });
-            });
+        let Some(left) = self.left.first().cloned() else { return };
+        let path = left.path.clone();
+        let title =
+            if left.ended { "Unsaved work of the last session" } else { "Voxelry closed unexpectedly" };
+        let mut lines = vec!["What was open can be opened again:".to_owned()];
+        lines.extend(left.what.iter().take(8).map(|name| format!("  • {name}")));
+        if left.what.len() > 8 {
+            lines.push(format!("  and {} more", left.what.len() - 8));
+        }
+        let answer = ask(ctx, title, &lines, &["Open again", "Discard"]).map(|at| at == 0);
         let Some(again) = answer else { return };
         self.left.remove(0);
         if !again {
@@ -102,7 +94,7 @@ impl Viewer {
     /// Opens a session that was left behind, and forgets it when it is open.
     pub(super) fn reopen(&mut self, path: PathBuf) {
         self.opening += 1;
-        self.left.retain(|left| *left != path);
+        self.left.retain(|left| left.path != path);
         // Results that it brings stay where they are until the program ends.
         self.borrowed.push(saving::folder(&path));
         let (send, cache, wake) = (self.answers.0.clone(), self.opener.cache().clone(), self.wake.clone());
@@ -211,6 +203,10 @@ impl Drop for Viewer {
             if lost || self.lost.load(Ordering::Relaxed) {
                 self.hand_over();
             }
+            return;
+        }
+        if self.keeper.as_ref().is_some_and(Keeper::stays) {
+            // The next start offers it.
             return;
         }
         for folder in self.borrowed.iter().chain(&self.logs) {

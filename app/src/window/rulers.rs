@@ -2,7 +2,7 @@
 
 use super::app::Viewer;
 use super::grips::Place;
-use super::overlay::text;
+use super::overlay::{self, text};
 use super::theme::OVER;
 use crate::view::plane::{length, short};
 use crate::view::ruling::{Kind, Reading, Ruler, Task};
@@ -14,6 +14,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 use voxelry_core::Unit;
 
+/// Rulers with their names and what they measure.
+const KINDS: [(Kind, &str, &str); 5] = [
+    (Kind::Length, "Length", "Drag: the distance between two places"),
+    (Kind::Angle, "Angle", "Drag from an end to the corner, then click: the angle there"),
+    (Kind::Profile, "Profile", "Drag: the intensities along a line"),
+    (Kind::Rectangle, "Rectangle", "Drag: the intensities in a rectangle"),
+    (Kind::Ellipse, "Ellipse", "Drag: the intensities in an ellipse"),
+];
+
 /// How near the pointer must be to a place of a ruler.
 const REACH: f32 = 8.0;
 /// The colour of rulers.
@@ -21,6 +30,8 @@ const INK: Color32 = Color32::from_rgb(255, 220, 90);
 
 /// The ruler in hand, and what is being read for others.
 pub struct Rulers {
+    /// Whether rulers are shown.
+    pub shown: bool,
     /// What is drawn next.
     pub tool: Option<Kind>,
     /// The ruler that is being drawn or changed, which of its places moves, and whether it does without a button.
@@ -31,7 +42,7 @@ pub struct Rulers {
 
 impl Default for Rulers {
     fn default() -> Self {
-        Self { tool: None, held: None, reading: HashSet::new(), read: mpsc::channel() }
+        Self { shown: true, tool: None, held: None, reading: HashSet::new(), read: mpsc::channel() }
     }
 }
 
@@ -39,6 +50,7 @@ impl Rulers {
     /// Takes a tool in hand, or puts it away.
     pub fn take(&mut self, kind: Kind) {
         self.tool = if self.tool == Some(kind) { None } else { Some(kind) };
+        self.shown = true;
         self.held = None;
     }
 
@@ -48,18 +60,57 @@ impl Rulers {
         self.tool.take().is_some()
     }
 
+    /// The list of rulers of an image: what each says, where it is, and how it is removed.
+    pub(super) fn list(&mut self, ui: &mut Ui, scene: &mut Scene) {
+        ui.horizontal(|ui| {
+            ui.checkbox(&mut self.shown, "Show rulers");
+            ui.menu_button("Add", |ui| {
+                for (kind, name, hint) in KINDS {
+                    if ui.button(name).on_hover_text(hint).clicked() {
+                        self.tool = None;
+                        self.take(kind);
+                        ui.close();
+                    }
+                }
+            });
+        });
+        let unit = scene.geometry().unit;
+        let (mut removed, mut jump) = (None, None);
+        for ruler in &scene.rulers {
+            let name = KINDS.iter().find(|k| k.0 == ruler.kind).map_or("", |k| k.1);
+            let place = scene.index(ruler.places[0]).round()[2 - ruler.axis];
+            ui.horizontal(|ui| {
+                if ui.small_button("×").on_hover_text("Remove").clicked() {
+                    removed = Some(ruler.id);
+                }
+                let said = words(ruler, scene, unit).join(", ");
+                let text = format!("{name}, {} {place}: {said}", ["z", "y", "x"][ruler.axis]);
+                let label = egui::Label::new(&text).truncate().selectable(false).sense(egui::Sense::click());
+                if ui.add(label).on_hover_text(format!("{text}\nClick: go to its slice")).clicked() {
+                    jump = ruler.places.first().copied();
+                }
+            });
+        }
+        if let Some(id) = removed {
+            scene.rulers.retain(|r| r.id != id);
+        }
+        if let Some(place) = jump {
+            scene.look_at(place);
+        }
+    }
+
     /// What the mouse does with the tool in hand.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.tool? {
-            Kind::Length => "Drag: a length · Delete over its end: remove it · Esc: put the ruler away",
+            Kind::Length => "Drag: a length · Delete over its end: remove it · Esc: stop measuring",
             Kind::Angle => {
-                "Drag from an end to the corner, then click: an angle · Delete: remove · Esc: put it away"
+                "Drag from an end to the corner, then click: an angle · Delete: remove · Esc: stop measuring"
             }
             Kind::Profile => {
-                "Drag: intensities along a line · Delete over its end: remove it · Esc: put it away"
+                "Drag: intensities along a line · Delete over its end: remove it · Esc: stop measuring"
             }
             Kind::Rectangle | Kind::Ellipse => {
-                "Drag: intensities in a region · Delete over its corner: remove it · Esc: put it away"
+                "Drag: intensities in a region · Delete over its corner: remove it · Esc: stop measuring"
             }
         })
     }
@@ -73,6 +124,9 @@ impl Rulers {
             let pixel = (pos - place.rect.min) * place.per_point;
             scene.part(plane.index(DVec2::new(f64::from(pixel.x), f64::from(pixel.y))))
         };
+        if !self.shown {
+            return false;
+        }
         let over = response.hover_pos().and_then(|pos| near(scene, axis, &plane, place, pos));
         if let (Some((id, _)), true) = (over, ui.input(|i| i.key_pressed(Key::Delete))) {
             scene.rulers.retain(|r| r.id != id);
@@ -188,10 +242,7 @@ pub fn paint(painter: &Painter, scene: &Scene, plane: &Plane, rect: Rect, per_po
             at.x = (rect.right() - wide - 4.0).max(rect.left() + 4.0);
             at.y += 16.0;
         }
-        for line in &said {
-            text(painter, at, Align2::LEFT_TOP, line, 12.0, OVER);
-            at.y += 15.0;
-        }
+        at.y = overlay::plated(painter, at, &said, 12.0, OVER).bottom();
         if let Some(reading) = ruler.current().filter(|r| r.along.len() > 1) {
             curve(painter, rect, at + vec2(0.0, 4.0), reading, &length(ruler.length(scene), unit));
         }
@@ -295,6 +346,31 @@ impl Viewer {
                 wake();
             });
         }
+    }
+
+    /// The bar over the panes that shows which ruler is in hand, while one is.
+    pub(super) fn ruler_bar(&mut self, ctx: &egui::Context, panes: Rect) {
+        if self.rulers.tool.is_none() {
+            return;
+        }
+        let area = egui::Area::new(egui::Id::unique("rulers")).order(egui::Order::Middle);
+        let at = pos2(panes.center().x, panes.top() + 6.0);
+        area.pivot(Align2::CENTER_TOP).fixed_pos(at).show(ctx, |ui| {
+            egui::Frame::popup(ui.style()).inner_margin(4).show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    for (kind, name, hint) in KINDS {
+                        let on = self.rulers.tool == Some(kind);
+                        if ui.selectable_label(on, name).on_hover_text(hint).clicked() && !on {
+                            self.rulers.take(kind);
+                        }
+                    }
+                    ui.separator();
+                    if ui.button("Done").on_hover_text("Stop measuring (Esc)").clicked() {
+                        self.rulers.put_away();
+                    }
+                });
+            });
+        });
     }
 
     /// Whether there are rulers in the image that has the keys.

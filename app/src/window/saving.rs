@@ -115,6 +115,14 @@ impl Papers {
 }
 
 impl Viewer {
+    /// Whether there are results that are in no file.
+    pub(super) fn has_unsaved_results(&self) -> bool {
+        let preview = self.bench.shown();
+        let edited = |id: u64| self.kit.desks().any(|d| d.layer == id);
+        let mut layers = self.document.scenes.iter().flat_map(|s| &s.layers);
+        layers.any(|l| l.path.is_none() && l.minus.is_none() && Some(l.id) != preview && !edited(l.id))
+    }
+
     /// Saves the session on a thread.
     pub(super) fn save(&mut self, path: PathBuf) {
         let papers = Papers::of(self, &path);

@@ -222,6 +222,24 @@ impl Session {
         Ok(session)
     }
 
+    /// What it holds, for people: names of files, and whether they were edited.
+    pub fn names(&self) -> Vec<String> {
+        let layers = self.scene.iter().flat_map(|s| &s.layer);
+        layers
+            .map(|layer| {
+                let name = layer.path.file_name().map_or_else(
+                    || layer.path.display().to_string(),
+                    |name| name.to_string_lossy().into_owned(),
+                );
+                match &layer.edits {
+                    Some(Edits { over: true, .. }) => format!("{name}, with label edits that are in no file"),
+                    Some(_) => format!("labels over {name} that are in no file"),
+                    None => name,
+                }
+            })
+            .collect()
+    }
+
     /// Writes it, wholly or not at all.
     ///
     /// # Errors

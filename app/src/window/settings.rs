@@ -1,5 +1,6 @@
 //! What is remembered from one start to the next, and what a crash leaves behind.
 
+use super::session::Session;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use voxelry_core::io::{atomic, remote};
 
 /// Images and sessions that are remembered.
 const RECENT: usize = 12;
+/// The ending of a file beside sessions that were kept when the system ended the program.
+const ENDED: &str = "ended";
 /// How often what is open is kept for the case of a crash.
 const OFTEN: Duration = Duration::from_secs(10);
 
@@ -26,6 +29,16 @@ pub struct Settings {
     pub device: u64,
     /// What was opened last, the latest first.
     pub recent: Vec<PathBuf>,
+    /// Whether the list of images on the left is shown.
+    pub left: bool,
+    /// Whether the panels on the right are shown.
+    pub right: bool,
+    /// Width of the list of images.
+    pub left_width: f32,
+    /// Width of the panels on the right.
+    pub right_width: f32,
+    /// Height of the tables.
+    pub table_height: f32,
     /// Where it is remembered; nowhere in tests.
     #[serde(skip)]
     path: Option<PathBuf>,
@@ -41,6 +54,11 @@ impl Default for Settings {
             memory: (memory / 4).max(256),
             device,
             recent: Vec::new(),
+            left: true,
+            right: true,
+            left_width: 210.0,
+            right_width: 290.0,
+            table_height: 250.0,
             path: None,
         }
     }
@@ -95,6 +113,18 @@ pub struct Keeper {
     _lock: File,
     kept: String,
     when: Instant,
+    stays: bool,
+}
+
+/// A session that was left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether the system has ended the program, which has kept it on purpose.
+    pub ended: bool,
+    /// What was open.
+    pub what: Vec<String>,
 }
 
 impl Keeper {
@@ -109,7 +139,7 @@ impl Keeper {
         let path = folder.join(format!("{}.voxelry", std::process::id()));
         let lock = File::create(path.with_extension("lock")).ok()?;
         lock.try_lock().ok()?;
-        Some(Self { path, _lock: lock, kept: String::new(), when: Instant::now() })
+        Some(Self { path, _lock: lock, kept: String::new(), when: Instant::now(), stays: false })
     }
 
     /// Where it is kept.
@@ -130,25 +160,43 @@ impl Keeper {
         }
     }
 
+    /// What was kept stays when the program ends, for the next start.
+    pub fn stay(&mut self) {
+        self.stays = true;
+        // Without it, the next start says that the program has crashed.
+        let _ = std::fs::write(self.path.with_extension(ENDED), "");
+    }
+
+    /// Whether it stays.
+    pub fn stays(&self) -> bool {
+        self.stays
+    }
+
     /// Sessions that crashes left, without those of programs that still run.
-    pub fn left(&self) -> Vec<PathBuf> {
+    pub fn left(&self) -> Vec<Left> {
         let entries = self.path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
         let paths = entries.into_iter().flatten().flatten().map(|e| e.path());
         let sessions = paths.filter(|p| p.extension().is_some_and(|e| e == "voxelry") && *p != self.path);
-        sessions.filter(|p| !is_held(&p.with_extension("lock"))).collect()
+        let free = sessions.filter(|p| !is_held(&p.with_extension("lock")));
+        free.map(|path| {
+            let what = Session::read(&path).map(|s| s.names()).unwrap_or_default();
+            Left { ended: path.with_extension(ENDED).exists(), what, path }
+        })
+        .collect()
     }
 
     /// Forgets a session that a crash left.
     pub fn forget(path: &Path) {
         let _ = std::fs::remove_file(path);
         let _ = std::fs::remove_file(path.with_extension("lock"));
+        let _ = std::fs::remove_file(path.with_extension(ENDED));
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
         // A panic is a crash, after which there is something to offer.
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.stays {
             Self::forget(&self.path);
         }
     }
@@ -174,8 +222,23 @@ mod tests {
         std::fs::write(&running, "in use").unwrap();
         let lock = File::create(running.with_extension("lock")).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(keeper.left(), vec![crashed.clone()]);
+        assert_eq!(keeper.left(), [Left { path: crashed.clone(), ended: false, what: Vec::new() }]);
         Keeper::forget(&crashed);
+        assert!(keeper.left().is_empty());
+        // A program that the system has ended says so.
+        let mut other = Keeper::in_folder(folder.path()).unwrap();
+        other.path = folder.path().join("2.voxelry");
+        let session = "version = 1\n[[scene]]\n[scene.view]\n[[scene.layer]]\npath = \"a/scan.nii.gz\"\n\
+                       channel = 0\ntime = 0\ncontent = \"grey\"\n[scene.layer.display]\n";
+        other.keep(session.to_owned());
+        other.stay();
+        drop(other);
+        let left = keeper.left();
+        assert_eq!(
+            (left.len(), left[0].ended, &left[0].what[..]),
+            (1, true, &["scan.nii.gz".to_owned()][..])
+        );
+        Keeper::forget(&left[0].path);
         assert!(keeper.left().is_empty());
         let path = keeper.path().to_owned();
         drop(keeper);

@@ -7,6 +7,8 @@ use egui::{
 
 /// The colour of what is chosen and of what can be dragged.
 pub const ACCENT: Color32 = Color32::from_rgb(74, 158, 255);
+/// What went well.
+pub const GOOD: Color32 = Color32::from_rgb(92, 200, 110);
 /// What is wrong.
 pub const WRONG: Color32 = Color32::from_rgb(240, 110, 100);
 /// What is to be looked at again.

@@ -13,6 +13,9 @@ pub fn slider<N: Numeric>(
     decimals: Option<usize>,
 ) -> Response {
     let before = value.to_f64();
+    // Both fit beside each other, whatever the number: a long one is cut off, and moves nothing.
+    let room = ui.available_width() - FIELD - ui.spacing().item_spacing.x;
+    ui.spacing_mut().slider_width = room.clamp(40.0, 160.0);
     let bar = Slider::new(value, range.clone()).show_value(false);
     let bar = ui.add(if let Some(d) = decimals { bar.fixed_decimals(d) } else { bar }).accessible_name(name);
     let (low, high) = (range.start().to_f64(), range.end().to_f64());
@@ -20,12 +23,84 @@ pub fn slider<N: Numeric>(
     if let Some(d) = decimals {
         field = field.fixed_decimals(d);
     }
-    let field = ui.add(field).accessible_name(name);
+    let field = sized(ui, FIELD, field).accessible_name(name);
     let mut both = bar.union(field);
     if value.to_f64() != before {
         both.mark_changed();
     }
     both
+}
+
+/// Width of a field for a number beside a slider.
+const FIELD: f32 = 64.0;
+
+/// Width of each of two fields beside each other.
+pub const PAIR: f32 = 76.0;
+
+/// A widget that is so wide, whatever it shows.
+pub fn sized(ui: &mut Ui, width: f32, widget: impl egui::Widget) -> Response {
+    let size = egui::vec2(width, ui.spacing().interact_size.y);
+    ui.scope(|ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
+        ui.add_sized(size, widget)
+    })
+    .inner
+}
+
+/// Shows contents in all of the room there is and no more: a panel is as wide as the user made it, whatever it shows.
+pub fn fixed<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    let rect = ui.available_rect_before_wrap();
+    let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(rect));
+    // Frames of what has the focus reach beyond the contents a little.
+    inner.set_clip_rect(rect.expand(3.0).intersect(ui.clip_rect()));
+    let result = contents(&mut inner);
+    ui.allocate_rect(rect, egui::Sense::hover());
+    result
+}
+
+/// A button that folds a panel: a window with that part of it filled where it is open.
+pub fn fold(ui: &mut Ui, open: bool, name: &str, part: egui::Rect) -> Response {
+    let (rect, response) = ui.allocate_exact_size(egui::vec2(22.0, 18.0), egui::Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, open, name));
+    let colour = ui.style().interact(&response).fg_stroke.color;
+    let frame = egui::Rect::from_center_size(rect.center(), egui::vec2(16.0, 12.0));
+    ui.painter().rect_stroke(frame, 2.0, egui::Stroke::new(1.2, colour), egui::StrokeKind::Inside);
+    let at = |p: egui::Pos2| frame.min + egui::vec2(p.x * frame.width(), p.y * frame.height());
+    let part = egui::Rect::from_min_max(at(part.min), at(part.max)).shrink(1.0);
+    if open {
+        ui.painter().rect_filled(part, 0.0, colour.gamma_multiply(0.75));
+    } else {
+        ui.painter().rect_stroke(
+            part,
+            0.0,
+            egui::Stroke::new(0.8, colour.gamma_multiply(0.6)),
+            egui::StrokeKind::Inside,
+        );
+    }
+    response.on_hover_text(name)
+}
+
+/// Asks a question over everything else: nothing behind it can be clicked. The button that was chosen; Esc chooses none,
+/// and is a command.
+pub fn ask(ctx: &egui::Context, title: &str, lines: &[String], buttons: &[&str]) -> Option<usize> {
+    let mut answer = None;
+    egui::Modal::new(egui::Id::unique(title)).show(ctx, |ui| {
+        ui.set_width(380.0);
+        ui.heading(title);
+        ui.add_space(4.0);
+        for line in lines {
+            ui.add(egui::Label::new(line).wrap());
+        }
+        ui.add_space(10.0);
+        ui.horizontal(|ui| {
+            for (i, text) in buttons.iter().enumerate() {
+                if ui.button(*text).clicked() {
+                    answer = Some(i);
+                }
+            }
+        });
+    });
+    answer
 }
 
 /// A choice.

@@ -325,6 +325,67 @@ fn what_lies_between_drawn_slices_is_between_their_shapes() {
     }
 }
 
+/// Two discs of one radius, far apart from slice to slice: what lies between is as wide as they are, along the way.
+#[test]
+fn what_runs_aslant_is_not_pinched_between_slices() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fresh(&folder.path().join("log"));
+    let job = Job::silent();
+    let mut edit = labels.edit().unwrap();
+    for (z, x) in [(5, 14.0), (15, 44.0)] {
+        let disc = shapes::Brush { radius: 6.0, edges: glam::DMat3::IDENTITY, disc: Some(0) };
+        let at = [f64::from(z), 30.0, x];
+        let (region, disc) = disc.stroke(at, at, SHAPE).unwrap();
+        edit.put(region.start, disc.mapv(|v| u32::from(v) * 3).view()).unwrap();
+    }
+    edit.commit("two discs").unwrap();
+    let (region, filled) = tools::fill_between(&labels, 3, 0, &job).unwrap().unwrap();
+    let exact = std::f64::consts::PI * 36.0;
+    for i in 1..10 {
+        let slice = filled.index_axis(ndarray::Axis(0), i);
+        let area = slice.iter().filter(|v| **v).count() as f64;
+        assert!((area / exact - 1.0).abs() < 0.08, "slice {i}: {area} {exact}");
+        let sum: usize = slice.indexed_iter().filter(|(_, v)| **v).map(|((_, x), _)| x).sum();
+        let middle = region.start[2] as f64 + sum as f64 / area;
+        assert!((middle - (14.0 + 3.0 * i as f64)).abs() < 0.3, "slice {i}: {middle}");
+    }
+}
+
+#[test]
+fn connected_parts_get_labels_of_their_own_and_operators_change_all_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fresh(&folder.path().join("log"));
+    let job = Job::silent();
+    let mut edit = labels.edit().unwrap();
+    let boxed = |n: usize| ndarray::Array3::from_elem([n; 3], 5u32);
+    for (start, n) in [([2, 2, 2], 4), ([12, 12, 12], 6), ([22, 22, 22], 3)] {
+        edit.put(start, boxed(n).view()).unwrap();
+    }
+    edit.put([30, 30, 30], ndarray::Array3::from_elem([2; 3], 9u32).view()).unwrap();
+    edit.commit("three parts").unwrap();
+    let count = |label: u32| all(&labels).iter().filter(|v| **v == label).count();
+    let mut edit = labels.edit().unwrap();
+    assert!(!tools::separate(&mut edit, 5, Region::whole(SHAPE), &job).unwrap().is_empty());
+    edit.commit("separate").unwrap();
+    assert_eq!([5, 9, 10, 11].map(count), [216, 8, 64, 27]);
+    let mut edit = labels.edit().unwrap();
+    assert!(tools::separate(&mut edit, 5, Region::whole(SHAPE), &job).unwrap().is_empty());
+    let op = crate::ops::find("expand").unwrap();
+    let mask = super::Mask::default();
+    tools::operate(&mut edit, op, &[("distance", "1")], 5, &mask, &job).unwrap();
+    edit.commit("expand").unwrap();
+    assert_eq!([5, 9, 10, 11].map(count), [216 + 216, 8 + 24, 64 + 96, 27 + 54]);
+    // What takes masks changes the label in hand alone.
+    let mut edit = labels.edit().unwrap();
+    let op = crate::ops::find("erode").unwrap();
+    tools::operate(&mut edit, op, &[("radius", "1"), ("shape", "ball")], 5, &mask, &job).unwrap();
+    edit.commit("erode").unwrap();
+    assert_eq!([5, 9, 10, 11].map(count), [216, 8 + 24, 64 + 96, 27 + 54]);
+    let mut edit = labels.edit().unwrap();
+    let op = crate::ops::find("bin").unwrap();
+    assert!(tools::operate(&mut edit, op, &[("factor", "2")], 5, &mask, &job).is_err());
+}
+
 #[test]
 fn a_version_stays_as_it_was() {
     let folder = tempfile::tempdir().unwrap();

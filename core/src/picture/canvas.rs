@@ -109,41 +109,9 @@ pub fn check_name(path: &Path) -> Result<()> {
     Err(Error::file(path, "a picture is written as .png"))
 }
 
-/// The colour of a label: stable, far from its neighbours' (hues a golden angle apart), and neither too dark for a
-/// dark ground nor too bright for a bright one.
-pub fn label_color(label: u32) -> [u8; 3] {
-    let hue = (f64::from(label) * 0.618_033_988_749_895).fract() * 6.0;
-    let x = 1.0 - (hue % 2.0 - 1.0).abs();
-    let pure = match hue as u32 {
-        0 => [1.0, x, 0.0],
-        1 => [x, 1.0, 0.0],
-        2 => [0.0, 1.0, x],
-        3 => [0.0, x, 1.0],
-        4 => [x, 0.0, 1.0],
-        _ => [1.0, 0.0, x],
-    };
-    let luma = |[r, g, b]: [f64; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
-    // Mixed with white or black until its luma is within these.
-    let (least, most) = (0.5, 0.7);
-    let white = ((least - luma(pure)) / (1.0 - luma(pure))).max(0.0);
-    let lit = pure.map(|c| c + white * (1.0 - c));
-    let black = (most / luma(lit)).min(1.0);
-    lit.map(|c| (c * black * 255.0).round() as u8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn labels_are_told_from_dark_and_bright_grounds() {
-        for label in 1..1000 {
-            let [r, g, b] = label_color(label).map(f64::from);
-            let luma = (0.299 * r + 0.587 * g + 0.114 * b) / 255.0;
-            assert!((0.49..0.71).contains(&luma), "{label}: {luma}");
-            assert_ne!(label_color(label), label_color(label + 1));
-        }
-    }
 
     #[test]
     fn a_picture_is_a_png_or_nothing() {

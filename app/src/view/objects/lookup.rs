@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::labels::Info;
 use voxelry_core::measure::Table;
+use voxelry_core::picture::label_index;
 
 /// Texels of a row. The first row has colours for labels that the table does not have.
 pub const WIDTH: usize = 4096;
@@ -97,7 +98,8 @@ fn texels(most: u32, infos: &Infos) -> Vec<[u8; 4]> {
     let rows = (most as usize).div_ceil(WIDTH).min(ROWS);
     let row = colours::labels();
     let mut texels = Vec::with_capacity((rows + 1) * WIDTH);
-    (0..=rows).for_each(|_| texels.extend_from_slice(&row));
+    texels.extend_from_slice(&row);
+    texels.extend((0..(rows * WIDTH) as u32).map(|i| row[label_index(i + 1) as usize]));
     for (label, info) in infos.range(..=most).filter(|(_, info)| is_special(info)) {
         let Some(texel) = texel(&mut texels, *label) else { continue };
         let [r, g, b] = info.color.unwrap_or([texel[0], texel[1], texel[2]]);

@@ -13,8 +13,15 @@ use voxelry_core::io::{OpenOptions, WriteOptions};
 use voxelry_core::picture::Canvas;
 use voxelry_core::{Geometry, Unit, Volume};
 
-const OVER: Over =
-    Over { crosshair: false, scale_bar: true, legend: true, objects: false, name: false, time: true };
+const OVER: Over = Over {
+    crosshair: false,
+    scale_bar: true,
+    legend: true,
+    objects: false,
+    name: false,
+    time: true,
+    rulers: true,
+};
 const PLAIN: Over = Over { scale_bar: false, legend: false, ..OVER };
 
 /// What draws, or a printed reason why the test is skipped.
@@ -242,7 +249,7 @@ fn the_dialog_offers_movies_and_cancels_them_at_once() {
     harness.step();
     let movie = harness.state().export.movie;
     assert_eq!((harness.state().export.what, movie.kind, movie.frames), (What::Movie, Kind::Slices(0), 40));
-    harness.get_by_label_contains("a second ·");
+    harness.get_by_label_contains("fps ·");
     assert!(harness.unnamed_widgets().is_empty(), "{:#?}", harness.unnamed_widgets());
     let (ctx, out) = (harness.ctx.clone(), folder.path().join("movies"));
     std::fs::create_dir(&out).unwrap();
@@ -257,6 +264,7 @@ fn the_dialog_offers_movies_and_cancels_them_at_once() {
     harness.step();
     harness.step();
     assert!(!harness.state().export.is_running());
+    assert!(harness.state().messages().iter().any(|m| m.starts_with("The export was cancelled")));
     while !names(&out).is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?} stays", names(&out));
         std::thread::sleep(Duration::from_millis(5));

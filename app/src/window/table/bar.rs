@@ -109,83 +109,109 @@ pub fn copy(ctx: &egui::Context, objects: &Objects) {
     });
 }
 
-/// The filter and what becomes of objects.
+/// Width below which what becomes of objects is in a menu.
+const ROOMY: f32 = 1060.0;
+
+/// The filter and what becomes of objects, in one row: what has no room in it is in menus.
 pub fn show(ui: &mut Ui, sheet: &mut Sheet) {
     let Sheet { objects, grid, .. } = sheet;
-    ui.horizontal_wrapped(|ui| {
+    let roomy = ui.available_width() >= ROOMY;
+    ui.horizontal(|ui| {
         ui.label("Filter");
         let mut filter = objects.filter().to_owned();
         let field = TextEdit::singleline(&mut filter).hint_text("volume > 20 and sphericity < 0.6");
-        let field = ui.add(field.desired_width(250.0)).accessible_name("Filter");
+        let field = ui.add(field.desired_width(if roomy { 240.0 } else { 160.0 })).accessible_name("Filter");
         let hint = "Names of columns, numbers, < <= > >= == !=, + − * /, and, or, not, parentheses";
         if field.on_hover_text(hint).changed() {
             objects.set_filter(&filter);
         }
-        if !filter.is_empty() && ui.small_button("×").on_hover_text("No filter").clicked() {
+        let clear = ui.add_enabled(!filter.is_empty(), egui::Button::new("×").small());
+        if clear.on_hover_text("Clear filter").clicked() {
             objects.set_filter("");
         }
-        let selected = objects.selected().count();
-        let mut said = format!("{} of {} shown", count(objects.shown().len()), count(objects.rows()));
-        if selected > 0 {
-            said += &format!(" · {} selected", count(selected));
-        }
-        if let Some(error) = objects.error() {
-            let error = RichText::new(error).color(WRONG);
-            ui.label(error);
-        } else {
-            ui.label(RichText::new(said).weak());
-        }
-        if objects.is_busy() {
-            ui.spinner();
-        }
-        ui.separator();
-        if objects.are_objects() {
-            things(ui, objects);
-            ui.separator();
-        }
-        columns(ui, objects, grid);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            columns(ui, objects, grid);
+            if objects.are_objects() {
+                colours(ui, objects);
+                ui.menu_button("Objects", |ui| {
+                    ui.set_min_width(230.0);
+                    if !roomy {
+                        actions(ui, objects, &ACTIONS);
+                        ui.separator();
+                    }
+                    actions(ui, objects, &MORE);
+                    let mut hides = objects.hides_filtered();
+                    if ui.checkbox(&mut hides, "Hide filtered-out objects in the image").changed() {
+                        objects.hide_filtered(hides);
+                    }
+                });
+                if roomy {
+                    // From right to left.
+                    for action in ACTIONS.iter().rev() {
+                        actions(ui, objects, std::slice::from_ref(action));
+                    }
+                }
+            }
+            // What is left is for what the filter does.
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| said(ui, objects));
+        });
     });
 }
 
-/// What becomes of objects in the pictures.
-fn things(ui: &mut Ui, objects: &mut Objects) {
-    let some = !objects.selected().is_empty();
-    let isolate = ui.add_enabled(some, egui::Button::new("Isolate"));
-    if isolate.on_hover_text("Hide all objects that are not selected").clicked() {
-        objects.isolate();
+/// What the filter lets through, or what is wrong with it.
+fn said(ui: &mut Ui, objects: &Objects) {
+    let selected = objects.selected().count();
+    let mut said = format!("{} of {} shown", count(objects.shown().len()), count(objects.rows()));
+    if selected > 0 {
+        said += &format!(" · {} selected", count(selected));
     }
-    let hide = ui.add_enabled(some, egui::Button::new("Hide"));
-    if hide.on_hover_text("Hide the objects that are selected").clicked() {
-        objects.hide_selected();
+    if objects.is_busy() {
+        ui.spinner();
     }
-    let all = ui.add_enabled(objects.hides_some(), egui::Button::new("Show all"));
-    if all.on_hover_text("Show the objects again that were hidden").clicked() {
-        objects.show_all();
-    }
-    if ui.add_enabled(some, egui::Button::new("Deselect")).clicked() {
-        objects.select([]);
-    }
-    for (name, verdict, hint) in [
-        ("Accept", Verdict::Accepted, "Keep in the column verdict that these are objects"),
-        ("Reject", Verdict::Rejected, "Keep in the column verdict that these are none"),
-    ] {
-        let button = ui.add_enabled(some, egui::Button::new(name)).on_hover_text(hint);
-        if button.clicked() {
-            objects.judge(verdict);
+    let text = match objects.error() {
+        Some(error) => RichText::new(error).color(WRONG),
+        None => RichText::new(said).weak(),
+    };
+    ui.add(egui::Label::new(text).truncate());
+}
+
+/// Something that becomes of the objects that are selected: its name, what it does, whether it can be done, and how.
+type Action = (&'static str, &'static str, fn(&Objects) -> bool, fn(&mut Objects));
+
+/// Those that are used most.
+const ACTIONS: [Action; 5] = [
+    ("Isolate", "Hide all objects that are not selected", some, Objects::isolate),
+    ("Hide", "Hide the objects that are selected", some, Objects::hide_selected),
+    ("Show all", "Show the objects again that were hidden", Objects::hides_some, Objects::show_all),
+    ("Accept", "Mark as accepted (column \"verdict\")", some, |o| o.judge(Verdict::Accepted)),
+    ("Reject", "Mark as rejected (column \"verdict\")", some, |o| o.judge(Verdict::Rejected)),
+];
+
+/// The others.
+const MORE: [Action; 1] = [("Deselect", "Select nothing", some, |o| o.select([]))];
+
+fn some(objects: &Objects) -> bool {
+    !objects.selected().is_empty()
+}
+
+fn actions(ui: &mut Ui, objects: &mut Objects, actions: &[Action]) {
+    for (name, hint, ready, act) in actions {
+        let button = ui.add_enabled(ready(objects), egui::Button::new(*name));
+        if button.on_hover_text(*hint).clicked() {
+            act(objects);
         }
     }
-    let mut hides = objects.hides_filtered();
-    if ui.checkbox(&mut hides, "Hide what is filtered away").changed() {
-        objects.hide_filtered(hides);
-    }
-    ui.separator();
+}
+
+/// The column that colours objects, and its colours.
+fn colours(ui: &mut Ui, objects: &mut Objects) {
     let (now, title) = match objects.colour() {
-        Some(colour) => (Some(colour.clone()), format!("Colour: {}", spoken(&colour.column))),
-        None => (None, "Colour: each its own".to_owned()),
+        Some(colour) => (Some(colour.clone()), format!("Colour by: {}", spoken(&colour.column))),
+        None => (None, "Colour by: label".to_owned()),
     };
     ui.menu_button(title, |ui| {
         ui.set_min_width(210.0);
-        if ui.selectable_label(now.is_none(), "Each its own").clicked() {
+        if ui.selectable_label(now.is_none(), "Label").clicked() {
             objects.colour_by(None);
             ui.close();
         }

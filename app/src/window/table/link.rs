@@ -19,8 +19,7 @@ use voxelry_core::picture::label_color;
 pub fn colour_of(objects: &Objects, row: u32) -> Color32 {
     let label = objects.label(row).unwrap_or(1);
     let own = objects.lookup().and_then(|l| l.texels.get(WIDTH + (label as usize).checked_sub(1)?));
-    let [r, g, b] =
-        own.map_or_else(|| label_color((label.max(1) - 1) % WIDTH as u32 + 1), |t| [t[0], t[1], t[2]]);
+    let [r, g, b] = own.map_or_else(|| label_color(label), |t| [t[0], t[1], t[2]]);
     Color32::from_rgb(r, g, b)
 }
 

@@ -13,6 +13,7 @@ use super::app::Viewer;
 use super::lightbox::Lightbox;
 use super::plots::Plots;
 use super::theme::WARNING;
+use super::widgets::fixed;
 use crate::view::Scene;
 use crate::view::objects::Objects;
 use crate::view::objects::thumbnail::Sources;
@@ -140,71 +141,15 @@ impl Desk {
 /// Shows the tables where they are asked for.
 pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     viewer.follow_tables();
-    if !viewer.tables || !viewer.panels || viewer.table.sheets.is_empty() {
+    if !viewer.tables || viewer.table.sheets.is_empty() {
         return;
     }
     let mut asked = bar::Asked::default();
-    let wake = viewer.waker();
-    Panel::bottom("table").resizable(true).default_size(250.0).size_range(130.0..=600.0).show(ui, |ui| {
-        ui.add_space(2.0);
-        let desk = &mut viewer.table;
-        ui.horizontal(|ui| {
-            ui.label(RichText::new("Measurements").strong());
-            for (i, sheet) in desk.sheets.iter().enumerate() {
-                let title = format!("{} ({})", sheet.objects.table().name, bar::count(sheet.objects.rows()));
-                if ui.selectable_label(desk.chosen == i, title).on_hover_text(&sheet.title).clicked() {
-                    desk.chosen = i;
-                }
-            }
-            if desk.anew.is_busy() {
-                ui.spinner().on_hover_text("What was edited is being measured");
-            }
-            if desk.sheets.get(desk.chosen).is_some_and(|sheet| sheet.stale) {
-                ui.label(RichText::new("from before the last edits").color(WARNING));
-                asked.measure = ui.button("Measure again").clicked();
-            }
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                asked.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
-                if let Some(sheet) = desk.sheets.get(desk.chosen) {
-                    bar::export(ui, &sheet.objects, &mut asked);
-                }
-                if let Some(sheet) = desk.sheets.get_mut(desk.chosen) {
-                    // From right to left.
-                    for (tab, name) in
-                        [(Tab::Pictures, "Pictures"), (Tab::Plot, "Plots"), (Tab::Rows, "Rows")]
-                    {
-                        ui.selectable_value(&mut sheet.tab, tab, name);
-                    }
-                }
-            });
-        });
-        let Some(sheet) = desk.sheets.get_mut(desk.chosen) else { return };
-        bar::show(ui, sheet);
-        ui.separator();
-        asked.jump = match sheet.tab {
-            Tab::Rows => sheet.grid.show(ui, &mut sheet.objects),
-            Tab::Plot => sheet.plots.show(ui, &mut sheet.objects, &wake),
-            Tab::Pictures => {
-                let about = |scene: &Scene| {
-                    let layer = scene.layers.iter().find(|l| Some(l.id) == sheet.objects.layer)?;
-                    Some(Sources::of(scene, layer))
-                };
-                let sources = viewer.document.scenes.iter().find_map(about);
-                sheet.lightbox.show(ui, &mut sheet.objects, sources, &wake)
-            }
-        };
-        if let (Some(deed), Some(layer)) = (sheet.lightbox.asked.take(), sheet.objects.layer) {
-            let rows: Vec<usize> = sheet.objects.selected().iter().collect();
-            let labels = rows.into_iter().filter_map(|row| sheet.objects.label(row as u32)).collect();
-            asked.deed = Some((layer, deed, labels));
-            sheet.lightbox.forget();
-        }
-        asked.figure = std::mem::take(&mut sheet.plots.asked);
-        if let Some(column) = sheet.grid.histogram.take() {
-            sheet.plots.histogram(&column);
-            sheet.tab = Tab::Plot;
-        }
+    let panel = Panel::bottom("table").resizable(true).default_size(viewer.settings.table_height);
+    let shown = panel.size_range(130.0..=600.0).show(ui, |ui| {
+        fixed(ui, |ui| contents(viewer, ui, &mut asked));
     });
+    viewer.keep_width(|s| &mut s.table_height, shown.response.rect.height(), ui);
     if asked.close {
         viewer.tables = false;
     }
@@ -222,5 +167,66 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     }
     if let Some(row) = asked.jump {
         viewer.jump_to(row);
+    }
+}
+
+/// The titles of the tables, and the one that is chosen.
+fn contents(viewer: &mut Viewer, ui: &mut Ui, asked: &mut bar::Asked) {
+    let wake = viewer.waker();
+    ui.add_space(2.0);
+    let desk = &mut viewer.table;
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Measurements").strong());
+        for (i, sheet) in desk.sheets.iter().enumerate() {
+            let title = format!("{} ({})", sheet.objects.table().name, bar::count(sheet.objects.rows()));
+            if ui.selectable_label(desk.chosen == i, title).on_hover_text(&sheet.title).clicked() {
+                desk.chosen = i;
+            }
+        }
+        if desk.anew.is_busy() {
+            ui.spinner().on_hover_text("Re-measuring edited objects…");
+        }
+        if desk.sheets.get(desk.chosen).is_some_and(|sheet| sheet.stale) {
+            ui.label(RichText::new("out of date: labels were edited").color(WARNING));
+            asked.measure = ui.button("Measure again").clicked();
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            asked.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
+            if let Some(sheet) = desk.sheets.get(desk.chosen) {
+                bar::export(ui, &sheet.objects, asked);
+            }
+            if let Some(sheet) = desk.sheets.get_mut(desk.chosen) {
+                // From right to left.
+                for (tab, name) in [(Tab::Pictures, "Pictures"), (Tab::Plot, "Plots"), (Tab::Rows, "Rows")] {
+                    ui.selectable_value(&mut sheet.tab, tab, name);
+                }
+            }
+        });
+    });
+    let Some(sheet) = desk.sheets.get_mut(desk.chosen) else { return };
+    bar::show(ui, sheet);
+    ui.separator();
+    asked.jump = match sheet.tab {
+        Tab::Rows => sheet.grid.show(ui, &mut sheet.objects),
+        Tab::Plot => sheet.plots.show(ui, &mut sheet.objects, &wake),
+        Tab::Pictures => {
+            let about = |scene: &Scene| {
+                let layer = scene.layers.iter().find(|l| Some(l.id) == sheet.objects.layer)?;
+                Some(Sources::of(scene, layer))
+            };
+            let sources = viewer.document.scenes.iter().find_map(about);
+            sheet.lightbox.show(ui, &mut sheet.objects, sources, &wake)
+        }
+    };
+    if let (Some(deed), Some(layer)) = (sheet.lightbox.asked.take(), sheet.objects.layer) {
+        let rows: Vec<usize> = sheet.objects.selected().iter().collect();
+        let labels = rows.into_iter().filter_map(|row| sheet.objects.label(row as u32)).collect();
+        asked.deed = Some((layer, deed, labels));
+        sheet.lightbox.forget();
+    }
+    asked.figure = std::mem::take(&mut sheet.plots.asked);
+    if let Some(column) = sheet.grid.histogram.take() {
+        sheet.plots.histogram(&column);
+        sheet.tab = Tab::Plot;
     }
 }

@@ -368,7 +368,7 @@ fn a_preview_follows_a_slider_and_says_what_it_is_of() {
     harness.state_mut().bench.preview = true;
     let shown = |v: &Viewer| v.bench.shown().filter(|id| v.painter.is_settled(*id));
     until(&mut harness, "the preview", |v| shown(v).is_some() && !v.unfinished);
-    harness.get_by_label("Preview: exact at the level that is shown");
+    harness.get_by_label("Preview (exact at the displayed resolution)");
     let first = shown(harness.state()).unwrap();
     let picture = |harness: &mut Harness<'static, Viewer>| harness.render().unwrap();
     let before = picture(&mut harness);
@@ -389,7 +389,7 @@ fn a_preview_follows_a_slider_and_says_what_it_is_of() {
     assert_ne!(picture(&mut harness), before);
     harness.state_mut().bench.load(&recipe(&format!("{local}[[step]]\nop = \"label\"\n")));
     until(&mut harness, "the part", |v| v.bench.shown().is_some_and(|id| id != first));
-    harness.get_by_label_contains("label would see the whole image");
+    harness.get_by_label_contains("Preview of the whole image");
     assert!(harness.state().document.scenes[0].layers[1].live.is_none());
     harness.state_mut().bench.preview = false;
     until(&mut harness, "the end", |v| v.document.scenes[0].layers.len() == 1);

@@ -2,8 +2,10 @@
 
 mod doing;
 mod following;
+mod hands;
 mod looks;
 mod objects;
+mod opening;
 mod segmenting;
 mod truth;
 

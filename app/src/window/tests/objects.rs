@@ -110,9 +110,12 @@ fn a_filter_leaves_rows_out_and_hides_their_objects() {
     assert_eq!(shown(&harness), far);
     assert_eq!(far.len(), 1);
     harness.get_by_label("1 of 3 shown");
-    harness.get_by_label("Hide what is filtered away").click();
+    harness.get_by_label("Objects").click();
     harness.step();
     harness.step();
+    harness.get_by_label("Hide filtered-out objects in the image").click();
+    harness.step();
+    press(&mut harness, Modifiers::NONE, Key::Escape);
     let alphas = |h: &Harness<'static, Viewer>| {
         let lookup = h.state().document.scenes[0].layers[1].marks.lookup.clone().expect("some are hidden");
         [1, 2, 3].map(|label: usize| lookup.texels[WIDTH + label - 1][3])

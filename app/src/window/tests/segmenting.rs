@@ -122,13 +122,13 @@ fn threshold_split_and_merge_make_and_join_objects() {
     let Some(mut harness) = desk(folder.path()) else { return };
     harness.state_mut().segment(Tool::Threshold);
     harness.step();
-    assert_eq!(harness.state().kit.range.map(|r| r[1]), Some(200.0));
+    assert_eq!(harness.state().kit.threshold.range.map(|r| r[1]), Some(200.0));
     settle(&mut harness);
     // Shown in the three planes of the crosshair, and not yet done.
     let shown = count(harness.state(), 1);
     assert!(shown > 0 && shown < 1000, "{shown}");
     assert!(!harness.state().kit.can_undo());
-    harness.get_by_label("Label the whole image").click();
+    harness.get_by_label("Apply threshold to whole image").click();
     harness.step();
     settle(&mut harness);
     assert_eq!(count(harness.state(), 1), 3 * BALL);
@@ -332,10 +332,10 @@ fn edits_that_are_in_no_file_are_asked_about_before_their_layer_is_closed() {
     harness.step();
     harness.step();
     assert_eq!(harness.state().document.scenes[0].layers.len(), 2);
-    harness.get_by_label("Go on").click();
+    harness.get_by_label("Cancel").click();
     harness.step();
     harness.step();
-    assert!(harness.query_by_label("Go on").is_none());
+    assert!(harness.query_by_label("Cancel").is_none());
     assert_eq!(harness.state().document.scenes[0].layers.len(), 2);
     harness.state_mut().close_scene();
     harness.step();

@@ -121,7 +121,7 @@ fn bone_by_the_threshold_that_is_offered() {
     harness.state_mut().segment(Tool::Threshold);
     harness.step();
     settle(&mut harness);
-    harness.get_by_label("Label the whole image").click();
+    harness.get_by_label("Apply threshold to whole image").click();
     harness.step();
     settle(&mut harness);
     let found = dice(voxels(harness.state()).iter().map(|v| *v > 0), truth.iter().map(|v| *v > 0));
@@ -137,7 +137,7 @@ fn granules_by_a_threshold_and_a_split() {
     harness.state_mut().segment(Tool::Threshold);
     harness.step();
     settle(&mut harness);
-    harness.get_by_label("Label the whole image").click();
+    harness.get_by_label("Apply threshold to whole image").click();
     harness.step();
     settle(&mut harness);
     let inside = insides(&truth);

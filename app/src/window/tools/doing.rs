@@ -26,7 +26,7 @@ pub enum Closing {
 
 impl Closing {
     /// Whether a layer goes with it.
-    fn is_of(self, layer: u64, scenes: &[Scene]) -> bool {
+    pub(in crate::window) fn is_of(self, layer: u64, scenes: &[Scene]) -> bool {
         match self {
             Self::Window => true,
             Self::Layer(id) => id == layer,
@@ -68,7 +68,7 @@ impl Kit {
 impl Viewer {
     /// Whether undo is about labels: they are on the desk, and no recipe is being built.
     pub fn edits_labels(&self) -> bool {
-        self.kit.desk.is_some() && (self.side != Side::Recipe || !self.panels)
+        self.kit.desk.is_some() && (self.side != Side::Recipe || !self.settings.right)
     }
 
     /// Takes the last change back.
@@ -90,7 +90,7 @@ impl Viewer {
     /// Takes a tool in hand and shows what it is set to.
     pub fn segment(&mut self, tool: Tool) {
         if tool != Tool::Look {
-            (self.panels, self.side) = (true, Side::Segment);
+            (self.settings.right, self.side) = (true, Side::Segment);
         }
         self.take_tool(tool);
     }
@@ -263,74 +263,6 @@ impl Viewer {
         let desks = self.kit.desk.iter_mut().chain(&mut self.kit.aside);
         if let (Some(desk), Some((edits, filed))) = (desks.into_iter().find(|d| d.layer == layer), saved) {
             (desk.saved, desk.filed) = (edits, filed);
-        }
-    }
-
-    /// Whether layers can be closed; where they have edits that are in no file, the user is asked.
-    pub(in crate::window) fn may_close(&mut self, layers: &[u64], closing: Closing) -> bool {
-        let unsaved = |d: &super::Desk| layers.contains(&d.layer) && d.is_unsaved();
-        if std::mem::take(&mut self.may_lose) || !self.kit.desks().any(unsaved) {
-            return true;
-        }
-        self.closing = Some(closing);
-        false
-    }
-
-    /// Asks what becomes of edits that are in no file, when they are to be closed.
-    pub(in crate::window) fn ask_before_closing(&mut self, ctx: &Context) {
-        let wants = ctx.input(|i| i.viewport().close_requested());
-        if wants && !self.may_lose && self.kit.desks().any(super::Desk::is_unsaved) {
-            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            self.closing = Some(Closing::Window);
-        }
-        let Some(closing) = self.closing else { return };
-        let mut answer = None;
-        egui::Window::new("Labels are not saved")
-            .collapsible(false)
-            .resizable(false)
-            .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
-            .show(ctx, |ui| {
-                ui.label("There are edits of labels that are in no file.");
-                ui.add_space(6.0);
-                ui.horizontal(|ui| {
-                    for (i, text) in ["Save", "Close without saving", "Go on"].into_iter().enumerate() {
-                        if ui.button(text).clicked() {
-                            answer = Some(i);
-                        }
-                    }
-                });
-            });
-        match answer {
-            Some(0) => {
-                self.closing = None;
-                // Those that are asked about are saved, not others that may be on the desk.
-                let of = |d: &&super::Desk| d.is_unsaved() && closing.is_of(d.layer, &self.document.scenes);
-                let layer = self.kit.desks().find(of).map(|d| d.layer);
-                if let Some(layer) = layer {
-                    self.edit_layer(layer);
-                }
-                self.ask_to_save_labels(ctx);
-            }
-            Some(1) => {
-                (self.closing, self.may_lose) = (None, true);
-                match closing {
-                    Closing::Window => return ctx.send_viewport_cmd(egui::ViewportCommand::Close),
-                    Closing::Layer(id) => {
-                        if let Some((s, l)) = self.place_of(id) {
-                            self.close_layer(s, l);
-                        }
-                    }
-                    Closing::Scene(id) => {
-                        if let Some(place) = self.place_of(id) {
-                            self.chosen = place;
-                            self.close_scene();
-                        }
-                    }
-                }
-                self.may_lose = false;
-            }
-            Some(_) => self.closing = None,
-            None => {}
         }
     }
 

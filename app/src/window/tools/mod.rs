@@ -7,7 +7,9 @@ pub mod deeds;
 mod doing;
 pub mod filing;
 mod list;
+mod operators;
 mod panel;
+mod threshold;
 mod touch;
 
 pub use board::{BUDGET, NEW};
@@ -15,13 +17,18 @@ pub use classes::Classes;
 pub use cut::Cut;
 pub use doing::Closing;
 pub use filing::Filed;
+pub use operators::fits;
 #[cfg(test)]
 pub use panel::Seeds;
 pub use panel::panel;
+#[cfg(test)]
+pub use threshold::Band;
+pub use threshold::Threshold;
 pub use touch::{Phase, Touch};
 
 use crate::view::board::{Board, Progress};
 use crate::view::objects::{Infos, Lookup};
+use crate::window::recipe::Draft;
 use glam::DVec3;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,17 +60,17 @@ pub enum Tool {
 impl Tool {
     /// All of them with names and what they do.
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::Look, "Look", "Mouse and keys move through the image (N)"),
+        (Self::Look, "Navigate", "Mouse and keys move through the image (N)"),
         (
             Self::Paint,
             "Paint",
             "Drag to paint (P); Shift+wheel or [ ] changes the radius, Shift+click picks a label",
         ),
-        (Self::Erase, "Erase", "Drag to take voxels away (E)"),
+        (Self::Erase, "Erase", "Erase: drag to remove voxels (E)"),
         (Self::Wand, "Wand", "Shows what a click would take (W); the wheel changes the tolerance"),
         (Self::Lasso, "Lasso", "Drag around what is to be filled, or click on its corners (G)"),
         (Self::Fill, "Fill", "Click on an area of one label to fill it (H)"),
-        (Self::Threshold, "Threshold", "Labels all that lies within a range of intensities (T)"),
+        (Self::Threshold, "Threshold", "Labels intensities below, between or above values (T)"),
         (Self::Split, "Split", "Click on an object to part it at its necks (S)"),
         (Self::Merge, "Merge", "Drag from one object over others to make them one (J)"),
     ];
@@ -80,14 +87,14 @@ impl Tool {
             Self::Paint | Self::Erase => {
                 "Drag: paint · Shift+wheel, [ ]: radius · Shift+click: pick label · wheel: slices · middle drag: move"
             }
-            Self::Wand => "Click: take what is shown · wheel: tolerance · , .: slices · Esc: forget",
+            Self::Wand => "Click: take what is shown · wheel: tolerance · , .: slices · Esc: discard preview",
             Self::Lasso => {
-                "Drag: draw around · clicks: corners, twice on one to close · Esc: forget · wheel: slices"
+                "Drag: draw around · clicks: corners, twice on one to close · Esc: discard · wheel: slices"
             }
             Self::Fill => "Click: fill the area of one label · wheel: slices",
-            Self::Threshold => "Drag the handles of the range, then apply it · wheel: slices",
+            Self::Threshold => "Drag the handles on the histogram, then apply · wheel: slices",
             Self::Split => "Click: part the object at its necks · wheel: slices",
-            Self::Merge => "Drag: from one object over others that become it · wheel: slices",
+            Self::Merge => "Drag across objects to merge them into the first · wheel: slices",
         }
     }
 }
@@ -102,8 +109,10 @@ pub struct Kit {
     pub deep: bool,
     /// How far from the intensity that was clicked the wand goes.
     pub tolerance: f64,
-    /// The range of the threshold.
-    pub range: Option<[f64; 2]>,
+    /// What the threshold is set to.
+    pub threshold: Threshold,
+    /// The operator that is chosen, with its parameters.
+    pub operator: Option<Draft>,
     /// The label that tools draw with.
     pub label: u32,
     /// The one before, for swapping.
@@ -153,7 +162,8 @@ impl Default for Kit {
             radius: 5.0,
             deep: false,
             tolerance: 0.0,
-            range: None,
+            threshold: Threshold::default(),
+            operator: None,
             label: 1,
             other: 0,
             mask: Mask::default(),
@@ -260,6 +270,9 @@ impl Kit {
 
     /// Stops what is being done; whether there was something to stop or to forget.
     pub fn stop(&mut self) -> bool {
+        if self.stop_finding() {
+            return true;
+        }
         let Some(desk) = &self.desk else { return false };
         let drawn = !std::mem::take(&mut self.way).is_empty();
         self.corners = false;

@@ -2,13 +2,11 @@
 
 use super::deeds::Boolean;
 use super::touch::{Image, amount, radius_text};
-use super::{Tool, classes, list};
-use crate::view::Display;
+use super::{Tool, classes, list, operators, threshold};
 use crate::view::board::{Done, Work};
 use crate::window::app::Viewer;
-use crate::window::histogram;
 use crate::window::theme::ACCENT;
-use crate::window::widgets::{WIDE, choice, slider};
+use crate::window::widgets::{WIDE, choice, sized, slider};
 use egui::{CollapsingHeader, DragValue, ProgressBar, RichText, Ui};
 use voxelry_core::Region;
 use voxelry_core::labels::tools::{self, Change};
@@ -31,48 +29,64 @@ fn contents(viewer: &mut Viewer, ui: &mut Ui) {
     }
     header(viewer, ui);
     ui.separator();
-    ui.horizontal_wrapped(|ui| {
-        for (tool, name, hint) in Tool::ALL {
-            if ui.selectable_label(viewer.kit.tool == tool, name).on_hover_text(hint).clicked() {
+    egui::Grid::new("tools").num_columns(3).spacing([4.0, 4.0]).show(ui, |ui| {
+        let wide = ((ui.available_width() - 8.0) / 3.0).clamp(60.0, 140.0);
+        for (i, (tool, name, hint)) in Tool::ALL.into_iter().enumerate() {
+            let button = egui::Button::selectable(viewer.kit.tool == tool, name).frame_when_inactive(true);
+            if sized(ui, wide, button).on_hover_text(hint).clicked() {
                 viewer.take_tool(tool);
+            }
+            if i % 3 == 2 {
+                ui.end_row();
             }
         }
     });
     ui.add_space(4.0);
     options(viewer, ui);
-    let text = if viewer.kit.says.is_empty() { " " } else { viewer.kit.says.as_str() };
-    let runs_away = text.starts_with("runs away");
-    let colour = if runs_away { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
-    ui.add(egui::Label::new(RichText::new(text).color(colour).small()).truncate());
-    if let Some(running) = viewer.bench.running() {
-        crate::window::recipe::progress(running, ui, ui.available_width());
-    }
-    if let Some(progress) = viewer.kit.progress() {
-        ui.horizontal(|ui| {
-            let part = if progress.total > 0 { progress.done as f32 / progress.total as f32 } else { 0.0 };
-            let width = ui.available_width() - 70.0;
-            let bar = ProgressBar::new(part).desired_width(width).text(RichText::new(progress.name).small());
-            ui.add(bar.fill(ACCENT));
-            if ui.button("Cancel").clicked() {
-                viewer.kit.stop();
-            }
-        });
-    }
+    said(viewer, ui);
     ui.separator();
     if viewer.kit.desk.is_none() {
-        ui.weak("A tool makes labels as soon as it is used.");
+        ui.weak("Pick a tool; a label layer is created on first use.");
         return;
     }
-    CollapsingHeader::new(RichText::new("What may be changed").strong())
-        .show_unindented(ui, |ui| mask(viewer, ui));
+    CollapsingHeader::new(RichText::new("Editing mask").strong()).show_unindented(ui, |ui| mask(viewer, ui));
     CollapsingHeader::new(RichText::new(format!("Object {}", viewer.kit.label)).strong())
         .id_salt("object")
         .default_open(true)
         .show_unindented(ui, |ui| object(viewer, ui));
-    CollapsingHeader::new(RichText::new("Classes from strokes").strong())
+    CollapsingHeader::new(RichText::new("Operators on labels").strong())
+        .show_unindented(ui, |ui| operators::show(viewer, ui));
+    CollapsingHeader::new(RichText::new("Pixel classification (from strokes)").strong())
         .show_unindented(ui, |ui| classes::show(viewer, ui));
     ui.separator();
     list::show(viewer, ui);
+}
+
+/// What the tool says, or how far it is, in one line that is always there.
+fn said(viewer: &mut Viewer, ui: &mut Ui) {
+    let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+        ui.set_min_size(size);
+        if let Some(running) = viewer.bench.running() {
+            crate::window::recipe::progress(running, ui, ui.available_width());
+            return;
+        }
+        let progress = viewer.kit.progress();
+        if progress.is_none() && !viewer.kit.threshold.is_finding() {
+            let says = &viewer.kit.says;
+            let leaks = says.starts_with("Leaks");
+            let colour = if leaks { ui.visuals().warn_fg_color } else { ui.visuals().weak_text_color() };
+            ui.add(egui::Label::new(RichText::new(says).color(colour).small()).truncate());
+            return;
+        }
+        let part = progress.as_ref().map_or(0.0, |p| p.done as f32 / p.total.max(1) as f32);
+        let name = progress.map_or_else(|| "Finding threshold".to_owned(), |p| p.name);
+        let bar = ProgressBar::new(part).desired_width(ui.available_width() - 70.0);
+        ui.add(bar.text(RichText::new(name).small()).fill(ACCENT));
+        if ui.button("Cancel").clicked() {
+            viewer.kit.stop();
+        }
+    });
 }
 
 fn header(viewer: &mut Viewer, ui: &mut Ui) {
@@ -108,22 +122,16 @@ fn rows(ui: &mut Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
 
 /// What the tool in hand is set to.
 fn options(viewer: &mut Viewer, ui: &mut Ui) {
-    let stats = viewer.image_of_desk().or_else(|| viewer.layer_to_work_on()).and_then(|l| l.stats.clone());
-    let map = viewer.image_of_desk().map(|l| l.display.map);
-    let kit = &mut viewer.kit;
-    let (mut range, mut apply) = (false, false);
-    if let (Tool::Threshold, Some(stats)) = (kit.tool, &stats) {
-        let middle = f64::midpoint(stats.window[0], stats.window[1]);
-        let chosen = kit.range.get_or_insert([middle, stats.range[1]]);
-        let mut display = Display { window: Some(*chosen), ..Display::default() };
-        display.map = map.unwrap_or(display.map);
-        histogram::show(ui, stats, stats, &mut display, true, false);
-        if let Some([low, high]) = display.window.filter(|window| window != chosen) {
-            *chosen = [low.min(high).max(stats.range[0]), high.max(low).min(stats.range[1])];
-            range = true;
+    if viewer.kit.tool == Tool::Threshold {
+        let apply = threshold::options(viewer, ui);
+        viewer.preview_threshold();
+        if apply {
+            viewer.apply_threshold();
         }
-        ui.add_space(4.0);
+        return;
     }
+    let stats = viewer.image_of_desk().or_else(|| viewer.layer_to_work_on()).and_then(|l| l.stats.clone());
+    let kit = &mut viewer.kit;
     rows(ui, "tool", |ui| match kit.tool {
         Tool::Paint | Tool::Erase => {
             ui.label("Radius");
@@ -147,44 +155,22 @@ fn options(viewer: &mut Viewer, ui: &mut Ui) {
                 ui.horizontal(|ui| slider(ui, "Tolerance", &mut kit.tolerance, 0.0..=most, None));
                 ui.end_row();
             }
-            ui.label("Reach");
+            ui.label("Extent");
             ui.horizontal(|ui| {
-                ui.selectable_value(&mut kit.deep, false, "Slice");
-                ui.selectable_value(&mut kit.deep, true, "Volume");
+                ui.selectable_value(&mut kit.deep, false, "This slice");
+                ui.selectable_value(&mut kit.deep, true, "3D");
             });
             ui.end_row();
         }
-        Tool::Threshold => {
-            let Some(stats) = &stats else {
-                ui.label("Looking at intensities");
-                return;
-            };
-            let [least, most] = stats.range;
-            let [low, high] = kit.range.get_or_insert([least, most]);
-            let (to_high, from_low) = (least..=*high, *low..=most);
-            for (name, value, bounds) in [("From", low, to_high), ("To", high, from_low)] {
-                ui.label(name);
-                ui.horizontal(|ui| range |= slider(ui, name, value, bounds, None).changed());
-                ui.end_row();
-            }
-            ui.label("");
-            apply = ui.button("Label the whole image").clicked();
-            ui.end_row();
-        }
         Tool::Split => {
-            ui.label("Depth of necks");
+            ui.label("Neck depth");
             ui.add(DragValue::new(&mut kit.reach).range(0.0..=50.0).speed(0.1).suffix(" voxels"))
-                .accessible_name("Depth of necks");
+                .accessible_name("Neck depth")
+                .on_hover_text("How much thinner than its parts a neck is where an object is split");
             ui.end_row();
         }
-        Tool::Look | Tool::Lasso | Tool::Merge => {}
+        Tool::Look | Tool::Lasso | Tool::Merge | Tool::Threshold => {}
     });
-    if kit.tool == Tool::Threshold {
-        viewer.preview_threshold();
-        if apply {
-            viewer.apply_threshold();
-        }
-    }
 }
 
 /// What tools may change.
@@ -217,7 +203,7 @@ fn mask(viewer: &mut Viewer, ui: &mut Ui) {
         let overs = [
             (Over::Labels, "All labels"),
             (Over::Shown, "Shown labels"),
-            (Over::Background, "Nothing but background"),
+            (Over::Background, "Only background"),
         ];
         let now = overs.iter().find(|o| o.0 == kit.mask.over).map_or("", |o| o.1);
         choice(ui, "Overwrite", now, WIDE, |ui| {
@@ -255,7 +241,7 @@ fn mask(viewer: &mut Viewer, ui: &mut Ui) {
 /// What can be done to the object in hand.
 fn object(viewer: &mut Viewer, ui: &mut Ui) {
     let kit = &mut viewer.kit;
-    let mut wanted = None;
+    let (mut wanted, mut separate) = (None, false);
     ui.horizontal_wrapped(|ui| {
         ui.add(DragValue::new(&mut kit.reach).range(0.5..=50.0).speed(0.1).max_decimals(1).suffix(" voxels"))
             .on_hover_text("How far it grows, shrinks and is smoothed")
@@ -273,7 +259,11 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
                 wanted = Some(what);
             }
         }
-        if ui.button("Remove small").on_hover_text("Takes parts away of fewer voxels than this").clicked() {
+        separate = ui
+            .button("Separate objects")
+            .on_hover_text("Gives each connected part of this label a label of its own (26 neighbours)")
+            .clicked();
+        if ui.button("Remove small").on_hover_text("Deletes connected parts smaller than this").clicked() {
             wanted = Some(Change::Remove(kit.small));
         }
         ui.add(DragValue::new(&mut kit.small).range(2..=100_000_000u64).speed(1.0)).accessible_name("Small");
@@ -282,19 +272,22 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         between = ui
             .button("Fill between slices")
-            .on_hover_text("Where it was drawn in some slices: makes those between them")
+            .on_hover_text("Interpolates the label between the slices you have drawn")
             .clicked();
-        cut = ui.button("Delete").on_hover_text("Takes all of its voxels away").clicked();
+        cut = ui.button("Delete").on_hover_text("Deletes this label").clicked();
     });
     ui.horizontal_wrapped(|ui| {
         ui.label("All labels as seeds");
-        if ui.button("Grow").on_hover_text("Seeds grow until they meet where the intensity changes").clicked()
+        if ui
+            .button("Grow")
+            .on_hover_text("Grow from seeds: labels expand until they meet at intensity edges")
+            .clicked()
         {
             seeds = Some(Seeds::Grow);
         }
         ui.checkbox(&mut viewer.kit.growing, "Live")
             .on_hover_text("Shows what Grow would make as seeds are painted; Grow keeps it");
-        let hint = "Floods the edges of the image from the seeds until floods meet";
+        let hint = "Watershed on the gradient image from the painted seeds";
         if ui.button("Watershed").on_hover_text(hint).clicked() {
             seeds = Some(Seeds::Watershed);
         }
@@ -311,9 +304,9 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
                 }
             });
             for (what, name, hint) in [
-                (Boolean::Add, "Add", "The object gets all that has a label there, too"),
-                (Boolean::Subtract, "Subtract", "The object loses all that has a label there"),
-                (Boolean::Intersect, "Intersect", "The object keeps only what has a label there"),
+                (Boolean::Add, "Add", "Union with the other label layer"),
+                (Boolean::Subtract, "Subtract", "Removes voxels labelled in the other layer"),
+                (Boolean::Intersect, "Intersect", "Keeps only voxels labelled in the other layer"),
             ] {
                 if ui.button(name).on_hover_text(hint).clicked() {
                     boolean = Some((what, chosen.0));
@@ -327,6 +320,9 @@ fn object(viewer: &mut Viewer, ui: &mut Ui) {
             name,
             Box::new(move |edit, job| Ok(tools::change(edit, label, &what, &mask, job)?.into())),
         );
+    }
+    if separate {
+        viewer.separate();
     }
     if between {
         viewer.fill_between();
@@ -375,6 +371,23 @@ impl Viewer {
         if let Some(desk) = &self.kit.desk {
             desk.board.whole(name, work);
         }
+    }
+
+    /// Gives the connected parts of the label in hand labels of their own.
+    pub fn separate(&mut self) {
+        let label = self.kit.label;
+        self.on_desk(
+            "Separate objects",
+            Box::new(move |edit, job| {
+                let Some(region) = edit.labels().within(label) else {
+                    let says = format!("There are no voxels of label {label}");
+                    return Ok(Done { says: Some(says), ..Done::default() });
+                };
+                let regions = tools::separate(edit, label, region, job)?;
+                let says = if regions.is_empty() { "is in one piece" } else { "separated" };
+                Ok(Done { regions, says: Some(format!("Label {label} {says}")) })
+            }),
+        );
     }
 
     /// Makes the slices between those that the label in hand was drawn in.

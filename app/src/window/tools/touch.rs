@@ -1,6 +1,7 @@
 //! What tools do where they touch an image.
 
 use super::deeds::join;
+use super::threshold::Taken;
 use super::{Kit, Tool};
 use crate::view::board::{Done, Work};
 use crate::view::plane::short;
@@ -351,9 +352,9 @@ impl Viewer {
                 }
                 let regions = tools::split(edit, label, &depth, job)?;
                 let says = if regions.is_empty() {
-                    format!("Object {label} has no neck of that depth")
+                    format!("No neck that deep in object {label}; lower the neck depth")
                 } else {
-                    format!("Object {label} is in parts")
+                    format!("Object {label} split; the parts have new labels")
                 };
                 Ok(Done { regions, says: Some(says) })
             }),
@@ -378,7 +379,7 @@ impl Viewer {
 
     /// Shows what the threshold would label, in the three planes of the crosshair.
     pub(super) fn preview_threshold(&mut self) {
-        let (Some(range), Some(ink)) = (self.kit.range, self.ink()) else { return };
+        let (Some(taken), Some(ink)) = (self.kit.threshold.taken(), self.ink()) else { return };
         let Some(image) = self.image_of_desk().map(Image::of) else { return };
         let Some(desk) = &self.kit.desk else { return };
         let Some((s, _)) = self.place_of(desk.layer) else { return };
@@ -386,7 +387,7 @@ impl Viewer {
         let world = scene.geometry().world_from_index.transform_point3(scene.index(scene.view.at));
         let own = desk.board.labels.geometry().world_from_index.inverse().transform_point3(world).round();
         let at: [usize; 3] = std::array::from_fn(|a| (own[2 - a].max(0.0) as usize).min(shape[a] - 1));
-        let key = format!("{range:?} {at:?} {} {:?}", ink.label, ink.mask);
+        let key = format!("{taken:?} {at:?} {} {:?}", ink.label, ink.mask);
         if self.kit.shown.as_ref() == Some(&key) {
             return;
         }
@@ -397,7 +398,7 @@ impl Viewer {
                 let slice = flat(shape, at, Some(axis));
                 for tile in slice.tiles([256; 3]) {
                     job.check()?;
-                    regions.extend(within_range(edit, &ink, &image, tile, range)?.0);
+                    regions.extend(within_range(edit, &ink, &image, tile, taken)?.0);
                 }
             }
             Ok(regions.into())
@@ -406,10 +407,11 @@ impl Viewer {
 
     /// Labels all that lies within the range.
     pub(super) fn apply_threshold(&mut self) {
-        let (Some(range), Some(ink)) = (self.kit.range, self.ink()) else { return };
+        let (Some(taken), Some(ink)) = (self.kit.threshold.taken(), self.ink()) else { return };
         let Some(image) = self.image_of_desk().map(Image::of) else { return };
         let Some(desk) = &self.kit.desk else { return };
         let shape = desk.board.labels.shape();
+        let (label, separate) = (ink.label, self.kit.threshold.separate);
         (self.kit.shown, self.kit.preview) = (None, false);
         desk.board.whole(
             "Threshold",
@@ -418,12 +420,16 @@ impl Viewer {
                 job.stage("Threshold", shape.iter().map(|n| *n as u64).product());
                 for tile in Region::whole(shape).tiles([64, 128, 128]) {
                     job.check()?;
-                    let (changed, within) = within_range(edit, &ink, &image, tile, range)?;
+                    let (changed, within) = within_range(edit, &ink, &image, tile, taken)?;
                     regions.extend(changed);
                     count += within;
                     job.advance(tile.len() as u64);
                 }
-                let says = format!("{} within the range", amount(count, edit.labels()));
+                let mut says = format!("{} taken", amount(count, edit.labels()));
+                if separate {
+                    regions.extend(tools::separate(edit, label, Region::whole(shape), job)?);
+                    says += ", connected parts separated";
+                }
                 Ok(Done { regions, says: Some(says) })
             }),
         );
@@ -463,7 +469,7 @@ fn wand(ink: Ink, image: Image, within: Region, at: [usize; 3], tolerance: f64, 
         let found = flood(within, at, most, job, open)?;
         let mut says = amount(found.count, edit.labels());
         if found.runs_away {
-            says = format!("runs away: more than {says}");
+            says = format!("Leaks: more than {says}");
         }
         let regions = ink.put_flood(edit, &found, within)?;
         Ok(Done { regions, says: Some(says) })
@@ -524,9 +530,9 @@ fn within_range(
     ink: &Ink,
     image: &Image,
     tile: Region,
-    [low, high]: [f64; 2],
+    taken: Taken,
 ) -> Result<(Vec<Region>, u64)> {
-    let covered = image.read(tile)?.mapv(|v| f64::from(v) >= low && f64::from(v) <= high);
+    let covered = image.read(tile)?.mapv(|v| taken.takes(f64::from(v)));
     let count = covered.iter().filter(|v| **v).count() as u64;
     let regions = if count > 0 { ink.put(edit, tile, &covered)? } else { Vec::new() };
     Ok((regions, count))

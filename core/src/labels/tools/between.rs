@@ -1,5 +1,7 @@
 //! Slices between slices that were drawn: the shape of each is the mean of its neighbours' signed distances
-//! (Raya & Udupa, Shape-based interpolation of multidimensional objects, IEEE Trans. Med. Imaging 1990).
+//! (Raya & Udupa, Shape-based interpolation of multidimensional objects, IEEE Trans. Med. Imaging 1990), laid over each
+//! other by their centroids, so that what runs aslant isn't pinched (Higgins, Morice & Ritman 1993,
+//! doi:10.1109/42.241878).
 
 use crate::labels::Labels;
 use crate::ops::{Kind, on_volumes};
@@ -38,17 +40,56 @@ pub fn fill_between(
             _ => signed(pair[0])?,
         };
         let after = signed(pair[1])?;
+        let centres = [pair[0], pair[1]].map(|i| centroid(&here, axis, i));
+        let way: [f32; 3] = std::array::from_fn(|a| centres[1][a] - centres[0][a]);
         for i in pair[0] + 1..pair[1] {
             let t = (i - pair[0]) as f32 / (pair[1] - pair[0]) as f32;
             let mut slice = filled.slice_axis_mut(Axis(axis), (i..=i).into());
-            ndarray::Zip::from(&mut slice)
-                .and(&before)
-                .and(&after)
-                .for_each(|filled, a, b| *filled = a * (1.0 - t) + b * t > 0.0);
+            for ((z, y, x), filled) in slice.indexed_iter_mut() {
+                // Where it is in both slices, as far from their centroids as it is here from the one between.
+                let at = [z as f32, y as f32, x as f32];
+                let a = at_place(&before, spacing, std::array::from_fn(|k| at[k] - t * way[k]));
+                let b = at_place(&after, spacing, std::array::from_fn(|k| at[k] + (1.0 - t) * way[k]));
+                *filled = a * (1.0 - t) + b * t > 0.0;
+            }
         }
         last = Some((pair[1], after));
     }
     Ok(Some((region, filled)))
+}
+
+/// The mean index of what is inside in a slice; 0 along the axis across it.
+fn centroid(inside: &Array3<bool>, axis: usize, slice: usize) -> [f32; 3] {
+    let (mut sum, mut count) = ([0u64; 3], 0u64);
+    let part = inside.slice_axis(Axis(axis), (slice..=slice).into());
+    for ((z, y, x), _) in part.indexed_iter().filter(|(_, v)| **v) {
+        count += 1;
+        for (sum, at) in sum.iter_mut().zip([z, y, x]) {
+            *sum += at as u64;
+        }
+    }
+    sum.map(|sum| sum as f32 / count.max(1) as f32)
+}
+
+/// A distance between voxels, by those beside it; beyond the edge it falls on by the way there.
+fn at_place(distances: &Array3<f32>, spacing: [f64; 3], at: [f32; 3]) -> f32 {
+    let shape = [distances.dim().0, distances.dim().1, distances.dim().2];
+    let inside: [f32; 3] = std::array::from_fn(|a| at[a].clamp(0.0, shape[a] as f32 - 1.0));
+    let beyond = (0..3).map(|a| ((at[a] - inside[a]) * spacing[a] as f32).powi(2)).sum::<f32>().sqrt();
+    let low = inside.map(|v| v as usize);
+    let mut sum = 0.0;
+    for corner in 0..8usize {
+        let mut weight = 1.0;
+        let index: [usize; 3] = std::array::from_fn(|a| {
+            let (up, part) = (corner >> a & 1, inside[a] - low[a] as f32);
+            weight *= if up == 1 { part } else { 1.0 - part };
+            (low[a] + up).min(shape[a] - 1)
+        });
+        if weight > 0.0 {
+            sum += weight * distances[index];
+        }
+    }
+    sum - beyond
 }
 
 /// The distance to the border between inside and outside, half-way between voxels: positive inside.

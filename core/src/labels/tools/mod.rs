@@ -8,7 +8,7 @@ mod objects;
 pub use between::fill_between;
 pub use flood::{Flood, TILE, flood};
 pub use grow_cut::grow_cut;
-pub use objects::{Change, change, split};
+pub use objects::{Change, change, operate, separate, split};
 
 use crate::ops::{Kind, on_volumes};
 use crate::{Geometry, Job, Result, Volume};
