@@ -286,7 +286,7 @@ impl Jobs {
         });
         let block = submission.block.unwrap_or(BLOCK);
         let program = format!("voxelry {}", env!("CARGO_PKG_VERSION"));
-        let identities = order.identify(job)?;
+        let identities = order.identify(&ready, job)?;
         let place = Kept::new(&run, &order.about(&identities, block, &program), Some(spread))?;
         let how = How::Blocks(Engine { block, place: Place::Kept(place), within: None });
         // A coordinator that is stopped finds it again.

@@ -1,7 +1,9 @@
 //! Memory for voxels.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The system's allocator, which asks for huge pages where a block is large: the pages of a fresh
 /// volume then cost a five-hundredth of the page faults; elsewhere than on Linux it doesn't. A few
@@ -16,6 +18,78 @@ const LARGE: usize = 4 << 20;
 
 /// Bytes that are kept at most.
 const KEPT: usize = 128 << 20;
+/// The share of the memory to work within that is kept at most.
+const KEPT_SHARE: usize = 16;
+
+/// Bytes to work within, for what may be in memory or on the disk.
+static BUDGET: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Says how many bytes of memory the program should work within.
+pub fn work_within(bytes: u64) {
+    BUDGET.store(usize::try_from(bytes).unwrap_or(usize::MAX), Ordering::Relaxed);
+}
+
+/// A share of the memory to work within: one of so many.
+pub fn share(of: usize) -> usize {
+    BUDGET.load(Ordering::Relaxed) / of
+}
+
+/// Bytes of freed blocks that are kept at most.
+pub fn most_kept() -> usize {
+    share(KEPT_SHARE).min(KEPT)
+}
+
+/// Ends a program that has no more memory; it is told how many bytes were asked for, and may allocate little.
+pub type Exhausted = fn(usize) -> !;
+
+static EXHAUSTED: OnceLock<Exhausted> = OnceLock::new();
+
+thread_local! {
+    /// Whether this thread can do without what it asks for.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says what is done where memory is not to be had, instead of aborting. The first call counts.
+pub fn on_exhaustion(end: Exhausted) {
+    let _ = EXHAUSTED.set(end);
+}
+
+/// Whether the system gives so many bytes in one piece.
+pub fn is_to_be_had(bytes: usize) -> bool {
+    ASKS.set(true);
+    let there = Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
+    ASKS.set(false);
+    there
+}
+
+/// Bytes of memory that this process uses now, and the most that it has used; none where the system doesn't say.
+pub fn in_use_and_peak() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let of = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    Some((of("VmRSS:")?, of("VmHWM:")?))
+}
+
+/// What the system gave, also once all that is kept was given back to it.
+fn insist(bytes: usize, ask: impl Fn() -> *mut u8) -> *mut u8 {
+    static ENDING: AtomicBool = AtomicBool::new(false);
+    let block = ask();
+    if !block.is_null() {
+        return block;
+    }
+    give_back_kept();
+    let block = ask();
+    if block.is_null()
+        && !ASKS.try_with(Cell::get).unwrap_or(true)
+        && let Some(end) = EXHAUSTED.get()
+        && !ENDING.swap(true, Ordering::Relaxed)
+    {
+        end(bytes);
+    }
+    block
+}
 
 /// A block that was freed, with its layout.
 #[derive(Clone, Copy)]
@@ -42,7 +116,7 @@ fn reuse(layout: Layout) -> Option<*mut u8> {
 fn keep(block: Block) {
     let mut kept = KEPT_BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
     let bytes = |kept: &[Option<Block>]| kept.iter().flatten().map(|b| b.1.size()).sum::<usize>();
-    while kept.iter().all(Option::is_some) || bytes(&*kept) + block.1.size() > KEPT {
+    while kept.iter().all(Option::is_some) || bytes(&*kept) + block.1.size() > most_kept() {
         let Some(oldest) = kept.iter_mut().find_map(Option::take) else { break };
         give_back(oldest);
     }
@@ -63,7 +137,7 @@ fn give_back(Block(block, layout): Block) {
 }
 
 fn is_kept(layout: Layout) -> bool {
-    (LARGE..=KEPT).contains(&layout.size())
+    (LARGE..=most_kept()).contains(&layout.size())
 }
 
 fn advise(block: *mut u8, size: usize) {
@@ -87,7 +161,7 @@ unsafe impl GlobalAlloc for HugePages {
             return block;
         }
         // SAFETY: as the caller guarantees.
-        let block = unsafe { System.alloc(layout) };
+        let block = insist(layout.size(), || unsafe { System.alloc(layout) });
         advise(block, layout.size());
         block
     }
@@ -101,14 +175,14 @@ unsafe impl GlobalAlloc for HugePages {
             return block;
         }
         // SAFETY: as the caller guarantees.
-        let block = unsafe { System.alloc_zeroed(layout) };
+        let block = insist(layout.size(), || unsafe { System.alloc_zeroed(layout) });
         advise(block, layout.size());
         block
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as the caller guarantees.
-        let block = unsafe { System.realloc(block, layout, size) };
+        // SAFETY: as the caller guarantees; a block that can't grow stays as it is.
+        let block = insist(size, || unsafe { System.realloc(block, layout, size) });
         advise(block, size);
         block
     }

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use zarrs_storage::{Bytes, MaybeBytes, MaybeBytesIterator, ReadableStorageTraits
 
 /// Ranges of one object that are asked for at once.
 const AT_ONCE: usize = 16;
+/// Objects that are looked at again to see whether a store has changed.
+const LOOKED_AT: usize = 512;
 /// Objects whose versions are remembered.
 const MAX_KNOWN: usize = 1 << 20;
 /// The first pause before a request is repeated; every further one is twice as long, up to the last.
@@ -24,20 +27,33 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(4)
 /// What the server said of an object.
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
-    /// What changes when the object does; none if the server doesn't say.
-    version: Option<String>,
+    tag: Option<String>,
+    /// Seconds since 1970 when it was written; none if the server doesn't say.
+    modified: Option<i64>,
     size: u64,
+    /// Whether its bytes came with this, rather than the answer alone.
+    read: bool,
 }
 
 impl Known {
     fn of(meta: &ObjectMeta) -> Self {
-        let changed = meta.last_modified.timestamp();
-        let version = match &meta.e_tag {
-            Some(tag) => Some(format!("{tag} {}", meta.size)),
-            // The epoch stands for a server that gives no time.
-            None => (changed != 0).then(|| format!("{changed} {}", meta.size)),
-        };
-        Self { version, size: meta.size }
+        // The epoch stands for a server that gives no time.
+        let modified = Some(meta.last_modified.timestamp()).filter(|seconds| *seconds != 0);
+        Self { tag: meta.e_tag.clone(), modified, size: meta.size, read: false }
+    }
+
+    /// What changes when the object does; none if the server doesn't say.
+    fn version(&self) -> Option<String> {
+        let modified = || self.modified.map(|seconds| seconds.to_string());
+        self.tag.clone().or_else(modified).map(|version| format!("{version} {}", self.size))
+    }
+
+    /// Whether another answer is about the same bytes. Servers behind one address may tag them differently.
+    fn is_same(&self, other: &Self) -> bool {
+        let tagged = self.tag.is_some() && self.tag == other.tag;
+        let untagged = self.tag.is_none() || other.tag.is_none();
+        let dated = self.modified == other.modified && (self.modified.is_some() || untagged);
+        self.size == other.size && (tagged || dated)
     }
 }
 
@@ -113,23 +129,73 @@ impl Store {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_str()).cloned()
     }
 
-    /// Remembers what an object is; an error if it is not what it was.
-    fn learn(&self, key: &StoreKey, new: &Known, partial: bool) -> Result<(), Failure> {
+    /// Remembers what an object is; an error if it is not what it was: parts of two versions make no whole.
+    fn learn(&self, key: &StoreKey, new: &Known) -> Result<(), Failure> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
-        match known.insert(key.as_str().to_owned(), new.clone()) {
-            // Parts of two versions make no whole.
-            Some(old) if partial && old != *new => {
-                Err(Failure::Lasting("changed while it was read; open the image again".to_owned()))
+        match known.entry(key.as_str().to_owned()) {
+            Entry::Occupied(old) if old.get().read && !old.get().is_same(new) => Err(changed()),
+            // Nothing of what was said before was read.
+            Entry::Occupied(mut old) => {
+                if !old.get().read {
+                    old.insert(new.clone());
+                }
+                Ok(())
             }
-            _ => Ok(()),
+            Entry::Vacant(place) => {
+                place.insert(new.clone());
+                Ok(())
+            }
         }
     }
 
-    /// One request, to the last byte.
-    async fn once(&self, at: &Path, range: Option<GetRange>, head: bool) -> Result<(Known, Bytes), Failure> {
+    /// Asks whether objects that were read are what they were: all, or as many as are looked at, spread over all.
+    ///
+    /// # Errors
+    /// In a sentence, if one isn't. A store that can't be asked has not changed.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let known: Vec<(String, Known)> = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = known.len().div_ceil(LOOKED_AT).max(1);
+            let all = known.iter().enumerate();
+            let chosen =
+                all.filter(|(i, (key, _))| i % step == 0 || is_document(key)).map(|(_, known)| known);
+            chosen.map(|(key, known)| (key.clone(), known.clone())).collect()
+        };
+        let same = |(key, known): (String, Known)| async move {
+            let key = StoreKey::new(&key).map_err(|e| e.to_string())?;
+            let Ok(at) = self.location(&key) else { return Ok(()) };
+            // An image that is written again has the same documents, but later.
+            let is_other = |now: &Known| {
+                !known.is_same(now) || is_document(key.as_str()) && known.modified != now.modified
+            };
+            // What somebody in between says once may not be the store's.
+            for _ in 0..3 {
+                match self.once(&at, None, true, None).await {
+                    Ok((now, _)) if !is_other(&now) => return Ok(()),
+                    Ok(_) | Err(Failure::Missing) => tokio::time::sleep(PAUSE[0]).await,
+                    Err(_) => return Ok(()),
+                }
+            }
+            Err(format!("{key}: {CHANGED}"))
+        };
+        self.runtime.block_on(async {
+            let asked = futures::stream::iter(known.into_iter().map(same));
+            let all = asked.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+            timeout(self.patience, all).await.map_or(Ok(()), |all| all.map(drop))
+        })
+    }
+
+    /// One request, to the last byte; of a part that is asked for, so many as `expected` if the object has them.
+    async fn once(
+        &self,
+        at: &Path,
+        range: Option<GetRange>,
+        head: bool,
+        expected: Option<u64>,
+    ) -> Result<(Known, Bytes), Failure> {
         let silent = || Failure::Passing(format!("no answer for {} s", self.silence.as_secs_f32()));
         let options = GetOptions { range, head, ..GetOptions::default() };
         let answer =
@@ -139,6 +205,9 @@ impl Store {
             return Ok((known, Bytes::new()));
         }
         let length = answer.range.end - answer.range.start;
+        // One that asks for more than there is is told so elsewhere.
+        let end = expected.map(|length| answer.range.start.saturating_add(length));
+        let length = expected.filter(|_| end.is_some_and(|end| end <= known.size)).unwrap_or(length);
         let mut bytes = Vec::new();
         let mut stream = answer.into_stream();
         while let Some(part) = timeout(self.silence, stream.next()).await.map_err(|_| silent())? {
@@ -146,6 +215,10 @@ impl Store {
         }
         if bytes.len() as u64 != length {
             return Err(Failure::Passing(format!("{} bytes came instead of {length}", bytes.len())));
+        }
+        let known = Known { read: true, ..known };
+        if is_html(&bytes) {
+            return Err(Failure::Passing("a web page came in place of data".to_owned()));
         }
         Ok((known, bytes.into()))
     }
@@ -156,11 +229,12 @@ impl Store {
         at: &Path,
         range: Option<GetRange>,
         head: bool,
+        expected: Option<u64>,
     ) -> Result<(Known, Bytes), Failure> {
         let end = Instant::now() + self.patience;
         let mut pause = PAUSE[0];
         loop {
-            match self.once(at, range.clone(), head).await {
+            match self.once(at, range.clone(), head, expected).await {
                 Err(Failure::Passing(reason)) if Instant::now() + pause >= end => {
                     let tried = self.patience.as_secs();
                     return Err(Failure::Lasting(format!(
@@ -177,16 +251,19 @@ impl Store {
     /// What the cache holds of an object, if that is what the store holds.
     async fn cached(&self, key: &StoreKey, at: &Path, name: &str) -> Option<Bytes> {
         let (version, bytes) = self.cache.as_ref()?.read(name)?;
+        if !is_believable(key, &bytes) {
+            return None;
+        }
         let known = match self.known(key) {
             Some(known) => known,
             None => {
                 // Where this fails, the request that follows says why.
-                let (known, _) = self.request(at, None, true).await.ok()?;
-                self.learn(key, &known, false).ok()?;
+                let (known, _) = self.request(at, None, true, None).await.ok()?;
+                self.learn(key, &known).ok()?;
                 known
             }
         };
-        (known.version? == version).then(|| bytes.into())
+        (known.version()? == version).then(|| bytes.into())
     }
 
     async fn read(&self, key: &StoreKey, range: ByteRange) -> Result<Bytes, Failure> {
@@ -208,18 +285,20 @@ impl Store {
             return Ok(bytes);
         }
         let partial = wanted.is_some();
-        match self.request(&at, wanted, false).await {
+        let expected = match range {
+            ByteRange::FromStart(_, Some(n)) | ByteRange::Suffix(n) => Some(n),
+            ByteRange::FromStart(_, None) => None,
+        };
+        match self.believed(key, &at, wanted, expected).await {
             Ok((known, bytes)) => {
-                self.learn(key, &known, partial)?;
-                let expected = match range {
-                    ByteRange::FromStart(_, Some(n)) | ByteRange::Suffix(n) => Some(n),
-                    ByteRange::FromStart(_, None) => None,
-                };
+                self.learn(key, &known)?;
                 if expected.is_some_and(|n| n != bytes.len() as u64) {
                     return Err(past(range, known.size));
                 }
-                if let (Some(cache), Some(version)) = (&self.cache, &known.version) {
-                    cache.write(&name, version, &bytes);
+                if let (Some(cache), Some(version)) = (&self.cache, known.version())
+                    && is_believable(key, &bytes)
+                {
+                    cache.write(&name, &version, &bytes);
                 }
                 Ok(bytes)
             }
@@ -227,8 +306,34 @@ impl Store {
                 self.whole_only.store(true, Ordering::Relaxed);
                 self.part_of_whole(key, range).await
             }
+            Err(Failure::Missing) if self.known(key).is_some() => Err(changed()),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// A request for bytes. A document that is none is asked for again, until it comes the same way twice: then that is
+    /// what the store holds.
+    async fn believed(
+        &self,
+        key: &StoreKey,
+        at: &Path,
+        range: Option<GetRange>,
+        expected: Option<u64>,
+    ) -> Result<(Known, Bytes), Failure> {
+        let mut answer = self.request(at, range.clone(), false, expected).await?;
+        for _ in 0..3 {
+            if is_believable(key, &answer.1) || range.is_some() {
+                break;
+            }
+            tokio::time::sleep(PAUSE[0]).await;
+            let again = self.request(at, None, false, None).await?;
+            let twice = again.1 == answer.1;
+            answer = again;
+            if twice {
+                break;
+            }
+        }
+        Ok(answer)
     }
 
     /// A part of an object of a server that gives no parts.
@@ -247,6 +352,30 @@ impl Store {
             _ => Err(past(range, size)),
         }
     }
+}
+
+const CHANGED: &str = "changed while it was read; open the image again";
+
+fn changed() -> Failure {
+    Failure::Lasting(CHANGED.to_owned())
+}
+
+/// Whether an object is a metadata document, which is JSON.
+fn is_document(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    ["zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"].contains(&name)
+}
+
+/// Whether bytes can be what an object holds, as far as that shows.
+fn is_believable(key: &StoreKey, bytes: &[u8]) -> bool {
+    !is_document(key.as_str()) || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// Whether bytes are a web page, such as a proxy puts in the place of what it can't get.
+fn is_html(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    let begins = |tag: &[u8]| start.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
+    begins(b"<!doctype html") || begins(b"<html")
 }
 
 fn past(range: ByteRange, size: u64) -> Failure {
@@ -287,8 +416,8 @@ impl ReadableStorageTraits for Store {
             return Ok(Some(known.size));
         }
         let answer = self.runtime.block_on(async {
-            let (known, _) = self.request(&self.location(key)?, None, true).await?;
-            self.learn(key, &known, false)?;
+            let (known, _) = self.request(&self.location(key)?, None, true, None).await?;
+            self.learn(key, &known)?;
             Ok(known.size)
         });
         settle(key, answer)

@@ -67,11 +67,14 @@ fn size(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
+/// Asks a store whether what was read of it is what it was; if not, the answer is a sentence.
+pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// Opens the store at an address, with the cache and budget of this machine. Nothing is asked of it yet.
 ///
 /// # Errors
 /// One sentence, if the address is of no kind that is known or lacks a part.
-pub fn open(address: &str) -> Result<ReadableStorage, String> {
+pub fn open(address: &str) -> Result<(ReadableStorage, Check), String> {
     open_with(address, &Options::from_env()?)
 }
 
@@ -81,7 +84,7 @@ pub fn open(address: &str) -> Result<ReadableStorage, String> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with(address: &str, options: &Options) -> Result<ReadableStorage, String> {
+pub fn open_with(address: &str, options: &Options) -> Result<(ReadableStorage, Check), String> {
     let url = Url::parse(address).map_err(|e| format!("is not an address: {e}"))?;
     let (store, prefix): (Arc<dyn ObjectStore>, String) = match url.scheme() {
         "http" | "https" => {
@@ -119,7 +122,9 @@ pub fn open_with(address: &str, options: &Options) -> Result<ReadableStorage, St
         String::new()
     };
     let name = format!("{endpoint}\n{address}");
-    Ok(Arc::new(fetch::Store::new(store, prefix, name, cache, options, runtime()?)))
+    let store = Arc::new(fetch::Store::new(store, prefix, name, cache, options, runtime()?));
+    let checked = store.clone();
+    Ok((store, Arc::new(move || checked.check())))
 }
 
 fn client(options: &Options) -> ClientOptions {

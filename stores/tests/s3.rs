@@ -102,7 +102,7 @@ fn reads_what_the_environment_names() {
     let key = |text: &str| StoreKey::new(text).expect("a key");
     let content = content();
     for round in 0..2 {
-        let store = open_with("s3://scans/deep/image.zarr/", &options).expect("an address");
+        let store = open_with("s3://scans/deep/image.zarr/", &options).expect("an address").0;
         let whole = store.get(&key("0/c/0")).expect("read").expect("there");
         assert!(*whole == *content, "round {round}");
         for (range, is) in [
@@ -116,7 +116,7 @@ fn reads_what_the_environment_names() {
         assert_eq!(store.size_key(&key("0/c/0")).expect("read"), Some(10_000));
         assert_eq!(store.get(&key("0/c/1")).expect("no error"), None);
     }
-    let other = open_with("s3://no-such-bucket/image.zarr", &options).expect("an address");
+    let other = open_with("s3://no-such-bucket/image.zarr", &options).expect("an address").0;
     assert!(!matches!(other.get(&key("zarr.json")), Ok(Some(_))));
 }
 

@@ -27,6 +27,12 @@ enum Mood {
     IgnoresRanges,
     /// Answers 403.
     Refuses,
+    /// Answers with a web page.
+    Page,
+    /// Gives the first half of a part, and says that it is the part.
+    Short,
+    /// Gives another first byte.
+    Garbles,
 }
 
 #[derive(Default)]
@@ -118,6 +124,20 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             ("206 Part", part, more)
         }
     };
+    let part = if mood == Mood::Short && status != "200 OK" {
+        part.start..part.start + part.len() / 2
+    } else {
+        part
+    };
+    let more = if more.is_empty() {
+        more
+    } else {
+        format!("content-range: bytes {}-{}/{size}\r\n", part.start, part.end - 1)
+    };
+    let page = b"<!DOCTYPE html><p>Sign in to go on";
+    let (bytes, part, more) =
+        if mood == Mood::Page { (page.to_vec(), 0..page.len(), String::new()) } else { (bytes, part, more) };
+    let status = if mood == Mood::Page { "200 OK" } else { status };
     let length = part.len();
     write!(
         stream,
@@ -126,7 +146,11 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     if !head {
         state.gets.fetch_add(1, SeqCst);
         let end = if mood == Mood::Cuts { part.start + length / 2 } else { part.end };
-        stream.write_all(&bytes[part.start..end])?;
+        let mut body = bytes[part.start..end].to_vec();
+        if mood == Mood::Garbles {
+            body[0] ^= 1;
+        }
+        stream.write_all(&body)?;
     }
     Ok(())
 }
@@ -142,7 +166,7 @@ fn store(server: &Server, cache: Option<&Path>, patience: u64) -> ReadableStorag
         patience: Duration::from_secs(patience),
         silence: Duration::from_secs(1),
     };
-    open_with(&server.address, &options).expect("an address")
+    open_with(&server.address, &options).expect("an address").0
 }
 
 fn key(text: &str) -> StoreKey {
@@ -168,7 +192,7 @@ fn reads_all(store: &ReadableStorage) {
 
 #[test]
 fn whatever_passes_is_tried_again() {
-    use Mood::{Busy, Cuts, Drops, Good, IgnoresRanges, Silent};
+    use Mood::{Busy, Cuts, Drops, Good, IgnoresRanges, Page, Short, Silent};
     let cases: &[&[Mood]] = &[
         &[Good],
         &[Drops, Good],
@@ -177,6 +201,8 @@ fn whatever_passes_is_tried_again() {
         &[Silent, Good],
         &[Good, Cuts, Good],
         &[IgnoresRanges],
+        &[Page, Page, Good],
+        &[Good, Short, Page, Good],
     ];
     for moods in cases {
         let server = Server::start(moods);
@@ -191,7 +217,7 @@ fn whatever_passes_is_tried_again() {
 
 #[test]
 fn a_lost_store_is_a_clear_error_before_long() {
-    for mood in [Mood::Drops, Mood::Busy, Mood::Cuts, Mood::Silent] {
+    for mood in [Mood::Drops, Mood::Busy, Mood::Cuts, Mood::Silent, Mood::Page] {
         let server = Server::start(&[mood]);
         let begin = Instant::now();
         let error = store(&server, None, 2).get(&key("0/c/0")).expect_err("lost").to_string();
@@ -239,4 +265,46 @@ fn parts_of_two_versions_are_never_mixed() {
     part(0).expect("read");
     server.put("0/c/0", &vec![3; 100_000], 2);
     assert!(part(10).expect_err("changed").to_string().contains("changed while it was read"));
+    assert!(store.get(&key("0/c/0")).expect_err("changed").to_string().contains("changed while it was read"));
+    server.state.objects.lock().expect("no panic").clear();
+    assert!(store.get(&key("0/c/0")).expect_err("gone").to_string().contains("changed while it was read"));
+}
+
+#[test]
+fn a_store_says_whether_what_was_read_of_it_is_what_it_was() {
+    let server = Server::start(&[Mood::Good]);
+    for number in 1..2000 {
+        server.put(&format!("0/c/{number}"), &[1], 1);
+    }
+    let options =
+        Options { cache: None, budget: 0, patience: Duration::from_secs(5), silence: Duration::from_secs(1) };
+    let (store, check) = open_with(&server.address, &options).expect("an address");
+    store.get(&key("0/c/0")).expect("read");
+    check().expect("the same");
+    server.put("0/c/1", &[2], 2);
+    check().expect("it was not read");
+    store.get(&key("0/c/1")).expect("read");
+    server.put("0/c/1", &[3], 3);
+    let requests = server.state.requests.load(SeqCst);
+    assert!(check().expect_err("another").contains("0/c/1: changed while it was read"));
+    assert!(server.state.requests.load(SeqCst) - requests <= 2);
+    server.state.objects.lock().expect("no panic").clear();
+    assert!(check().is_err());
+}
+
+#[test]
+fn a_document_that_was_damaged_on_its_way_is_asked_for_again_and_not_kept() {
+    use Mood::{Garbles, Good};
+    let document = br#"{"zarr_format": 3}"#;
+    for moods in [&[Garbles, Good][..], &[Garbles, Garbles, Good]] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::start(moods);
+        server.put("zarr.json", document, 1);
+        for round in 0..2 {
+            let got = store(&server, Some(folder.path()), 5).get(&key("zarr.json")).expect("read");
+            // What comes twice alike is what the store holds, as far as anybody can tell; it isn't kept.
+            let damaged = moods.len() > 2 && round == 0;
+            assert_eq!(*got.expect("there") == *document, !damaged, "{moods:?}, {round}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 #[path = "cli/files.rs"]
 mod files;
+#[path = "cli/hard/mod.rs"]
+mod hard;
 
 use std::io::Read;
 use std::path::Path;
@@ -521,8 +523,10 @@ fn an_interrupt_stops_at_once_and_leaves_nothing_half_done() {
         assert!(took.as_millis() < 1000, "{arguments} took {took:?}");
         if arguments.contains("--block") {
             // What is done of it stays, hidden, for the same command to go on with.
-            let hidden = names(path).into_iter().find(|n| n.starts_with(".out.")).expect(arguments);
-            std::fs::remove_dir_all(path.join(hidden)).unwrap();
+            let hidden: Vec<_> = names(path).into_iter().filter(|n| n.starts_with(".out.")).collect();
+            let [lock, folder] = &hidden[..] else { panic!("{arguments}: {hidden:?}") };
+            std::fs::remove_file(path.join(lock)).unwrap();
+            std::fs::remove_dir_all(path.join(folder)).unwrap();
         }
         assert_eq!(names(path), before, "{arguments}");
     }
@@ -629,7 +633,12 @@ fn a_conversion_survives_being_killed() {
     succeeds(at, "convert foam.nrrd whole.ome.zarr --threads 1");
     let begun = || {
         let hidden = std::fs::read_dir(at).unwrap().flatten().map(|entry| entry.path());
-        hidden.filter(|p| p.to_string_lossy().contains(".a.ome.zarr.")).collect::<Vec<_>>()
+        hidden
+            .filter(|p| {
+                p.to_string_lossy().contains(".a.ome.zarr.")
+                    && p.extension().is_some_and(|e| e == "voxelry-partial")
+            })
+            .collect::<Vec<_>>()
     };
     let noted = || {
         let notes = begun().into_iter().filter_map(|p| std::fs::metadata(p.join("voxelry-done")).ok());

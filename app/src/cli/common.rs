@@ -220,6 +220,7 @@ const FLOOR: u64 = 72 << 20;
 /// If an argument can't be read.
 pub fn block(matches: &ArgMatches, needed: u64) -> Result<Option<[usize; 3]>> {
     let budget = memory(matches)?;
+    voxelry_core::memory::work_within(budget);
     let block = matches
         .get_one::<String>("block")
         .map(|t| parse_shape(t).map_err(|e| Error::Usage(format!("--block: {e}"))))

@@ -127,6 +127,7 @@ pub fn main() -> Result<()> {
         voxelry_core::set_threads(usize::from(*threads))?;
     }
     let Some((name, matches)) = matches.subcommand() else { return open_window(&matches) };
+    crate::interrupt::ends_without_memory();
     let entry = COMMANDS.iter().find(|c| (c.command)().get_name() == name).expect("listed above");
     (entry.run)(matches)
 }

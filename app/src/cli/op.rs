@@ -10,7 +10,7 @@ use std::sync::Arc;
 use voxelry_core::Error;
 use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::verify::check_complete;
-use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, WriteOptions, target};
+use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal, WriteOptions, target};
 use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::{Default, Input, KIND_WORDS, Kind, OPERATORS, Operator, ParamType, Produces, Value};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
@@ -117,7 +117,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    let Setup { plan, fields } = set_up(id, matches)?;
+    let Setup { plan, fields, seals } = set_up(id, matches)?;
     let image = plan.makes_image(0);
     check_out(matches, out, plan.steps[0].produces)?;
     let keep = [plan.sources];
@@ -137,8 +137,9 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let device = common::device(matches, &job)?;
     plan.costs().for_each(|cost| progress.say(cost));
     let ran = recipe::run_on(&plan, &fields, keep, &how, device.as_ref(), &job)?;
-    if let Some(field) = ran.images.first() {
-        results::save(out, &**field, &WriteOptions::default(), &job)?;
+    match ran.images.first() {
+        Some(field) => results::save(out, &**field, &WriteOptions::default(), &seals, &job)?,
+        None => seals.iter().try_for_each(Seal::check)?,
     }
     for (number, (_, table)) in ran.tables.iter().enumerate() {
         let path = if number == 0 { out.clone() } else { beside(out, &table.name) };
@@ -186,6 +187,8 @@ pub struct Setup {
     pub plan: Plan,
     /// Its sources.
     pub fields: Vec<Arc<dyn Field>>,
+    /// What they are read from.
+    pub seals: Vec<Seal>,
 }
 
 /// Opens the files and resolves the parameters that the arguments of an operator's command give.
@@ -216,6 +219,7 @@ pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
     };
     tell_absent(&*source, path, &options, frame)?;
     let mut names = vec![IMAGE.to_owned()];
+    let mut seals = vec![source.seal()?];
     let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
     for input in &spec.inputs[1..] {
         if let Some(path) = matches.get_one::<PathBuf>(input.name) {
@@ -224,13 +228,14 @@ pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
             tell_absent(&*source, path, &options, Frame::default())?;
             let kind = kind_for(input, source.info(), None);
             names.push(input.name.to_owned());
+            seals.push(source.seal()?);
             step.inputs.insert(input.name, input.name.to_owned());
             fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
         }
     }
     let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
     let recipe = Recipe { title: None, steps: vec![step] };
-    Ok(Setup { plan: Plan::new(&recipe, &grids)?, fields })
+    Ok(Setup { plan: Plan::new(&recipe, &grids)?, fields, seals })
 }
 
 fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOptions> {

@@ -337,7 +337,7 @@ fn run_one(
     ready.costs().for_each(|cost| progress.say(&format!("{sample}: {cost}")));
     let between = dir.path().join(BETWEEN);
     let run = || -> error::Result<recipe::Results> {
-        let identities = order.identify(job)?;
+        let identities = order.identify(&ready, job)?;
         let how = match block {
             None => How::Memory,
             Some(block) => {
@@ -350,7 +350,10 @@ fn run_one(
     };
     let ran = run().map_err(|error| {
         progress.finish();
-        if block.is_some() {
+        if ready.check().is_err() {
+            // Blocks may be of what the image was, and of what it is.
+            let _ = kept::clear(&between);
+        } else if block.is_some() {
             progress.say(&format!(
                 "{sample}: the blocks that are done are kept; the same command goes on with them"
             ));
@@ -364,6 +367,9 @@ fn run_one(
     dir.commit()?;
     if let Some(note) = ready.absent() {
         job.warn(format!("{sample}: {note}"));
+    }
+    if let Some((_, peak)) = voxelry_core::memory::in_use_and_peak() {
+        job.note(format!("{sample}: memory in use at most: {}", bytes(peak)));
     }
     progress.finish();
     report(task, &ran, progress);

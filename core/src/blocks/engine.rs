@@ -18,8 +18,10 @@ use std::sync::Arc;
 
 /// Bytes of a voxel of a region that is seen at once: labels, intensities, a mask and what is found.
 const REGION_BYTES: u64 = 24;
-/// Bytes of partial results that wait in memory to be merged, unless the run is kept.
+/// Bytes of partial results that wait in memory to be merged, unless the run is kept; or a share of the memory to work
+/// within, where that is less.
 const PARTIALS: usize = 64 << 20;
+const PARTIALS_SHARE: usize = 8;
 
 /// How blocks are cut and where what doesn't fit into memory goes.
 #[derive(Debug, Clone)]
@@ -224,7 +226,8 @@ impl Engine {
             let mut kept_shelf = None;
             let partial: Box<dyn Fn(usize) -> Result<Vec<u8>>> = match &self.place {
                 Place::Scratch(folder) => {
-                    let most = if looks_back { PARTIALS / 4 } else { PARTIALS };
+                    let most = PARTIALS.min(crate::memory::share(PARTIALS_SHARE));
+                    let most = if looks_back { most / 4 } else { most };
                     let shelf = Arc::new(Shelf::new(all.len(), folder, most));
                     self.each(&todo, &all, alone, seen, &stage, job, |i| {
                         let (outputs, partial) = make(i)?;

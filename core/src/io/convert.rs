@@ -1,7 +1,7 @@
 //! From one file to another, in bounded memory.
 
 use super::format::by_extension;
-use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, WriteOptions};
+use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, Seal, WriteOptions};
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume, with_voxel};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -76,6 +76,8 @@ pub fn convert(
 pub struct Pending {
     sink: Box<dyn ImageSink>,
     made: Converted,
+    /// What it is made of.
+    seal: Seal,
 }
 
 impl Pending {
@@ -85,6 +87,7 @@ impl Pending {
     /// As [`convert`].
     pub fn commit(self, job: &Job) -> Result<Converted> {
         job.check()?;
+        self.seal.check()?;
         self.sink.finish(job)?;
         Ok(self.made)
     }
@@ -109,12 +112,13 @@ pub fn write_beside(
     for loss in &losses {
         job.warn(loss.clone());
     }
+    let seal = source.seal()?;
     let sink = format.create(target, &spec, &options.write)?;
     let origin = options.crop.map_or([0; 3], |crop| crop.start);
     let frames = spec.channels.len() as u64 * spec.times as u64;
     job.stage("convert", Region::whole(spec.shape).len() as u64 * frames);
     copy(source, &*sink, &spec, options.level, origin, job)?;
-    Ok(Pending { sink, made: Converted { spec, losses } })
+    Ok(Pending { sink, made: Converted { spec, losses }, seal })
 }
 
 /// As [`write_beside`] with default options, for an image of which only the parts `changed` may differ from what lies at
@@ -132,6 +136,7 @@ pub fn update_beside(
 ) -> Result<Option<Pending>> {
     let options = ConvertOptions { labels: Some(labels), ..ConvertOptions::default() };
     let spec = spec_of(source.info(), &options)?;
+    let seal = source.seal()?;
     let Some(sink) = by_extension(target)?.update(target, &spec, &options.write)? else { return Ok(None) };
     let (block, whole) = (sink.block(), Region::whole(spec.shape));
     let mut blocks = BTreeSet::new();
@@ -153,7 +158,7 @@ pub fn update_beside(
             Result::Ok(())
         })?;
     }
-    Ok(Some(Pending { sink, made: Converted { spec, losses: Vec::new() } }))
+    Ok(Some(Pending { sink, made: Converted { spec, losses: Vec::new() }, seal }))
 }
 
 fn spec_of(info: &ImageInfo, options: &ConvertOptions) -> Result<ImageSpec> {

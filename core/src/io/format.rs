@@ -1,6 +1,6 @@
 //! The one slice that lists the file formats.
 
-use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec};
+use super::{Frame, ImageInfo, ImageSink, ImageSource, ImageSpec, Seal};
 use crate::error::PathContext;
 use crate::volume::unit::LengthUnit;
 use crate::{Error, Region, Result, Unit, Volume, VoxelType};
@@ -157,10 +157,16 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Ima
             crate::sample::open(address).map_err(|reason| Error::file(path, reason))?
         }
         Some(address) => {
-            let source = super::zarr::open_store(super::remote::storage(path, address)?, path, options)?;
-            Box::new(super::remote::Distant(source))
+            let open = |storage| super::zarr::open_store(storage, path, options);
+            Box::new(super::remote::Distant::open(path, address, open)?)
         }
-        None => open_file(path, options)?,
+        None => {
+            if !path.exists() {
+                // A program that was killed may have left it between two names.
+                super::atomic::heal(path);
+            }
+            Box::new(super::steady::Steady::open(path, || open_file(path, options))?)
+        }
     };
     let source: Box<dyn ImageSource> = match options.spacing {
         Some((spacing, unit)) => Box::new(Respaced::new(source, spacing, unit)),
@@ -252,6 +258,10 @@ impl ImageSource for Respaced {
         self.source.read(frame, region)
     }
 
+    fn read_into(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
+        self.source.read_into(frame, region, volume)
+    }
+
     fn read_all(&self, frame: Frame) -> Result<Volume> {
         self.source.read_all(frame)
     }
@@ -270,6 +280,14 @@ impl ImageSource for Respaced {
 
     fn waits(&self) -> bool {
         self.source.waits()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files()
+    }
+
+    fn seal(&self) -> Result<Seal> {
+        self.source.seal()
     }
 }
 

@@ -25,6 +25,7 @@ mod raw;
 pub mod remote;
 #[cfg(test)]
 mod roundtrip;
+mod steady;
 pub mod target;
 mod tiff;
 pub mod verify;
@@ -32,10 +33,12 @@ mod zarr;
 
 pub use calibration::Calibration;
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
+pub use steady::Seal;
 
 use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// One resolution level of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -268,6 +271,19 @@ pub trait ImageSource: Send + Sync {
     /// ([`remote::patiently`]).
     fn waits(&self) -> bool {
         false
+    }
+
+    /// Files and folders that voxels are read from, if they are others than the one that was opened.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// All that the image is read from as it is now, to be checked before what was made of the image gets its name.
+    ///
+    /// # Errors
+    /// If it isn't what it was when the image was opened.
+    fn seal(&self) -> Result<Seal> {
+        Ok(Seal::default())
     }
 }
 

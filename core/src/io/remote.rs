@@ -4,17 +4,20 @@
 //! on an address is opened wherever a file is. An address travels as a [`Path`] that is never
 //! normalised, so that messages, sessions and provenance show it as it was given.
 
-use super::{Frame, ImageInfo, ImageSource};
+use super::{Frame, ImageInfo, ImageSource, Seal};
 use crate::{Error, Job, Region, Result, Volume};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 pub use zarrs::storage::ReadableStorage as Storage;
 
+/// Asks a store whether what was read of it is what it was; if not, the answer is a sentence.
+pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// Makes a store of an address, or says in one sentence why that cannot be.
-pub type Opener = fn(&str) -> Result<Storage, String>;
+pub type Opener = fn(&str) -> Result<(Storage, Check), String>;
 
 static OPENER: OnceLock<Opener> = OnceLock::new();
 
@@ -33,38 +36,62 @@ pub fn address(path: &Path) -> Option<&str> {
 }
 
 /// The store at an address.
-pub(super) fn storage(path: &Path, address: &str) -> Result<Storage> {
+pub(super) fn storage(path: &Path, address: &str) -> Result<(Storage, Check)> {
     let opener =
         OPENER.get().ok_or_else(|| Error::file(path, "is an address, and this program opens files only"))?;
     opener(address).map_err(|reason| Error::file(path, reason))
 }
 
 /// An image that is read over a network.
-pub(super) struct Distant(pub Box<dyn ImageSource>);
+pub(super) struct Distant {
+    source: Box<dyn ImageSource>,
+    path: PathBuf,
+    check: Check,
+}
+
+impl Distant {
+    /// The image at an address.
+    ///
+    /// # Errors
+    /// If there is none, or it is damaged.
+    pub(super) fn open(
+        path: &Path,
+        address: &str,
+        open: impl FnOnce(Storage) -> Result<Box<dyn ImageSource>>,
+    ) -> Result<Self> {
+        let (storage, check) = storage(path, address)?;
+        Ok(Self { source: open(storage)?, path: path.to_owned(), check })
+    }
+}
 
 impl ImageSource for Distant {
     fn info(&self) -> &ImageInfo {
-        self.0.info()
+        self.source.info()
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
-        self.0.read(frame, region)
+        self.source.read(frame, region)
     }
 
     fn read_all(&self, frame: Frame) -> Result<Volume> {
-        self.0.read_all(frame)
+        self.source.read_all(frame)
     }
 
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
-        self.0.is_stored(frame, region)
+        self.source.is_stored(frame, region)
     }
 
     fn absent(&self) -> u64 {
-        self.0.absent()
+        self.source.absent()
     }
 
     fn waits(&self) -> bool {
         true
+    }
+
+    fn seal(&self) -> Result<Seal> {
+        let (path, check) = (self.path.clone(), self.check.clone());
+        Ok(Seal::asking(Arc::new(move || check().map_err(|reason| Error::file(&path, reason)))))
     }
 }
 
@@ -152,6 +179,14 @@ impl ImageSource for Patient {
 
     fn waits(&self) -> bool {
         self.source.waits()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.source.files()
+    }
+
+    fn seal(&self) -> Result<Seal> {
+        patiently(&self.source, &self.job, |source| source.seal())
     }
 }
 

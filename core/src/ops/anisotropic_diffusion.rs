@@ -72,7 +72,7 @@ impl Operator for AnisotropicDiffusion {
             },
             output,
         };
-        Ok(Prepared::local(grid.with(output, Kind::Grey), kernel).scratch(8.0))
+        Ok(Prepared::local(grid.with(output, Kind::Grey), kernel).scratch(5.3))
     }
 }
 

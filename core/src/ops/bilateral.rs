@@ -65,7 +65,7 @@ impl Operator for Bilateral {
             border: Border::named(call.args.text("border")),
             output,
         };
-        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel))
+        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel).scratch(4.3))
     }
 }
 

@@ -51,7 +51,7 @@ impl Operator for Expand {
         // Lengths such as 0.3 are not exact in binary: what is meant to touch does.
         let limit = (limit * (1.0 + 1e-6)) as f32;
         let halo = std::array::from_fn(|a| ((reach[a] * (1.0 + 1e-6)) as usize).min(call.grid().shape[a]));
-        Ok(Prepared::local(call.grid().labels(), Nearest { weights, limit, halo }).scratch(8.0))
+        Ok(Prepared::local(call.grid().labels(), Nearest { weights, limit, halo }).scratch(12.0))
     }
 }
 

@@ -79,7 +79,7 @@ impl Smoothing {
 
 /// A grey result of the chosen type.
 fn prepared(call: &Call, filter: Separable) -> Prepared {
-    Prepared::local(call.grid().with(filter.output, Kind::Grey), filter)
+    Prepared::local(call.grid().with(filter.output, Kind::Grey), filter).scratch(1.1)
 }
 
 fn chosen(call: &Call) -> VoxelType {
@@ -256,7 +256,8 @@ impl Operator for BackgroundSubtraction {
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let finish = if call.args.text("mode") == "divide" { Finish::Ratio } else { Finish::Difference };
-        Ok(prepared(call, Smoothing::of(call)?.filter(finish, float(call))))
+        // Planes within the reach of so wide a kernel are held.
+        Ok(prepared(call, Smoothing::of(call)?.filter(finish, float(call))).scratch(5.6))
     }
 }
 

@@ -66,7 +66,7 @@ impl Operator for LocalMaxima {
             above: call.args.float("above"),
             apart: call.voxels("min_distance")?,
         };
-        Ok(Prepared::new(grid.labels(), kernel).scratch(1.5))
+        Ok(Prepared::new(grid.labels(), kernel).scratch(2.5))
     }
 }
 

@@ -76,7 +76,7 @@ impl Operator for NonLocalMeans {
             border: Border::named(call.args.text("border")),
             output,
         };
-        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel))
+        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel).scratch(2.3))
     }
 }
 

@@ -51,7 +51,7 @@ impl Operator for TotalVariation {
             factor: (TAU / call.args.float("weight")) as f32,
             output,
         };
-        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel).scratch(24.0))
+        Ok(Prepared::local(call.grid().with(output, Kind::Grey), kernel).scratch(13.0))
     }
 }
 

@@ -96,7 +96,7 @@ fn window(call: &Call, rule: Rule) -> Result<Prepared> {
         return Err(call.error(format!("a radius of {radius:?} voxels is too large")));
     }
     let radius = radius.map(|r| r.round() as usize);
-    Ok(Prepared::local(call.grid().mask(), Window { radius, rule }))
+    Ok(Prepared::local(call.grid().mask(), Window { radius, rule }).scratch(15.0))
 }
 
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use super::{ColumnSummary, Provenance, summarise};
 use crate::blocks::Field;
 use crate::error::PathContext;
-use crate::io::{self, Frame, ImageSpec, WriteOptions};
+use crate::io::{self, Frame, ImageSpec, Seal, WriteOptions};
 use crate::measure::Table;
 use crate::ops::Kind;
 use crate::picture::{MontageOptions, montage};
@@ -106,6 +106,7 @@ pub fn write(folder: &Path, study: &Study, job: &Job) -> Result<()> {
             &folder.join(format!("{stem}{}", study.labels_as.ending())),
             &**field,
             &WriteOptions::default(),
+            &[],
             job,
         )?;
         if grid.kind != Kind::Grey && grid.shape == study.image.grid().shape {
@@ -154,11 +155,11 @@ pub fn named(results: &Results) -> Vec<(String, &Table)> {
     named
 }
 
-/// Streams a field into an image file.
+/// Streams a field into an image file. `seals` are of what it is made of.
 ///
 /// # Errors
-/// If the format can't hold it, the disk is full, or the job is cancelled.
-pub fn save(path: &Path, field: &dyn Field, options: &WriteOptions, job: &Job) -> Result<()> {
+/// If the format can't hold it, the disk is full, one of the images that it is made of has changed, or the job is cancelled.
+pub fn save(path: &Path, field: &dyn Field, options: &WriteOptions, seals: &[Seal], job: &Job) -> Result<()> {
     let grid = field.grid();
     let spec = ImageSpec::volume(grid.shape, grid.voxel, grid.geometry, grid.kind != Kind::Grey);
     let sink = io::create(path, &spec, options)?;
@@ -177,5 +178,6 @@ pub fn save(path: &Path, field: &dyn Field, options: &WriteOptions, job: &Job) -
     } else {
         tiles.iter().try_for_each(deliver)?;
     }
+    seals.iter().try_for_each(Seal::check)?;
     sink.finish(job)
 }

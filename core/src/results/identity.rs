@@ -1,12 +1,13 @@
 //! Which image a result was made from.
 
 use crate::error::PathContext;
-use crate::io::{self, Frame, OpenOptions, remote};
+use crate::io::{Frame, ImageSource, remote};
 use crate::{Job, Region, Result, sample};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An input file or folder: its name, size and hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,24 +19,24 @@ pub struct Identity {
     pub path: PathBuf,
     /// Bytes.
     pub bytes: u64,
-    /// BLAKE3 of the file; of a folder, of all names and contents in sorted order; of an address, of the voxels; of a
-    /// sample's, of the address.
+    /// BLAKE3 of the file, followed by those that it names, if its voxels are in others; of a folder, of all names and
+    /// contents in sorted order; of an address, of the voxels; of a sample's, of the address.
     pub blake3: String,
 }
 
 impl Identity {
-    /// Reads and hashes a file, a folder, or the image at an address as `options` open it.
+    /// Reads and hashes the files or folder that an open image is of, or its voxels if it is at an address.
     ///
     /// # Errors
     /// If it can't be read, or the job is cancelled.
-    pub fn of(name: &str, path: &Path, options: &OpenOptions, job: &Job) -> Result<Self> {
+    pub fn of(name: &str, path: &Path, source: &Arc<dyn ImageSource>, job: &Job) -> Result<Self> {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = 0;
         if let Some(address) = remote::address(path).filter(|a| sample::is_address(a)) {
             // It is made of its address.
             hasher.update(address.as_bytes());
         } else if remote::address(path).is_some() {
-            bytes = add_voxels(path, options, &mut hasher, job)?;
+            bytes = add_voxels(source, &mut hasher, job)?;
         } else if path.is_dir() {
             let mut files = Vec::new();
             collect(path, &mut files)?;
@@ -48,6 +49,9 @@ impl Identity {
             }
         } else {
             bytes = add(path, &mut hasher, job)?;
+            for file in source.files().iter().filter(|file| *file != path) {
+                bytes += add(file, &mut hasher, job)?;
+            }
         }
         Ok(Self {
             name: name.into(),
@@ -106,8 +110,7 @@ fn path_of_bytes(_: &str) -> Option<PathBuf> {
 const SLAB: usize = 64 << 20;
 
 /// Voxels of the finest level: times, channels, then slices. How they are stored makes no difference.
-fn add_voxels(path: &Path, options: &OpenOptions, hasher: &mut blake3::Hasher, job: &Job) -> Result<u64> {
-    let source = io::open(path, options)?;
+fn add_voxels(source: &Arc<dyn ImageSource>, hasher: &mut blake3::Hasher, job: &Job) -> Result<u64> {
     let info = source.info();
     let shape = info.shape();
     let slice = shape[1] * shape[2] * info.voxel.size();
@@ -117,7 +120,8 @@ fn add_voxels(path: &Path, options: &OpenOptions, hasher: &mut blake3::Hasher, j
         for channel in 0..info.channels.len() {
             for part in Region::whole(shape).tiles(slab) {
                 job.check()?;
-                let volume = source.read(Frame::new(channel, time), part)?;
+                let frame = Frame::new(channel, time);
+                let volume = remote::patiently(source, job, move |source| source.read(frame, part))?;
                 hasher.update(volume.as_bytes());
                 total += volume.as_bytes().len() as u64;
             }

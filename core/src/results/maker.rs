@@ -261,7 +261,7 @@ columns = ["volume"]
         let out = tempfile::tempdir_in(device).unwrap();
         let job = Job::silent();
         let ready = order.open()?;
-        order.run(&ready, order.identify(&job)?, out.path(), how, None, "test", &job)?;
+        order.run(&ready, order.identify(&ready, &job)?, out.path(), how, None, "test", &job)?;
         let files = std::fs::read_dir(out.path()).unwrap().map(|e| e.unwrap().path());
         Ok(files
             .map(|p| (p.strip_prefix(out.path()).unwrap().to_owned(), std::fs::read(&p).unwrap()))

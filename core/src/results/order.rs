@@ -3,7 +3,7 @@
 use super::{Identity, LabelsAs, Provenance, Record, Study, write};
 use crate::blocks::{Accelerator, Field, FileField};
 use crate::io::verify::{absent_note, check_complete};
-use crate::io::{self, Frame, ImageSource, OpenOptions};
+use crate::io::{self, Frame, ImageSource, OpenOptions, Seal};
 use crate::ops::Kind;
 use crate::recipe::{self, How, IMAGE, Plan, Recipe, Results};
 use crate::{Error, Event, Job, Result};
@@ -36,6 +36,10 @@ pub struct Order {
 pub struct Ready {
     /// The sources of the plan.
     pub fields: Vec<Arc<dyn Field>>,
+    /// The images, in the order of the inputs.
+    sources: Vec<Arc<dyn ImageSource>>,
+    /// What they are read from.
+    seals: Vec<Seal>,
     /// The recipe, resolved.
     pub plan: Plan,
     /// What the user should know of the image.
@@ -59,6 +63,14 @@ impl Ready {
     /// A sentence for each part of the work that may dominate the run.
     pub fn costs(&self) -> impl Iterator<Item = &str> {
         self.plan.costs()
+    }
+
+    /// Refuses to go on with images that aren't what they were when they were opened.
+    ///
+    /// # Errors
+    /// If one isn't.
+    pub fn check(&self) -> Result<()> {
+        self.seals.iter().try_for_each(Seal::check)
     }
 
     /// Bytes that a run in memory needs.
@@ -176,19 +188,20 @@ impl Order {
         }
         let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
         let plan = Plan::new(&self.recipe, &grids)?;
-        Ok(Ready { fields, plan, warnings, sources })
+        let seals = sources.iter().map(|source| source.seal()).collect::<Result<_>>()?;
+        Ok(Ready { fields, sources, seals, plan, warnings })
     }
 
     /// Which images these are.
     ///
     /// # Errors
     /// If one can't be read, or is another than expected.
-    pub fn identify(&self, job: &Job) -> Result<Vec<Identity>> {
-        let identify = |(name, path): &(String, PathBuf)| {
+    pub fn identify(&self, ready: &Ready, job: &Job) -> Result<Vec<Identity>> {
+        let identify = |((name, path), source): (&(String, PathBuf), &Arc<dyn ImageSource>)| {
             job.stage(format!("hash {}", path.display()), 0);
-            Identity::of(name, path, &self.options, job)
+            Identity::of(name, path, source, job)
         };
-        let identities = self.inputs.iter().map(identify).collect::<Result<Vec<_>>>()?;
+        let identities = self.inputs.iter().zip(&ready.sources).map(identify).collect::<Result<Vec<_>>>()?;
         for (identity, expected) in identities.iter().zip(&self.expected) {
             if identity.blake3 != expected.blake3 {
                 let reason = "is not the image that the earlier result was made from (its hash differs)";
@@ -251,6 +264,8 @@ impl Order {
             labels_as: self.labels_as,
         };
         write(folder, &study, job)?;
+        // The hash that was taken before is of what was read.
+        ready.check()?;
         job.check()?;
         Ok(results)
     }

@@ -3,6 +3,7 @@
 
 use super::check_alike;
 use crate::error::PathContext;
+use crate::io::steady::{Stamp, changed};
 use crate::io::tiff::stack::{check_bounds, zeros};
 use crate::io::{Channel, Frame, ImageInfo, ImageSource};
 use crate::{Error, Geometry, Region, Result, Volume, VoxelType};
@@ -36,8 +37,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Slices {
     info: ImageInfo,
-    paths: Vec<PathBuf>,
-    kind: Kind,
+    slices: Vec<(PathBuf, Stamp)>,
 }
 
 type Reader = png::Reader<BufReader<File>>;
@@ -46,9 +46,10 @@ fn damaged(path: &Path, error: &png::DecodingError) -> Error {
     Error::file(path, format!("the PNG is damaged: {error}"))
 }
 
-fn start(path: &Path) -> Result<(Reader, Kind)> {
+fn start(path: &Path) -> Result<(Reader, Kind, Stamp)> {
     let file = File::open(path).at(path)?;
-    let length = file.metadata().at(path)?.len();
+    let about = file.metadata().at(path)?;
+    let (length, stamp) = (about.len(), Stamp::of(&about));
     let mut decoder = Decoder::new(BufReader::new(file));
     decoder.set_transformations(Transformations::IDENTITY);
     decoder.set_ignore_text_chunk(true);
@@ -69,15 +70,16 @@ fn start(path: &Path) -> Result<(Reader, Kind)> {
             format!("{}×{} pixels cannot be in a file of {length} bytes", info.width, info.height),
         ));
     }
-    Ok((reader, kind))
+    Ok((reader, kind, stamp))
 }
 
 impl Slices {
     pub(super) fn open(paths: Vec<PathBuf>, adjust: impl FnOnce(&mut ImageInfo)) -> Result<Self> {
-        let kinds: Vec<(PathBuf, Kind)> = paths
+        let started: Vec<(Kind, Stamp)> = paths
             .par_iter()
-            .map(|path| start(path).map(|(_, kind)| (path.clone(), kind)))
+            .map(|path| start(path).map(|(_, kind, stamp)| (kind, stamp)))
             .collect::<Result<_>>()?;
+        let kinds: Vec<_> = paths.iter().cloned().zip(started.iter().map(|s| s.0)).collect();
         check_alike(&kinds, Kind::describe)?;
         let kind = kinds[0].1;
         let voxel = if kind.bits == BitDepth::Sixteen { VoxelType::U16 } else { VoxelType::U8 };
@@ -102,14 +104,21 @@ impl Slices {
                 .push("the values are indices into the file's palette; the palette is not applied".into());
         }
         adjust(&mut info);
-        Ok(Self { info, paths, kind })
+        let slices = paths.into_iter().zip(started.into_iter().map(|s| s.1)).collect();
+        Ok(Self { info, slices })
     }
 
     /// Reads rows and columns of one slice.
-    fn read_slice(&self, path: &Path, channel: usize, region: Region, out: &mut [u8]) -> Result<()> {
-        let (mut reader, kind) = start(path)?;
-        if kind != self.kind {
-            return Err(Error::file(path, "has changed since it was opened"));
+    fn read_slice(
+        &self,
+        (path, stamp): &(PathBuf, Stamp),
+        channel: usize,
+        region: Region,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let (mut reader, kind, now) = start(path)?;
+        if now != *stamp {
+            return Err(changed(path));
         }
         let [_, rows, columns] = region.ranges();
         let size = self.info.voxel.size();
@@ -134,11 +143,10 @@ impl Slices {
         };
         if reader.info().interlaced {
             let size = reader.output_buffer_size().ok_or_else(|| Error::file(path, "is too large"))?;
-            let mut frame = Vec::new();
-            frame
-                .try_reserve_exact(size)
-                .map_err(|_| Error::Memory(format!("an interlaced slice of {size} bytes")))?;
-            frame.resize(size, 0);
+            if !crate::memory::is_to_be_had(size) {
+                return Err(Error::Memory(format!("an interlaced slice of {size} bytes")));
+            }
+            let mut frame = vec![0; size];
             let output = reader.next_frame(&mut frame).map_err(|e| damaged(path, &e))?;
             for (y, out) in rows.zip(out.chunks_exact_mut(out_row)) {
                 place(&frame[y * output.line_size..][..output.line_size], out);
@@ -164,18 +172,22 @@ impl ImageSource for Slices {
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
-        check_bounds(&self.info, &self.paths[0], frame, region)?;
+        check_bounds(&self.info, &self.slices[0].0, frame, region)?;
         let mut volume = zeros(self.info.voxel, region)?;
         if region.is_empty() {
             return Ok(volume);
         }
         let plane = region.shape[1] * region.shape[2] * self.info.voxel.size();
-        let slices = &self.paths[region.start[0]..region.end()[0]];
+        let slices = &self.slices[region.start[0]..region.end()[0]];
         volume
             .as_bytes_mut()
             .par_chunks_mut(plane)
             .zip(slices)
-            .try_for_each(|(out, path)| self.read_slice(path, frame.channel, region, out))?;
+            .try_for_each(|(out, slice)| self.read_slice(slice, frame.channel, region, out))?;
         Ok(volume)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.slices.iter().map(|slice| slice.0.clone()).collect()
     }
 }

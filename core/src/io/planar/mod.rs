@@ -168,6 +168,10 @@ impl ImageSource for Planar {
         // A row that is scattered over the file costs as much as what lies between its voxels.
         self.store.is_seekable() && self.layout.strides[2] == self.layout.sample.size() as u64
     }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.store.files()
+    }
 }
 
 impl Planar {
@@ -195,10 +199,8 @@ impl Planar {
 pub(crate) fn allocate(path: &Path, voxel: VoxelType, shape: [usize; 3]) -> Result<Volume> {
     let sizes = shape.map(|n| n as u64);
     let bytes = byte_count(path, "the region", &sizes, voxel.size())?;
-    let mut probe: Vec<u8> = Vec::new();
-    if probe.try_reserve_exact(bytes as usize).is_err() {
+    if !crate::memory::is_to_be_had(bytes as usize) {
         return Err(Error::Memory(format!("{} needs {bytes} bytes for {shape:?} {voxel}", path.display())));
     }
-    drop(probe);
     Ok(Volume::zeros(voxel, shape))
 }

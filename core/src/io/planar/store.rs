@@ -9,8 +9,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Above this, inflated bytes go to an unnamed temporary file instead of memory.
-const IN_MEMORY: u64 = 2 << 30;
+/// Above this, or a share of the memory to work within, inflated bytes go to an unnamed temporary file instead of memory.
+const IN_MEMORY: usize = 2 << 30;
+const IN_MEMORY_SHARE: usize = 8;
 const BUFFER: usize = 1 << 18;
 
 /// The length of a regular file.
@@ -139,6 +140,15 @@ impl Store {
         ))
     }
 
+    /// The files that the bytes are in.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.kind {
+            Kind::Parts(parts, _) => parts.iter().map(|part| part.path.clone()).collect(),
+            Kind::Memory(_) => Vec::new(),
+            Kind::Stream(stream) => stream.sources.iter().map(|(path, _)| path.clone()).collect(),
+        }
+    }
+
     /// The stream from its beginning, if this is one that was not inflated yet.
     pub fn unread_stream(&self) -> Result<Option<StreamReader>> {
         match &self.kind {
@@ -199,7 +209,7 @@ impl Stream {
 
     fn inflate(&self, path: &Path) -> Result<Bytes> {
         let mut reader = self.reader(path)?;
-        if self.len <= IN_MEMORY {
+        if self.len <= IN_MEMORY.min(crate::memory::share(IN_MEMORY_SHARE)) as u64 {
             // Grown as it fills: a lying header costs no more than the file really inflates to.
             let mut bytes = Vec::new();
             while (bytes.len() as u64) < self.len {

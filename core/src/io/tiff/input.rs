@@ -1,6 +1,7 @@
 //! A file read by position from many threads at once.
 
 use crate::error::PathContext;
+use crate::io::steady::{Stamp, changed};
 use crate::{Error, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 pub(crate) struct Input {
     path: PathBuf,
     length: u64,
+    stamp: Stamp,
     file: Option<Arc<File>>,
 }
 
@@ -18,8 +20,9 @@ impl Input {
     /// Opens a file and keeps it open.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).at(path)?;
-        let length = file.metadata().at(path)?.len();
-        Ok(Self { path: path.to_owned(), length, file: Some(Arc::new(file)) })
+        let about = file.metadata().at(path)?;
+        let (length, stamp) = (about.len(), Stamp::of(&about));
+        Ok(Self { path: path.to_owned(), length, stamp, file: Some(Arc::new(file)) })
     }
 
     /// Closes the file until it is read again. A folder may hold more slices than a process may
@@ -28,19 +31,13 @@ impl Input {
         self.file = None;
     }
 
-    /// The same file, certainly open.
+    /// The same file, certainly open, and as it was when it was opened first.
     pub(crate) fn opened(&self) -> Result<Self> {
         if self.file.is_some() {
             return Ok(self.clone());
         }
         let again = Self::open(&self.path)?;
-        if again.length < self.length {
-            return Err(Error::file(
-                &self.path,
-                format!("has shrunk from {} to {} bytes since it was opened", self.length, again.length),
-            ));
-        }
-        Ok(again)
+        if again.stamp == self.stamp { Ok(again) } else { Err(changed(&self.path)) }
     }
 
     /// The file's path.

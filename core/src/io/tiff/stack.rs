@@ -9,7 +9,7 @@ use crate::io::{Frame, ImageInfo, ImageSource};
 use crate::{Error, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes that one task reads of a page that needs no decoding.
 const PLAIN_BAND: usize = 1 << 20;
@@ -118,13 +118,17 @@ impl ImageSource for Stack {
             None => volume,
         })
     }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.input.path().to_owned()).collect()
+    }
 }
 
 /// A volume of zeros, or an error where the memory is not to be had.
 pub(crate) fn zeros(voxel: VoxelType, region: Region) -> Result<Volume> {
     let size = voxel.size();
     let bytes = region.shape.iter().try_fold(size, |n, &s| n.checked_mul(s));
-    let enough = bytes.is_some_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
+    let enough = bytes.is_some_and(crate::memory::is_to_be_had);
     if !enough {
         let [z, y, x] = region.shape;
         return Err(Error::Memory(format!("a region of {x}×{y}×{z} voxels of {size} bytes")));

@@ -198,6 +198,11 @@ fn add_checksum_field(codecs: &mut Value, depth: usize) {
 }
 
 impl ZarrArray {
+    /// Where it is.
+    pub(super) fn place(&self) -> &Path {
+        &self.at
+    }
+
     /// Opens the array at `path` (relative to the store) from its metadata document.
     pub(super) fn open(
         store: &ReadableStorage,
@@ -336,7 +341,7 @@ impl ZarrArray {
     ) -> Result<Volume> {
         let voxels = region.shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
         // Asked for in a way that can fail, before it is asked for in a way that cannot.
-        if voxels.is_none_or(|n| Vec::<T>::new().try_reserve_exact(n).is_err()) {
+        if voxels.is_none_or(|n| !crate::memory::is_to_be_had(n.saturating_mul(size_of::<T>()))) {
             return Err(Error::Memory(format!("a region of shape {:?}", region.shape)));
         }
         let mut out = Array3::from_elem(region.shape, T::default());

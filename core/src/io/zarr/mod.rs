@@ -29,9 +29,12 @@ pub(super) const ID: &str = "ome-zarr";
 /// OME-Zarr.
 pub struct OmeZarr;
 
+/// Names of the metadata documents of groups and arrays.
+const DOCUMENTS: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zattrs"];
+
 /// Whether a folder looks like a Zarr group or array.
 pub(crate) fn is_zarr(path: &Path) -> bool {
-    ["zarr.json", ".zgroup", ".zarray", ".zattrs"].iter().any(|name| path.join(name).is_file())
+    DOCUMENTS.iter().any(|name| path.join(name).is_file())
 }
 
 /// Opens the image in a store, which `at` names in messages.

@@ -1,15 +1,15 @@
 //! An open OME-Zarr image.
 
-use super::ID;
 use super::array::{Slicing, ZarrArray};
 use super::layout::{EXTRA_GEOMETRY, full_geometry};
 use super::ngff::{self, Axis, Dataset, Multiscale, Role};
 use super::node::{Kind, Node, join, place, show};
+use super::{DOCUMENTS, ID};
 use crate::io::{Channel, Frame, ImageInfo, ImageSource, Level, OpenOptions};
 use crate::{Error, Geometry, Region, Result, Volume};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use zarrs::storage::ReadableStorage;
 
 /// Folders are followed at most this deep: plate, well, image, labels.
@@ -20,6 +20,8 @@ pub(super) struct ZarrSource {
     info: ImageInfo,
     image: Multiscale,
     levels: Vec<ZarrArray>,
+    /// Metadata documents and folders of arrays, on the local disk.
+    files: Vec<PathBuf>,
 }
 
 struct Opening<'a> {
@@ -47,7 +49,18 @@ impl ZarrSource {
                 level.geometry = Geometry::from_spacing(scaled, unit);
             }
         }
+        if root.is_dir() {
+            source.files = source.files_below(root);
+        }
         Ok(source)
+    }
+
+    fn files_below(&self, root: &Path) -> Vec<PathBuf> {
+        let arrays: BTreeSet<&Path> = self.levels.iter().map(ZarrArray::place).collect();
+        let folders: BTreeSet<&Path> =
+            arrays.iter().flat_map(|at| at.ancestors().take_while(|at| at.starts_with(root))).collect();
+        let documents = folders.iter().flat_map(|at| DOCUMENTS.map(|name| at.join(name)));
+        documents.filter(|path| path.is_file()).chain(arrays.iter().map(|at| at.to_path_buf())).collect()
     }
 }
 
@@ -280,7 +293,12 @@ impl Opening<'_> {
             notes: std::mem::take(&mut self.notes),
             metadata,
         };
-        Ok(ZarrSource { info, image, levels: arrays.into_iter().map(|(_, array)| array).collect() })
+        Ok(ZarrSource {
+            info,
+            image,
+            levels: arrays.into_iter().map(|(_, array)| array).collect(),
+            files: Vec::new(),
+        })
     }
 }
 
@@ -349,5 +367,9 @@ impl ImageSource for ZarrSource {
 
     fn absent(&self) -> u64 {
         self.levels.iter().map(ZarrArray::absent).sum()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
     }
 }

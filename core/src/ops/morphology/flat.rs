@@ -41,7 +41,12 @@ impl Flat {
         }
         let mask = grid.kind == Kind::Mask;
         let element = Element::of(call)?;
-        let bytes = if mask { 0.4 } else { 1.5 * grid.voxel.size() as f64 };
+        // Two passes go by way of an image between them.
+        let bytes = match operation {
+            _ if mask => 0.4,
+            Operation::Erode | Operation::Dilate | Operation::Gradient => 1.5 * grid.voxel.size() as f64,
+            _ => 2.2 * grid.voxel.size() as f64,
+        };
         Ok(Prepared::local(grid, Self { operation, element, mask }).scratch(bytes))
     }
 }

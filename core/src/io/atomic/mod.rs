@@ -3,27 +3,30 @@
 //! Both write beside the target, under a hidden name that ends in `.voxelry-partial`, so that the
 //! last step is a rename within one file system. Dropped before [`AtomicFile::commit`], they leave
 //! nothing behind; so does a program that ends in a hurry and calls [`abandon`]. Killed, they leave
-//! a name that no reader takes for an image.
+//! a name that no reader takes for an image, and the next program that writes to the same folder removes it (`leftover`).
+//! A folder takes the place of another in one step (`swap`).
+
+mod leftover;
+mod swap;
+
+pub use leftover::PARTIAL_SUFFIX;
+pub use swap::heal;
 
 use crate::error::PathContext;
 use crate::{Error, Result};
+use leftover::{
+    TEMPORARY, left_beside, lock_of, make_file, make_folder, make_folder_about, parent, remove_folder,
+    sweep_beside, take_folder, unused_beside, write_about,
+};
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// The file in a folder that outlives its program, which says what the folder is of.
-const BEGUN: &str = "voxelry-begun";
 /// The file in such a folder for what its owner has to remember, see [`AtomicDir::notes`].
 const NOTES: &str = "voxelry-done";
-
-/// Ending of everything that is not complete yet.
-pub const PARTIAL_SUFFIX: &str = ".voxelry-partial";
-
-static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// What is being written at this moment.
 static PARTIALS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -35,7 +38,16 @@ fn partials() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Removes everything that is being written, for a program that can't wait until it is dropped. From then on
 /// nothing can be begun or committed: this is for the moment before the program ends.
 pub fn abandon() {
-    let partials = partials();
+    // Where this thread itself has the list, or another for long, what is left is for the next sweep.
+    let Some(partials) = (0..50).find_map(|_| {
+        let list = PARTIALS.try_lock().ok();
+        if list.is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        list
+    }) else {
+        return;
+    };
     for path in partials.iter() {
         // Other threads may still put files into a folder while it is being emptied.
         for _ in 0..3 {
@@ -68,8 +80,8 @@ impl AtomicFile {
         if target.is_dir() {
             return Err(Error::file(&target, "is a folder, not a file to write to"));
         }
-        let (partial, file) =
-            unused_beside(&target, |p| OpenOptions::new().read(true).write(true).create_new(true).open(p))?;
+        sweep_beside(&target);
+        let (partial, file) = unused_beside(&target, make_file)?;
         Ok(Self { file, partial, target, committed: false })
     }
 
@@ -94,7 +106,7 @@ impl AtomicFile {
         partials.remove(&self.partial);
         self.committed = true;
         drop(partials);
-        sync_parent(&self.target);
+        swap::flush(parent(&self.target));
         Ok(())
     }
 }
@@ -135,8 +147,10 @@ pub struct AtomicDir {
     partial: PathBuf,
     target: PathBuf,
     committed: bool,
-    /// Says what the folder is of where it outlives its program, and is locked as long as that runs.
-    begun: Option<File>,
+    /// Says what the folder is of, and is locked as long as its program runs.
+    lock: File,
+    /// What it is to be, if it outlives its program to be gone on with.
+    stays: Option<String>,
 }
 
 impl AtomicDir {
@@ -149,8 +163,10 @@ impl AtomicDir {
         if target.is_file() {
             return Err(Error::file(&target, "is a file, not a folder to write to"));
         }
-        let (partial, ()) = unused_beside(&target, |p| fs::create_dir(p))?;
-        Ok(Self { partial, target, committed: false, begun: None })
+        sweep_beside(&target);
+        let (partial, lock) = unused_beside(&target, make_folder)?;
+        partials().insert(lock_of(&partial));
+        Ok(Self { partial, target, committed: false, lock, stays: None })
     }
 
     /// Begins a folder that stays when it is given up or the program is killed, or goes on with such a one that no
@@ -165,31 +181,17 @@ impl AtomicDir {
         }
         let about = format!("{}\n{about}", started());
         for partial in left_beside(&target) {
-            let open = OpenOptions::new().read(true).write(true).open(partial.join(BEGUN));
-            let Ok(mut begun) = open else { continue };
-            if begun.try_lock().is_err() {
-                // A program that runs is writing to it.
-                continue;
+            // None if a program that runs is writing to it.
+            let Some((lock, text)) = take_folder(&partial) else { continue };
+            if text == about {
+                return Ok(Self { partial, target, committed: false, lock, stays: Some(about) });
             }
-            let mut text = String::new();
-            let read = begun.read_to_string(&mut text);
-            if read.is_ok() && text == about {
-                return Ok(Self { partial, target, committed: false, begun: Some(begun) });
-            }
-            if text.is_empty() {
-                // One that is just being begun.
-                continue;
-            }
-            drop(begun);
-            fs::remove_dir_all(&partial).at(&partial)?;
+            remove_folder(&partial).at(&partial)?;
         }
-        let (partial, ()) = unused_beside(&target, |p| fs::create_dir(p))?;
+        sweep_beside(&target);
+        let (partial, lock) = unused_beside(&target, |path| make_folder_about(path, &about))?;
         partials().remove(&partial);
-        let path = partial.join(BEGUN);
-        let mut begun = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
-        begun.lock().at(&path)?;
-        begun.write_all(about.as_bytes()).at(&path)?;
-        Ok(Self { partial, target, committed: false, begun: Some(begun) })
+        Ok(Self { partial, target, committed: false, lock, stays: Some(about) })
     }
 
     /// What the folder's owner has noted in it, to go on from there, and the file to note more in; for folders that
@@ -212,7 +214,7 @@ impl AtomicDir {
     pub fn empty(&self, but: &str) -> Result<()> {
         for entry in fs::read_dir(&self.partial).at(&self.partial)? {
             let path = entry.at(&self.partial)?.path();
-            if [BEGUN, NOTES, but].iter().any(|name| path.ends_with(name)) {
+            if [NOTES, but].iter().any(|name| path.ends_with(name)) {
                 continue;
             }
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
@@ -246,42 +248,54 @@ impl AtomicDir {
         }
     }
 
-    /// Gives the folder its name; an older one of that name is removed once it is out of the way.
+    /// Brings the folder to the disk and gives it its name, in place of an older one of that name, which is removed.
     ///
     /// # Errors
-    /// If a rename fails; then the older folder is back in its place.
+    /// If the disk is full or the rename fails; then the older folder is in its place.
     pub fn commit(mut self) -> Result<()> {
-        let old = if self.target.exists() {
-            Some(unused_beside(&self.target, |p| fs::create_dir(p))?.0)
-        } else {
-            None
-        };
+        swap::flush_tree(&self.partial).at(&self.target)?;
+        let notes = self.put_notes_aside()?;
+        let lock = lock_of(&self.partial);
         let mut partials = partials();
-        if let Some(old) = &old {
-            fs::rename(&self.target, old).at(&self.target)?;
-        }
-        if let Err(error) = fs::rename(&self.partial, &self.target) {
-            if let Some(old) = &old {
-                let _ = fs::rename(old, &self.target);
-                partials.remove(old);
+        // From here on what has the hidden name is what nobody goes on with: at last, what the folder has replaced.
+        partials.extend([self.partial.clone(), lock.clone()]);
+        write_about(&self.lock, TEMPORARY).at(&self.target)?;
+        let old = match swap::put(&self.partial, &self.target) {
+            Ok(old) => old,
+            Err(error) => {
+                if let Some(about) = &self.stays {
+                    partials.remove(&self.partial);
+                    partials.remove(&lock);
+                    let _ = write_about(&self.lock, about);
+                    let _ = notes.map(|path| fs::rename(path, self.partial.join(NOTES)));
+                }
+                return Err(Error::io(&self.target, error));
             }
-            return Err(Error::io(&self.target, error));
-        }
-        partials.remove(&self.partial);
+        };
+        partials.extend(old.clone());
         self.committed = true;
         drop(partials);
-        if self.begun.is_some() {
-            for name in [BEGUN, NOTES] {
-                // Without them it is the same image.
-                let _ = fs::remove_file(self.target.join(name));
-            }
-        }
-        sync_parent(&self.target);
-        if let Some(old) = old {
-            fs::remove_dir_all(&old).at(&old)?;
-            self::partials().remove(&old);
+        swap::flush(parent(&self.target));
+        // What can't be removed stays hidden until the next sweep.
+        let _ = notes.map(fs::remove_file);
+        let _ = old.as_ref().map(fs::remove_dir_all);
+        let _ = fs::remove_file(&lock);
+        let mut partials = self::partials();
+        for path in old.iter().chain([&self.partial, &lock]) {
+            partials.remove(path);
         }
         Ok(())
+    }
+
+    /// Moves the notes out of the folder, which is the same image without them: where they are now.
+    fn put_notes_aside(&self) -> Result<Option<PathBuf>> {
+        let path = self.partial.join(NOTES);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (aside, ()) = unused_beside(&self.target, |to| fs::rename(&path, to))?;
+        partials().remove(&aside);
+        Ok(Some(aside))
     }
 }
 
@@ -293,31 +307,17 @@ fn started() -> String {
 
 /// Whether something was begun that will have this name, and can be gone on with ([`AtomicDir::resume`]).
 pub fn is_begun(target: &Path) -> bool {
-    left_beside(&resolve(target)).iter().any(|folder| folder.join(BEGUN).is_file())
-}
-
-/// Folders that programs left behind which were writing to this target.
-fn left_beside(target: &Path) -> Vec<PathBuf> {
-    let (Some(name), folder) = (target.file_name(), target.parent()) else { return Vec::new() };
-    let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let begins = hidden(name);
-    let begins = begins.to_string_lossy();
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    // What lies between is the number of a program and one of its own: see `unused_beside`.
-    let ours = names.filter(|n| {
-        let n = n.to_string_lossy();
-        let numbers = n.strip_prefix(&*begins).and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
-        numbers.is_some_and(|n| n.chars().all(|c| c.is_ascii_digit() || c == '-'))
-    });
-    ours.map(|n| target.with_file_name(n)).filter(|p| p.is_dir()).collect()
+    let stays = |folder: &PathBuf| fs::read_to_string(lock_of(folder)).is_ok_and(|about| about != TEMPORARY);
+    left_beside(&resolve(target)).iter().any(stays)
 }
 
 impl Drop for AtomicDir {
     fn drop(&mut self) {
-        if !self.committed && self.begun.is_none() {
-            let _ = fs::remove_dir_all(&self.partial);
-            partials().remove(&self.partial);
+        if !self.committed && self.stays.is_none() {
+            let _ = remove_folder(&self.partial);
+            let mut partials = partials();
+            partials.remove(&self.partial);
+            partials.remove(&lock_of(&self.partial));
         }
     }
 }
@@ -335,55 +335,6 @@ pub fn write(target: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 /// A link is followed, so that it is its destination that gets replaced.
 fn resolve(target: &Path) -> PathBuf {
     if target.is_symlink() { target.canonicalize().unwrap_or_else(|_| target.into()) } else { target.into() }
-}
-
-/// Bytes of a name from which on it is shortened where more is put to it; file systems take 255.
-const LONG: usize = 200;
-
-/// How the hidden names beside a target begin.
-fn hidden(name: &OsStr) -> OsString {
-    let mut hidden = OsString::from(".");
-    if name.len() < LONG {
-        hidden.push(name);
-    } else {
-        hidden.push(blake3::hash(name.as_encoded_bytes()).to_hex().as_str());
-    }
-    hidden.push(".");
-    hidden
-}
-
-fn unused_beside<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathBuf, T)> {
-    let name = target.file_name().ok_or_else(|| Error::file(target, "is not a name of a file"))?;
-    loop {
-        let mut hidden = hidden(name);
-        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-        hidden.push(format!("{}-{n}{PARTIAL_SUFFIX}", std::process::id()));
-        let path = target.with_file_name(hidden);
-        let mut partials = partials();
-        match make(&path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let folder = target.parent().unwrap_or(target);
-                return Err(Error::io(folder, e));
-            }
-            made => {
-                let made = made.at(target)?;
-                partials.insert(path.clone());
-                return Ok((path, made));
-            }
-        }
-    }
-}
-
-/// The rename itself must reach the disk; where folders cannot be synced this is the system's.
-fn sync_parent(target: &Path) {
-    let parent = match target.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    if let Ok(folder) = File::open(parent) {
-        let _ = folder.sync_all();
-    }
 }
 
 #[cfg(test)]
@@ -459,7 +410,7 @@ mod tests {
         drop(beside);
         drop(AtomicDir::resume(&target, "one").unwrap());
         assert!(kept.is_dir());
-        fs::remove_dir_all(kept).unwrap();
+        remove_folder(&kept).unwrap();
         // What is about something else makes room.
         drop(AtomicDir::resume(&target, "two").unwrap());
         let dir = AtomicDir::resume(&target, "three").unwrap();
