@@ -693,7 +693,7 @@ fn a_conversion_goes_on_where_it_was_given_up() {
         if calls == 1 {
             // A note that was written by halves is left out.
             let mut hidden = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.path());
-            let hidden = hidden.find(|p| p.to_string_lossy().contains(".a.ome.zarr")).unwrap();
+            let hidden = hidden.find(|p| p.is_dir() && p.to_string_lossy().contains("/.a.ome.zarr")).unwrap();
             let notes = hidden.join("voxelry-done");
             let mut bytes = std::fs::read(&notes).unwrap();
             bytes.extend([7; 31]);
