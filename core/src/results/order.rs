@@ -44,7 +44,6 @@ pub struct Ready {
     pub plan: Plan,
     /// What the user should know of the image.
     pub warnings: Vec<String>,
-    sources: Vec<Arc<dyn ImageSource>>,
 }
 
 impl Ready {
