@@ -251,7 +251,7 @@ fn open_options_of(op: &dyn Operator, matches: &ArgMatches) -> Result<OpenOption
 /// Refuses an image of which something is missing, and says how many chunks the fill value stands for.
 fn tell_absent(source: &dyn ImageSource, path: &Path, options: &OpenOptions, frame: Frame) -> Result<()> {
     if let Some(note) = check_complete(source, path, options, frame.time..frame.time + 1)? {
-        crate::progress::tell(&format!("{}: {note}", path.display()));
+        crate::progress::tell(&format!("warning: {}: {note}", path.display()));
     }
     Ok(())
 }

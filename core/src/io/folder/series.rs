@@ -168,8 +168,10 @@ fn gaps(series: &Series) -> Option<String> {
         .collect();
     let more = if steps.iter().filter(|s| **s > step).count() > NAMED { ", …" } else { "" };
     Some(format!(
-        "{missing} of the slices {} are missing: number {}{more}; the others are stacked without a gap",
+        "{missing} {} of the series {} {} missing: number {}{more}; the others are stacked without a gap",
+        if missing == 1 { "slice" } else { "slices" },
         series.name,
+        if missing == 1 { "is" } else { "are" },
         named.join(", ")
     ))
 }
@@ -207,7 +209,7 @@ mod tests {
         check(&whole, None, &[], 12);
         let gap = numbered("img", 0..12, 5);
         let gap: Vec<&str> = gap.iter().map(String::as_str).collect();
-        check(&gap, None, &["1 of the slices img#.tif are missing: number 5"], 11);
+        check(&gap, None, &["1 slice of the series img#.tif is missing: number 5"], 11);
         let twice = ["img000.tif", "img001.tif", "img002.tif", "img003 copy.tif", "img003.tif"];
         check(&twice, None, &["2 series", "slice 3 is there twice: img003.tif and img003 copy.tif"], 5);
         check(&twice, Some("img#.tif"), &[], 4);
