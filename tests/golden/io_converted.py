@@ -26,7 +26,7 @@ ZARR = {
 
 
 def convert(source, target, *options):
-    subprocess.run([PROGRAM, "-q", "convert", str(source), str(target), "--spacing", "2,1,0.5um", *options], check=True)
+    subprocess.run([PROGRAM, "-q", "convert", "--overwrite", str(source), str(target), "--spacing", "2,1,0.5um", *options], check=True)
 
 
 def made(dtype, rng):

@@ -718,7 +718,7 @@ fn a_run_that_is_killed_goes_on_to_the_same_bytes() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     child.kill().unwrap();
     child.wait().unwrap();
-    succeeds(at, "sample foam --size 48 --seed 9 --out foam.nii.gz");
+    succeeds(at, "sample foam --size 48 --seed 9 --out foam.nii.gz --overwrite");
     succeeds(at, &other);
     succeeds(at, "run -q -r foam foam.nii.gz --out fresh");
     assert_same_files(&at.join("fresh"), &at.join("other"));

@@ -47,7 +47,7 @@ fn slices_of_real_images_have_the_figures_of_numpy() {
         ("local_thickness/data/cotton_test_volume.tif", 0.0, 255.0, 47.3507),
     ] {
         let Some(image) = data(path) else { continue };
-        succeeds(folder.path(), &format!("slice-stats {} s.csv", image.display()));
+        succeeds(folder.path(), &format!("slice-stats {} s.csv --overwrite", image.display()));
         let slices = Csv::read(&folder.path().join("s.csv"));
         let means = slices.numbers("mean");
         let found = means.iter().sum::<f64>() / means.len() as f64;
