@@ -1,6 +1,7 @@
 //! What holds for every operator, from its declaration alone: its defaults can be read, and it does
 //! the same block by block as on the whole, bit for bit, whatever the blocks.
 
+use glam::{DAffine3, DVec3};
 use ndarray::Array3;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -140,8 +141,16 @@ fn check(op: &dyn Operator, text: &str, seed: u64) -> Result<bool, String> {
                 return None;
             }
             let kind = if i == 0 { first } else { input.kinds[random.below(input.kinds.len())] };
+            // Where the grid alone counts, it is another one, turned and shifted.
+            let elsewhere = op.takes_grid_alone(i);
+            let shape = if elsewhere { [7, 10, 8] } else { shape };
             let volume = volume(kind, voxel, shape, &mut random);
-            let grid = grid(&volume, kind);
+            let mut grid = grid(&volume, kind);
+            if elsewhere {
+                let turn = DAffine3::from_rotation_x(0.4) * DAffine3::from_rotation_z(-0.3);
+                let there = DAffine3::from_translation(DVec3::new(2.0, -1.0, 1.0)) * turn;
+                grid.geometry.world_from_index = there * grid.geometry.world_from_index;
+            }
             Some((Arc::new(volume), grid))
         })
         .collect();

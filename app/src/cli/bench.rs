@@ -41,7 +41,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         return super::bench_viewer::run(matches);
     }
     let (id, matches) = matches.subcommand().expect("required");
-    let Setup { plan, fields, .. } = op::set_up(id, matches)?;
+    let Setup { plan, fields, .. } = op::set_up(id, matches, &Job::silent())?;
     let job = Job::silent();
     let step = &plan.steps[0];
     let volumes = fields.iter().map(|f| f.read_all(&job)).collect::<Result<Vec<_>, _>>()?;

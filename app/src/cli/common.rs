@@ -3,13 +3,15 @@
 use crate::interrupt;
 use crate::progress::Progress;
 use anyhow::Result;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::blocks::Accelerator;
 use voxelry_core::io::options::{parse_shape, parse_spacing, parse_unit};
-use voxelry_core::io::{self, ImageSource, OpenOptions, WriteOptions, target};
+use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, WriteOptions, target};
+use voxelry_core::volume::apart;
 use voxelry_core::{Error, Job, VoxelType};
 use voxelry_shaders::compute::{Choice, Chosen};
 
@@ -146,6 +148,66 @@ pub fn completeness(matches: &ArgMatches) -> OpenOptions {
 /// If it can't be read.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<dyn ImageSource>> {
     Ok(Arc::from(io::open(path, options)?))
+}
+
+/// What the user should know of an image that was opened: what reading changed, and which channel and time frame of
+/// several are used, if that was not chosen.
+pub fn tell(path: &Path, info: &ImageInfo, frame: Frame, matches: &ArgMatches, job: &Job) {
+    let chosen = |name: &str| {
+        let source = matches.try_contains_id(name).is_ok().then(|| matches.value_source(name)).flatten();
+        source.is_some_and(|source| source != ValueSource::DefaultValue)
+    };
+    let choices = frame.choices(info).into_iter().filter(|(name, _)| !chosen(name)).map(|(_, text)| text);
+    for text in info.notes.iter().cloned().chain(choices) {
+        job.warn(format!("{}: {text}", path.display()));
+    }
+}
+
+/// `--ignore-geometry`, for commands that take several images.
+pub fn ignore_geometry_arg() -> Arg {
+    Arg::new("ignore-geometry").long("ignore-geometry").action(ArgAction::SetTrue).help(
+        "Lay further images on the first by their indices, wherever their files say that they lie; only the shapes \
+         must be the same",
+    )
+}
+
+/// Opens a further image of a command and lays it on the grid of the first image, of which `first` are the path, what is
+/// known and the frame. Flips and permutations of axes are undone, and said. Where it has one voxel along an axis and the
+/// first more, that is left to the command.
+///
+/// # Errors
+/// If it can't be read, has no such frame, or lies on another grid.
+pub fn open_further(
+    path: &Path,
+    first: (&Path, &ImageInfo, Frame),
+    matches: &ArgMatches,
+    job: &Job,
+) -> Result<(Arc<dyn ImageSource>, Frame)> {
+    let (first_path, to, frame) = first;
+    let source = open(path, &completeness(matches))?;
+    let own = further_frame(path, source.info(), frame)?;
+    tell(path, source.info(), own, matches, job);
+    let by_index = matches.get_flag("ignore-geometry");
+    let Some(on) = io::on_grid(&source, own, (to, frame.level), by_index) else {
+        let (a, b) = (&source.info().levels[own.level], &to.levels[frame.level]);
+        let to = first_path.display().to_string();
+        let reason = apart(&to, (a.shape, &a.geometry), (b.shape, &b.geometry));
+        return Err(Error::file(path, reason).into());
+    };
+    if let Some(turn) = on.turn {
+        job.warn(format!("{}: {}", path.display(), turn.said()));
+    }
+    Ok((on.source, on.frame))
+}
+
+/// The frame of a further image that goes with that of the first.
+///
+/// # Errors
+/// If it has several, but not that one.
+pub fn further_frame(path: &Path, info: &ImageInfo, frame: Frame) -> Result<Frame> {
+    let own = frame.of_further(info);
+    own.check(info).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+    Ok(own)
 }
 
 /// `--memory`, `--block` and `--device`, for commands that run operators.

@@ -4,12 +4,12 @@ use super::common::{self, open, open_args, open_options};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
-use std::sync::Arc;
 use voxelry_core::Error;
 use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::io::Frame;
 use voxelry_core::ops::Kind;
 use voxelry_core::picture::{self, MontageOptions, montage};
+use voxelry_core::volume::apart;
 
 pub fn command() -> Command {
     Command::new("montage")
@@ -71,6 +71,7 @@ pub fn command() -> Command {
                 .help("Intensities shown black and white [default: 0.5 and 99.5 percentile]"),
         )
         .arg(common::overwrite_arg())
+        .arg(common::ignore_geometry_arg())
         .args(frame_args())
         .args(open_args())
 }
@@ -118,20 +119,21 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     common::can_write(matches, out)?;
     let source = open(path, &open_options(matches)?)?;
     let frame = frame(matches, source.info())?;
-    let image = FileField::new(source, frame, Kind::Grey);
+    common::tell(path, source.info(), frame, matches, &job);
     let labels = match matches.get_one::<PathBuf>("labels") {
-        Some(path) => {
-            let source = open(path, &voxelry_core::io::OpenOptions::default())?;
-            let labels = FileField::new(source, Frame::default(), Kind::Labels);
-            if labels.grid().shape != image.grid().shape {
-                let reason =
-                    format!("has shape {:?} but the image {:?}", labels.grid().shape, image.grid().shape);
-                return Err(Error::file(path, reason).into());
-            }
-            Some(Arc::new(labels))
+        Some(labels) => {
+            let (labels, own) = common::open_further(labels, (path, source.info(), frame), matches, &job)?;
+            Some(FileField::new(labels, own, Kind::Labels))
         }
         None => None,
     };
+    let image = FileField::new(source, frame, Kind::Grey);
+    if let Some(labels) = labels.as_ref().map(Field::grid).filter(|l| l.shape != image.grid().shape) {
+        let to = image.grid();
+        let reason =
+            apart(&path.display().to_string(), (labels.shape, &labels.geometry), (to.shape, &to.geometry));
+        return Err(Error::file(matches.get_one::<PathBuf>("labels").expect("given"), reason).into());
+    }
     let window: Option<Vec<f64>> = matches.get_many("window").map(|w| w.copied().collect());
     let options = MontageOptions {
         axis: ["z", "y", "x"]
@@ -142,7 +144,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         width: *matches.get_one::<u32>("width").expect("default") as usize,
         window: window.map(|w| [w[0], w[1]]),
     };
-    montage(&image, labels.as_deref().map(|l| l as &dyn Field), &options, &job)?.save_png(out)?;
+    montage(&image, labels.as_ref().map(|l| l as &dyn Field), &options, &job)?.save_png(out)?;
     progress.finish();
     Ok(())
 }

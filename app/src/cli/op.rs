@@ -7,7 +7,6 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::Error;
 use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::verify::check_complete;
 use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal, WriteOptions, target};
@@ -15,6 +14,7 @@ use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::{Default, Input, KIND_WORDS, Kind, OPERATORS, Operator, ParamType, Produces, Value};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
 use voxelry_core::results;
+use voxelry_core::{Error, Job};
 
 pub fn command() -> Command {
     Command::new("op")
@@ -51,6 +51,9 @@ pub fn operator(op: &dyn Operator) -> Command {
                 .value_parser(KIND_WORDS)
                 .help("What the first image means, if its file doesn't say so"),
         );
+    if spec.inputs.len() > 1 {
+        command = command.arg(common::ignore_geometry_arg());
+    }
     for input in &spec.inputs[1..] {
         let arg = Arg::new(input.name).long(dashed(input.name)).value_name("FILE").value_parser(path.clone());
         command = command.arg(arg.required(!input.optional).help(input.help));
@@ -117,7 +120,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let (progress, job) = common::job(matches);
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    let Setup { plan, fields, seals } = set_up(id, matches)?;
+    let Setup { plan, fields, seals } = set_up(id, matches, &job)?;
     let image = plan.makes_image(0);
     check_out(matches, out, plan.steps[0].produces)?;
     let keep = [plan.sources];
@@ -195,7 +198,7 @@ pub struct Setup {
 ///
 /// # Errors
 /// If an argument is wrong or a file can't be read.
-pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
+pub fn set_up(id: &str, matches: &ArgMatches, job: &Job) -> Result<Setup> {
     let op = ops::find(id)?;
     let spec = op.spec();
     let mut step = Step::new(op, BTreeMap::new());
@@ -209,29 +212,45 @@ pub fn set_up(id: &str, matches: &ArgMatches) -> Result<Setup> {
     let path = matches.get_one::<PathBuf>("in").expect("required");
     let options = open_options_of(op, matches)?;
     let source = open(path, &options)?;
-    let asked = matches.get_one::<String>("as").map(String::as_str);
-    let asked = asked.map(str::parse).transpose().map_err(Error::Usage)?;
-    let kind = kind_for(&spec.inputs[0], source.info(), asked);
-    let frame = if spec.param("level").is_none() {
-        montage::frame(matches, source.info())?
-    } else {
-        Frame::default()
-    };
+    let word = matches.get_one::<String>("as").map(String::as_str);
+    let kind = word.map(str::parse).transpose().map_err(Error::Usage)?;
+    let kind = kind_for(&spec.inputs[0], source.info(), kind);
+    let further: Vec<_> = (spec.inputs.iter().enumerate().skip(1))
+        .filter_map(|(i, input)| Some((i, input, matches.get_one::<PathBuf>(input.name)?)))
+        .collect();
+    // A level of its own is something else than the file's.
+    let level = if spec.param("level").is_none() { matches.get_one("level").copied() } else { None };
+    let asked = Frame { level: level.unwrap_or(0), ..montage::channel_and_time(matches) };
+    // Where a further image has several channels or time frames, that is what was chosen from.
+    let frame = if further.is_empty() { asked } else { asked.of_further(source.info()) };
+    frame.check(source.info())?;
+    common::tell(path, source.info(), frame, matches, job);
     tell_absent(&*source, path, &options, frame)?;
+    let info = source.info().clone();
     let mut names = vec![IMAGE.to_owned()];
     let mut seals = vec![source.seal()?];
     let mut fields: Vec<Arc<dyn Field>> = vec![Arc::new(FileField::new(source, frame, kind))];
-    for input in &spec.inputs[1..] {
-        if let Some(path) = matches.get_one::<PathBuf>(input.name) {
-            let options = common::completeness(matches);
-            let source = open(path, &options)?;
-            tell_absent(&*source, path, &options, Frame::default())?;
-            let kind = kind_for(input, source.info(), None);
-            names.push(input.name.to_owned());
-            seals.push(source.seal()?);
-            step.inputs.insert(input.name, input.name.to_owned());
-            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
-        }
+    let mut used = frame;
+    for (i, input, other) in further {
+        let (source, own) = if op.takes_grid_alone(i) {
+            let source = open(other, &common::completeness(matches))?;
+            let own = Frame { level: 0, ..common::further_frame(other, source.info(), asked)? };
+            (source, own)
+        } else {
+            let first = (path.as_path(), &info, Frame { level: frame.level, ..asked });
+            let (source, own) = common::open_further(other, first, matches, job)?;
+            tell_absent(&*source, other, &common::completeness(matches), own)?;
+            (source, own)
+        };
+        let kind = kind_for(input, source.info(), None);
+        used = Frame { channel: used.channel.max(own.channel), time: used.time.max(own.time), ..used };
+        names.push(input.name.to_owned());
+        seals.push(source.seal()?);
+        step.inputs.insert(input.name, input.name.to_owned());
+        fields.push(Arc::new(FileField::new(source, own, kind)));
+    }
+    if (used.channel, used.time) != (asked.channel, asked.time) {
+        asked.check(&info)?;
     }
     let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
     let recipe = Recipe { title: None, steps: vec![step] };

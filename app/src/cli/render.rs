@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{Frame, ImageSource, OpenOptions};
-use voxelry_core::{Error, picture};
+use voxelry_core::{Error, Job, picture};
 use voxelry_shaders::gpu::Gpu;
 
 pub fn command() -> Command {
@@ -141,7 +141,7 @@ fn for_each<T: Clone>(name: &str, given: Vec<T>, images: usize) -> Result<Vec<Op
 }
 
 /// The layers of the images, over each other.
-fn layers(matches: &ArgMatches, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
+fn layers(matches: &ArgMatches, cache: &Arc<Cache>, job: &Job) -> Result<Vec<Layer>> {
     let paths: Vec<&PathBuf> = matches.get_many("image").expect("required").collect();
     let colours = matches.get_many::<String>("colours").into_iter().flatten().cloned().collect();
     let colours = for_each("colours", colours, paths.len())?;
@@ -165,6 +165,14 @@ fn layers(matches: &ArgMatches, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
         if !several {
             Frame::new(0, time).check(info)?;
         }
+        // What is shown anyway need not be chosen.
+        let mut shown = info.clone();
+        shown.channels.truncate(if channel.is_some() { usize::MAX } else { 1 });
+        if matches.get_one::<String>("movie").is_some_and(|m| m == "time") {
+            shown.times = 1;
+        }
+        let frame = Frame::new(channel.unwrap_or(0), time.min(info.times - 1));
+        common::tell(path, &shown, frame, matches, job);
         let (times, own) = (info.times, info.channels.iter().any(|c| c.color.is_some()));
         if let Some(channel) = channel {
             of_one = vec![of_one.swap_remove(channel)];
@@ -201,6 +209,9 @@ fn layers(matches: &ArgMatches, cache: &Arc<Cache>) -> Result<Vec<Layer>> {
         }
         all.push(labels);
     }
+    let first = all[0].source.clone();
+    let over = all.split_off(1).into_iter().map(|layer| open::over(layer, first.info(), cache));
+    all.extend(over.collect::<Vec<_>>());
     Ok(all)
 }
 
@@ -246,7 +257,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let cache = Cache::new(common::bytes_of_cache());
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let number = |name: &str| matches.get_one::<f64>(name).copied();
-    let mut scene = Scene::new(layers(matches, &cache)?);
+    let mut scene = Scene::new(layers(matches, &cache, &job)?);
     let pane = match text("pane") {
         "3d" => Pane::Volume,
         "montage" => Pane::Montage,

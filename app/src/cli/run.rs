@@ -34,7 +34,7 @@ pub fn command() -> Command {
                 .long("provenance")
                 .value_name("FILE")
                 .value_parser(path.clone())
-                .conflicts_with_all(["recipe", "with", "channel", "time", "as", "labels-as"])
+                .conflicts_with_all(["recipe", "with", "channel", "time", "as", "labels-as", "ignore-geometry"])
                 .conflicts_with_all(["shape", "dtype", "byte-order", "offset", "spacing", "unit", "dataset"])
                 .help("Make an earlier result again from its provenance.toml; an image is only given if it has moved"),
         )
@@ -82,6 +82,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Replace results that are already there"),
         )
+        .arg(common::ignore_geometry_arg())
         .arg(pool::arg().conflicts_with_all(["device", "memory"]))
         .args(montage::frame_args().into_iter().filter(|a| a.get_id() != "level"))
         .args(common::engine_args())
@@ -123,6 +124,13 @@ fn run_all(matches: &ArgMatches) -> Result<()> {
     if let Some(name) = matches.get_one::<String>("pool") {
         let block = common::block(matches, 0)?;
         let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
+        // Images may be where only the pool sees them.
+        let units = tasks.iter().map(|task| Ok(task.order.open()?.fields[0].grid().geometry.unit));
+        if let Ok(units) = units.collect::<Result<Vec<Unit>>>() {
+            for note in agree_on_unit(&mut tasks, &units)? {
+                progress.say(&note);
+            }
+        }
         return pool::run_all(name, &tasks, out, overwrite, block, &progress);
     }
     let (progress, job) = common::job(matches);
@@ -240,6 +248,7 @@ fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
                 options: options.clone(),
                 frame: montage::channel_and_time(matches),
                 kind,
+                ignore_geometry: matches.get_flag("ignore-geometry"),
                 labels_as,
             },
         })

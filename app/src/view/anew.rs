@@ -72,11 +72,13 @@ impl Edited {
         let boxes = objects.iter().filter_map(|label| self.labels.within(*label));
         let boxes: Vec<Region> = boxes.map(|region| region.grown([2; 3], shape)).collect();
         let labels = FileField::new(self.now.clone(), Frame::default(), Kind::Labels);
-        let mut fields: Vec<(String, Arc<dyn Field>)> = vec![("labels".to_owned(), Arc::new(labels))];
+        let mut fields: Vec<(String, Arc<dyn Field>)> = vec![(IMAGE.to_owned(), Arc::new(labels))];
         if let Some(image) = &self.image {
-            fields.insert(0, (IMAGE.to_owned(), Input::of(IMAGE, image, None).field(None)?));
-        } else {
-            IMAGE.clone_into(&mut fields[0].0);
+            let info = self.now.info();
+            fields.push((
+                "grey".to_owned(),
+                Input::on_grid_of("grey", image, ("the labels", info))?.field(None)?,
+            ));
         }
         let grids: Vec<_> = fields.iter().map(|(name, field)| (name.clone(), field.grid())).collect();
         let plan = Plan::new(&work::measuring(self.image.is_some())?, &grids)?;
@@ -172,12 +174,9 @@ mod tests {
 
     fn measured(version: Arc<Version>, image: Option<&Layer>) -> Vec<Table> {
         let labels: Arc<dyn Field> = Arc::new(FileField::new(version, Frame::default(), Kind::Labels));
-        let mut fields = vec![("labels".to_owned(), labels)];
-        match image {
-            Some(image) => {
-                fields.insert(0, (IMAGE.into(), Input::of(IMAGE, image, None).field(None).unwrap()));
-            }
-            None => fields[0].0 = IMAGE.into(),
+        let mut fields = vec![(IMAGE.to_owned(), labels)];
+        if let Some(image) = image {
+            fields.push(("grey".into(), Input::of("grey", image, None).field(None).unwrap()));
         }
         let grids: Vec<_> = fields.iter().map(|(name, field)| (name.clone(), field.grid())).collect();
         let plan = Plan::new(&work::measuring(image.is_some()).unwrap(), &grids).unwrap();

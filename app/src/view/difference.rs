@@ -5,7 +5,8 @@ use super::document::{Layer, Minus};
 use super::open;
 use std::sync::Arc;
 use voxelry_core::io::browse::{Browsed, Cache};
-use voxelry_core::io::{Frame, ImageInfo, ImageSource};
+use voxelry_core::io::{self, Frame, ImageInfo, ImageSource};
+use voxelry_core::volume::apart;
 use voxelry_core::{Error, Region, Result, Volume, Voxel, VoxelType, with_volume};
 
 /// A channel of an image at one time.
@@ -17,10 +18,6 @@ struct Part {
 }
 
 impl Part {
-    fn of(layer: &Layer) -> Self {
-        Self { source: layer.source.clone(), channel: layer.channel, times: layer.source.info().times }
-    }
-
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
         // An image of one time frame is subtracted at all times.
         let time = frame.time.min(self.times - 1);
@@ -55,15 +52,18 @@ impl ImageSource for Difference {
 /// # Errors
 /// If the images do not have one grid.
 pub fn difference(from: &Layer, minus: &Layer, cache: &Arc<Cache>) -> Result<Layer> {
-    let (a, b) = (from.source.info(), minus.source.info());
-    if a.shape() != b.shape() {
-        let text = |[z, y, x]: [usize; 3]| format!("{x} × {y} × {z}");
-        let (a, b) = (text(a.shape()), text(b.shape()));
-        return Err(Error::Usage(format!(
-            "{} minus {}: they have {a} and {b} voxels; resample one to the grid of the other first",
-            from.name, minus.name
-        )));
-    }
+    let (a, own) = (from.source.info(), minus.source.info());
+    let on = io::on_grid(minus.source.source(), Frame::default(), (a, 0), false);
+    let Some(on) = on.filter(|on| on.frame.level == 0 && on.source.info().shape() == a.shape()) else {
+        let reason = apart(&from.name, (own.shape(), &own.geometry()), (a.shape(), &a.geometry()));
+        return Err(Error::Usage(format!("{} {reason}", minus.name)));
+    };
+    let subtrahend = if Arc::ptr_eq(&on.source, minus.source.source()) {
+        minus.source.clone()
+    } else {
+        Arc::new(Browsed::new(on.source, cache))
+    };
+    let b = subtrahend.info();
     let mut info = a.clone();
     info.format = "difference";
     info.voxel = VoxelType::F32;
@@ -71,12 +71,15 @@ pub fn difference(from: &Layer, minus: &Layer, cache: &Arc<Cache>) -> Result<Lay
     info.times = a.times.max(b.times);
     info.channels.truncate(1);
     // Levels of the file are used where both have them.
-    let given = from.source.given().min(minus.source.given());
+    let given = from.source.given().min(subtrahend.given());
     let same = a.levels.iter().zip(&b.levels).take(given).take_while(|(a, b)| a.shape == b.shape).count();
     info.levels.truncate(same.max(1));
     info.metadata.clear();
     info.notes = vec![format!("{} minus {}, voxel by voxel", from.name, minus.name)];
-    let source = Difference { info, from: Part::of(from), minus: Part::of(minus) };
+    let minuend = Part { source: from.source.clone(), channel: from.channel, times: a.times };
+    let times = b.times;
+    let subtrahend = Part { source: subtrahend, channel: minus.channel, times };
+    let source = Difference { info, from: minuend, minus: subtrahend };
     let name = format!("{} − {}", from.name, minus.name);
     let mut layer = open::layers_of(Arc::new(source), &name, None, cache)
         .pop()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::io::browse::{Browsed, Cache, MUCH};
-use voxelry_core::io::{Frame, ImageInfo, ImageSource, OpenOptions, open};
+use voxelry_core::io::{Frame, ImageInfo, ImageSource, OpenOptions, in_unit, on_grid, open};
 use voxelry_core::{Region, Result, Volume, VoxelType};
 use voxelry_shaders::bricks::Layout;
 
@@ -95,6 +95,23 @@ pub fn layers_of(
             }
         })
         .collect()
+}
+
+/// A layer as it lies over another image in one scene: in the unit of that image, and, where one of the two files says
+/// nothing of places, voxel by voxel.
+pub fn over(layer: Layer, first: &ImageInfo, cache: &Arc<Cache>) -> Layer {
+    let source = layer.source.source();
+    let on = on_grid(source, Frame::new(layer.channel, layer.time), (first, 0), false);
+    let placed = match on {
+        // Turned axes lie in the world as they are.
+        Some(on) if on.turn.is_none() && on.frame.level == 0 => on.source,
+        _ => in_unit(source.clone(), first.geometry().unit),
+    };
+    if Arc::ptr_eq(&placed, source) {
+        return layer;
+    }
+    let source = Arc::new(Browsed::new(placed, cache));
+    Layer { layout: Layout::new(&source.info().levels), source, ..layer }
 }
 
 /// A layer whose numbers mean something else than its file says: its coarser levels are made otherwise. Those of the

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tempfile::TempDir;
 use voxelry_core::blocks::{Engine, Field, FileField, MemoryField, block_for, physical_memory};
-use voxelry_core::io::{Frame, ImageInfo, ImageSource};
+use voxelry_core::io::{self, Frame, ImageInfo, ImageSource};
 use voxelry_core::jobs::Event;
 use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Grid, Kind};
 use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::volume::apart;
 use voxelry_core::{Error, Job, Region, Result, Volume};
 
 /// An image that is not in a file: what a recipe made.
@@ -107,12 +108,28 @@ fn lock(status: &Mutex<Status>) -> MutexGuard<'_, Status> {
     status.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Resolves a recipe against a layer.
+/// Resolves a recipe against a layer, and further ones by the recipe's names for them.
 ///
 /// # Errors
 /// What is wrong with the recipe.
-pub fn plan(recipe: &Recipe, layer: &Layer) -> Result<Plan> {
-    Plan::new(recipe, &[(IMAGE.to_owned(), grid(layer))])
+pub fn plan(recipe: &Recipe, layer: &Layer, others: &[(String, &Layer)]) -> Result<Plan> {
+    let inputs = inputs(recipe, layer, others, None);
+    Plan::new(recipe, &inputs.iter().map(|i| (i.name.clone(), i.grid)).collect::<Vec<_>>())
+}
+
+/// A layer, and others on its grid where they lie on it.
+fn inputs(recipe: &Recipe, layer: &Layer, others: &[(String, &Layer)], part: Option<Part>) -> Vec<Input> {
+    let first = (layer.name.as_str(), layer.source.info());
+    let other = |(name, other): &(String, &Layer)| {
+        let as_it_is = || Input::of(name, other, None);
+        let for_its_grid = recipe.steps.iter().any(|step| step.takes_grid_of(name));
+        if for_its_grid {
+            as_it_is()
+        } else {
+            Input::on_grid_of(name, other, first).unwrap_or_else(|_| as_it_is())
+        }
+    };
+    std::iter::once(Input::of(IMAGE, layer, part)).chain(others.iter().map(other)).collect()
 }
 
 /// What its voxels are taken as.
@@ -138,8 +155,8 @@ pub(super) struct Input {
     source: Arc<voxelry_core::io::browse::Browsed>,
     frame: Frame,
     grid: Grid,
-    /// What is read instead, where the source may change.
-    fixed: Option<Arc<Version>>,
+    /// What is read instead: a version of a source that may change, or the source on the grid of another image.
+    instead: Option<(Arc<dyn ImageSource>, Frame)>,
 }
 
 impl Input {
@@ -151,13 +168,30 @@ impl Input {
             (frame.level, grid.shape) = (level, region.shape);
             grid.geometry = at.geometry.cropped(region.start.map(|n| n as f64));
         }
-        Self { name: name.to_owned(), source: layer.source.clone(), frame, grid, fixed: None }
+        Self { name: name.to_owned(), source: layer.source.clone(), frame, grid, instead: None }
+    }
+
+    /// The whole of a layer on the grid of another image, by its name and what is known of it.
+    ///
+    /// # Errors
+    /// If it lies elsewhere.
+    pub(super) fn on_grid_of(name: &str, layer: &Layer, (other, to): (&str, &ImageInfo)) -> Result<Self> {
+        let mut input = Self::of(name, layer, None);
+        let Some(on) = io::on_grid(layer.source.source(), input.frame, (to, 0), false) else {
+            let (a, b) = (input.grid, &to.levels[0]);
+            let reason = apart(other, (a.shape, &a.geometry), (b.shape, &b.geometry));
+            return Err(Error::Usage(format!("{} {reason}", layer.name)));
+        };
+        let level = &on.source.info().levels[on.frame.level];
+        (input.grid.shape, input.grid.geometry) = (level.shape, level.geometry);
+        input.instead = Some((on.source, on.frame));
+        Ok(input)
     }
 
     pub(super) fn field(self, region: Option<Region>) -> Result<Arc<dyn Field>> {
-        let Self { source, frame, grid, fixed, .. } = self;
-        if let Some(version) = fixed {
-            return Ok(Arc::new(FileField::new(version, Frame::default(), grid.kind)));
+        let Self { source, frame, grid, instead, .. } = self;
+        if let Some((source, frame)) = instead {
+            return Ok(Arc::new(FileField::new(source, frame, grid.kind)));
         }
         let Some(region) = region else {
             return Ok(Arc::new(FileField::new(source.source().clone(), frame, grid.kind)));
@@ -180,23 +214,37 @@ pub struct Part {
     pub region: Region,
 }
 
-/// Runs a recipe on a layer, or, complete, on a part of it as a preview. `wake` is called as it goes on.
-pub fn run(recipe: &Recipe, layer: &Layer, part: Option<Part>, wake: Arc<dyn Fn() + Send + Sync>) -> Running {
-    let input = Input::of(IMAGE, layer, part);
+/// Runs a recipe on a layer, with further ones by the recipe's names for them, or, complete, on a part of it as a preview.
+/// `wake` is called as it goes on.
+pub fn run(
+    recipe: &Recipe,
+    layer: &Layer,
+    others: &[(String, &Layer)],
+    part: Option<Part>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Running {
+    let inputs = inputs(recipe, layer, others, part);
     let finest = layer.source.info().geometry();
     let at = part.map(|part| layer.source.info().levels[part.level].geometry);
     let recipe = at.map_or(recipe.clone(), |at| live::at_level(recipe, &finest, &at));
-    begin(&recipe, vec![input], part.map(|part| part.region), wake)
+    begin(&recipe, inputs, part.map(|part| part.region), wake)
 }
 
-/// The recipe that measures labels, with the intensities in them where there are some.
+/// Whether intensities of a layer can be measured in the objects of another.
+///
+/// # Errors
+/// If it lies on another grid.
+pub fn fits(grey: &Layer, labels: &Layer) -> Result<()> {
+    Input::on_grid_of("grey", grey, (&labels.name, labels.source.info())).map(|_| ())
+}
+
+/// The recipe that measures an image of labels, with the intensities of the image `grey` in them where there are some.
 ///
 /// # Errors
 /// Never: it is one that is right.
 pub fn measuring(intensities: bool) -> Result<Recipe> {
-    let labels =
-        if intensities { "labels = \"labels\"\nintensity = \"image\"" } else { "labels = \"image\"" };
-    Recipe::parse(&format!("[[step]]\nop = \"measure\"\n{labels}\n"))
+    let intensity = if intensities { "intensity = \"grey\"\n" } else { "" };
+    Recipe::parse(&format!("[[step]]\nop = \"measure\"\nlabels = \"image\"\n{intensity}"))
 }
 
 /// Measures the objects of a layer of labels, with the intensities of another on the same grid; of labels that are
@@ -211,13 +259,11 @@ pub fn measure(
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Result<Running> {
     let recipe = measuring(grey.is_some())?;
-    let mut inputs = match grey {
-        Some(grey) => vec![Input::of(IMAGE, grey, None), Input::of("labels", labels, None)],
-        None => vec![Input::of(IMAGE, labels, None)],
-    };
-    if let (Some(version), Some(labels)) = (version, inputs.last_mut()) {
-        labels.fixed = Some(version);
+    let mut inputs = vec![Input::of(IMAGE, labels, None)];
+    if let Some(grey) = grey {
+        inputs.push(Input::on_grid_of("grey", grey, (&labels.name, labels.source.info()))?);
     }
+    inputs[0].instead = version.map(|version| (version as Arc<dyn ImageSource>, Frame::default()));
     Ok(begin(&recipe, inputs, None, wake))
 }
 

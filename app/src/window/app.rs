@@ -463,14 +463,18 @@ impl Viewer {
         if let Some(below) =
             scenes.iter().rposition(|s| s.shape() == shape && !are_labels(&s.layers)).filter(|_| labels)
         {
-            scenes[below].layers.extend(layers);
+            let first = scenes[below].layers[0].source.clone();
+            let over = layers.into_iter().map(|l| open::over(l, first.info(), self.opener.cache()));
+            scenes[below].layers.extend(over);
             return;
         }
         // Labels that were there before their image.
         if let Some(early) =
             scenes.iter().position(|s| s.shape() == shape && are_labels(&s.layers)).filter(|_| !labels)
         {
-            layers.extend(scenes.remove(early).layers);
+            let first = layers[0].source.clone();
+            let over = scenes.remove(early).layers.into_iter();
+            layers.extend(over.map(|l| open::over(l, first.info(), self.opener.cache())));
         }
         let at = scenes.partition_point(|s| s.order <= order);
         scenes.insert(at, Scene { order, ..Scene::new(layers) });

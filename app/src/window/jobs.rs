@@ -146,14 +146,23 @@ pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
     let path = layer.path.clone().filter(|_| layer.minus.is_none() && layer.content == Content::Grey);
     let path = path.ok_or("A pool reads images from files: this layer is in none")?;
     let recipe = viewer.bench.recipe().map_err(|e| e.to_string())?;
+    let mut inputs = vec![(IMAGE.to_owned(), path.clone())];
+    for (name, layer) in super::further::taken(viewer, &recipe) {
+        let path = layer.path.clone().filter(|_| layer.minus.is_none());
+        inputs.push((
+            name.clone(),
+            path.ok_or_else(|| format!("A pool reads images from files: {name} is in none"))?,
+        ));
+    }
     Ok(Order {
         sample: stem(&path),
         recipe,
-        inputs: vec![(IMAGE.to_owned(), path)],
+        inputs,
         expected: Vec::new(),
         options: layer.options.clone(),
         frame: Frame::new(layer.channel, layer.time),
         kind: None,
+        ignore_geometry: false,
         labels_as: LabelsAs::OmeZarr,
     })
 }

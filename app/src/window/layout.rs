@@ -151,7 +151,9 @@ impl Viewer {
     pub fn lay_over(&mut self, scene: usize, other: usize) {
         let layers = std::mem::take(&mut self.document.scenes[scene].layers);
         let top = self.document.scenes[other].layers.len();
-        self.document.scenes[other].layers.extend(layers);
+        let first = self.document.scenes[other].layers[0].source.clone();
+        let over = layers.into_iter().map(|l| open::over(l, first.info(), self.opener.cache()));
+        self.document.scenes[other].layers.extend(over.collect::<Vec<_>>());
         self.document.scenes.remove(scene);
         self.after_closing();
         self.chosen = (if scene < other { other - 1 } else { other }, top);

@@ -9,6 +9,7 @@ mod cover;
 mod dialogs;
 mod export;
 pub mod figure;
+mod further;
 mod grips;
 mod help;
 mod histogram;

@@ -1,6 +1,7 @@
 //! The panel in which a recipe is built: forms follow from the operators' declarations.
 
 use super::app::Viewer;
+use super::further;
 use super::theme::{ACCENT, WRONG};
 use super::widgets::{WIDE, choice};
 use crate::cli::recipes::BUILT_IN;
@@ -11,13 +12,14 @@ use crate::view::{Content, Layer};
 use egui::util::undoer::Undoer;
 use egui::{RichText, ScrollArea, Ui};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Default as Given, Group, Kind, OPERATORS, Operator, Param, ParamType, Value};
-use voxelry_core::recipe::{Plan, Recipe, Step};
+use voxelry_core::recipe::{IMAGE, Plan, Recipe, Step};
 use voxelry_core::{Error, Region, Result};
 
 /// How long a preview may take before the next one takes its place unfinished.
@@ -63,6 +65,8 @@ struct Planned {
     memory: u64,
     /// Its steps up to the last that makes an image, complete; none if there is no such.
     shown: Option<Recipe>,
+    /// Whether it takes further images: it is not previewed then.
+    several: bool,
     /// Those of them that would see the whole image, and see only what is visible in the preview.
     whole: Vec<String>,
 }
@@ -73,7 +77,7 @@ impl Planned {
         let mut shown = plan.resolved.clone();
         shown.steps.truncate(end);
         let whole = live::whole_steps(plan, end).into_iter().map(str::to_owned).collect();
-        Self { memory: plan.memory(&[]), shown: (end > 0).then_some(shown), whole }
+        Self { memory: plan.memory(&[]), shown: (end > 0).then_some(shown), several: false, whole }
     }
 }
 
@@ -252,7 +256,8 @@ pub fn panel(viewer: &mut Viewer, ui: &mut Ui) {
             ui.set_max_width(ui.available_width() - 8.0);
             let layer = viewer.layer_to_run_on();
             let stats = layer.and_then(|l| Some((l.stats.as_ref()?.range, l.source.info().voxel.is_float())));
-            steps(&mut viewer.bench, stats, ui);
+            let names: Vec<String> = further::others(viewer).into_iter().map(|(name, _)| name).collect();
+            steps(&mut viewer.bench, stats, &names, ui);
             add_menu(&mut viewer.bench, ui);
         });
     ui.separator();
@@ -309,7 +314,7 @@ fn plain(error: &Error) -> String {
     text.strip_prefix("recipe: ").map_or(text.clone(), str::to_owned)
 }
 
-fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
+fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, layers: &[String], ui: &mut Ui) {
     enum Change {
         Up(usize),
         Down(usize),
@@ -317,6 +322,7 @@ fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
     }
     let mut change = None;
     let count = bench.steps.len();
+    let mut names = [&[IMAGE.to_owned()], layers].concat();
     for (i, draft) in bench.steps.iter_mut().enumerate() {
         let spec = draft.op.spec();
         egui::Frame::group(ui.style()).inner_margin(6).show(ui, |ui| {
@@ -336,8 +342,16 @@ fn steps(bench: &mut Bench, image: Option<([f64; 2], bool)>, ui: &mut Ui) {
                     }
                 });
             });
+            if spec.inputs.len() > 1 {
+                egui::Grid::new(("inputs", i))
+                    .num_columns(2)
+                    .min_col_width(90.0)
+                    .spacing([8.0, 4.0])
+                    .show(ui, |ui| further::rows(ui, spec, &mut draft.step.inputs, &names, i));
+            }
             form(ui, draft, image, &format!("step {i}"));
         });
+        names.extend(draft.step.name.clone());
     }
     match change {
         Some(Change::Up(i)) => bench.steps.swap(i, i - 1),
@@ -517,7 +531,10 @@ fn add_menu(bench: &mut Bench, ui: &mut Ui) {
 pub fn start(viewer: &mut Viewer) {
     let wake = viewer.waker();
     let Some(layer) = viewer.layer_to_run_on() else { return };
-    let result = viewer.bench.recipe().map(|recipe| work::run(&recipe, layer, None, wake));
+    let result = viewer.bench.recipe().map(|recipe| {
+        let others = further::taken(viewer, &recipe);
+        work::run(&recipe, layer, &others, None, wake)
+    });
     match result {
         Ok(running) => (viewer.bench.running, viewer.bench.measured) = (Some(running), None),
         Err(error) => viewer.tell(error.to_string()),
@@ -552,8 +569,12 @@ impl Viewer {
             return;
         }
         let Some(layer) = self.layer_to_measure() else { return };
-        let shape = layer.source.info().shape();
-        let grey = self.layer_to_work_on().filter(|l| l.source.info().shape() == shape);
+        let mut grey = self.layer_to_work_on().filter(|l| l.id != layer.id);
+        let mut left_out = None;
+        if let Some(Err(error)) = grey.map(|grey| work::fits(grey, layer)) {
+            left_out = Some(format!("Without intensities: {error}"));
+            grey = None;
+        }
         let (id, with) = (layer.id, grey.map(|l| l.id));
         let desk = self.kit.desks().find(|d| d.layer == id);
         let version = desk.map(|d| (d.board.edits(), Arc::new(d.board.labels.version())));
@@ -563,6 +584,9 @@ impl Viewer {
                 self.bench.intensities = with;
             }
             Err(error) => self.tell(error.to_string()),
+        }
+        if let Some(text) = left_out {
+            self.tell(text);
         }
     }
 }
@@ -608,7 +632,12 @@ fn preview(viewer: &mut Viewer, ok: bool) {
         }
         return;
     }
-    let Some(Ok(Planned { shown: Some(recipe), whole, .. })) = &viewer.bench.planned.1 else { return };
+    let Some(Ok(Planned { shown: Some(recipe), several, whole, .. })) = &viewer.bench.planned.1 else {
+        return;
+    };
+    if *several {
+        return drop_preview(viewer);
+    }
     let (recipe, local) = (recipe.clone(), whole.is_empty());
     if local { preview_live(viewer, &recipe) } else { preview_part(viewer, &recipe) }
 }
@@ -676,7 +705,7 @@ fn preview_part(viewer: &mut Viewer, recipe: &Recipe) {
     {
         return;
     }
-    let running = work::run(recipe, layer, Some(part), viewer.waker());
+    let running = work::run(recipe, layer, &[], Some(part), viewer.waker());
     viewer.bench.level = part.level;
     viewer.bench.previewing = Some((wanted, running));
     viewer.bench.changed = Some(Instant::now());
@@ -693,10 +722,14 @@ fn drop_preview(viewer: &mut Viewer) {
 
 /// What a preview shows, in words.
 fn previewed(bench: &Bench, ui: &mut Ui) {
-    if !bench.preview || bench.shown.is_none() {
+    let Some(Ok(Planned { whole, several, .. })) = &bench.planned.1 else { return };
+    if !bench.preview || bench.shown.is_none() && !several {
         return;
     }
-    let Some(Ok(Planned { whole, .. })) = &bench.planned.1 else { return };
+    if *several {
+        ui.weak("No preview: the recipe takes several images");
+        return;
+    }
     let text = match (whole.is_empty(), bench.level) {
         (true, _) => "Preview (exact at the displayed resolution)".to_owned(),
         (false, 0) => "Preview of the whole image (exact)".to_owned(),
@@ -714,13 +747,18 @@ fn plan(viewer: &mut Viewer) {
     let recipe = viewer.bench.recipe();
     let text = recipe.as_ref().map_or_else(ToString::to_string, Recipe::to_toml);
     let layer = viewer.layer_to_run_on();
-    let wanted = format!("{:?} {text}", layer.map(|l| (l.id, l.content)));
+    let others: Vec<u64> = further::others(viewer).iter().map(|(_, l)| l.id).collect();
+    let wanted = format!("{:?} {others:?} {text}", layer.map(|l| (l.id, l.content)));
     if viewer.bench.planned.0 == wanted {
         return;
     }
     let planned = layer.map(|layer| {
-        let plan = recipe.and_then(|recipe| work::plan(&recipe, layer));
-        plan.map(|plan| Planned::of(&plan)).map_err(|e| plain(&e))
+        let plan = recipe.and_then(|recipe| {
+            let others = further::taken(viewer, &recipe);
+            let plan = work::plan(&recipe, layer, &others)?;
+            Ok(Planned { several: !others.is_empty(), ..Planned::of(&plan) })
+        });
+        plan.map_err(|e| plain(&e))
     });
     viewer.bench.planned = (wanted, planned);
 }
@@ -808,7 +846,9 @@ pub fn previewed_part(layer: &Layer) -> Part {
 
 fn copy_command(viewer: &mut Viewer, ui: &Ui) {
     let Some(layer) = viewer.layer_to_run_on() else { return };
-    match command(layer, viewer.bench.recipe()) {
+    let recipe = viewer.bench.recipe();
+    let others = recipe.as_ref().map_or_else(|_| Vec::new(), |recipe| further::taken(viewer, recipe));
+    match command(layer, &others, recipe) {
         Ok(command) => {
             ui.ctx().copy_text(command);
             viewer.say("Copied command to clipboard".to_owned());
@@ -818,7 +858,7 @@ fn copy_command(viewer: &mut Viewer, ui: &Ui) {
 }
 
 /// The commands that write a recipe and run it on a layer's file, wherever they are pasted.
-fn command(layer: &Layer, recipe: Result<Recipe>) -> Result<String> {
+fn command(layer: &Layer, others: &[(String, &Layer)], recipe: Result<Recipe>) -> Result<String> {
     let recipe = recipe?;
     let Some(path) = &layer.path else {
         return Err(Error::Usage(format!(
@@ -826,10 +866,12 @@ fn command(layer: &Layer, recipe: Result<Recipe>) -> Result<String> {
             layer.name
         )));
     };
-    let path = voxelry_core::io::remote::address(path)
-        .map_or_else(|| std::path::absolute(path).unwrap_or_else(|_| path.clone()), Into::into);
-    let mut command =
-        format!("voxelry run --recipe recipe.toml {} --out results", quoted(&path.to_string_lossy()));
+    let anywhere = |path: &Path| {
+        let path = voxelry_core::io::remote::address(path)
+            .map_or_else(|| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), Into::into);
+        path.to_string_lossy().into_owned()
+    };
+    let mut command = format!("voxelry run --recipe recipe.toml {} --out results", quoted(&anywhere(path)));
     if layer.channel > 0 {
         command += &format!(" --channel {}", layer.channel + 1);
     }
@@ -838,6 +880,10 @@ fn command(layer: &Layer, recipe: Result<Recipe>) -> Result<String> {
     }
     if layer.content == Content::Labels {
         command += " --as labels";
+    }
+    for (name, other) in others {
+        let file = other.path.as_ref().map_or("FILE".to_owned(), |path| anywhere(path));
+        command += &format!(" --with {}", quoted(&format!("{name}={file}")));
     }
     Ok(format!("cat > recipe.toml <<'END'\n{}END\n{command}", recipe.to_toml()))
 }
@@ -875,12 +921,12 @@ mod tests {
         let recipe = || Recipe::parse("[[step]]\nop = \"otsu\"\n");
         layer.path = Some("scans/scan.nii".into());
         let here = std::env::current_dir().unwrap().join("scans/scan.nii");
-        let text = command(&layer, recipe()).unwrap();
+        let text = command(&layer, &[], recipe()).unwrap();
         assert!(text.contains(&quoted(&here.to_string_lossy())), "{text}");
         layer.path = Some("https://host/scan.ome.zarr".into());
-        assert!(command(&layer, recipe()).unwrap().contains(" https://host/scan.ome.zarr "));
+        assert!(command(&layer, &[], recipe()).unwrap().contains(" https://host/scan.ome.zarr "));
         layer.path = None;
-        assert!(command(&layer, recipe()).unwrap_err().to_string().contains("save it first"));
+        assert!(command(&layer, &[], recipe()).unwrap_err().to_string().contains("save it first"));
     }
 
     #[test]

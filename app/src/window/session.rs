@@ -301,7 +301,11 @@ pub fn restore(path: &Path, cache: &Arc<Cache>) -> Result<Restored> {
                 Ok((mut layer, edits)) => {
                     edited.extend(edits.map(|e| (layer.id, e)));
                     wanted.dress(&mut layer, cache);
-                    layers.push(layer);
+                    let first = layers.first().map(|l| l.source.clone());
+                    layers.push(match first {
+                        Some(first) => open::over(layer, first.info(), cache),
+                        None => layer,
+                    });
                 }
                 Err(error) => problems.push(error.to_string()),
             }

@@ -372,6 +372,14 @@ fn geometry(header: &Header, rank: usize, notes: &mut Vec<String>) -> Result<(Ge
             geometry.unit = Unit::Millimetre;
         }
     }
+    if let (Some(said), Some(_), true) = (header.get(&["AnatomicalOrientation"]), matrix, oriented)
+        && said.len() == 3
+        && space == 3
+        && !said.eq_ignore_ascii_case(&letters(&geometry))
+    {
+        let own = letters(&geometry);
+        notes.push(format!("AnatomicalOrientation is {said}, but TransformMatrix says {own}, which is used"));
+    }
     Ok((geometry, time_step))
 }
 

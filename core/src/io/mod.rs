@@ -18,6 +18,7 @@ mod metaimage;
 mod nifti;
 mod npy;
 mod nrrd;
+mod onto;
 pub mod options;
 mod planar;
 pub mod pyramid;
@@ -33,6 +34,7 @@ mod zarr;
 
 pub use calibration::Calibration;
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
+pub use onto::{OnGrid, in_unit, on_grid};
 pub use steady::Seal;
 
 use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
@@ -198,6 +200,28 @@ impl Frame {
     /// Level 0 of a channel and time.
     pub fn new(channel: usize, time: usize) -> Self {
         Self { level: 0, channel, time }
+    }
+
+    /// The same frame of a further image: where it has one channel or one time frame, that one.
+    pub fn of_further(self, info: &ImageInfo) -> Self {
+        Self {
+            level: self.level.min(info.levels.len() - 1),
+            channel: if info.channels.len() > 1 { self.channel } else { 0 },
+            time: if info.times > 1 { self.time } else { 0 },
+        }
+    }
+
+    /// Which channel and time frame of several are used, in the words of the command line: what a user who has not
+    /// chosen them should know.
+    pub fn choices(self, info: &ImageInfo) -> Vec<(&'static str, String)> {
+        [("channel", self.channel, info.channels.len()), ("time", self.time, info.times)]
+            .into_iter()
+            .filter(|(.., count)| *count > 1)
+            .map(|(name, at, count)| {
+                let frame = if name == "time" { "time frame" } else { name };
+                (name, format!("{frame} {} of {count} is used (--{name})", at + 1))
+            })
+            .collect()
     }
 
     /// Whether an image has it.

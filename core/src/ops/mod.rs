@@ -67,6 +67,13 @@ pub trait Operator: Sync {
     /// # Errors
     /// If a parameter does not suit the inputs.
     fn prepare(&self, call: &Call) -> Result<Prepared>;
+
+    /// Whether of an input, by its number, the grid alone is of use: such an image may lie anywhere, and its voxels are
+    /// not read. All others lie on the grid of the first, or have one voxel along an axis.
+    fn takes_grid_alone(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
 }
 
 /// All operators, grouped, in the order in which they are listed to people.

@@ -50,6 +50,14 @@ impl Step {
 }
 
 impl Step {
+    /// Whether it takes the grid of the image of this name, and not its voxels.
+    pub fn takes_grid_of(&self, name: &str) -> bool {
+        let inputs = self.op.spec().inputs.iter().enumerate();
+        inputs
+            .filter(|(i, _)| self.op.takes_grid_alone(*i))
+            .any(|(_, input)| self.inputs.get(input.name).is_some_and(|from| from == name))
+    }
+
     /// The error of a key, or of the step if the key isn't given.
     fn wrong(&self, key: &str, reason: String) -> Error {
         Error::recipe(self.lines.get(key).copied().or(self.line), reason)

@@ -3,7 +3,8 @@
 use super::{IMAGE, Recipe, Step};
 use crate::blocks;
 use crate::error::suggestion;
-use crate::ops::{Args, Call, Grid, Kind, Mode, Prepared, Produces};
+use crate::ops::{Args, Call, Grid, Kind, Mode, Operator, Prepared, Produces};
+use crate::volume::{Turn, apart, covers, turn_onto};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ impl Plan {
             }
             let args = Args::complete(spec, step.given.clone()).map_err(wrong)?;
             let call_inputs: Vec<_> = inputs.iter().map(|i| i.map(|i| grids[i])).collect();
+            on_one_grid(step.op, &call_inputs).map_err(|e| located(step, e))?;
+            let alone = |i: &usize| step.op.takes_grid_alone(*i);
+            let inputs: Vec<_> = (0..inputs.len()).map(|i| inputs[i].filter(|_| !alone(&i))).collect();
             let prepared = step.op.prepare(&Call { op: spec.id, args: &args, inputs: &call_inputs });
             let prepared = prepared.map_err(|e| located(step, e))?;
             let value = grids.len();
@@ -169,6 +173,30 @@ impl Plan {
             .max()
             .unwrap_or(0)
     }
+}
+
+/// Whether an operator's further images lie on the grid of the first, where their voxels are of use.
+fn on_one_grid(op: &dyn Operator, inputs: &[Option<Grid>]) -> Result<()> {
+    let spec = op.spec();
+    let Some(first) = inputs[0] else { return Ok(()) };
+    for (i, input) in inputs.iter().enumerate().skip(1).filter(|(i, _)| !op.takes_grid_alone(*i)) {
+        let Some(input) = input else { continue };
+        let by_index = first.geometry.is_unstated() || input.geometry.is_unstated();
+        let place = |g: &Grid| (g.shape, g.geometry);
+        let fits = if by_index {
+            covers(input.shape, first.shape)
+        } else {
+            let ((shape, geometry), (own, at)) = (place(&first), place(input));
+            turn_onto((shape, &geometry), (own, &at)) == Some(Turn::NONE)
+        };
+        if !fits {
+            let names = (spec.inputs[i].name, spec.inputs[0].name);
+            let reason = apart(names.1, (input.shape, &input.geometry), (first.shape, &first.geometry));
+            let reason = format!("{} {reason}", names.0);
+            return Err(Error::Operator { op: spec.id, reason });
+        }
+    }
+    Ok(())
 }
 
 /// What an operator says of its parameters, with the line of the parameter that it names, in a

@@ -252,6 +252,7 @@ columns = ["volume"]
             options: OpenOptions::default(),
             frame: Frame::default(),
             kind: None,
+            ignore_geometry: false,
             labels_as: LabelsAs::Nrrd,
         }
     }
@@ -319,6 +320,47 @@ columns = ["volume"]
             }
             assert!(folded >= [2, 0, 0, 14, 0][number], "{number}: {folded}");
         }
+    }
+
+    /// Further images are laid on the grid of the first wherever tiles are made.
+    #[test]
+    fn tiles_made_elsewhere_read_further_images_where_they_lie() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = "[[step]]\nop = \"arithmetic\"\noperation = \"subtract\"\nother = \"twin\"\n\
+                      [[step]]\nop = \"normalise\"\n[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n";
+        let mut order = order(folder.path(), recipe);
+        let there = Geometry::from_spacing([2.0, 1.0, 1.0], crate::Unit::Micrometre);
+        let image = crate::io::open(&order.inputs[0].1, &OpenOptions::default()).unwrap();
+        let voxels = image.read_all(Frame::default()).unwrap();
+        let write = |name: &str, volume: &Volume, geometry| {
+            let path = folder.path().join(name);
+            write_volume(&path, volume, geometry, false, &WriteOptions::default()).unwrap();
+            path
+        };
+        order.inputs[0].1 = write("first.nrrd", &voxels, there);
+        let twin = Volume::zeros(voxels.voxel_type(), voxels.shape());
+        let mut straight = twin.clone();
+        straight.paste([3, 4, 5], &voxels.crop(Region::new([0; 3], [9, 20, 25])));
+        let turn = crate::volume::Turn { axes: [2, 0, 1], reversed: [true, false, true] };
+        let turned = turn.apply(&straight, &Job::silent()).unwrap();
+        let mut results = Vec::new();
+        for path in [
+            write("straight.nrrd", &straight, there),
+            write("turned.nrrd", &turned, turn.geometry(&there, voxels.shape())),
+        ] {
+            order.inputs.truncate(1);
+            order.inputs.push(("twin".into(), path));
+            results.push(labels(&order));
+            let ready = order.open().unwrap();
+            let between = folder.path().join(format!("between-{}", results.len()));
+            let left = AtomicUsize::new(usize::MAX);
+            let elsewhere: Arc<dyn Runner> = Arc::new(Elsewhere { order: order.clone(), left });
+            let how = kept(&between, [9, 16, 12], Some(elsewhere));
+            let ran = crate::recipe::run(&ready.plan, &ready.fields, &ready.keep(), &how, &Job::silent());
+            results.push((*ran.unwrap().images[0].read_all(&Job::silent()).unwrap()).clone());
+        }
+        assert!(results[0].as_bytes().iter().any(|b| *b > 0));
+        assert!(results.iter().all(|result| *result == results[0]));
     }
 
     /// The image that a run makes.

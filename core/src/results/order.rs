@@ -3,7 +3,7 @@
 use super::{Identity, LabelsAs, Provenance, Record, Study, write};
 use crate::blocks::{Accelerator, Field, FileField};
 use crate::io::verify::{absent_note, check_complete};
-use crate::io::{self, Frame, ImageSource, OpenOptions, Seal};
+use crate::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal};
 use crate::ops::Kind;
 use crate::recipe::{self, How, IMAGE, Plan, Recipe, Results};
 use crate::{Error, Event, Job, Result};
@@ -24,10 +24,12 @@ pub struct Order {
     pub expected: Vec<Identity>,
     /// How the first image is opened.
     pub options: OpenOptions,
-    /// Its channel and time.
+    /// Its channel and time; those of further images, where they have several.
     pub frame: Frame,
     /// What its voxels mean, if the file doesn't say so or says it wrongly.
     pub kind: Option<Kind>,
+    /// Whether further images are laid on the first by their indices, wherever their files say that they lie.
+    pub ignore_geometry: bool,
     /// Format of the label image.
     pub labels_as: LabelsAs,
 }
@@ -93,6 +95,7 @@ impl Order {
             options,
             frame: Frame::new(record.channel.saturating_sub(1), record.time.saturating_sub(1)),
             kind: record.taken_as.as_deref().map(str::parse).transpose().map_err(wrong)?,
+            ignore_geometry: record.ignore_geometry,
             labels_as: record.labels_as.parse().map_err(Error::Usage)?,
             expected: record.input,
         })
@@ -139,6 +142,7 @@ impl Order {
             time: self.frame.time + 1,
             labels_as: self.labels_as.name().to_owned(),
             taken_as: self.kind.map(|kind| kind.word().to_owned()),
+            ignore_geometry: self.ignore_geometry,
             open: self.options.to_record(),
             found,
             input,
@@ -157,9 +161,7 @@ impl Order {
         let mut warnings = info.notes.clone();
         let times = self.frame.time..self.frame.time + 1;
         warnings.extend(check_complete(&*source, &self.inputs[0].1, &self.options, times)?);
-        if info.times > 1 {
-            warnings.push(format!("time frame {} of {} is used (--time)", self.frame.time + 1, info.times));
-        }
+        warnings.extend(self.frame.choices(&info).into_iter().map(|(_, text)| text));
         let kind = self.kind.unwrap_or(if info.labels { Kind::Labels } else { Kind::Grey });
         let mut names = vec![IMAGE.to_owned()];
         let mut sources = vec![source.clone()];
@@ -171,24 +173,51 @@ impl Order {
             fields.push(Arc::new(FileField::new(source.clone(), frame, Kind::Grey)));
         }
         for (name, path) in &self.inputs[1..] {
-            let options = OpenOptions {
-                accept_damaged: self.options.accept_damaged,
-                require_all_chunks: self.options.require_all_chunks,
-                ..OpenOptions::default()
-            };
-            let source: Arc<dyn ImageSource> = Arc::from(io::open(path, &options)?);
-            warnings.extend(
-                check_complete(&*source, path, &options, 0..1)?.map(|note| format!("{name}: {note}")),
-            );
-            sources.push(source.clone());
-            let kind = if source.info().labels { Kind::Labels } else { Kind::Grey };
+            let (source, field, said) = self.further(name, path, &info)?;
+            warnings.extend(said.into_iter().map(|text| format!("{name}: {text}")));
+            sources.push(source);
             names.push(name.clone());
-            fields.push(Arc::new(FileField::new(source, Frame::default(), kind)));
+            fields.push(Arc::new(field));
         }
         let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
         let plan = Plan::new(&self.recipe, &grids)?;
         let seals = sources.iter().map(|source| source.seal()).collect::<Result<_>>()?;
         Ok(Ready { fields, sources, seals, plan, warnings })
+    }
+
+    /// A further image on the grid of the first, and what the user should know of it. One that lies elsewhere is left
+    /// there, for a step whose image does, too.
+    fn further(
+        &self,
+        name: &str,
+        path: &Path,
+        first: &ImageInfo,
+    ) -> Result<(Arc<dyn ImageSource>, FileField, Vec<String>)> {
+        let options = OpenOptions {
+            accept_damaged: self.options.accept_damaged,
+            require_all_chunks: self.options.require_all_chunks,
+            ..OpenOptions::default()
+        };
+        let source: Arc<dyn ImageSource> = Arc::from(io::open(path, &options)?);
+        let info = source.info();
+        let kind = if info.labels { Kind::Labels } else { Kind::Grey };
+        let frame = self.frame.of_further(info);
+        frame.check(info).map_err(|e| Error::file(path, e.to_string()))?;
+        let mut said = info.notes.clone();
+        if self.recipe.steps.iter().any(|step| step.takes_grid_of(name)) {
+            let field = FileField::new(source.clone(), frame, kind);
+            return Ok((source, field, said));
+        }
+        said.extend(check_complete(&*source, path, &options, frame.time..frame.time + 1)?);
+        said.extend(frame.choices(info).into_iter().map(|(_, text)| text));
+        let field = match io::on_grid(&source, frame, (first, self.frame.level), self.ignore_geometry) {
+            Some(on) => {
+                said.extend(on.turn.map(|turn| turn.said()));
+                FileField::new(on.source, on.frame, kind)
+            }
+            None => FileField::new(source.clone(), frame, kind),
+        };
+        Ok((source, field, said))
     }
 
     /// Which images these are.
@@ -284,13 +313,14 @@ mod tests {
             options: OpenOptions { shape: Some([1, 2, 3]), ..OpenOptions::default() },
             frame: Frame::new(1, 2),
             kind: Some(Kind::Labels),
+            ignore_geometry: true,
             labels_as: LabelsAs::default(),
         };
         let text = order.to_toml();
         let back = Order::parse(&text).unwrap();
         assert_eq!(back.to_toml(), text);
         assert_eq!((back.inputs, back.options, back.frame), (order.inputs, order.options, order.frame));
-        assert_eq!(back.kind, order.kind);
+        assert_eq!((back.kind, back.ignore_geometry), (order.kind, true));
         assert!(back.expected.is_empty());
         assert!(Order::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").is_err());
     }

@@ -32,6 +32,9 @@ pub struct Record {
     /// What the image's voxels were taken as, where the file doesn't say so itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_as: Option<String>,
+    /// Whether further images were laid on the first by their indices alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_geometry: bool,
     /// How a file was opened, where it doesn't say so itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, String>,
@@ -89,6 +92,7 @@ mod tests {
             time: 1,
             labels_as: "ome-zarr".into(),
             taken_as: None,
+            ignore_geometry: false,
             open: BTreeMap::new(),
             found: [("threshold".to_owned(), 0.1)].into(),
             input: vec![Identity {

@@ -1,12 +1,16 @@
 //! A volume in memory, its voxel types, its geometry, and regions of it. No files, no operators.
 
+mod fit;
 mod geometry;
 mod region;
+mod turn;
 pub mod unit;
 mod voxel;
 
+pub use fit::{apart, covers, describe_grid, same_spacing, turn_onto};
 pub use geometry::Geometry;
 pub use region::Region;
+pub use turn::Turn;
 pub use unit::Unit;
 pub use voxel::{Voxel, VoxelType};
 

@@ -248,6 +248,34 @@ fn a_difference_is_that_of_the_voxels_at_every_level() {
 }
 
 #[test]
+fn images_are_subtracted_and_measured_where_they_lie() {
+    let cache = Cache::new(1 << 24);
+    let geometry = Geometry::from_spacing([2.0, 1.0, 1.0], Unit::Millimetre);
+    let voxels = Array3::from_shape_fn((10, 20, 30), |(z, y, x)| (z * 600 + y * 30 + x) as u16);
+    let from = layer("a", Volume::from(voxels.clone()), geometry, &cache);
+    let turn = voxelry_core::volume::Turn { axes: [1, 0, 2], reversed: [false, true, false] };
+    let turned = turn.apply(&Volume::from(voxels.clone()), &voxelry_core::Job::silent()).unwrap();
+    let there = turn.geometry(&geometry, [10, 20, 30]).in_unit(Unit::Micrometre);
+    let minus = layer("b", turned, there, &cache);
+    let made = difference(&from, &minus, &cache).unwrap();
+    let Volume::F32(found) = made.source.read_all(Frame::default()).unwrap() else { panic!("floats") };
+    assert!(found.dim() == (10, 20, 30) && found.iter().all(|v| *v == 0.0));
+    // Of the same shape, elsewhere.
+    let shifted = geometry.cropped([0.5, 0.0, 0.0]);
+    let elsewhere = layer("c", Volume::from(voxels.clone()), shifted, &cache);
+    let error = difference(&from, &elsewhere, &cache).err().unwrap().to_string();
+    assert!(error.contains("another grid") && error.contains("resample --like"), "{error}");
+    assert!(crate::view::work::fits(&elsewhere, &from).is_err());
+    assert!(crate::view::work::fits(&minus, &from).is_ok());
+    // In one scene: in the unit of the first, and by index where a file says nothing.
+    let over = crate::view::open::over(minus, from.source.info(), &cache);
+    assert_eq!(over.source.info().geometry().unit, Unit::Millimetre);
+    let plain = layer("d", Volume::from(voxels), Geometry::default(), &cache);
+    let over = crate::view::open::over(plain, from.source.info(), &cache);
+    assert_eq!(over.source.info().geometry(), geometry);
+}
+
+#[test]
 fn a_part_has_the_intensities_of_its_voxels() {
     let cache = Cache::new(1 << 24);
     let voxels = Array3::from_shape_fn((30, 40, 50), |(z, y, x)| (z * 2000 + y * 50 + x) as u16);

@@ -229,7 +229,7 @@ impl Viewer {
         let Some(layer) = self.image_of_desk().or_else(|| self.layer_to_work_on()) else { return };
         match Recipe::parse(&format!("[[step]]\nop = \"{id}\"\n")) {
             Ok(recipe) => {
-                let running = work::run(&recipe, layer, None, wake);
+                let running = work::run(&recipe, layer, &[], None, wake);
                 self.kit.threshold.finding = Some((id, running));
             }
             Err(error) => self.tell(error.to_string()),

@@ -36,6 +36,8 @@ fn affine_of(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Method) {
         if usable(&affine) {
             if (1..=5).contains(&header.qform_code) {
                 notes.extend(disagreement(header, &affine, &qform(header)));
+            } else {
+                notes.extend(other_spacing(header, &affine));
             }
             return (affine, Method::Sform);
         }
@@ -53,13 +55,33 @@ fn affine_of(header: &Header, notes: &mut Vec<String>) -> (DAffine3, Method) {
 
 /// A note, if two maps differ by more than half a voxel anywhere in the image.
 fn disagreement(header: &Header, sform: &DAffine3, qform: &DAffine3) -> Option<String> {
-    let last = |axis: usize| (header.dim[axis + 1].max(1) - 1) as f64;
+    let last = size(header) - 1.0;
     let corners =
-        (0..8).map(|i| DVec3::from_array([0, 1, 2].map(|a| if i >> a & 1 == 0 { 0.0 } else { last(a) })));
+        (0..8).map(|c| last * DVec3::new(f64::from(c & 1), f64::from(c >> 1 & 1), f64::from(c >> 2)));
     let apart = corners.map(|corner| sform.transform_point3(corner).distance(qform.transform_point3(corner)));
     let apart = apart.fold(0.0, f64::max);
     (apart > 0.5 * spacing(header).min_element())
         .then(|| format!("sform and qform disagree, by up to {apart:.3} units of length; the sform is used"))
+}
+
+/// A note, if `pixdim` gives a voxel size that is half a voxel from the sform's anywhere in the image.
+fn other_spacing(header: &Header, sform: &DAffine3) -> Option<String> {
+    let m = sform.matrix3;
+    let own = DVec3::new(m.x_axis.length(), m.y_axis.length(), m.z_axis.length());
+    let said = spacing(header);
+    let apart = (own - said).abs() * (size(header) - 1.0).max(DVec3::ONE);
+    apart.cmpgt(0.5 * own).any().then(|| {
+        format!(
+            "the sform gives voxels of {} × {} × {}, pixdim of {} × {} × {}; the sform is used",
+            own.x, own.y, own.z, said.x, said.y, said.z
+        )
+    })
+}
+
+/// Numbers of voxels along x, y, z.
+fn size(header: &Header) -> DVec3 {
+    let size = |i: usize| if (i as i64) < header.dim[0] { header.dim[i + 1] as f64 } else { 1.0 };
+    DVec3::new(size(0), size(1), size(2)).max(DVec3::ONE)
 }
 
 /// The affine in the rows `srow_x`, `srow_y`, `srow_z`.
@@ -99,9 +121,7 @@ fn qform(header: &Header) -> DAffine3 {
 
 fn base(header: &Header) -> DAffine3 {
     let scale = spacing(header) * DVec3::new(-1.0, 1.0, 1.0);
-    let sizes: [f64; 3] =
-        std::array::from_fn(|i| if (i as i64) < header.dim[0] { header.dim[i + 1] as f64 } else { 1.0 });
-    let centre = (DVec3::from_array(sizes) - 1.0) / 2.0;
+    let centre = (size(header) - 1.0) / 2.0;
     DAffine3 { matrix3: DMat3::from_diagonal(scale), translation: -scale * centre }
 }
 

@@ -266,6 +266,9 @@ fn geometry(
         "left-posterior-superior" | "lps" => (DVec3::new(-1.0, -1.0, 1.0), true),
         _ => (DVec3::ONE, false),
     };
+    if !oriented && !space.is_empty() {
+        notes.push(format!("the space \"{space}\" has no anatomical directions: axes are the file's own"));
+    }
     let three = |v: &[f64]| DVec3::from_array(std::array::from_fn(|i| v.get(i).copied().unwrap_or(0.0)));
     let units = units(header, rank, spatial, directions.is_some());
     // Lengths along the axes of the world, in the common unit.

@@ -1,9 +1,9 @@
-//! OME-Zarr 0.4 (Zarr v2) and 0.5 (Zarr v3), and plain Zarr arrays without OME metadata.
+//! OME-Zarr 0.4 (Zarr v2), 0.5 and 0.6 (Zarr v3), and plain Zarr arrays without OME metadata. Written are 0.4 and 0.5.
 //!
 //! `node` reads what a group or array says of itself, `ngff` turns the OME attributes into axes,
-//! scales and names, `array` reads voxels of `chunk`s, `source` puts them
-//! together; `layout` decides chunks
-//! and levels and writes the metadata, `sink` writes voxels. All go through the storage traits of
+//! places and names, `transforms` composes coordinate transformations, `array` reads voxels of
+//! `chunk`s, `source` puts them together; `layout` decides chunks and levels and writes the
+//! metadata, `sink` writes voxels. All go through the storage traits of
 //! `zarrs`, so that another store than the local disk is one constructor.
 //!
 //! Architecture invariant: what a metadata file promises allocates nothing. Memory is asked for
@@ -17,6 +17,7 @@ mod ngff;
 mod node;
 mod sink;
 mod source;
+mod transforms;
 
 use super::format::Format;
 use super::{ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions};

@@ -1,12 +1,13 @@
 //! The OME attributes of a group: axes, datasets, scales, channel names.
 //!
-//! Specification: OME-NGFF 0.4 and 0.5, <https://ngff.openmicroscopy.org/specifications/>.
+//! Specification: OME-NGFF 0.4, 0.5 and 0.6, <https://ngff.openmicroscopy.org/specifications/>.
 
 use super::node::show;
+use super::transforms::{Affine, Composed, follow};
 use crate::io::Channel;
 use crate::volume::unit::{AxisUnits, seconds};
 use crate::{Geometry, Unit};
-use glam::DVec3;
+use glam::{DAffine3, DMat3, DVec3};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -35,16 +36,19 @@ pub(super) struct Axis {
 pub(super) struct Dataset {
     /// Path of the array, relative to the group.
     pub(super) path: String,
-    /// Scale of each axis.
-    pub(super) scale: Vec<f64>,
-    /// Translation of each axis.
-    pub(super) translation: Vec<f64>,
+    /// The place of an index, `(x, y, z)`; none where that is not said, or not affine.
+    pub(super) world_from_index: Option<DAffine3>,
+    /// From one time frame to the next.
+    pub(super) time: f64,
 }
 
 /// One multiscale image.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Multiscale {
+    /// What each axis of the arrays stands for.
     pub(super) axes: Vec<Axis>,
+    /// The axes of the coordinate system that places are in.
+    pub(super) world: Vec<Axis>,
     pub(super) datasets: Vec<Dataset>,
     pub(super) version: Option<String>,
     pub(super) name: Option<String>,
@@ -76,11 +80,15 @@ pub(super) fn multiscale(ome: &Map<String, Value>) -> Result<Multiscale> {
     if all.len() > 1 {
         notes.push(format!("the first of {} multiscale images in this group was opened", all.len()));
     }
-    if let Some(v) = version.as_deref().filter(|v| !["0.1", "0.2", "0.3", "0.4", "0.5"].contains(v)) {
-        notes.push(format!("OME-Zarr version \"{v}\" was read as far as it resembles 0.5"));
+    let known = |v: &&str| ["0.1", "0.2", "0.3", "0.4", "0.5"].contains(v) || v.starts_with("0.6");
+    if let Some(v) = version.as_deref().filter(|v| !known(v)) {
+        notes.push(format!("OME-Zarr version \"{v}\" was read as far as it resembles 0.6"));
     }
-    let axes = axes(first).map_err(|e| format!("multiscales[0]: {e}"))?;
-    let mut datasets = Vec::new();
+    let image = |e: String| format!("multiscales[0]: {e}");
+    let systems = Systems::of(first).map_err(image)?;
+    let own = systems.axes_of(&systems.own).map_err(image)?;
+    let (world, beyond) = systems.beyond(own.len(), &mut notes).map_err(image)?;
+    let mut datasets: Vec<(String, Composed)> = Vec::new();
     for (i, value) in array(first, "datasets").map_err(|e| format!("multiscales[0].{e}"))?.iter().enumerate()
     {
         let fail = |e: String| format!("multiscales[0].datasets[{i}]: {e}");
@@ -89,33 +97,184 @@ pub(super) fn multiscale(ome: &Map<String, Value>) -> Result<Multiscale> {
         };
         let path = text(dataset, "path")
             .ok_or_else(|| fail(format!("path should be text, not {}", show(dataset.get("path")))))?;
-        let mut transform = Transform::identity(axes.len());
-        transform.apply(dataset, &mut notes).map_err(fail)?;
-        transform.apply(first, &mut notes).map_err(|e| format!("multiscales[0].{e}"))?;
-        datasets.push(Dataset {
-            path: path.to_owned(),
-            scale: transform.scale,
-            translation: transform.translation,
-        });
+        let of_level = follow(Ok(Affine::identity(own.len())), transformations(dataset).map_err(fail)?);
+        let composed = follow(of_level.map_err(fail)?, &beyond).map_err(image)?;
+        datasets.push((path.to_owned(), composed));
     }
     if datasets.is_empty() {
         return Err("multiscales[0].datasets is empty".to_owned());
     }
     let name = text(first, "name").filter(|n| !n.is_empty()).map(str::to_owned);
-    notes.dedup();
-    Ok(Multiscale { axes, datasets, version, name, notes })
+    let axes = array_axes(&own, &world, &datasets[0].1);
+    let datasets = datasets.into_iter().map(|(path, composed)| {
+        let placed = composed.and_then(|affine| place(&axes, &world, &affine));
+        let (world_from_index, time) = placed.map_or_else(
+            |reason| {
+                notes.push(format!("a coordinate transformation {reason}; lengths are in voxels"));
+                (None, 1.0)
+            },
+            |(world_from_index, time)| (Some(world_from_index), time),
+        );
+        Dataset { path, world_from_index, time }
+    });
+    let datasets = datasets.collect();
+    let mut seen = std::collections::HashSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
+    Ok(Multiscale { axes, world, datasets, version, name, notes })
 }
 
-fn axes(image: &Map<String, Value>) -> Result<Vec<Axis>> {
-    let list = match image.get("axes") {
-        Some(Value::Array(list)) => list.clone(),
-        Some(other) => return Err(format!("axes should be a list, not {}", show(Some(other)))),
-        // The 0.6 draft keeps them in a coordinate system; 0.1 and 0.2 are always t, c, z, y, x.
-        None => match image.get("coordinateSystems").and_then(|s| s.get(0)).and_then(|s| s.get("axes")) {
-            Some(Value::Array(list)) => list.clone(),
+/// The `coordinateTransformations` of a dataset or an image.
+fn transformations(of: &Map<String, Value>) -> Result<&[Value]> {
+    match of.get("coordinateTransformations") {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(list)) => Ok(list),
+        other => Err(format!("coordinateTransformations should be a list, not {}", show(other))),
+    }
+}
+
+/// The coordinate systems of an image. Up to 0.5 there is one, without a name.
+struct Systems<'a> {
+    image: &'a Map<String, Value>,
+    /// The name of the one that levels are placed in.
+    own: String,
+}
+
+impl<'a> Systems<'a> {
+    fn of(image: &'a Map<String, Value>) -> Result<Self> {
+        let datasets = image.get("datasets").and_then(Value::as_array);
+        let first = datasets.and_then(|d| d.first()).and_then(|d| d.get("coordinateTransformations"));
+        let named = first.and_then(Value::as_array).and_then(|t| t.last()).and_then(|t| end(t, "output"));
+        let list = image.get("coordinateSystems").and_then(Value::as_array);
+        let first = list.and_then(|l| l.first()).and_then(|s| s.get("name")).and_then(Value::as_str);
+        let own = named.map(|(name, _)| name).or(first).unwrap_or_default().to_owned();
+        Ok(Self { image, own })
+    }
+
+    /// The axes of the system with a name.
+    fn axes_of(&self, name: &str) -> Result<Vec<Axis>> {
+        let list = match (self.image.get("axes"), self.image.get("coordinateSystems")) {
+            (Some(Value::Array(list)), _) => list.clone(),
+            (Some(other), _) => return Err(format!("axes should be a list, not {}", show(Some(other)))),
+            (None, Some(Value::Array(systems))) => {
+                let system = systems.iter().find(|s| s.get("name").and_then(Value::as_str) == Some(name));
+                match system.or(systems.first()).and_then(|s| s.get("axes")) {
+                    Some(Value::Array(list)) => list.clone(),
+                    other => {
+                        return Err(format!("coordinateSystems: axes should be a list, not {}", show(other)));
+                    }
+                }
+            }
+            // 0.1 and 0.2 are always t, c, z, y, x.
             _ => ["t", "c", "z", "y", "x"].iter().map(|n| Value::from(*n)).collect(),
-        },
+        };
+        axes(&list)
+    }
+
+    /// The axes of the system that places are in, and the transformations that lead to it from the one of the levels.
+    /// Systems without units of length are for indices: of one with units, none leads there.
+    fn beyond(&self, dimensions: usize, notes: &mut Vec<String>) -> Result<(Vec<Axis>, Vec<Value>)> {
+        let all = transformations(self.image)?;
+        let mut world = self.axes_of(&self.own)?;
+        if all.iter().all(|t| end(t, "output").is_none()) {
+            return Ok((world, all.to_vec()));
+        }
+        let (mut at, mut been, mut chain) = (self.own.clone(), vec![self.own.clone()], Vec::new());
+        let mut so_far: Composed = Ok(Affine::identity(dimensions));
+        while let Some((next, name)) = all.iter().find_map(|t| {
+            let (from, to) = (end(t, "input")?, end(t, "output")?);
+            let leads = from == (&at, false) && !to.1 && been.iter().all(|b| b != to.0);
+            leads.then(|| (t, to.0.to_owned()))
+        }) {
+            been.push(name.clone());
+            let axes = self.axes_of(&name)?;
+            if has_units(&world) && !has_units(&axes) {
+                continue;
+            }
+            let composed = follow(so_far.clone(), std::slice::from_ref(next))?;
+            if let Err(reason) = &composed {
+                notes.push(format!(
+                    "the coordinate transformation to \"{name}\" {reason} and is not applied; places are in \"{at}\""
+                ));
+                continue;
+            }
+            (so_far, world, at) = (composed, axes, name);
+            chain.push(next.clone());
+        }
+        if !chain.is_empty() {
+            notes.push(format!("places are in the coordinate system \"{at}\""));
+        }
+        Ok((world, chain))
+    }
+}
+
+/// The coordinate system at an end of a transformation: its name, and whether it belongs to another image.
+fn end<'a>(transform: &'a Value, field: &str) -> Option<(&'a str, bool)> {
+    match transform.get(field)? {
+        Value::String(name) => Some((name, false)),
+        Value::Object(of) => Some((text(of, "name")?, of.get("path").is_some_and(|p| !p.is_null()))),
+        _ => None,
+    }
+}
+
+fn is_space(role: Role) -> bool {
+    matches!(role, Role::X | Role::Y | Role::Z)
+}
+
+fn has_units(axes: &[Axis]) -> bool {
+    axes.iter().any(|a| is_space(a.role) && a.unit.is_some())
+}
+
+/// What each axis of the arrays stands for: by their order, or, where that would mix space with time or channels, by the
+/// axis of the world that each leads to.
+fn array_axes(own: &[Axis], world: &[Axis], composed: &Composed) -> Vec<Axis> {
+    let Ok(affine) = composed else { return own.to_vec() };
+    if place(own, world, affine).is_ok() {
+        return own.to_vec();
+    }
+    let leads_to = |column: usize| {
+        let mut rows = (0..affine.rows.len()).filter(|&r| affine.rows[r][column] != 0.0);
+        let row = rows.next().filter(|_| rows.next().is_none())?;
+        let alone = (0..affine.inputs).all(|c| c == column || affine.rows[row][c] == 0.0);
+        world.get(row).filter(|_| alone).cloned()
     };
+    (0..affine.inputs).map(leads_to).collect::<Option<Vec<_>>>().unwrap_or_else(|| own.to_vec())
+}
+
+/// The place of an index, `(x, y, z)`, and the time from frame to frame; in words why there is no such map.
+fn place(axes: &[Axis], world: &[Axis], affine: &Affine) -> Result<(DAffine3, f64)> {
+    if affine.rows.len() != world.len() || affine.inputs != axes.len() {
+        return Err(format!("makes {} coordinates of {}", affine.rows.len(), affine.inputs));
+    }
+    let row = |role: Role| world.iter().position(|a| a.role == role).map(|r| &affine.rows[r]);
+    let column = |role: Role| axes.iter().position(|a| a.role == role);
+    for (axis, factors) in world.iter().zip(&affine.rows) {
+        let mixes = |a: usize| factors[a] != 0.0 && is_space(axes[a].role) != is_space(axis.role);
+        if (0..axes.len()).any(mixes) {
+            return Err("mixes space with time or channels".to_owned());
+        }
+    }
+    let (mut matrix, mut origin) = (DMat3::IDENTITY, DVec3::ZERO);
+    let space = [Role::X, Role::Y, Role::Z];
+    for (c, of) in space.into_iter().enumerate() {
+        let Some(at) = column(of) else { continue };
+        let factors = space.map(|r| row(r).map_or(0.0, |factors| factors[at]));
+        *matrix.col_mut(c) = DVec3::from(factors);
+    }
+    for (r, role) in space.into_iter().enumerate() {
+        origin[r] = row(role).map_or(0.0, |factors| factors[axes.len()]);
+    }
+    // A plane in space has a normal.
+    if column(Role::Z).is_none() {
+        matrix.z_axis = matrix.x_axis.cross(matrix.y_axis).try_normalize().unwrap_or(DVec3::Z);
+    }
+    if matrix.determinant() == 0.0 || !matrix.is_finite() {
+        return Err("can't be inverted".to_owned());
+    }
+    let time = column(Role::Time).and_then(|at| Some(row(Role::Time)?[at].abs()));
+    Ok((DAffine3::from_mat3_translation(matrix, origin), time.unwrap_or(1.0)))
+}
+
+fn axes(list: &[Value]) -> Result<Vec<Axis>> {
     if list.is_empty() || list.len() > 8 {
         return Err(format!("axes lists {} axes; there should be 2 to 5", list.len()));
     }
@@ -168,73 +327,6 @@ fn axes(image: &Map<String, Value>) -> Result<Vec<Axis>> {
     Ok(axes)
 }
 
-struct Transform {
-    scale: Vec<f64>,
-    translation: Vec<f64>,
-}
-
-impl Transform {
-    fn identity(axes: usize) -> Self {
-        Self { scale: vec![1.0; axes], translation: vec![0.0; axes] }
-    }
-
-    /// Appends the `coordinateTransformations` of a dataset or an image.
-    fn apply(&mut self, of: &Map<String, Value>, notes: &mut Vec<String>) -> Result<()> {
-        match of.get("coordinateTransformations") {
-            None | Some(Value::Null) => Ok(()),
-            Some(Value::Array(list)) => self.apply_list(list, notes, 0),
-            other => Err(format!("coordinateTransformations should be a list, not {}", show(other))),
-        }
-    }
-
-    fn apply_list(&mut self, list: &[Value], notes: &mut Vec<String>, depth: usize) -> Result<()> {
-        for value in list {
-            let Value::Object(transform) = value else {
-                return Err(format!(
-                    "coordinateTransformations holds {}, which should be an object",
-                    show(Some(value))
-                ));
-            };
-            match text(transform, "type") {
-                Some("identity") => {}
-                Some(kind @ ("scale" | "translation")) if transform.get(kind).is_some() => {
-                    let values = self.numbers(transform, kind)?;
-                    for (a, v) in values.into_iter().enumerate() {
-                        if kind == "scale" {
-                            self.scale[a] *= v;
-                            self.translation[a] *= v;
-                        } else {
-                            self.translation[a] += v;
-                        }
-                    }
-                }
-                Some("sequence") if depth < 4 => {
-                    if let Some(Value::Array(inner)) = transform.get("transformations") {
-                        self.apply_list(inner, notes, depth + 1)?;
-                    }
-                }
-                kind => notes.push(format!(
-                    "a coordinate transformation of type {} was ignored",
-                    kind.map_or("none".to_owned(), |k| format!("\"{k}\""))
-                )),
-            }
-        }
-        Ok(())
-    }
-
-    fn numbers(&self, transform: &Map<String, Value>, kind: &str) -> Result<Vec<f64>> {
-        let values = array(transform, kind)?;
-        if values.len() != self.scale.len() {
-            return Err(format!("{kind} has {} numbers for {} axes", values.len(), self.scale.len()));
-        }
-        values
-            .iter()
-            .map(|v| v.as_f64().filter(|v| v.is_finite() && (kind != "scale" || *v != 0.0)))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| format!("{kind} {} should be finite numbers", show(transform.get(kind))))
-    }
-}
-
 /// The UDUNITS name that is written for a unit.
 pub(super) fn unit_name(unit: Unit) -> Option<&'static str> {
     match unit {
@@ -255,27 +347,29 @@ impl Multiscale {
 
     /// Where the voxels of a level lie, with a note about every unit that was not understood.
     pub(super) fn geometry(&self, level: usize, notes: &mut Vec<String>) -> Geometry {
-        let dataset = &self.datasets[level];
-        let axes = [Role::Z, Role::Y, Role::X].map(|role| self.axis(role));
-        let units = AxisUnits::new(axes.map(|axis| self.axes[axis?].unit.as_deref()));
-        let (mut scale, mut origin, mut finest) = ([1.0; 3], [0.0; 3], [1.0; 3]);
-        for (i, axis) in axes.into_iter().enumerate() {
-            let Some(axis) = axis else { continue };
-            scale[2 - i] = units.convert(i, dataset.scale[axis]);
-            origin[2 - i] = units.convert(i, dataset.translation[axis]);
-            finest[i] = units.convert(i, self.datasets[0].scale[axis]);
-        }
-        let mut geometry = Geometry::default();
-        geometry.world_from_index.matrix3 = glam::DMat3::from_diagonal(DVec3::from(scale));
-        geometry.world_from_index.translation = DVec3::from(origin);
+        let Some(world_from_index) = self.datasets[level].world_from_index else {
+            return Geometry::default();
+        };
+        let unit = |role: Role| self.world.iter().find(|a| a.role == role)?.unit.as_deref();
+        let units = AxisUnits::new([Role::Z, Role::Y, Role::X].map(unit));
+        let converted = |map: DAffine3| {
+            let row =
+                |v: DVec3| DVec3::new(units.convert(2, v.x), units.convert(1, v.y), units.convert(0, v.z));
+            let m = map.matrix3;
+            DAffine3::from_cols(row(m.x_axis), row(m.y_axis), row(m.z_axis), row(map.translation))
+        };
+        let of = |map: DAffine3| Geometry { world_from_index: converted(map), ..Geometry::default() };
+        let finest = of(self.datasets[0].world_from_index.unwrap_or(world_from_index)).spacing();
+        let mut geometry = of(world_from_index);
         units.complete(&mut geometry, finest, notes);
         geometry
     }
 
     /// Seconds between frames, if the unit of time is known.
     pub(super) fn time_step(&self) -> Option<f64> {
-        let axis = self.axis(Role::Time)?;
-        seconds(self.datasets[0].scale[axis], self.axes[axis].unit.as_deref()?)
+        self.axis(Role::Time)?;
+        let axis = self.world.iter().find(|a| a.role == Role::Time)?;
+        seconds(self.datasets[0].time, axis.unit.as_deref()?)
     }
 }
 

@@ -223,10 +223,9 @@ impl Opening<'_> {
             "a plain Zarr array without OME metadata: its axes were taken as {}, and it has no voxel size",
             axes.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(", ")
         ));
-        let dataset =
-            Dataset { path: String::new(), scale: vec![1.0; axes.len()], translation: vec![0.0; axes.len()] };
-        let image =
-            Multiscale { axes, datasets: vec![dataset], version: None, name: None, notes: Vec::new() };
+        let dataset = Dataset { path: String::new(), world_from_index: None, time: 1.0 };
+        let (world, datasets) = (axes.clone(), vec![dataset]);
+        let image = Multiscale { axes, world, datasets, version: None, name: None, notes: Vec::new() };
         let metadata = BTreeMap::from([("zarr_format".to_owned(), node.zarr_format.to_string())]);
         self.finish(path, image, vec![(path.to_owned(), array)], &Map::new(), false, metadata)
     }
@@ -266,9 +265,18 @@ impl Opening<'_> {
                 );
             }
             let shape = space.map(|r| size(array, r));
+            let geometry = match levels.first() {
+                // In voxels of the finest level.
+                Some(Level { shape: finest, geometry, .. })
+                    if image.datasets[i].world_from_index.is_none() =>
+                {
+                    geometry.binned(std::array::from_fn(|a| finest[a] as f64 / shape[a] as f64))
+                }
+                _ => image.geometry(i, &mut self.notes),
+            };
             levels.push(Level {
                 shape,
-                geometry: image.geometry(i, &mut self.notes),
+                geometry,
                 chunk: std::array::from_fn(|a| {
                     image.axis(space[a]).map_or(1, |axis| (array.chunk()[axis] as usize).min(shape[a]))
                 }),

@@ -534,6 +534,7 @@ fn the_examples_of_the_specification_are_understood() {
         ("v05/image_no_version_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
         ("v05/labels_image_example.json", 5, 1, None, None),
         ("v05/image_label_example.json", 5, 3, None, None),
+        ("v06/image_example.json", 5, 3, Some([0.5; 3]), Some(1e-4)),
     ] {
         let text = std::fs::read_to_string(examples.join(file)).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -551,6 +552,92 @@ fn the_examples_of_the_specification_are_understood() {
             assert!((image.time_step().unwrap() - step).abs() < 1e-12, "{file}");
         }
     }
+}
+
+/// The geometry and notes of an image of 0.6 with these transformations: of the level, which has x, y and z in that order
+/// where `axes` says so, and of the image.
+fn placed(axes: [&str; 3], level: serde_json::Value, image: serde_json::Value) -> (Geometry, Vec<String>) {
+    let axis = |name: &&str, unit: Option<&str>| match unit {
+        Some(unit) => serde_json::json!({"name": name, "type": "space", "unit": unit}),
+        None => serde_json::json!({"name": name, "type": "space"}),
+    };
+    let axes_in = |unit| axes.iter().map(|name| axis(name, unit)).collect::<Vec<_>>();
+    let mut level = level;
+    level["input"] = serde_json::json!({"path": "0"});
+    level["output"] = serde_json::json!({"name": "intrinsic"});
+    let ome = serde_json::json!({"version": "0.6", "multiscales": [{
+        "coordinateSystems": [
+            {"name": "world", "axes": axes_in(Some("millimeter"))},
+            {"name": "intrinsic", "axes": axes_in(Some("micrometer"))},
+            {"name": "index", "axes": axes_in(None)},
+        ],
+        "datasets": [{"path": "0", "coordinateTransformations": [level]}],
+        "coordinateTransformations": image,
+    }]});
+    let image = ngff::multiscale(ome.as_object().unwrap()).unwrap();
+    let mut notes = image.notes.clone();
+    (image.geometry(0, &mut notes), notes)
+}
+
+#[test]
+fn places_follow_affine_transformations_and_no_others() {
+    use glam::{DMat3, DVec3};
+    use serde_json::json;
+    let zyx = ["z", "y", "x"];
+    let scale = || json!({"type": "scale", "scale": [4, 2, 1]});
+    let check =
+        |(geometry, notes): (Geometry, Vec<String>), columns: [[f64; 3]; 3], origin: [f64; 3], unit| {
+            let expected = DMat3::from_cols_array_2d(&columns);
+            let found = geometry.world_from_index;
+            assert!(found.matrix3.abs_diff_eq(expected, 1e-12), "{found:?} {notes:?}");
+            assert!(
+                found.translation.abs_diff_eq(DVec3::from(origin), 1e-12) && geometry.unit == unit,
+                "{geometry:?}"
+            );
+            notes
+        };
+    let straight = [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 4.0]];
+    let um = Unit::Micrometre;
+    assert!(check(placed(zyx, scale(), json!([])), straight, [0.0; 3], um).is_empty());
+    // Turned about z: x → y, y → −x, with a shift, as the level's own or as the image's.
+    let turned = [[0.0, 1.0, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 4.0]];
+    let rotation = json!([[1, 0, 0], [0, 0, 1], [0, -1, 0]]);
+    let sequence = json!({"type": "sequence", "transformations": [
+        scale(), {"type": "rotation", "rotation": rotation}, {"type": "translation", "translation": [7, 8, 9]}]});
+    check(placed(zyx, sequence, json!([])), turned, [9.0, 8.0, 7.0], um);
+    let to = |name: &str, mut transform: serde_json::Value| {
+        transform["input"] = json!({"name": "intrinsic"});
+        transform["output"] = json!({"name": name});
+        json!([transform])
+    };
+    let affine = json!({"type": "affine", "affine": [[1, 0, 0, 7], [0, 0, 1, 8], [0, -1, 0, 9]]});
+    let notes = check(placed(zyx, scale(), to("world", affine)), turned, [9.0, 8.0, 7.0], Unit::Millimetre);
+    assert!(notes.iter().any(|n| n.contains("\"world\"")), "{notes:?}");
+    // What leads from units to indices is not followed, what is not affine is said.
+    let undone = json!({"type": "scale", "scale": [0.25, 0.5, 1]});
+    check(placed(zyx, scale(), to("index", undone)), straight, [0.0; 3], um);
+    let warped = json!({"type": "displacements", "path": "field"});
+    let notes = check(placed(zyx, scale(), to("world", warped.clone())), straight, [0.0; 3], um);
+    assert!(notes.iter().any(|n| n.contains("displacements")), "{notes:?}");
+    let voxels = DMat3::IDENTITY.to_cols_array_2d();
+    let notes = check(placed(zyx, warped, json!([])), voxels, [0.0; 3], Unit::Voxel);
+    assert!(notes.iter().any(|n| n.contains("lengths are in voxels")), "{notes:?}");
+    // Arrays in another order than their coordinate system keep it.
+    let map = json!({"type": "sequence", "transformations": [
+        {"type": "scale", "scale": [1, 2, 4]}, {"type": "mapAxis", "mapAxis": [2, 1, 0]}]});
+    check(placed(zyx, map, json!([])), [[0.0, 0.0, 4.0], [0.0, 2.0, 0.0], [1.0, 0.0, 0.0]], [0.0; 3], um);
+    check(
+        placed(["x", "y", "z"], json!({"type": "scale", "scale": [1, 2, 4]}), json!([])),
+        straight,
+        [0.0; 3],
+        um,
+    );
+    // Sheared.
+    let sheared = json!({"type": "affine", "affine": [[4, 0, 0, 0], [1, 2, 0, 0], [0, 0, 1, 0]]});
+    check(placed(zyx, sheared, json!([])), [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 1.0, 4.0]], [0.0; 3], um);
+    let flat = json!({"type": "affine", "affine": [[0, 0, 0, 0], [1, 2, 0, 0], [0, 0, 1, 0]]});
+    let notes = check(placed(zyx, flat, json!([])), voxels, [0.0; 3], Unit::Voxel);
+    assert!(notes.iter().any(|n| n.contains("inverted")), "{notes:?}");
 }
 
 /// Labels of which only some blocks are written anew are those that are written whole; nothing else is touched.

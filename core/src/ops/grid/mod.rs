@@ -3,6 +3,7 @@
 
 mod bin;
 mod crop;
+mod onto;
 mod pad;
 mod resample;
 mod sampler;

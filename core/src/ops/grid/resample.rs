@@ -1,11 +1,12 @@
-//! Another number of voxels for the same box, along its axes.
+//! Another number of voxels for the same box, along its axes; or the grid of another image.
 
+use super::onto::onto;
 use super::sampler::{Interpolation, Sampler, Taps};
 use super::straight::Straight;
 use super::{IMAGE, triple};
-use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
+use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume};
+use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume, with_voxel};
 use ndarray::Array3;
 use std::sync::Arc;
 
@@ -15,16 +16,27 @@ pub struct Resample;
 static RESAMPLE: Spec = Spec {
     id: "resample",
     group: Group::Grid,
-    summary: "Samples the image with another spacing or shape, over the same box, or on a grid without shear.",
+    summary: "Samples the image with another spacing or shape over the same box, on the grid of another image, or on a grid \
+        without shear.",
     details: "The outer faces of the first voxels stay where they are: sample i lies at (i + ½)·s − ½ voxels, s being \
-        the ratio of spacings. `linear` and `cubic` (Keys 1981, doi:10.1109/TASSP.1981.1163711, a = −½) run along \
-        x, y and z in turn in f64 and round half to even; beyond the ends the last voxel is repeated. `nearest` \
-        takes the upper of two equally near. Masks and labels are always sampled `nearest`. Nothing is smoothed \
-        before an image is made smaller: filter or `bin` it first. A NaN spreads to the samples that it has a \
-        weight in. With `straighten`, x and the slices stay where they are and y and z are at right angles to \
+        the ratio of spacings. With like, samples lie where that image has its voxels in the world, whatever affine \
+        map is between the two, with units converted; beyond the outer faces of the image they are fill. `linear` and \
+        `cubic` (Keys 1981, doi:10.1109/TASSP.1981.1163711, a = −½) run along x, y and z of the image in turn in f64 \
+        and round half to even; between the centres of the last voxels and the faces the last voxel is repeated. \
+        `nearest` takes the upper of two equally near. Masks and labels are always sampled `nearest`. Nothing is \
+        smoothed before an image is made smaller: filter or `bin` it first. A NaN spreads to the samples that it has \
+        a weight in. With `straighten`, x and the slices stay where they are and y and z are at right angles to \
         them, with voxels of the same volume unless a spacing is given, over the box around the image; samples \
-        outside the image are 0. Exact block by block.",
-    inputs: &[IMAGE],
+        outside the image are fill. Exact block by block.",
+    inputs: &[
+        IMAGE,
+        Input {
+            name: "like",
+            kinds: &[Kind::Grey, Kind::Mask, Kind::Labels],
+            optional: true,
+            help: "An image on whose grid to sample; its voxels are not read.",
+        },
+    ],
     output: Produces::Same,
     params: &[
         Param {
@@ -51,6 +63,12 @@ static RESAMPLE: Spec = Spec {
             default: Default::Value("false"),
             help: "Whether the new grid's axes are at right angles where the image's are not (a sheared grid).",
         },
+        Param {
+            name: "fill",
+            ty: ParamType::Float { min: f64::NEG_INFINITY, max: f64::INFINITY },
+            default: Default::Value("0"),
+            help: "Value beyond the image, with like or straighten.",
+        },
     ],
 };
 
@@ -66,12 +84,27 @@ impl Operator for Resample {
             (_, "linear") => Interpolation::Linear,
             _ => Interpolation::Cubic,
         };
+        let fill = fill(call)?;
+        if let Some(like) = call.inputs[1] {
+            if call.args.get("spacing").or(call.args.get("shape")).is_some() || call.args.bool("straighten") {
+                let reason =
+                    "give the grid of another image (like), a spacing, a shape or straighten, not several";
+                return Err(call.error(reason));
+            }
+            let index_from_sample = onto(call, &like)?;
+            let out = Grid { shape: like.shape, geometry: like.geometry, ..grid };
+            return Ok(Prepared::local(out, Sampler { index_from_sample, kernel, fill }));
+        }
         if call.args.bool("straighten") {
-            return straightened(call, kernel);
+            return straightened(call, kernel, fill);
         }
         let (shape, step) = match (call.args.maybe_length("spacing"), triple(call, "shape", 1.0)?) {
             (Some(_), Some(_)) => return Err(call.error("give either spacing or shape, not both")),
-            (None, None) => return Err(call.error("give the new spacing or the new shape")),
+            (None, None) => {
+                return Err(
+                    call.error("give the new spacing, the new shape, or an image (like) whose grid to take")
+                );
+            }
             (None, Some(shape)) => (shape, std::array::from_fn(|a| grid.shape[a] as f64 / shape[a] as f64)),
             (Some(spacing), None) => {
                 // Along each axis, at whatever angles they are.
@@ -86,9 +119,25 @@ impl Operator for Resample {
         let out = Grid { shape, geometry: grid.geometry.binned(step), ..grid };
         Ok(Prepared::local(out, Resampled { step, kernel }))
     }
+
+    fn takes_grid_alone(&self, input: usize) -> bool {
+        input == 1
+    }
 }
 
-fn straightened(call: &Call, kernel: Interpolation) -> Result<Prepared> {
+/// The value beyond the image.
+fn fill(call: &Call) -> Result<f64> {
+    let (grid, fill) = (call.grid(), call.args.float("fill"));
+    let held = with_voxel!(grid.voxel, |T| T::from_f64(fill).to_f64());
+    let in_mask = fill == 0.0 || fill == 1.0;
+    if held != fill && !grid.voxel.is_float() || grid.kind == Kind::Mask && !in_mask {
+        let (kind, voxel) = (grid.kind.name(), grid.voxel);
+        return Err(call.error(format!("fill is {fill}, which is no value of this {kind} ({voxel})")));
+    }
+    Ok(fill)
+}
+
+fn straightened(call: &Call, kernel: Interpolation, fill: f64) -> Result<Prepared> {
     let grid = call.grid();
     if call.args.get("shape").is_some() {
         return Err(call.error("straighten takes a spacing, not a shape"));
@@ -102,7 +151,7 @@ fn straightened(call: &Call, kernel: Interpolation) -> Result<Prepared> {
     }
     let world_from_index = grid.geometry.world_from_index * index_from_sample;
     let out = Grid { shape, geometry: Geometry { world_from_index, ..grid.geometry }, ..grid };
-    Ok(Prepared::local(out, Sampler { index_from_sample, kernel, fill: 0.0 }))
+    Ok(Prepared::local(out, Sampler { index_from_sample, kernel, fill }))
 }
 
 struct Resampled {

@@ -84,6 +84,9 @@ impl Taps {
     }
 }
 
+/// Distance in voxels that is put down to rounding of headers and affine maps.
+const SNAP: f64 = 1e-6;
+
 /// An image sampled along an affine map.
 pub struct Sampler {
     /// Index `(x, y, z)` in the image of a sample's index.
@@ -95,12 +98,15 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Index in the image of a sample `[z, y, x]`; the same bits whichever block asks.
+    /// Index in the image of a sample `[z, y, x]`; the same bits whichever block asks. At the centre or the face of a
+    /// voxel if it is that but for rounding.
     #[inline(always)]
     fn place(&self, [z, y, x]: [usize; 3]) -> DVec3 {
         let m = self.index_from_sample.matrix3;
         let row = self.index_from_sample.translation + m.z_axis * z as f64 + m.y_axis * y as f64;
-        row + m.x_axis * x as f64
+        let at = row + m.x_axis * x as f64;
+        let near = (at * 2.0).round() * 0.5;
+        DVec3::select((at - near).abs().cmplt(DVec3::splat(SNAP)), near, at)
     }
 
     fn sample<T: Voxel>(&self, input: &Array3<T>, block: &Block, job: &Job) -> Result<Volume> {

@@ -19,19 +19,35 @@ fn grid(volume: &Volume, kind: Kind) -> Grid {
 }
 
 fn prepare(op: &dyn Operator, grid: Grid, given: &Given) -> Result<Prepared> {
+    prepare_like(op, grid, None, given)
+}
+
+fn prepare_like(op: &dyn Operator, grid: Grid, like: Option<Grid>, given: &Given) -> Result<Prepared> {
     let args = Args::complete(op.spec(), given.iter().cloned().collect()).unwrap();
-    op.prepare(&Call { op: op.spec().id, args: &args, inputs: &[Some(grid)] })
+    let mut inputs = vec![Some(grid), like];
+    inputs.truncate(op.spec().inputs.len());
+    op.prepare(&Call { op: op.spec().id, args: &args, inputs: &inputs })
 }
 
 /// Runs whole, and in blocks, which must agree.
 fn run(op: &dyn Operator, volume: &Volume, kind: Kind, given: &Given) -> (Volume, Geometry) {
+    run_like(op, volume, kind, None, given)
+}
+
+fn run_like(
+    op: &dyn Operator,
+    volume: &Volume,
+    kind: Kind,
+    like: Option<Grid>,
+    given: &Given,
+) -> (Volume, Geometry) {
     let input = Arc::new(volume.clone());
-    let prepared = prepare(op, grid(volume, kind), given).unwrap();
+    let prepared = prepare_like(op, grid(volume, kind), like, given).unwrap();
     let out = prepared.output;
     let whole = prepared.kernel.whole(vec![Some(input.clone())], &Job::silent()).unwrap().into_volume();
     assert_eq!((out.shape, out.voxel, out.kind), (whole.shape(), whole.voxel_type(), kind));
     for block in [[2, 3, 4], [1, 50, 50], [3, 1, 1]] {
-        let again = prepare(op, grid(volume, kind), given).unwrap();
+        let again = prepare_like(op, grid(volume, kind), like, given).unwrap();
         let field = [Some((input.clone(), grid(volume, kind)))];
         let blocked =
             crate::blocks::run_prepared(again, &field, block, &Job::silent()).unwrap().into_volume();
@@ -218,6 +234,111 @@ fn resampling_to_a_spacing_gives_that_spacing_in_any_type() {
     let given = [("shape", numbers(&[5.0]))];
     let Volume::U32(out) = run(&Resample, &labels, Kind::Labels, &given).0 else { panic!("the type stays") };
     assert!(out.iter().all(|v| v % 100 == 0));
+}
+
+/// The grids of tests/golden/onto.py.
+fn golden_grids() -> [(&'static str, Grid); 3] {
+    let place = |matrix: DMat3, origin: [f64; 3], shape| Grid {
+        shape,
+        voxel: VoxelType::U8,
+        kind: Kind::Grey,
+        geometry: Geometry {
+            world_from_index: DAffine3::from_mat3_translation(matrix, origin.into()),
+            unit: Unit::Micrometre,
+            oriented: true,
+        },
+    };
+    let turn = DMat3::from_rotation_x(0.3) * DMat3::from_rotation_z(-0.7);
+    let diagonal = |x, y, z| DMat3::from_diagonal(DVec3::new(x, y, z));
+    let sheared = DMat3::from_cols_array_2d(&[[0.7, 0.0, 0.3], [0.2, 0.6, 0.0], [0.0, 0.5, 1.2]]);
+    [
+        ("straight", place(diagonal(0.8, 0.6, 1.4), [9.0, -9.0, 2.0], [9, 12, 10])),
+        ("mirrored", place(turn * diagonal(-0.4, 0.9, 1.1), [13.0, -6.0, 4.0], [8, 9, 10])),
+        ("sheared", place(sheared, [9.0, -7.0, 1.0], [7, 9, 11])),
+    ]
+}
+
+#[test]
+fn resampling_onto_another_grid_follows_scipy() {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/golden/onto.json")).unwrap();
+    let ramp = Array3::from_shape_fn((9, 10, 11), |(z, y, x)| ((z * 5 + y * 3 + x * 7) % 31) as f64);
+    for (name, like) in golden_grids() {
+        for method in ["nearest", "linear"] {
+            let given = [("interpolation", word(method)), ("fill", Value::Float(-1.0))];
+            let (out, g) = run_like(&Resample, &ramp.clone().into(), Kind::Grey, Some(like), &given);
+            assert_eq!(g, like.geometry);
+            let Volume::F64(out) = out else { panic!("the type stays") };
+            let theirs = golden[format!("{name} {method}")].as_array().unwrap();
+            assert_eq!(out.len(), theirs.len());
+            for ((at, ours), theirs) in out.indexed_iter().zip(theirs) {
+                let theirs = theirs.as_f64().unwrap();
+                assert!((ours - theirs).abs() < 1e-6, "{name} {method} {at:?}: {ours}, not {theirs}");
+            }
+        }
+        // A cubic through a parabola along each axis of the image is the parabola, away from the faces.
+        let parabola = |p: DVec3| p.x * p.x - 0.5 * p.y * p.y + p.z * p.x;
+        let image = Array3::from_shape_fn((9, 10, 11), |(z, y, x)| {
+            parabola(DVec3::new(x as f64, y as f64, z as f64))
+        });
+        let given = [("interpolation", word("cubic")), ("fill", Value::Float(f64::NAN))];
+        let (out, _) = run_like(&Resample, &image.into(), Kind::Grey, Some(like), &given);
+        let Volume::F64(out) = out else { panic!("the type stays") };
+        let index = geometry().world_from_index.inverse();
+        let mut compared = 0;
+        for ((z, y, x), v) in out.indexed_iter() {
+            let at = index.transform_point3(like.geometry.world([z, y, x].map(|i| i as f64)));
+            if at.cmpge(DVec3::ONE).all() && at.cmple(DVec3::new(9.0, 8.0, 7.0)).all() {
+                assert!((v - parabola(at)).abs() < 1e-4, "{name} {at}: {v}, not {}", parabola(at));
+                compared += 1;
+            }
+        }
+        assert!(compared > 20, "{name}: {compared}");
+    }
+}
+
+#[test]
+fn a_turned_grid_is_taken_voxel_by_voxel_in_any_type() {
+    let shape = [4, 5, 6];
+    for voxel in VoxelType::ALL {
+        for turn in crate::volume::Turn::all().into_iter().step_by(5) {
+            let v = numbered(shape).cast(voxel);
+            let mut like = grid(&v, Kind::Grey);
+            (like.shape, like.geometry) = (turn.shape(shape), turn.geometry(&geometry(), shape));
+            // Rounded as a header of 32 bits rounds it, and in another unit.
+            let rounded = like.geometry.world_from_index.to_cols_array().map(|v| f64::from(v as f32));
+            like.geometry.world_from_index = DAffine3::from_cols_array(&rounded);
+            like.geometry = like.geometry.in_unit(Unit::Millimetre);
+            for method in ["nearest", "linear", "cubic"] {
+                let given = [("interpolation", word(method))];
+                let (out, g) = run_like(&Resample, &v, Kind::Grey, Some(like), &given);
+                assert_eq!(g, like.geometry);
+                let exact = turn.apply(&v, &Job::silent()).unwrap();
+                if method == "nearest" || !voxel.is_float() {
+                    assert_eq!(out, exact, "{voxel} {turn} {method}");
+                }
+            }
+        }
+    }
+    // Labels above 2⁵³ and one-voxel axes.
+    let large = Volume::from(Array3::from_shape_vec((1, 1, 2), vec![u64::MAX, u64::MAX - 1]).unwrap());
+    let mut like = grid(&large, Kind::Grey);
+    like.geometry = like.geometry.cropped([0.0, 0.0, 1.0]);
+    let given = [("interpolation", word("nearest"))];
+    let (out, _) = run_like(&Resample, &large, Kind::Grey, Some(like), &given);
+    assert_eq!(out, Array3::from_shape_vec((1, 1, 2), vec![u64::MAX - 1, 0]).unwrap().into());
+}
+
+#[test]
+fn grids_without_a_common_world_are_refused() {
+    let v = numbered([2, 3, 4]);
+    let mut like = grid(&v, Kind::Grey);
+    like.geometry = Geometry::default();
+    assert!(prepare_like(&Resample, grid(&v, Kind::Labels), Some(like), &[]).is_err());
+    let like = grid(&v, Kind::Grey);
+    for given in [("shape", numbers(&[3.0])), ("fill", Value::Float(-1.0)), ("fill", Value::Float(0.5))] {
+        assert!(prepare_like(&Resample, grid(&v, Kind::Labels), Some(like), &[given]).is_err());
+    }
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use super::IMAGE;
 use crate::ops::spec::{Default, Group, Param, ParamType, Produces, Spec};
 use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
-use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume};
-use glam::{DAffine3, DMat3, DVec3};
-use ndarray::{ArrayView3, Axis};
+use crate::volume::Turn;
+use crate::{Job, Region, Result, Volume, with_volume};
 use std::sync::Arc;
 
 /// Mirrors along axes.
@@ -33,14 +32,14 @@ impl Operator for Flip {
     }
 
     fn prepare(&self, call: &Call) -> Result<Prepared> {
-        let mut turn = Turn::none(call.grid().shape);
+        let mut turn = Turn::NONE;
         for word in call.args.words("axes").unwrap_or_default() {
             let Some(axis) = ["z", "y", "x"].iter().position(|a| a == word) else {
                 return Err(call.error(format!("\"{word}\" is not an axis: use z, y or x")));
             };
             turn.reversed[axis] = true;
         }
-        Ok(turn.prepared(call))
+        Ok(prepared(turn, call))
     }
 }
 
@@ -83,7 +82,7 @@ impl Operator for Rotate {
             "y" => (0, 2),
             _ => (0, 1),
         };
-        let mut turn = Turn::none(call.grid().shape);
+        let mut turn = Turn::NONE;
         match call.args.int("turns").rem_euclid(4) {
             0 => {}
             2 => {
@@ -96,84 +95,28 @@ impl Operator for Rotate {
                 turn.reversed[if quarter == 1 { a } else { b }] = true;
             }
         }
-        Ok(turn.prepared(call))
+        Ok(prepared(turn, call))
     }
 }
 
-/// Output axis `a` runs along input axis `axes[a]`, backwards where `reversed[a]`.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    axes: [usize; 3],
-    reversed: [bool; 3],
-    shape: [usize; 3],
+/// Runs a [`Turn`].
+struct Turned(Turn);
+
+fn prepared(turn: Turn, call: &Call) -> Prepared {
+    let grid = call.grid();
+    let geometry = turn.geometry(&grid.geometry, grid.shape);
+    Prepared::local(Grid { shape: turn.shape(grid.shape), geometry, ..grid }, Turned(turn))
 }
 
-impl Turn {
-    fn none(shape: [usize; 3]) -> Self {
-        Self { axes: [0, 1, 2], reversed: [false; 3], shape }
-    }
-
-    fn prepared(self, call: &Call) -> Prepared {
-        let grid = call.grid();
-        let out =
-            Grid { shape: self.axes.map(|a| grid.shape[a]), geometry: self.geometry(&grid.geometry), ..grid };
-        Prepared::local(out, self)
-    }
-
-    fn geometry(&self, old: &Geometry) -> Geometry {
-        // The old index, as (x, y, z), of a new one.
-        let (mut matrix, mut origin) = (DMat3::ZERO, DVec3::ZERO);
-        for (new, &axis) in self.axes.iter().enumerate() {
-            let sign = if self.reversed[new] { -1.0 } else { 1.0 };
-            matrix.col_mut(2 - new)[2 - axis] = sign;
-            if self.reversed[new] {
-                origin[2 - axis] = self.shape[axis] as f64 - 1.0;
-            }
-        }
-        let old_from_new = DAffine3::from_mat3_translation(matrix, origin);
-        Geometry { world_from_index: old.world_from_index * old_from_new, ..*old }
-    }
-
-    fn turned<T: Voxel>(&self, mut input: ArrayView3<T>, job: &Job) -> Result<Volume> {
-        for a in 0..3 {
-            if self.reversed[a] {
-                input.invert_axis(Axis(self.axes[a]));
-            }
-        }
-        let input = input.permuted_axes(self.axes);
-        let mut out = ndarray::Array3::from_elem(input.dim(), T::default());
-        let slabs = out.axis_chunks_iter_mut(Axis(0), 8).zip(input.axis_chunks_iter(Axis(0), 8));
-        parallel::items(slabs, job, &|_, (mut target, source)| {
-            // In tiles, so that lines that are turned stay in the cache.
-            let targets = target.axis_chunks_iter_mut(Axis(1), 64);
-            for (mut target, source) in targets.zip(source.axis_chunks_iter(Axis(1), 64)) {
-                target.assign(&source);
-            }
-            job.advance(target.len() as u64);
-            Ok(())
-        })?;
-        Ok(T::into_volume(out))
-    }
-}
-
-impl Local for Turn {
+impl Local for Turned {
     fn source(&self, out: Region, _: usize, shape: [usize; 3]) -> Region {
-        let mut source = Region::whole(shape);
-        for (new, &axis) in self.axes.iter().enumerate() {
-            source.shape[axis] = out.shape[new];
-            source.start[axis] = if self.reversed[new] {
-                shape[axis] - out.start[new] - out.shape[new]
-            } else {
-                out.start[new]
-            };
-        }
-        source
+        self.0.source(out, shape)
     }
 
     fn block(&self, block: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs[0].as_ref().expect("the first input is required");
         let need = self.source(block.out, 0, block.image()).relative_to(block.sources[0].start);
         let [z, y, x] = need.ranges();
-        with_volume!(&**input, |a| self.turned(a.slice(ndarray::s![z, y, x]), job))
+        with_volume!(&**input, |a| self.0.apply_to(a.slice(ndarray::s![z, y, x]), job))
     }
 }
