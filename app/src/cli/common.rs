@@ -99,7 +99,10 @@ pub fn open_args() -> Vec<Arg> {
         Arg::new("dataset")
             .long("dataset")
             .value_name("NAME")
-            .help("Dataset inside a container file, or a series of slices in a folder, such as img#.tif"),
+            .help(
+                "Which image of a file with several (\"info\" lists them), by name or number: a dataset of HDF5, an image or \
+                 series of TIFF; or a series of slices in a folder, such as img#.tif",
+            ),
         Arg::new("accept-damaged")
             .long("accept-damaged")
             .action(ArgAction::SetTrue)

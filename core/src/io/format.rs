@@ -24,7 +24,7 @@ pub struct OpenOptions {
     pub spacing: Option<([f64; 3], Unit)>,
     /// The unit to express lengths in, instead of the file's.
     pub unit: Option<Unit>,
-    /// The dataset inside a container (HDF5), if it has several; the series of slices of a folder.
+    /// Which image of a file with several, by name or number; the series of slices of a folder.
     pub dataset: Option<String>,
     /// Whether an image may be worked on of which parts are missing ([`ImageInfo::damage`]).
     pub accept_damaged: bool,
