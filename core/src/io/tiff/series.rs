@@ -61,16 +61,23 @@ fn list(file: &TiffFile) -> Vec<Series> {
     let mut all: Vec<Series> = Vec::new();
     let mut position: HashMap<(Kind, usize), usize> = HashMap::new();
     let mut described = 0;
+    // Planes that the description before still promises.
+    let mut left = 0;
     for (index, page) in file.pages.iter().enumerate() {
         if full && page.reduced {
             continue;
         }
         let entry = page.ifd.get(270);
         let text = entry.and_then(|e| e.text(&file.input, file.dialect).ok()).filter(|t| is_shaped(t));
-        if text.is_some() {
-            // A description begins a series of its own, however like those before.
-            described += 1;
+        if let Some(text) = &text {
+            // Some programs repeat it on every page of a series; else it begins one, however like those before.
+            let repeats = left > 0 && all.last().is_some_and(|series| series.text.as_ref() == Some(text));
+            if !repeats {
+                described += 1;
+                left = promised(text, page).map_or(usize::MAX, |d| d.count);
+            }
         }
+        left = left.saturating_sub(1);
         let at = *position.entry((page.kind(), described)).or_insert_with(|| {
             all.push(Series { pages: Vec::new(), text, bytes: 0 });
             all.len() - 1
@@ -131,13 +138,21 @@ pub(super) fn pages_as_slices(file: &TiffFile) -> Arrangement {
     arrangement
 }
 
-/// The JSON description of the Python library `tifffile`: `{"shape": [31, 61, 57], "axes": …}`.
-/// None where it contradicts the pages.
-fn shaped(text: &str, file: &TiffFile, pages: &[usize]) -> Option<Arrangement> {
+/// What the JSON description of the Python library `tifffile` promises: `{"shape": [31, 61, 57], "axes": …}`.
+struct Promised {
+    json: Value,
+    /// The axes besides those of a page, with their names where it gives them.
+    shape: Vec<usize>,
+    axes: Option<Vec<char>>,
+    /// Number of planes.
+    count: usize,
+}
+
+/// Reads a description; none where it contradicts the page.
+fn promised(text: &str, page: &Page) -> Option<Promised> {
     let json = serde_json::from_str::<Value>(text).ok()?;
     let shape = json["shape"].as_array()?;
     let mut shape: Vec<usize> = shape.iter().filter_map(Value::as_u64).map(|v| v as usize).collect();
-    let page = &file.pages[pages[0]];
     let mut axes: Option<Vec<char>> =
         json["axes"].as_str().map(|a| a.chars().collect()).filter(|a: &Vec<char>| a.len() == shape.len());
     // Strip what one page holds: samples, columns, rows.
@@ -148,22 +163,27 @@ fn shaped(text: &str, file: &TiffFile, pages: &[usize]) -> Option<Arrangement> {
         }
     };
     if page.samples > 1 {
-        let at = if page.planar { shape.len().checked_sub(3) } else { shape.len().checked_sub(1) };
-        match at {
-            Some(at) if shape[at] == page.samples => drop(&mut shape, &mut axes, at),
-            _ => return None,
+        let at = shape.len().checked_sub(if page.planar { 3 } else { 1 })?;
+        if shape[at] != page.samples {
+            return None;
         }
+        drop(&mut shape, &mut axes, at);
     }
     for extent in [page.width, page.height] {
-        match shape.last() {
-            Some(&n) if n == extent => {
-                let at = shape.len() - 1;
-                drop(&mut shape, &mut axes, at);
-            }
-            _ => return None,
+        let at = shape.len().checked_sub(1)?;
+        if shape[at] != extent {
+            return None;
         }
+        drop(&mut shape, &mut axes, at);
     }
     let count = shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)).filter(|&n| n > 0)?;
+    Some(Promised { json, shape, axes, count })
+}
+
+/// The planes of a series that `tifffile` describes. None where the description contradicts the pages.
+fn shaped(text: &str, file: &TiffFile, pages: &[usize]) -> Option<Arrangement> {
+    let page = &file.pages[pages[0]];
+    let Promised { json, shape, axes, count } = promised(text, page)?;
     let Some(planes) = planes_in(file, pages, count) else {
         let mut plain = slices(pages);
         if plain.z < count {
