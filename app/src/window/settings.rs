@@ -226,13 +226,11 @@ mod tests {
         Keeper::forget(&crashed);
         assert!(keeper.left().is_empty());
         // A program that the system has ended says so.
-        let mut other = Keeper::in_folder(folder.path()).unwrap();
-        other.path = folder.path().join("2.voxelry");
+        let other = folder.path().join("2.voxelry");
         let session = "version = 1\n[[scene]]\n[scene.view]\n[[scene.layer]]\npath = \"a/scan.nii.gz\"\n\
                        channel = 0\ntime = 0\ncontent = \"grey\"\n[scene.layer.display]\n";
-        other.keep(session.to_owned());
-        other.stay();
-        drop(other);
+        std::fs::write(&other, session).unwrap();
+        std::fs::write(other.with_extension(ENDED), "").unwrap();
         let left = keeper.left();
         assert_eq!(
             (left.len(), left[0].ended, &left[0].what[..]),

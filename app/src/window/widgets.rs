@@ -37,14 +37,15 @@ const FIELD: f32 = 64.0;
 /// Width of each of two fields beside each other.
 pub const PAIR: f32 = 76.0;
 
-/// A widget that is so wide, whatever it shows.
+/// A widget that takes so much room, whatever it shows: what doesn't fit is cut off.
 pub fn sized(ui: &mut Ui, width: f32, widget: impl egui::Widget) -> Response {
     let size = egui::vec2(width, ui.spacing().interact_size.y);
-    ui.scope(|ui| {
-        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
-        ui.add_sized(size, widget)
-    })
-    .inner
+    let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+    let layout = egui::Layout::left_to_right(egui::Align::Center).with_main_justify(true);
+    let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
+    inner.set_clip_rect(rect.expand(2.0).intersect(ui.clip_rect()));
+    inner.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
+    inner.add(widget)
 }
 
 /// Shows contents in all of the room there is and no more: a panel is as wide as the user made it, whatever it shows.
