@@ -12,10 +12,10 @@ const COMMANDS: [(&str, &str, bool); 9] = [
     ("convert IN out.tif --overwrite", "out.tif", false),
     ("run -q -r granules IN --out out --overwrite", "out", false),
     ("run -q -r granules IN --out out --overwrite --block 24", "out", true),
-    ("op gaussian IN smooth.ome.zarr", "smooth.ome.zarr", false),
-    ("montage IN -o out.png", "out.png", false),
-    ("histogram IN out.csv", "out.csv", false),
-    ("slice-stats IN out.parquet", "out.parquet", false),
+    ("op gaussian IN smooth.ome.zarr --overwrite", "smooth.ome.zarr", false),
+    ("montage IN -o out.png --overwrite", "out.png", false),
+    ("histogram IN out.csv --overwrite", "out.csv", false),
+    ("slice-stats IN out.parquet --overwrite", "out.parquet", false),
 ];
 
 fn images(folder: &Path) {
@@ -190,6 +190,6 @@ fn leftovers_of_the_dead_are_swept_and_those_of_the_living_stay() {
     assert!(left.len() == 2 && left.iter().all(|name| name.starts_with(".living.")), "{left:?}");
     living.kill().unwrap();
     living.wait().unwrap();
-    succeeds(at, "montage g.nrrd -o montage.png");
+    succeeds(at, "montage g.nrrd -o montage.png --overwrite");
     assert_eq!(hidden(at), [""; 0]);
 }

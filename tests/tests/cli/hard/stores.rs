@@ -47,7 +47,7 @@ fn a_store_that_changes_midway_gives_one_image_or_none() {
     for (seed, name) in ["a.ome.zarr", "other/a.ome.zarr"].into_iter().enumerate() {
         std::fs::create_dir_all(at.join("other")).unwrap();
         let seed = seed + 1;
-        succeeds(at, &format!("sample granules --size 48 --seed {seed} -o image.nrrd"));
+        succeeds(at, &format!("sample granules --size 48 --seed {seed} -o image.nrrd --overwrite"));
         succeeds(at, &format!("convert image.nrrd {name} --chunk 16"));
     }
     let server = Server::new(at);
