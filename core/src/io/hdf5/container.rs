@@ -66,6 +66,14 @@ impl Container {
         self.file.group(path).ok()
     }
 
+    /// The file, and those that it links to.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let found = self.siblings.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let linked =
+            found.iter().filter(|(_, file)| file.is_some()).filter_map(|(name, _)| self.siblings.path(name));
+        [self.path.clone()].into_iter().chain(linked).collect()
+    }
+
     /// Files that are linked to and can't be opened.
     pub fn missing_files(&self) -> Vec<String> {
         let found = self.siblings.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,14 +166,19 @@ struct Siblings {
     found: Mutex<BTreeMap<String, Option<Hdf5File>>>,
 }
 
+impl Siblings {
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.folder.join(Path::new(name).file_name()?))
+    }
+}
+
 impl ExternalLinkResolver for Siblings {
     fn resolve_external_link(&self, name: &str) -> Result<Option<Hdf5File>, Damage> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = found.get(name) {
             return Ok(file.clone());
         }
-        let file = Path::new(name).file_name().and_then(|own| {
-            let path = self.folder.join(own);
+        let file = self.path(name).and_then(|path| {
             let length = crate::io::planar::file_len(&path).ok()?;
             Hdf5File::open_with_options(path, options(length)).ok()
         });

@@ -75,7 +75,7 @@ pub(super) fn open(container: &Container) -> Result<Source> {
     (info.notes, info.damage) = (notes, damage);
     info.metadata = image;
     info.metadata.insert("dialect".into(), "Imaris".into());
-    Ok(Source { path: container.path.clone(), info, levels })
+    Ok(Source { path: container.path.clone(), info, levels, files: container.files() })
 }
 
 fn fields(group: Option<Group>) -> BTreeMap<String, String> {

@@ -127,7 +127,12 @@ fn one(container: &Container, tree: &Tree, name: &str, dataset: &Dataset) -> Res
             info.metadata.insert(attribute.name.clone(), text);
         }
     }
-    Ok(Source { path: container.path.clone(), info, levels: vec![Voxels::Together(array)] })
+    Ok(Source {
+        path: container.path.clone(),
+        info,
+        levels: vec![Voxels::Together(array)],
+        files: container.files(),
+    })
 }
 
 /// Attributes that say how stored values become true ones, which isn't done.

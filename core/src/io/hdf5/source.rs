@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub path: PathBuf,
     pub info: ImageInfo,
     pub levels: Vec<Voxels>,
+    /// The file, and others that it links to or that describe it.
+    pub files: Vec<PathBuf>,
 }
 
 impl Source {
@@ -36,6 +38,10 @@ impl Source {
 impl ImageSource for Source {
     fn info(&self) -> &ImageInfo {
         &self.info
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {

@@ -77,6 +77,7 @@ fn bigdataviewer_finds_its_other_half_and_joins_channels() {
         let image = open(sample(name), &OpenOptions::default()).unwrap();
         let info = image.info();
         assert_eq!(info.voxel, VoxelType::U16);
+        assert_eq!(image.files(), [sample("bdv.h5"), sample("bdv.xml")]);
         assert_eq!((info.channels.len(), info.times), (2, 2));
         assert_eq!(info.channels[1].name, "t0c1");
         let names: Vec<_> = info.datasets.iter().map(|d| d.name.as_str()).collect();

@@ -84,6 +84,7 @@ pub(super) fn open(
             images.iter().map(|setups| listed(container, &views, described, setups)).collect();
         source.info.choose(at);
     }
+    source.files.extend(described.map(|d| d.path.clone()));
     if described.is_none() {
         source.info.notes.push("there is no XML file beside it, which would say how large voxels are".into());
     }
@@ -171,7 +172,7 @@ fn image(
     (info.notes, info.damage) = (notes, damage);
     info.metadata.insert("dialect".into(), "BigDataViewer".into());
     info.metadata.insert("dataset".into(), name_of(setups));
-    Ok(Source { path: container.path.clone(), info, levels: voxels })
+    Ok(Source { path: container.path.clone(), info, levels: voxels, files: container.files() })
 }
 
 /// Factors `[z, y, x]` of the levels.

@@ -16,6 +16,8 @@ const LONGEST: u64 = 64 << 20;
 /// What an XML file says.
 #[derive(Debug)]
 pub(in super::super) struct Description {
+    /// The file itself.
+    pub path: PathBuf,
     /// The file with the voxels.
     pub voxels: PathBuf,
     setups: BTreeMap<usize, Setup>,
@@ -99,7 +101,7 @@ impl Description {
                 registrations.entry(setup).or_default().push((time, transform(view)));
             }
         }
-        Ok(Self { voxels: path.with_file_name("").join(name), setups, registrations })
+        Ok(Self { path: path.to_owned(), voxels: path.with_file_name("").join(name), setups, registrations })
     }
 
     /// A setup by its number.
