@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Engine, Field, FileField};
+use voxelry_core::blocks::{Engine, Field, FileField, overhead};
 use voxelry_core::io::verify::check_complete;
 use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal, WriteOptions, target};
 use voxelry_core::measure::{self, Table};
@@ -130,14 +130,15 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
         Table::check_units_row(out)?;
     }
     let scratch = common::near(out);
-    let how = match common::block(matches, plan.memory(keep))? {
+    let device = common::device(matches, &job)?;
+    let needed = plan.memory(keep) + overhead(device.is_some());
+    let how = match common::block(matches, needed)? {
         Some(block) => {
             progress.say(&format!("block by block within {}", bytes(common::memory(matches)?)));
             How::Blocks(Engine::in_scratch(block, scratch))
         }
         None => How::Memory,
     };
-    let device = common::device(matches, &job)?;
     plan.costs().for_each(|cost| progress.say(cost));
     let ran = recipe::run_on(&plan, &fields, keep, &how, device.as_ref(), &job)?;
     match ran.images.first() {

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Accelerator, Engine, Kept, Place, kept};
+use voxelry_core::blocks::{Accelerator, Engine, Kept, Place, kept, overhead};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
@@ -329,7 +329,7 @@ fn run_one(
     job: &Job,
 ) -> Result<Vec<(String, Table)>> {
     let (order, ready) = (&task.order, task.order.open()?);
-    let (sample, needed) = (&order.sample, ready.memory());
+    let (sample, needed) = (&order.sample, ready.memory() + overhead(device.is_some()));
     let block = common::block(matches, needed)?;
     // What goes block by block takes long, and can be gone on with.
     let dir = if let Some([z, y, x]) = block {

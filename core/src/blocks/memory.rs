@@ -7,7 +7,11 @@ use std::path::Path;
 pub fn physical_memory() -> u64 {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let groups = group_limit(&read("/proc/self/cgroup"), Path::new("/sys/fs/cgroup"));
-    let known = [total(&read("/proc/meminfo")), process_limit(&read("/proc/self/limits")), groups];
+    let known = [
+        total(&read("/proc/meminfo")),
+        process_limit(&read("/proc/self/limits"), &read("/proc/self/status")),
+        groups,
+    ];
     known.into_iter().flatten().min().unwrap_or(4 << 30)
 }
 
@@ -18,14 +22,19 @@ fn total(text: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The least of the limits in `/proc/self/limits` that memory counts against.
-fn process_limit(text: &str) -> Option<u64> {
-    let of = |line: &str| {
-        ["Max address space", "Max data size"]
-            .iter()
-            .find_map(|name| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+/// What the limits in `/proc/self/limits` that memory counts against leave, after what `/proc/self/status` says is taken:
+/// libraries and stacks take much of an address space, but little memory.
+fn process_limit(limits: &str, status: &str) -> Option<u64> {
+    let taken = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
     };
-    text.lines().filter_map(of).min()
+    let left = |(limit, of): (&str, &str)| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(limit))?;
+        let most: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(most.saturating_sub(taken(of).unwrap_or(0)))
+    };
+    [("Max address space", "VmSize:"), ("Max data size", "VmData:")].into_iter().filter_map(left).min()
 }
 
 /// The least limit of the control groups of a process and of those that they are in, of both versions. `groups` is
@@ -48,6 +57,16 @@ fn group_limit(groups: &str, root: &Path) -> Option<u64> {
         least = within.filter_map(|group| read(&group.join(name))).chain(least).min();
     }
     least
+}
+
+/// Bytes that the program takes beside what a run works on, and what a device takes in addition where it is the processor
+/// itself.
+const PROGRAM: u64 = 40 << 20;
+const DEVICE: u64 = 88 << 20;
+
+/// Bytes that the program takes beside what a run works on.
+pub fn overhead(device: bool) -> u64 {
+    if device { PROGRAM + DEVICE } else { PROGRAM }
 }
 
 /// Bytes that a voxel of a block takes while a step works on it: inputs, output, working copies.
@@ -74,9 +93,10 @@ mod tests {
     fn limits_of_processes_and_of_control_groups_count() {
         assert_eq!(total("MemFree: 1 kB\nMemTotal:   24 kB\n"), Some(24 << 10));
         let limits = "Limit   Soft Limit   Hard Limit   Units\nMax data size  unlimited  unlimited  bytes\n";
-        assert_eq!(process_limit(limits), None);
+        assert_eq!(process_limit(limits, "VmSize: 5 kB"), None);
         let limited = format!("{limits}Max address space         3000000   unlimited   bytes\n");
-        assert_eq!(process_limit(&limited), Some(3_000_000));
+        assert_eq!(process_limit(&limited, ""), Some(3_000_000));
+        assert_eq!(process_limit(&limited, "VmSize:   1000 kB\n"), Some(3_000_000 - 1_024_000));
         let folder = tempfile::tempdir().unwrap();
         let put = |path: &str, text: &str| {
             let path = folder.path().join(path);

@@ -17,5 +17,5 @@ pub use accelerator::{Accelerator, Chain, Part, Step};
 pub use engine::{Engine, Keep, Place, Ran, Work, run_prepared};
 pub use field::{Field, FileField, LocalField, MemoryField};
 pub use kept::{Kept, Runner};
-pub use memory::{block_for, physical_memory};
+pub use memory::{block_for, overhead, physical_memory};
 pub use scratch::ScratchField;
