@@ -127,9 +127,9 @@ impl Needs {
     pub fn cost(self) -> Option<Cost> {
         let cost = |what, nanoseconds, grows| Some(Cost { what, nanoseconds, grows });
         match self {
-            Self::Inscribed => cost("inscribed balls", 150.0, false),
-            Self::Topology => cost("parts and cavities", 150.0, false),
-            Self::Thickness => cost("local thickness", 600.0, true),
+            Self::Inscribed => cost("inscribed balls", 80.0, false),
+            Self::Topology => cost("parts and cavities", 80.0, false),
+            Self::Thickness => cost("local thickness", 300.0, true),
             Self::Oriented => cost("oriented boxes", 300.0, true),
             Self::Skeleton => cost("skeletons", 600.0, true),
             Self::Geodesic => cost("geodesic diameters", 2000.0, true),
@@ -152,7 +152,7 @@ pub struct Cost {
 
 /// What the image table of thickness costs: thickness, separation and the distance of mid-axes.
 pub const THICKNESS_TABLE: Cost =
-    Cost { what: "thickness and separation of the structure", nanoseconds: 1800.0, grows: true };
+    Cost { what: "thickness and separation of the structure", nanoseconds: 900.0, grows: true };
 
 impl Cost {
     /// A sentence about what it takes in an image of so many voxels, on so many threads.

@@ -13,8 +13,9 @@ fn beside<T: voxelry_core::Voxel>(outlier: T, value: impl Fn(u8) -> T) -> [Optio
 fn with_all(inputs: &[Option<Image>]) -> Table {
     let mut inputs = inputs.to_vec();
     inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
-    let columns = ["default", "intensities", "distribution", "boundary"].map(str::to_owned).to_vec();
-    let given = [("columns", Value::Words(columns)), ("image", Value::Bool(false))];
+    let columns = ["intensities", "distribution", "boundary"].map(str::to_owned).to_vec();
+    let given =
+        [("columns", Value::Words(columns)), ("contacts", Value::Bool(false)), ("image", Value::Bool(false))];
     let found = whole("measure", &inputs, &given);
     for block in [[1, 1, 1], [1, 1, 4]] {
         let prepared = prepare("measure", &inputs, &given);
