@@ -7,8 +7,13 @@ use std::fs;
 /// Builds release, makes a foam sample, runs the main job on it and shows what came out, in a window where there is a
 /// display.
 pub fn run() -> Result<()> {
-    sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let program = target().join("release").join(format!("voxelry{}", std::env::consts::EXE_SUFFIX));
+    if !program.exists() {
+        println!(
+            "The first build compiles some 450 packages; cargo shows where it is. Later builds take minutes."
+        );
+    }
+    sh("cargo", &["build", "--release", "--bin", "voxelry"])?;
     let program = program.to_string_lossy().into_owned();
     let folder = root().join("target").join("demo");
     fs::create_dir_all(&folder)?;
