@@ -157,7 +157,7 @@ impl ImageInfo {
         let others = self.datasets.iter().filter(|d| !d.open).map(|d| format!("\"{}\"", d.name));
         let mut others: Vec<String> = others.take(9).collect();
         if others.len() > 8 {
-            others[8] = "…".to_owned();
+            "…".clone_into(&mut others[8]);
         }
         self.notes.push(format!(
             "of {} images \"{}\" is read (--dataset); the others: {}",

@@ -129,9 +129,9 @@ impl Steady {
     pub(super) fn open(path: &Path, open: impl FnOnce() -> Result<Box<dyn ImageSource>>) -> Result<Self> {
         let mut few = Seal::default();
         if path.is_dir() {
-            few.add_folder(path)?
+            few.add_folder(path)?;
         } else {
-            few.add_file(path)?
+            few.add_file(path)?;
         }
         let opened = open();
         few.check()?;

@@ -127,7 +127,7 @@ impl Array {
     }
 
     /// The same voxels, with signed numbers as the unsigned ones of the same bits.
-    pub fn as_unsigned(mut self) -> Self {
+    pub fn into_unsigned(mut self) -> Self {
         if self.voxel == VoxelType::I16 && self.kind == Kind::Plain {
             (self.voxel, self.kind) = (VoxelType::U16, Kind::Unsigned);
         }

@@ -62,7 +62,7 @@ pub(super) fn said(container: &Container, tree: &Tree, name: &str, dataset: &Dat
     let (names, folder) = names(container, name, dataset);
     for (i, axis) in axes.iter_mut().enumerate() {
         if let Some(scale) = scales.get(i).cloned().flatten() {
-            axis.name = scale.rsplit('/').next().unwrap_or_default().to_owned();
+            scale.rsplit('/').next().unwrap_or_default().clone_into(&mut axis.name);
             axis.coordinates = Some(scale);
         }
         if let Some(name) = names.get(i).filter(|n| !n.is_empty() && *n != ".") {

@@ -130,7 +130,7 @@ fn one(container: &Container, tree: &Tree, name: &str, dataset: &Dataset) -> Res
     Ok(Source {
         path: container.path.clone(),
         info,
-        levels: vec![Voxels::Together(array)],
+        levels: vec![Voxels::Together(Box::new(array))],
         files: container.files(),
     })
 }

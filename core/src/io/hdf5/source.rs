@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// The voxels of one level.
 pub(super) enum Voxels {
     /// One dataset of all channels and times.
-    Together(Array),
+    Together(Box<Array>),
     /// A dataset for each, by `[time][channel]`; none where the file has none (read as zeros).
     Apart(Vec<Option<Array>>),
 }

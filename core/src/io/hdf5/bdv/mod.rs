@@ -103,7 +103,7 @@ fn listed(
 ) -> DatasetInfo {
     let cells = views.times.iter().find_map(|time| {
         let dataset = container.file.dataset(&format!("{time}/{}/0/cells", setups[0].1)).ok()?;
-        Array::new(container, "cells", dataset, Axes::trailing(3)).ok().map(Array::as_unsigned)
+        Array::new(container, "cells", dataset, Axes::trailing(3)).ok().map(Array::into_unsigned)
     });
     let titles: Vec<String> =
         setups.iter().filter_map(|(id, _)| Some(described?.setup(*id)?.title())).collect();
@@ -210,7 +210,7 @@ fn cells(
                     "the chunks of {name} are compressed by {filter}, which is not supported"
                 )));
             }
-            let array = Array::new(container, &name, dataset, Axes::trailing(3))?.as_unsigned();
+            let array = Array::new(container, &name, dataset, Axes::trailing(3))?.into_unsigned();
             if let Some(first) = arrays.iter().flatten().next()
                 && (first.shape(), first.voxel()) != (array.shape(), array.voxel())
             {
