@@ -60,7 +60,7 @@ impl Server {
                 }
                 requests += 1;
                 let fault = *at_fault.lock().unwrap_or_else(PoisonError::into_inner);
-                let fault = if requests % 3 == 0 { fault } else { Fault::None };
+                let fault = if requests.is_multiple_of(3) { fault } else { Fault::None };
                 let less = |left: usize| if left == usize::MAX { None } else { left.checked_sub(1) };
                 let over = left.fetch_update(SeqCst, SeqCst, less) == Err(0);
                 let folder = if over { folder.join("other") } else { folder.clone() };

@@ -81,7 +81,7 @@ impl Images {
 /// Bytes of an output on the grid of an image.
 fn bytes_of(output: &Output) -> usize {
     match output {
-        Output::Volume(volume) => volume.byte_len() as usize,
+        Output::Volume(volume) => volume.byte_len(),
         _ => 0,
     }
 }

@@ -250,9 +250,9 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         picture::check_name(out)?;
     }
     if folder {
-        common::can_hold(out)?
+        common::can_hold(out)?;
     } else {
-        common::can_write(matches, out)?
+        common::can_write(matches, out)?;
     }
     let cache = Cache::new(common::bytes_of_cache());
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);

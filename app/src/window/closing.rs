@@ -49,7 +49,7 @@ impl Viewer {
         let mut work = Vec::new();
         if let Some(running) = self.bench.running() {
             let status = running.status();
-            let part = if status.total > 0 { status.done * 100 / status.total } else { 0 };
+            let part = (status.done * 100).checked_div(status.total).unwrap_or(0);
             work.push(format!("A run is at work ({} {part} %).", status.stage));
         }
         if self.export.is_running() {

@@ -570,7 +570,7 @@ pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
         let fits = |(command, keys): &&(&Command, KeyboardShortcut)| {
             keys.logical_key == key
                 && modifiers.matches_logically(keys.modifiers)
-                && may(viewer, ctx, command, keys)
+                && may(viewer, ctx, command, *keys)
                 && (command.ready)(viewer)
         };
         let Some((command, _)) = all.iter().find(fits) else { continue };
@@ -592,7 +592,7 @@ pub fn by_keys(viewer: &mut Viewer, ctx: &Context) {
 }
 
 /// Whether a shortcut acts now.
-fn may(viewer: &Viewer, ctx: &Context, command: &Command, keys: &KeyboardShortcut) -> bool {
+fn may(viewer: &Viewer, ctx: &Context, command: &Command, keys: KeyboardShortcut) -> bool {
     // The palette and menus that are open take all keys, Esc first of all; lists take those that they know.
     if viewer.palette.shown || egui::Popup::is_any_open(ctx) {
         return false;
@@ -665,7 +665,7 @@ impl Viewer {
 }
 
 /// A shortcut as it stands on the keyboard: `[`, not `OpenBracket`.
-pub fn shortcut_text(ctx: &Context, keys: &KeyboardShortcut) -> String {
+pub fn shortcut_text(ctx: &Context, keys: KeyboardShortcut) -> String {
     let name = keys.logical_key.name();
     let sign = keys.logical_key.symbol_or_name();
     let sign = match keys.logical_key {
@@ -678,7 +678,7 @@ pub fn shortcut_text(ctx: &Context, keys: &KeyboardShortcut) -> String {
         Key::CloseBracket => "]",
         _ => sign,
     };
-    let text = ctx.format_shortcut(keys);
+    let text = ctx.format_shortcut(&keys);
     [name, keys.logical_key.symbol_or_name()]
         .iter()
         .find_map(|known| text.strip_suffix(known).map(|held| format!("{held}{sign}")))
@@ -690,7 +690,7 @@ pub fn menu(viewer: &mut Viewer, ui: &mut egui::Ui, menu: Menu) {
     for command in COMMANDS.iter().filter(|c| c.menu == menu) {
         let mut button = egui::Button::new(command.title);
         if let Some(keys) = command.keys {
-            button = button.shortcut_text(shortcut_text(ui.ctx(), &keys));
+            button = button.shortcut_text(shortcut_text(ui.ctx(), keys));
         }
         if ui.add_enabled((command.ready)(viewer), button).clicked() {
             (command.run)(viewer, ui.ctx());
@@ -800,7 +800,7 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
                 for (i, entry) in found.iter().enumerate() {
                     let mut button = egui::Button::selectable(i == viewer.palette.chosen, entry.title());
                     if let Entry::Command(Command { keys: Some(keys), .. }) = entry {
-                        button = button.shortcut_text(shortcut_text(ui.ctx(), keys));
+                        button = button.shortcut_text(shortcut_text(ui.ctx(), *keys));
                     }
                     let shown = ui.add_sized([ui.available_width(), 22.0], button);
                     if i == viewer.palette.chosen && moved {
@@ -829,7 +829,7 @@ mod tests {
     fn keys_are_called_what_stands_on_them() {
         let ctx = Context::default();
         let said: Vec<String> =
-            COMMANDS.iter().filter_map(|c| c.keys.as_ref()).map(|keys| shortcut_text(&ctx, keys)).collect();
+            COMMANDS.iter().filter_map(|c| c.keys.as_ref()).map(|keys| shortcut_text(&ctx, *keys)).collect();
         for sign in ["[", "]", ",", ".", "Esc", "Ctrl+,", "Shift+PgUp"] {
             let sign = if cfg!(target_os = "macos") { sign.replace("Ctrl", "⌘") } else { sign.to_owned() };
             assert!(said.contains(&sign), "{sign} in {said:?}");

@@ -51,7 +51,7 @@ pub fn show(open: &mut bool, ctx: &Context) {
                     egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
                         for command in COMMANDS {
                             let Some(keys) = command.keys else { continue };
-                            ui.label(RichText::new(shortcut_text(ui.ctx(), &keys)).strong());
+                            ui.label(RichText::new(shortcut_text(ui.ctx(), keys)).strong());
                             ui.label(command.title);
                             ui.end_row();
                         }

@@ -14,8 +14,7 @@ pub fn fits(op: &dyn Operator) -> bool {
     let takes = |kind: Kind| first.kinds.contains(&kind);
     let alone = others.iter().all(|input| input.optional);
     let makes = match spec.output {
-        Produces::Same => true,
-        Produces::Image(Kind::Labels) => true,
+        Produces::Same | Produces::Image(Kind::Labels) => true,
         Produces::Image(Kind::Mask) => takes(Kind::Mask) && !takes(Kind::Labels),
         _ => false,
     };
