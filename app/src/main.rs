@@ -26,6 +26,7 @@ fn without_display() {
 }
 
 fn main() -> ExitCode {
+    voxelry_core::memory::spare_address_space();
     without_display();
     voxelry_core::io::remote::install(voxelry_stores::open);
     match cli::main() {

@@ -34,6 +34,22 @@ pub fn share(of: usize) -> usize {
     BUDGET.load(Ordering::Relaxed) / of
 }
 
+/// Has one heap for all threads where the address space of the process is limited: glibc reserves 64 MB of it for each
+/// further one. Programs call it first.
+pub fn spare_address_space() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: `limit` is a valid place for the answer; the heap is told before other threads begin.
+        unsafe {
+            if libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0 && limit.rlim_cur != libc::RLIM_INFINITY
+            {
+                libc::mallopt(libc::M_ARENA_MAX, 1);
+            }
+        }
+    }
+}
+
 /// Bytes of freed blocks that are kept at most.
 pub fn most_kept() -> usize {
     share(KEPT_SHARE).min(KEPT)

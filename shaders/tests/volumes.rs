@@ -195,8 +195,8 @@ fn labels_are_seen_in_their_colours_with_the_nearest_in_front() {
     let mut view = View::whole(scene.image.layout(), clip);
     (view.shading, view.mode) = (0.0, Mode::Isosurface(0.0));
     let seen = cast(&mut scene, &view, 0, size);
-    // The colour of a label is that many texels along the ramp, which begins anew after 256.
-    let [first, second] = [0u8, (4_999_999u32 % 256) as u8];
+    // The colour of a label is that many texels along the ramp of 256; large labels share these by all of their bits.
+    let [first, second] = [0u8, (voxelry_core::picture::label_index(5_000_000) % 256) as u8];
     let at = |y: usize, x: usize| seen[y * 80 + x];
     assert_eq!(at(2, 2)[3], 0);
     assert_eq!(at(20, 20), [first, first, first, 255]);

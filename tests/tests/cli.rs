@@ -745,9 +745,9 @@ fn tables_have_their_units_beside_them_or_in_a_row() {
     let rows = lines("rows.csv");
     assert_eq!((&rows[0], rows[1].as_str()), (&plain[0], ",µm³,µm,µm,µm"));
     assert_eq!(rows[2..], plain[1..]);
-    let wrong = fails(path, &format!("{measure} m.parquet --units-row"), 2);
-    assert!(wrong.contains("m.parquet: only a .csv has a row of units"), "{wrong}");
-    assert!(!path.join("m.parquet").exists());
+    let wrong = fails(path, &format!("{measure} p.parquet --units-row"), 2);
+    assert!(wrong.contains("p.parquet: only a .csv has a row of units"), "{wrong}");
+    assert!(!path.join("p.parquet").exists());
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn measured(images: &Images, op: usize, text: &str, voxel: VoxelType) -> Option<
 
 #[test]
 fn operators_need_what_they_say() {
-    let images = images(96);
+    let images = images(128);
     let mut wrong = Vec::new();
     for number in 0..OPERATORS.len() {
         let id = OPERATORS[number].spec().id;

@@ -796,12 +796,14 @@ pub fn palette(viewer: &mut Viewer, ctx: &Context) {
             if found.is_empty() {
                 ui.weak("Nothing is called that");
             }
-            egui::ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
+            egui::ScrollArea::vertical().max_height(440.0).min_scrolled_height(440.0).show(ui, |ui| {
                 for (i, entry) in found.iter().enumerate() {
-                    let mut button = egui::Button::selectable(i == viewer.palette.chosen, entry.title());
-                    if let Entry::Command(Command { keys: Some(keys), .. }) = entry {
-                        button = button.shortcut_text(shortcut_text(ui.ctx(), *keys));
-                    }
+                    let keys = match entry {
+                        Entry::Command(Command { keys: Some(keys), .. }) => shortcut_text(ui.ctx(), *keys),
+                        _ => String::new(),
+                    };
+                    let button = egui::Button::selectable(i == viewer.palette.chosen, entry.title());
+                    let button = button.shortcut_text(keys);
                     let shown = ui.add_sized([ui.available_width(), 22.0], button);
                     if i == viewer.palette.chosen && moved {
                         shown.scroll_to_me(None);

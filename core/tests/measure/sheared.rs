@@ -202,11 +202,11 @@ fn a_straightened_ball_has_its_inscribed_radius() {
             ["inscribed_radius", "volume", "centroid_world_x", "centroid_world_y", "centroid_world_z"];
         let columns = [("columns", Value::Words(columns.map(str::to_owned).to_vec()))];
         let straighten = [("straighten", Value::Bool(true))];
-        let prepared = prepare("resample", &[Some(ball.clone())], &straighten);
+        let prepared = prepare("resample", &[Some(ball.clone()), None], &straighten);
         let grid = prepared.output;
         assert_eq!(grid.geometry.shear(grid.shape), None);
         assert!((grid.geometry.voxel_volume() / geometry.voxel_volume() - 1.0).abs() < 1e-12);
-        let made = prepared.kernel.whole(vec![Some(ball.0)], &Job::silent()).unwrap().into_volume();
+        let made = prepared.kernel.whole(vec![Some(ball.0), None], &Job::silent()).unwrap().into_volume();
         let tables = table_of((Arc::new(made), grid), None, &columns);
         let t = named(&tables, "objects");
         assert!((one(t, "inscribed_radius") - 20.0).abs() < 0.5, "{}", one(t, "inscribed_radius"));

@@ -92,7 +92,11 @@ fn balls_and_shells_have_the_thickness_of_their_largest_balls() {
         let ball = shape(&mut random, 12.0, spacing, |p| p.length() <= 12.0);
         let shell = shape(&mut random, 16.0, spacing, |p| (9.0..=16.0).contains(&p.length()));
         for (name, a, truth) in [("ball", ball, 24.0), ("shell", shell, 7.0)] {
-            let tables = measure_tables(&[Some(image(a, Kind::Mask, spacing))], &["thickness"]);
+            let words = |w: &str| Value::Words(w.split(' ').map(str::to_owned).collect());
+            let asked = [("columns", words("thickness inscribed")), ("tables", words("thickness"))];
+            let mut inputs = vec![Some(image(a, Kind::Mask, spacing))];
+            inputs.resize(ops::find("measure").unwrap().spec().inputs.len(), None);
+            let tables = whole("measure", &inputs, &asked);
             let [object, whole] = [&tables[0], &tables[2]];
             println!("{name}: {:.2}, for {truth}", one(object, "thickness_mean"));
             // Half a voxel on each side is where the surface lies between two voxel centres.

@@ -44,10 +44,27 @@ fn sample(folder: &Path, kind: &str, size: [usize; 3]) -> (PathBuf, Array3<u32>)
 fn desk(image: PathBuf) -> Option<Harness<'static, Viewer>> {
     let mut harness = window(vec![image])?;
     until(&mut harness, "the image", |v| is_shown(v, 1));
-    assert!(harness.state_mut().new_labels());
-    settle(&mut harness);
-    harness.state_mut().kit.deep = true;
+    on_the_desk(&mut harness);
     Some(harness)
+}
+
+/// A window on a mask that stands for an image, with new labels on the desk.
+fn desk_of_mask(mask: PathBuf) -> Option<Harness<'static, Viewer>> {
+    let mut harness = window(vec![mask])?;
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    // It is known as a mask once its voxels were looked at.
+    until(&mut harness, "the guess", |v| v.messages().iter().any(|m| m.contains("labels")));
+    harness.state_mut().take_as((0, 0), Content::Grey);
+    harness.state_mut().messages.clear();
+    until(&mut harness, "the image", |v| is_shown(v, 1));
+    on_the_desk(&mut harness);
+    Some(harness)
+}
+
+fn on_the_desk(harness: &mut Harness<'static, Viewer>) {
+    assert!(harness.state_mut().new_labels());
+    settle(harness);
+    harness.state_mut().kit.deep = true;
 }
 
 /// The overlap of two sets of voxels, from 0 to 1 (Dice 1945, doi:10.2307/1932409).
@@ -260,7 +277,7 @@ fn otsu(values: &[f64]) -> f64 {
 fn a_vertebra_drawn_in_every_fourth_slice_is_filled_between_them() {
     let Some(mask) = data("bmrr_vertebra_masks/data/P6_mask.nii.gz") else { return };
     let truth = labels_of(&mask).mapv(|v| u32::from(v > 0));
-    let Some(mut harness) = desk(mask) else { return };
+    let Some(mut harness) = desk_of_mask(mask) else { return };
     let filled: Vec<usize> = (0..truth.dim().0)
         .filter(|z| truth.index_axis(ndarray::Axis(0), *z).iter().any(|v| *v > 0))
         .collect();
@@ -296,7 +313,7 @@ fn an_ellipsoid_is_one_click_of_the_wand() {
     let Some(image) = data(path) else { return };
     let truth = labels_of(&image).mapv(|v| u32::from(v > 0));
     let at = insides(&truth)[&1];
-    let Some(mut harness) = desk(image) else { return };
+    let Some(mut harness) = desk_of_mask(image) else { return };
     touch(&mut harness, Tool::Wand, &[at]);
     let found = dice(voxels(harness.state()).iter().map(|v| *v > 0), truth.iter().map(|v| *v > 0));
     eprintln!("ellipsoid: wand, 1 click: Dice {found:.3}");

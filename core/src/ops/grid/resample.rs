@@ -265,8 +265,12 @@ impl Resampled {
 
 /// A weighted sum of lines, in order.
 fn combine<'a>(line: &mut [f64], taps: &Taps, used: usize, from: impl Fn(usize) -> &'a [f64]) {
-    for (v, s) in line.iter_mut().zip(from(taps.index[0])) {
-        *v = taps.weight[0] * s;
+    if taps.weight[0] == 0.0 {
+        line.fill(0.0);
+    } else {
+        for (v, s) in line.iter_mut().zip(from(taps.index[0])) {
+            *v = taps.weight[0] * s;
+        }
     }
     for i in 1..used {
         if taps.weight[i] != 0.0 {

@@ -74,7 +74,7 @@ impl Taps {
     /// Σ weight · value over the voxels that have a weight, in order.
     #[inline(always)]
     pub fn apply(&self, used: usize, value: impl Fn(usize) -> f64) -> f64 {
-        let mut sum = self.weight[0] * value(self.index[0]);
+        let mut sum = if self.weight[0] == 0.0 { 0.0 } else { self.weight[0] * value(self.index[0]) };
         for i in 1..used {
             if self.weight[i] != 0.0 {
                 sum += self.weight[i] * value(self.index[i]);
