@@ -90,10 +90,12 @@ pub fn broken(painter: &Painter, rect: Rect, reason: &str) {
 pub fn letters(painter: &Painter, rect: Rect, letters: &[String; 4]) {
     let [left, right, top, bottom] = letters;
     let c = rect.center();
+    // In narrow panes the title reaches below the middle.
+    let below_title = if rect.width() < 440.0 { 26.0 } else { 0.0 };
     for (letter, at, align) in [
         (left, pos2(rect.left() + MARGIN, c.y), Align2::LEFT_CENTER),
         (right, pos2(rect.right() - MARGIN, c.y), Align2::RIGHT_CENTER),
-        (top, pos2(c.x, rect.top() + MARGIN), Align2::CENTER_TOP),
+        (top, pos2(c.x, rect.top() + MARGIN + below_title), Align2::CENTER_TOP),
         (bottom, pos2(c.x, rect.bottom() - MARGIN), Align2::CENTER_BOTTOM),
     ] {
         text(painter, at, align, letter, 14.0, Color32::from_rgb(255, 214, 102));

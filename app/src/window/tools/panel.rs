@@ -29,8 +29,8 @@ fn contents(viewer: &mut Viewer, ui: &mut Ui) {
     }
     header(viewer, ui);
     ui.separator();
+    let wide = ((ui.available_width() - 8.0) / 3.0).clamp(60.0, 140.0);
     egui::Grid::new("tools").num_columns(3).spacing([4.0, 4.0]).show(ui, |ui| {
-        let wide = ((ui.available_width() - 8.0) / 3.0).clamp(60.0, 140.0);
         for (i, (tool, name, hint)) in Tool::ALL.into_iter().enumerate() {
             let button = egui::Button::selectable(viewer.kit.tool == tool, name).frame_when_inactive(true);
             if sized(ui, wide, button).on_hover_text(hint).clicked() {

@@ -138,8 +138,8 @@ pub(super) fn options(viewer: &mut Viewer, ui: &mut Ui) -> bool {
         }
         ui.checkbox(&mut threshold.invert, "Invert").on_hover_text("Takes all other intensities");
     });
+    let wide = (ui.available_width() - 12.0) / 3.0;
     egui::Grid::new("methods").num_columns(3).spacing([6.0, 6.0]).show(ui, |ui| {
-        let wide = (ui.available_width() - 12.0) / 3.0;
         for (i, (id, name)) in METHODS.into_iter().enumerate() {
             let button = egui::Button::selectable(method == Some(id), name).frame_when_inactive(true);
             let hint = voxelry_core::ops::find(id).map_or("", |op| op.spec().summary);
