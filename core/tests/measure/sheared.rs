@@ -209,11 +209,18 @@ fn a_straightened_ball_has_its_inscribed_radius() {
         let made = prepared.kernel.whole(vec![Some(ball.0), None], &Job::silent()).unwrap().into_volume();
         let tables = table_of((Arc::new(made), grid), None, &columns);
         let t = named(&tables, "objects");
-        assert!((one(t, "inscribed_radius") - 20.0).abs() < 0.5, "{}", one(t, "inscribed_radius"));
+        // A sample takes its voxel from as far away as half the longest diagonal of a sheared voxel.
+        let diagonals = [[1.0, 1.0, 1.0], [1.0, 1.0, -1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]];
+        let matrix = geometry.world_from_index.matrix3;
+        let half =
+            diagonals.map(|d| (matrix * DVec3::from_array(d)).length() / 2.0).into_iter().fold(0.0, f64::max);
+        let radius = one(t, "inscribed_radius");
+        assert!((radius - 20.0).abs() < half, "{radius}, {half} around 20");
         assert!((one(t, "volume") / (4.0 / 3.0 * PI * 8000.0) - 1.0).abs() < 0.01, "{}", one(t, "volume"));
         for (name, truth) in ["x", "y", "z"].iter().zip(centre.to_array()) {
             let found = one(t, &format!("centroid_world_{name}"));
-            assert!((found - truth).abs() < 0.05, "{name}: {found} for {truth}");
+            // Where every other plane lies half a voxel aside, the upper of two voxels is taken: a quarter of a voxel.
+            assert!((found - truth).abs() < 0.3, "{name}: {found} for {truth}");
         }
     }
 }
