@@ -201,7 +201,7 @@ fn frames_are_chosen_for_all_images_and_said() {
                 min = 1\n";
     std::fs::write(at.join("r.toml"), step).unwrap();
     succeeds(at, "run -r r.toml two.nii --with dark=two.nii --time 2 --labels-as nifti --out r");
-    assert_eq!(value("r/labels.nii.gz"), 0.0);
+    assert_eq!(value("r/mask.nii.gz"), 0.0);
 }
 
 #[test]
