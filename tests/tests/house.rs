@@ -44,6 +44,15 @@ fn the_shaders_know_the_engine_and_no_window() {
 }
 
 #[test]
+fn analysis_knows_tables_and_no_voxels() {
+    let crates = tree("voxelry-analysis");
+    assert!(crates.iter().any(|c| c.starts_with("arrow")), "the list is of the wrong crate");
+    for unwanted in ["wgpu", "egui", "eframe", "winit", "ballista", "voxelry-core", "voxelry-shaders"] {
+        assert!(!crates.iter().any(|c| c.starts_with(unwanted)), "voxelry-analysis depends on {unwanted}");
+    }
+}
+
+#[test]
 fn only_the_window_knows_egui() {
     fn walk(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("the sources are there").flatten() {

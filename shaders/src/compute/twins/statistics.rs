@@ -195,10 +195,6 @@ fn automatic(
             (Bins::between(range.0, range.1, step.args.int("bins") as usize, on.voxel), Some(range))
         }
     };
-    if on.voxel.is_float() && matches!(bins, Bins::Values { .. }) {
-        // 0 and −0, which are one value, are told apart by their bits.
-        return Err(Failure::Refused("all voxels have one value".into()));
-    }
     let counts = counts(device, &on, &bins)?;
     let threshold =
         threshold(step, on.shape, range, &counts).ok_or_else(|| Failure::Refused("no threshold".into()))?;
