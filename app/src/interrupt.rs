@@ -17,6 +17,7 @@ pub fn cancels(job: &Job) {
         job.cancel();
         std::thread::sleep(PATIENCE);
         atomic::abandon();
+        voxelry_analysis::table::write::abandon();
         crate::progress::tell("voxelry: cancelled");
         std::process::exit(130);
     });
@@ -26,6 +27,7 @@ pub fn cancels(job: &Job) {
 pub fn ends_without_memory() {
     memory::on_exhaustion(|more| {
         atomic::abandon();
+        voxelry_analysis::table::write::abandon();
         let used = memory::in_use_and_peak().map_or(String::new(), |(used, _)| {
             let less = bytes(used / 2);
             format!(" beside the {} in use; try --memory with less, such as {less}", bytes(used))

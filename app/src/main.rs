@@ -33,7 +33,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::tell(&format!("voxelry: {error}"));
-            let code = error.downcast_ref::<voxelry_core::Error>().map_or(1, voxelry_core::Error::exit_code);
+            let code = error.downcast_ref::<voxelry_core::Error>().map(voxelry_core::Error::exit_code);
+            let analysis =
+                || error.downcast_ref::<voxelry_analysis::Error>().map(voxelry_analysis::Error::exit_code);
+            let code = code.or_else(analysis).unwrap_or(1);
             ExitCode::from(code)
         }
     }

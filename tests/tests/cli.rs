@@ -4,6 +4,8 @@
 mod files;
 #[path = "cli/hard/mod.rs"]
 mod hard;
+#[path = "cli/studies.rs"]
+mod studies;
 
 use std::io::Read;
 use std::path::Path;
@@ -221,7 +223,7 @@ fn several_images_make_a_folder_each_and_one_table() {
         rows += own.rows.len();
     }
     assert_eq!(all.rows.len(), rows);
-    assert!(path.join("all/objects.parquet").exists() && path.join("all/objects.units.csv").exists());
+    assert!(path.join("all/objects/scan.1.parquet").exists() && path.join("all/objects.units.csv").exists());
     let said = fails(path, "run --recipe cells scan.1.nii.gz --out all/scan.1", 1);
     assert!(said.contains("is not empty") && said.contains("--overwrite"), "{said}");
 }

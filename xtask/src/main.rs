@@ -16,6 +16,7 @@ fn main() -> Result<()> {
         ["test"] => test::run(false),
         ["test", "--long"] => test::run(true),
         ["bench", "peers", ref more @ ..] => bench::peers(more),
+        ["bench", "tables", ref more @ ..] => bench::tables(more),
         ["bench", "gpu", ref more @ ..] => bench::gpu(more),
         _ => {
             eprintln!(
@@ -23,6 +24,8 @@ fn main() -> Result<()> {
                  cargo xtask test    everything that must pass (--long: also what takes an hour)\n\
                  cargo xtask bench peers [--only REGEX] [--threads N]\n\
                                      time operators beside their peers\n\
+                 cargo xtask bench tables [--rows N] [--threads N]\n\
+                                     time questions about tables beside DuckDB and Polars\n\
                  cargo xtask bench gpu [--size EDGE] [--only WORD] [--device gpu:N]\n\
                                      time kernels on a device beside a copy there and the processor"
             );

@@ -6,6 +6,7 @@ mod bench_viewer;
 mod columns;
 pub mod common;
 mod convert;
+mod groups;
 mod info;
 mod leading;
 mod montage;
@@ -16,7 +17,11 @@ pub mod recipes;
 mod render;
 pub mod run;
 mod sample;
+mod samples;
+mod sql;
+mod study;
 mod tables;
+mod tables_in;
 
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -45,6 +50,9 @@ static COMMANDS: &[Entry] = &[
     Entry { command: render::command, run: render::run },
     Entry { command: tables::slice_stats, run: tables::run_slice_stats },
     Entry { command: tables::histogram, run: tables::run_histogram },
+    Entry { command: sql::command, run: sql::run },
+    Entry { command: groups::outliers, run: groups::run_outliers },
+    Entry { command: groups::cluster, run: groups::run_cluster },
     Entry { command: sample::command, run: sample::run },
     Entry { command: info::formats, run: info::run_formats },
     Entry { command: bench::command, run: bench::run },

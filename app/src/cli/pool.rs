@@ -1,7 +1,7 @@
 //! Jobs of a pool of workers: `voxelry run --pool` and `voxelry jobs`.
 
 use super::common::print_line;
-use super::run::{Task, combine};
+use super::run::Task;
 use crate::progress::{Progress, tell};
 use anyhow::{Result, anyhow};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use voxelry_core::Job;
 use voxelry_core::io::remote;
-use voxelry_core::measure::parquet;
 use voxelry_core::results::Order;
 use voxelry_stores::pool::{Address, JobInfo, Pool, State, Submission};
 
@@ -161,32 +160,60 @@ pub fn submission(
     Ok(Submission { order: order.to_toml(), out: std::path::absolute(out)?, overwrite, block })
 }
 
-/// Gives tasks to a pool and follows them to their ends.
+/// Gives a task to a pool and follows it to its end.
 ///
 /// # Errors
-/// What the pool says, or why a job failed.
-pub fn run_all(
+/// What the pool says, or why the job failed.
+pub fn run_one(
     name: &str,
-    tasks: &[Task],
-    out: &Path,
+    task: &Task,
     overwrite: bool,
     block: Option<[usize; 3]>,
     progress: &Progress,
 ) -> Result<()> {
     let pool = of(name)?;
-    let several = tasks.len() > 1;
-    if several {
-        std::fs::create_dir_all(out)?;
-    }
-    let mut jobs = Vec::new();
-    for task in tasks {
-        let submission = submission(&task.order, &task.folder, overwrite, block)?;
-        let info = pool.submit(&submission).map_err(|e| anyhow!(e))?;
-        progress.say(&format!("{}: {} at {}", info.sample, info.id, pool.url()));
-        jobs.push(info);
-    }
-    let names: Vec<&str> = jobs.iter().map(|j| j.id.as_str()).collect();
-    let (ids, at) = (names.join(" "), name.to_owned());
+    let info = submit(&pool, task, overwrite, block, progress)?;
+    goes_on_after_interrupt(name, &info.id);
+    follow(&pool, &info.id, progress)
+}
+
+/// Gives the samples of a study to a pool, over what earlier runs have left of them, and follows them to their ends. Returns
+/// why each has failed, if it has.
+///
+/// # Errors
+/// What the pool says of its jobs as a whole.
+pub fn run_all(
+    name: &str,
+    tasks: &[&Task],
+    block: Option<[usize; 3]>,
+    progress: &Progress,
+) -> Result<Vec<Result<(), String>>> {
+    let pool = of(name)?;
+    let jobs: Vec<Result<JobInfo>> = tasks
+        .iter()
+        .map(|task| submit(&pool, task, task.folder.join("provenance.toml").exists(), block, progress))
+        .collect();
+    let ids: Vec<&str> = jobs.iter().flatten().map(|j| j.id.as_str()).collect();
+    goes_on_after_interrupt(name, &ids.join(" "));
+    let ends = jobs.into_iter().map(|job| job.and_then(|job| follow(&pool, &job.id, progress)));
+    Ok(ends.map(|end| end.map_err(|e| e.to_string())).collect())
+}
+
+fn submit(
+    pool: &Pool,
+    task: &Task,
+    overwrite: bool,
+    block: Option<[usize; 3]>,
+    progress: &Progress,
+) -> Result<JobInfo> {
+    let submission = submission(&task.order, &task.folder, overwrite, block)?;
+    let info = pool.submit(&submission).map_err(|e| anyhow!(e))?;
+    progress.say(&format!("{}: {} at {}", info.sample, info.id, pool.url()));
+    Ok(info)
+}
+
+fn goes_on_after_interrupt(name: &str, ids: &str) {
+    let (ids, at) = (ids.to_owned(), name.to_owned());
     // A second handler can't be set; this command sets no other.
     let _ = ctrlc::set_handler(move || {
         tell(&format!(
@@ -194,24 +221,6 @@ pub fn run_all(
         ));
         std::process::exit(130);
     });
-    for job in &jobs {
-        follow(&pool, &job.id, progress)?;
-    }
-    if several {
-        let mut all = std::collections::BTreeMap::<String, Vec<_>>::new();
-        for task in tasks {
-            for entry in std::fs::read_dir(&task.folder)? {
-                let path = entry?.path();
-                if path.extension().is_some_and(|e| e == "parquet") {
-                    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    let table = parquet::read(&path, &name)?;
-                    all.entry(name).or_default().push((task.order.sample.clone(), table));
-                }
-            }
-        }
-        combine(&all, out)?;
-    }
-    Ok(())
 }
 
 /// Shows how far a job is until it is over.

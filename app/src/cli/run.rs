@@ -1,18 +1,18 @@
 //! `voxelry run`: a recipe on one or many images.
 
 use super::common::{self, bytes, open_args, open_options};
-use super::{montage, pool, recipes};
+use super::samples::Sheet;
+use super::{montage, pool, recipes, study};
 use crate::progress::Progress;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_core::blocks::{Accelerator, Engine, Kept, Place, kept, overhead};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
-use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::KIND_WORDS;
 use voxelry_core::recipe::{self, How, IMAGE};
 use voxelry_core::results::{self, LabelsAs, Order, Provenance};
@@ -43,7 +43,18 @@ pub fn command() -> Command {
                 .value_name("IMAGE")
                 .num_args(0..)
                 .value_parser(path.clone())
-                .help("Images; several make one folder each"),
+                .help("Images; several make a study: one folder each, and tables over all"),
+        )
+        .arg(
+            Arg::new("samples")
+                .long("samples")
+                .value_name("TABLE")
+                .value_parser(path.clone())
+                .conflicts_with_all(["provenance", "input"])
+                .help(
+                    "A table of samples to make a study of: a column image (path relative to the table, pattern of names or \
+                     address), perhaps sample, labels, mask, channel and time, and whatever else is known of each",
+                ),
         )
         .arg(
             Arg::new("out")
@@ -89,10 +100,7 @@ pub fn command() -> Command {
         .args(open_args())
 }
 
-/// Tables over all images of a run that a later run must not silently replace.
-const TABLES: [&str; 2] = ["objects.csv", "objects.parquet"];
-
-/// Endings of such tables.
+/// Endings of tables over all images of a run, which lie beside the folders of the samples.
 const TABLE_ENDINGS: [&str; 2] = [".csv", ".parquet"];
 
 /// What is to be run on one image, and the folder of its results.
@@ -116,74 +124,62 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 
 fn run_all(matches: &ArgMatches) -> Result<()> {
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    let mut tasks = match matches.get_one::<PathBuf>("provenance") {
-        Some(path) => vec![again(path, matches, out)?],
-        None => tasks(matches, out)?,
+    if let Some(plan) = study_plan(matches, out)? {
+        common::can_hold(out)?;
+        if matches.contains_id("pool") {
+            let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
+            return study::run(plan, matches, out, None, &progress, &progress.job());
+        }
+        let (progress, job) = common::job(matches);
+        let device = common::device(matches, &job)?;
+        return study::run(plan, matches, out, device.as_ref(), &progress, &job);
+    }
+    let task = match matches.get_one::<PathBuf>("provenance") {
+        Some(path) => again(path, matches, out)?,
+        None => task(matches, out)?,
     };
     let overwrite = matches.get_flag("overwrite");
     if let Some(name) = matches.get_one::<String>("pool") {
         let block = common::block(matches, 0)?;
         let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
-        // Images may be where only the pool sees them.
-        let units = tasks.iter().map(|task| Ok(task.order.open()?.fields[0].grid().geometry.unit));
-        if let Ok(units) = units.collect::<Result<Vec<Unit>>>() {
-            for note in agree_on_unit(&mut tasks, &units)? {
-                progress.say(&note);
-            }
-        }
-        return pool::run_all(name, &tasks, out, overwrite, block, &progress);
+        return pool::run_one(name, &task, overwrite, block, &progress);
     }
     let (progress, job) = common::job(matches);
     let device = common::device(matches, &job)?;
     common::can_hold(out)?;
-    for task in &tasks {
-        free(&task.folder, overwrite)?;
-    }
-    let several = tasks.len() > 1;
-    if several {
-        // What is wrong with the last image should not be found after hours of work on the others.
-        let units = tasks.iter().map(|task| Ok(task.order.open()?.fields[0].grid().geometry.unit));
-        let units = units.collect::<Result<Vec<Unit>>>()?;
-        for note in agree_on_unit(&mut tasks, &units)? {
-            progress.say(&note);
-        }
-        if !overwrite && TABLES.iter().any(|name| out.join(name).exists()) {
-            let reason = "already holds a table over several images; give another --out, or --overwrite";
-            return Err(Error::file(out, reason).into());
-        }
-        std::fs::create_dir_all(out).at(out)?;
-    }
-    let mut all: BTreeMap<String, Vec<(String, Table)>> = BTreeMap::new();
-    for (number, task) in tasks.iter().enumerate() {
-        if several {
-            progress.say(&format!(
-                "image {} of {}: {}",
-                number + 1,
-                tasks.len(),
-                task.order.inputs[0].1.display()
-            ));
-        }
-        for (name, table) in run_one(task, matches, device.as_ref(), &progress, &job)? {
-            all.entry(name).or_default().push((task.order.sample.clone(), table));
-        }
-    }
-    if several {
-        combine(&all, out)?;
-        progress.say(&format!("{} samples: {}", tasks.len(), out.display()));
-    }
+    free(&task.folder, overwrite)?;
+    run_one(&task, matches, device.as_ref(), &progress, &job)?;
     Ok(())
 }
 
-/// One table can't hold lengths in several units: all samples are measured in that of the first.
+/// The samples of `--samples`, or several images; none if there is only one.
+fn study_plan(matches: &ArgMatches, out: &Path) -> Result<Option<study::Plan>> {
+    if let Some(table) = matches.get_one::<PathBuf>("samples") {
+        let mut sheet = Sheet::read(table, stem)?;
+        for note in std::mem::take(&mut sheet.notes) {
+            crate::progress::tell(&note);
+        }
+        return Ok(Some(study::Plan::new(sheet, &like(matches, out)?, out, true)));
+    }
+    let inputs: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
+    if inputs.len() < 2 || matches.contains_id("provenance") {
+        return Ok(None);
+    }
+    let sheet = Sheet::of_images(&inputs, sample_names(&inputs))?;
+    Ok(Some(study::Plan::new(sheet, &like(matches, out)?, out, false)))
+}
+
+/// One table can't hold lengths in several units: all samples are measured in that of the first of which one is known.
 ///
 /// # Errors
 /// If some have no unit.
-fn agree_on_unit(tasks: &mut [Task], units: &[Unit]) -> Result<Vec<String>> {
-    let first = units[0];
+pub fn agree_on_unit(tasks: &mut [Task], units: &[Option<Unit>]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    for (task, own) in tasks.iter_mut().zip(units).filter(|(_, own)| **own != first) {
+    let Some(first) = units.iter().flatten().next().copied() else { return Ok(notes) };
+    for (task, own) in tasks.iter_mut().zip(units) {
+        let Some(own) = own.filter(|own| *own != first) else { continue };
         let path = &task.order.inputs[0].1;
-        if [*own, first].contains(&Unit::Voxel) {
+        if [own, first].contains(&Unit::Voxel) {
             let reason = format!(
                 "has lengths in {own}, the first image in {first}; one table can't hold both: give --spacing, or run them \
                  apart"
@@ -199,60 +195,43 @@ fn agree_on_unit(tasks: &mut [Task], units: &[Unit]) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Writes tables over several samples, by the names of their files.
-///
-/// # Errors
-/// If they don't fit together, or the disk is full.
-pub fn combine(all: &BTreeMap<String, Vec<(String, Table)>>, out: &Path) -> Result<()> {
-    for (name, tables) in all {
-        let tables: Vec<_> = tables.iter().map(|(sample, table)| (sample.clone(), table)).collect();
-        let table = measure::table::concat(&tables)?;
-        table.write(&out.join(format!("{name}.parquet")))?;
-        table.write(&out.join(format!("{name}.csv")))?;
-        table.write_units(&out.join(format!("{name}.units.csv")))?;
-    }
-    Ok(())
+/// What is to be run on the one image that is named.
+fn task(matches: &ArgMatches, out: &Path) -> Result<Task> {
+    let mut task = like(matches, out)?;
+    let Some(input) = matches.get_one::<PathBuf>("input") else {
+        let text = "which image? voxelry run --recipe FILE IMAGE… --out DIR";
+        return Err(Error::Usage(text.to_owned()).into());
+    };
+    task.order.sample = sample_names(&[input]).remove(0);
+    task.order.inputs[0].1.clone_from(input);
+    Ok(task)
 }
 
-fn tasks(matches: &ArgMatches, out: &Path) -> Result<Vec<Task>> {
+/// What is to be run on an image that is still to be named.
+fn like(matches: &ArgMatches, out: &Path) -> Result<Task> {
     let usage = |text: &str| Error::Usage(text.to_owned());
     let name = matches
         .get_one::<String>("recipe")
         .ok_or_else(|| usage("--recipe FILE (or --provenance FILE) is needed"))?;
-    let recipe = recipes::load(name)?;
-    let inputs: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
-    if inputs.is_empty() {
-        return Err(usage("which image? voxelry run --recipe FILE IMAGE… --out DIR").into());
-    }
-    let mut with = Vec::new();
+    let mut inputs = vec![(IMAGE.to_owned(), PathBuf::new())];
     for text in matches.get_many::<String>("with").into_iter().flatten() {
         let (name, path) = text
             .split_once('=')
             .ok_or_else(|| Error::Usage(format!("--with {text}: it should read NAME=FILE")))?;
-        with.push((name.to_owned(), PathBuf::from(path)));
+        inputs.push((name.to_owned(), PathBuf::from(path)));
     }
-    let options = open_options(matches)?;
-    let kind = matches.get_one::<String>("as").map(|word| word.parse()).transpose().map_err(Error::Usage)?;
-    let labels_as = matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?;
-    let samples = sample_names(&inputs);
-    Ok(inputs
-        .iter()
-        .zip(samples)
-        .map(|(path, sample)| Task {
-            folder: if inputs.len() > 1 { out.join(&sample) } else { out.to_owned() },
-            order: Order {
-                sample,
-                recipe: recipe.clone(),
-                inputs: std::iter::once((IMAGE.to_owned(), (*path).clone())).chain(with.clone()).collect(),
-                expected: Vec::new(),
-                options: options.clone(),
-                frame: montage::channel_and_time(matches),
-                kind,
-                ignore_geometry: matches.get_flag("ignore-geometry"),
-                labels_as,
-            },
-        })
-        .collect())
+    let order = Order {
+        sample: String::new(),
+        recipe: recipes::load(name)?,
+        inputs,
+        expected: Vec::new(),
+        options: open_options(matches)?,
+        frame: montage::channel_and_time(matches),
+        kind: matches.get_one::<String>("as").map(|word| word.parse()).transpose().map_err(Error::Usage)?,
+        ignore_geometry: matches.get_flag("ignore-geometry"),
+        labels_as: matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?,
+    };
+    Ok(Task { order, folder: out.to_owned() })
 }
 
 /// Names of the samples: the files' names without endings, numbered where they would be the same.
@@ -263,7 +242,9 @@ fn sample_names(paths: &[&PathBuf]) -> Vec<String> {
         .map(|path| {
             let mut stem = stem(path);
             // Beside the samples' folders are tables over all of them.
-            if TABLE_ENDINGS.iter().any(|ending| stem.to_lowercase().ends_with(ending)) {
+            if TABLE_ENDINGS.iter().any(|ending| stem.to_lowercase().ends_with(ending))
+                || voxelry_analysis::study::check_name(&stem).is_err()
+            {
                 stem.push_str("-1");
             }
             let numbered = (2..).map(|n| format!("{stem}-{n}"));
@@ -320,14 +301,17 @@ fn free(folder: &Path, overwrite: bool) -> Result<()> {
 /// What lies between the steps of a run that goes block by block, in the folder of its results.
 const BETWEEN: &str = ".between";
 
-/// Runs one task and returns its tables by file name.
-fn run_one(
+/// Runs one task, and leaves its folder.
+///
+/// # Errors
+/// If the image can't be read, an operator can't do what is asked, the disk is full, or the job is cancelled.
+pub fn run_one(
     task: &Task,
     matches: &ArgMatches,
     device: Option<&Arc<dyn Accelerator>>,
     progress: &Progress,
     job: &Job,
-) -> Result<Vec<(String, Table)>> {
+) -> Result<()> {
     let (order, ready) = (&task.order, task.order.open()?);
     let (sample, needed) = (&order.sample, ready.memory() + overhead(device.is_some()));
     let block = common::block(matches, needed)?;
@@ -382,7 +366,7 @@ fn run_one(
     }
     progress.finish();
     report(task, &ran, progress);
-    Ok(results::named(&ran).into_iter().map(|(name, table)| (name, table.clone())).collect())
+    Ok(())
 }
 
 fn report(task: &Task, ran: &recipe::Results, progress: &Progress) {
