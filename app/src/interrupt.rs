@@ -6,7 +6,7 @@ use std::time::Duration;
 use voxelry_core::io::atomic;
 use voxelry_core::{Job, memory};
 
-/// How long a job has to tidy up.
+/// Time a job has to tidy up.
 const PATIENCE: Duration = Duration::from_millis(40);
 
 /// Cancels `job` on Ctrl-C.
@@ -23,7 +23,7 @@ pub fn cancels(job: &Job) {
     });
 }
 
-/// Ends the program with a sentence where memory is not to be had. For commands: a window goes on without it.
+/// Ends the program with a sentence where memory runs out. For commands; a window continues.
 pub fn ends_without_memory() {
     memory::on_exhaustion(|more| {
         atomic::abandon();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use voxelry_core::Job;
 use voxelry_core::jobs::Event;
 
-/// Whether the cursor stands on a line of progress that is to be rewritten.
+/// True if the cursor stands on a line of progress that is to be rewritten.
 static REWRITING: AtomicBool = AtomicBool::new(false);
 
 /// A line on standard error, in the place of a line of progress. Nobody may be listening any more; that is no reason
@@ -32,7 +32,7 @@ fn clear() {
     }
 }
 
-/// What a run said of itself, for its record.
+/// Messages of a run, for its provenance.
 #[derive(Default, Clone)]
 pub struct Heard {
     /// Values found on the way.

@@ -86,3 +86,66 @@ fn the_stores_know_nobody_of_the_house() {
     assert!(crates.iter().any(|c| c == "object_store"), "the list is of the wrong crate");
     assert_eq!(crates.iter().filter(|c| c.starts_with("voxelry")).count(), 1);
 }
+
+/// Private words that the window's code once had for things that the field has words for.
+const PRIVATE_WORDS: [&str; 23] = [
+    "Anew", "Bench", "Board", "Deed", "Desk", "Ending", "Filed", "Grip", "Hand", "Homeless", "Ink", "Keeper",
+    "Kit", "Lightbox", "Paper", "Papers", "Reel", "Studio", "deeds", "desks", "filing", "grips", "lightbox",
+];
+
+/// Phrases that aren't English for what they stand for.
+const PRIVATE_PHRASES: [&str; 6] =
+    ["gone on with", "goes on with", "hangs on", "on the desk", "label in hand", "tool in hand"];
+
+/// The sources of the program, with their texts.
+fn sources_of_the_program() -> Vec<(std::path::PathBuf, String)> {
+    fn walk(folder: &std::path::Path, found: &mut Vec<(std::path::PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).expect("the sources are there").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).expect("sources are text");
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(concat!(env!("CARGO_MANIFEST_DIR"), "/../app/src").as_ref(), &mut found);
+    assert!(found.len() > 100, "the folder is the wrong one");
+    found
+}
+
+#[test]
+fn the_window_has_the_words_of_the_field() {
+    for (path, text) in sources_of_the_program() {
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}: {line}", path.display(), number + 1);
+            let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+            if let Some(word) = PRIVATE_WORDS.iter().find(|word| words.contains(word)) {
+                panic!("{place}\n\"{word}\" is a private word: see the glossary in ARCHITECTURE.md");
+            }
+            if let Some(phrase) = PRIVATE_PHRASES.iter().find(|phrase| line.contains(*phrase)) {
+                panic!("{place}\n\"{phrase}\" isn't plain English");
+            }
+        }
+    }
+}
+
+#[test]
+fn documentation_begins_with_a_noun_or_a_verb() {
+    for (path, text) in sources_of_the_program() {
+        let mut before = "";
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            let doc = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! "));
+            let continued = before.starts_with("///") || before.starts_with("//!");
+            if let Some(doc) = doc.filter(|_| !continued) {
+                let first = doc.split(' ').next().unwrap_or_default();
+                let place = format!("{}:{}: {line}", path.display(), number + 1);
+                assert!(!["How", "What", "Where", "Whether"].contains(&first), "{place}");
+            }
+            before = line;
+        }
+    }
+}

@@ -1,5 +1,5 @@
 //! `voxelry bench op NAME …`: times an operator on a file, in memory, for comparisons with peers.
-//! What the window shows, `bench_viewer.rs` times.
+//! Scenes of the window that `bench_viewer.rs` times.
 
 use super::common::print_line;
 use super::op::{self, Setup};
@@ -72,7 +72,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// What the operating system says of this process's memory, in MB; Linux only.
+/// Memory of this process as the operating system reports it, in MB; Linux only.
 mod memory {
     fn field(name: &str) -> Option<f64> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -2,10 +2,10 @@
 
 use super::common::{self, open_args, open_options, print_line};
 use crate::view::figure::{load, survey};
+use crate::view::frame_budget::FrameBudget;
 use crate::view::live::Live;
-use crate::view::pace::Pace;
-use crate::view::shot::Quality;
-use crate::view::{Painter, Pane, Scene, Show, open, work};
+use crate::view::projection::Quality;
+use crate::view::{Painter, Pane, Scene, Show, open, recipe_run};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use glam::DQuat;
@@ -110,7 +110,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// What is slid, as recipes, while a plane shows the preview.
+/// Recipes whose parameter is slid while a plane shows the preview.
 const SLIDERS: [(&str, Recipe); 6] = [
     ("slide a threshold", |at, [low, high]| step("threshold", "min", low + (high - low) * at)),
     ("slide a gaussian", |at, _| step("gaussian", "sigma", 1.0 + at)),
@@ -153,7 +153,8 @@ impl Stage {
             |i: u32| voxelry_core::recipe::Recipe::parse(&recipe(f64::from(i) / f64::from(frames), window));
         let fast = self.gpu.info.device_type != wgpu::DeviceType::Cpu;
         let frame = Frame::new(below.channel, below.time);
-        let live = Arc::new(Live::new(&recipe(0)?, below.source.clone(), frame, work::kind(&below), fast)?);
+        let live =
+            Arc::new(Live::new(&recipe(0)?, below.source.clone(), frame, recipe_run::kind(&below), fast)?);
         let mut layer = open::layers_of(live.clone(), "preview", None, cache).swap_remove(0);
         (layer.live, layer.display) = (Some(live.clone()), below.display.clone());
         let id = layer.id;
@@ -184,11 +185,11 @@ impl Stage {
         scene: &mut Scene,
         pane: Pane,
         quality: Quality,
-        pace: &mut Option<Pace>,
+        pace: &mut Option<FrameBudget>,
         mut step: impl FnMut(&mut Scene, u32),
     ) -> Result<()> {
         let moving = quality == Quality::QUICK;
-        let pace = pace.get_or_insert_with(Pace::default);
+        let pace = pace.get_or_insert_with(FrameBudget::default);
         let mut took = Vec::new();
         for i in 0..=frames {
             step(scene, i);

@@ -33,7 +33,7 @@ macro_rules! print_line {
 }
 pub(super) use print_line;
 
-/// Whether a file can be made at a path: its folder is there.
+/// Returns whether a file can be made at a path: its folder is there.
 ///
 /// # Errors
 /// If it is not.
@@ -136,7 +136,7 @@ pub fn open_options(matches: &ArgMatches) -> Result<OpenOptions> {
     })
 }
 
-/// What is asked of an image's completeness, and nothing else.
+/// Options about an image's completeness, and nothing else.
 pub fn completeness(matches: &ArgMatches) -> OpenOptions {
     OpenOptions {
         accept_damaged: matches.get_flag("accept-damaged"),
@@ -153,7 +153,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Arc<dyn ImageSource>> 
     Ok(Arc::from(io::open(path, options)?))
 }
 
-/// What the user should know of an image that was opened: what reading changed, and which channel and time frame of
+/// Notes on an image that was opened: what reading changed, and which channel and time frame of
 /// several are used, if that was not chosen.
 pub fn tell(path: &Path, info: &ImageInfo, frame: Frame, matches: &ArgMatches, job: &Job) {
     let chosen = |name: &str| {
@@ -231,7 +231,7 @@ pub fn engine_args() -> Vec<Arg> {
     ]
 }
 
-/// What `--device` asks for; `None` for the processor alone. `-v` says where each step runs.
+/// Device that `--device` asks for; `None` for the processor alone. `-v` says where each step runs.
 ///
 /// # Errors
 /// If the argument can't be read, or a device is asked for that is not there.
@@ -275,7 +275,7 @@ pub fn bytes_of_cache() -> u64 {
     (voxelry_core::blocks::physical_memory() / 4).max(256 << 20)
 }
 
-/// What a run takes at least: the program itself, blocks of 32³ on its threads, and a picture and an image that are
+/// Least memory of a run: the program itself, blocks of 32³ on its threads, and a picture and an image that are
 /// being written.
 const FLOOR: u64 = 72 << 20;
 

@@ -90,7 +90,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
             resume: None,
         },
     };
-    // The same command on the same input goes on with what it began.
+    // The same command on the same input resumes.
     options.write.resume = identity(input).map(|input| format!("{input} {open_as:?} {options:?}"));
     common::can_write_image(matches, out, &options.write)?;
     let source = open(input, &open_as)?;
@@ -101,11 +101,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
     let source = Patient::new(source, &job);
     if is_begun(out) {
-        crate::progress::tell("What was begun before is gone on with, if it was made of the same.");
+        crate::progress::tell("Resumes what was begun before, if it was made of the same input.");
     }
     let converted = convert(&source, out, &options, &job).inspect_err(|_| {
         if is_begun(out) {
-            crate::progress::tell("What is written is kept: the same command goes on from there.");
+            crate::progress::tell("What is written is kept: the same command resumes from there.");
         }
     })?;
     // Files were looked through before.

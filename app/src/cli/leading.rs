@@ -25,7 +25,7 @@ pub fn behind_command(program: &Command, mut arguments: Vec<OsString>) -> Vec<Os
     arguments
 }
 
-/// Whether all arguments are options, with their values.
+/// Returns whether all arguments are options, with their values.
 fn are_options(program: &Command, command: &Command, arguments: &[OsString]) -> bool {
     let known = || command.get_arguments().chain(program.get_arguments().filter(|arg| arg.is_global_set()));
     let mut rest = arguments.iter().map(|argument| argument.to_str());

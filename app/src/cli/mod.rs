@@ -33,7 +33,7 @@ use voxelry_core::io::remote;
 struct Entry {
     /// Its arguments.
     command: fn() -> Command,
-    /// What it does.
+    /// The operator.
     run: fn(&ArgMatches) -> Result<()>,
 }
 
@@ -58,7 +58,7 @@ static COMMANDS: &[Entry] = &[
     Entry { command: bench::command, run: bench::run },
 ];
 
-/// Where the arguments of all commands stand in the help: after the command's own.
+/// Position of the global arguments in the help: after the command's own.
 const LAST: usize = 1000;
 
 fn program() -> Command {
@@ -110,7 +110,7 @@ fn program() -> Command {
 /// Runs the program.
 ///
 /// # Errors
-/// What the command couldn't do.
+/// Error of the command.
 pub fn main() -> Result<()> {
     let mut program = program();
     // Global options are known to commands, and their help, once it is built.

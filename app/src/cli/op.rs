@@ -191,7 +191,7 @@ pub struct Setup {
     pub plan: Plan,
     /// Its sources.
     pub fields: Vec<Arc<dyn Field>>,
-    /// What they are read from.
+    /// Source they are read from.
     pub seals: Vec<Seal>,
 }
 
@@ -282,7 +282,7 @@ fn beside(path: &Path, name: &str) -> PathBuf {
     path.with_extension(format!("{name}{ending}"))
 }
 
-/// What an image is taken as, for an operator's input.
+/// Kind an image is taken as, for an operator's input.
 fn kind_for(input: &Input, info: &ImageInfo, asked: Option<Kind>) -> Kind {
     match asked {
         Some(kind) => kind,

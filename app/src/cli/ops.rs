@@ -118,7 +118,7 @@ fn describe(op: &dyn Operator) -> Value {
     })
 }
 
-/// How far the operator looks with its defaults on a large isotropic image.
+/// Halo of the operator with its defaults on a large isotropic image.
 fn reach(op: &dyn Operator) -> Value {
     let spec = op.spec();
     match ops::prepare_default(op) {

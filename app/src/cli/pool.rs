@@ -12,9 +12,9 @@ use voxelry_core::io::remote;
 use voxelry_core::results::Order;
 use voxelry_stores::pool::{Address, JobInfo, Pool, State, Submission};
 
-/// How often a job is asked after.
+/// Interval between requests for the state of a job.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long a pool may be away before its jobs are no longer followed.
+/// Time a pool may be away before its jobs are no longer followed.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `--pool`, for commands that can give their work to one.
@@ -61,7 +61,7 @@ pub fn of(name: &str) -> Result<Pool> {
 /// Runs `voxelry jobs`.
 ///
 /// # Errors
-/// What the pool says.
+/// Message of the pool.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let pool = of(matches.get_one::<String>("pool").expect("default"))?;
     let said = |reason: String| anyhow!(reason);
@@ -104,7 +104,7 @@ pub fn line(job: &JobInfo) -> String {
     text
 }
 
-/// What a job is doing.
+/// Current stage of a job.
 pub fn doing(job: &JobInfo) -> String {
     let [done, all] = job.blocks;
     let mut text = job.stage.clone();
@@ -136,7 +136,7 @@ fn over(job: &JobInfo) -> Result<()> {
     }
 }
 
-/// What is to be run, as the pool's machines understand it.
+/// Job in the form that the pool's machines read.
 ///
 /// # Errors
 /// If a path can't be made absolute.
@@ -163,7 +163,7 @@ pub fn submission(
 /// Gives a task to a pool and follows it to its end.
 ///
 /// # Errors
-/// What the pool says, or why the job failed.
+/// Message of the pool, or the reason why a job failed.
 pub fn run_one(
     name: &str,
     task: &Task,
@@ -231,7 +231,7 @@ fn follow(pool: &Pool, id: &str, progress: &Progress) -> Result<()> {
     loop {
         let info = match pool.job(id) {
             Ok(info) => info,
-            // A coordinator that is started again goes on with its jobs.
+            // A coordinator that is started again resumes its jobs.
             Err(_) if heard.elapsed() < PATIENCE => {
                 std::thread::sleep(LOOK);
                 continue;

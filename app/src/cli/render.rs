@@ -4,10 +4,10 @@ use super::common::{self, open_args, open_options};
 use crate::view::colours::{CHANNELS, Map};
 use crate::view::document::Montage;
 use crate::view::figure::{BUDGET, fits, survey};
-use crate::view::movie::{Kind, Movie, RATE};
-use crate::view::reel::{Format, still};
+use crate::view::movie::{Movie, MovieKind, RATE};
+use crate::view::movie_writer::{Format, still};
 use crate::view::{Content, Layer, Pane, Scene, Show, open};
-use crate::window::figure::{Figures, Over, Sheet, film};
+use crate::window::figure::{Annotations, FigureLayout, Figures, film};
 use anyhow::Result;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser, value_parser};
@@ -130,7 +130,7 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-/// What was given for each of so many images: nothing, once for all, or once for each.
+/// Values given for each of `count` images: none, one for all, or one for each.
 fn for_each<T: Clone>(name: &str, given: Vec<T>, images: usize) -> Result<Vec<Option<T>>> {
     match given.len() {
         0 => Ok(vec![None; images]),
@@ -221,10 +221,10 @@ fn movie(matches: &ArgMatches, pane: Pane, scene: &Scene, out: &Path) -> Result<
         return Ok(None);
     };
     let kind = match (name.as_str(), pane) {
-        ("turntable", _) => Kind::Turntable,
-        ("time", _) => Kind::Time,
-        (_, Pane::Plane(axis)) => Kind::Slices(axis),
-        _ => Kind::Slices(0),
+        ("turntable", _) => MovieKind::Turntable,
+        ("time", _) => MovieKind::Time,
+        (_, Pane::Plane(axis)) => MovieKind::Slices(axis),
+        _ => MovieKind::Slices(0),
     };
     let chosen = matches.value_source("pane") == Some(ValueSource::CommandLine);
     if chosen && kind.pane(pane) != pane {
@@ -293,7 +293,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     view.zoom = zoom;
     view.montage = Montage { zoom, ..view.montage };
     let size = ["width", "height"].map(|name| *matches.get_one::<u32>(name).expect("default"));
-    let over = Over {
+    let annotations = Annotations {
         crosshair: matches.get_flag("crosshair"),
         scale_bar: true,
         legend: !matches.get_flag("no-legend"),
@@ -302,7 +302,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         time: true,
         rulers: true,
     };
-    let sheet = Sheet::one(scene, pane, size, 1.0, over).scaled(scale);
+    let sheet = FigureLayout::one(scene, pane, size, 1.0, annotations).scaled(scale);
     let gpu = Gpu::headless()?;
     fits(sheet.largest(), scale, gpu.device.limits().max_texture_dimension_2d)?;
     let mut figures = Figures::new(gpu, BUDGET);

@@ -103,15 +103,15 @@ pub fn command() -> Command {
 /// Endings of tables over all images of a run, which lie beside the folders of the samples.
 const TABLE_ENDINGS: [&str; 2] = [".csv", ".parquet"];
 
-/// What is to be run on one image, and the folder of its results.
+/// Job on one image, and the folder of its results.
 pub struct Task {
-    /// What is to be run.
+    /// Recipe to be run.
     pub order: Order,
     /// The folder of its results.
     pub folder: PathBuf,
 }
 
-/// Who makes the results.
+/// Executor of the steps.
 pub const PROGRAM: &str = concat!("voxelry ", env!("CARGO_PKG_VERSION"));
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
@@ -298,7 +298,7 @@ fn free(folder: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// What lies between the steps of a run that goes block by block, in the folder of its results.
+/// Intermediates between the steps of a blockwise run, in the folder of its results.
 const BETWEEN: &str = ".between";
 
 /// Runs one task, and leaves its folder.
@@ -315,7 +315,7 @@ pub fn run_one(
     let (order, ready) = (&task.order, task.order.open()?);
     let (sample, needed) = (&order.sample, ready.memory() + overhead(device.is_some()));
     let block = common::block(matches, needed)?;
-    // What goes block by block takes long, and can be gone on with.
+    // Blockwise runs take long, and can be resumed.
     let dir = if let Some([z, y, x]) = block {
         progress.say(&format!(
             "{sample}: in memory it would need {}; going block by block ({z} × {y} × {x}) within {}",
@@ -347,9 +347,8 @@ pub fn run_one(
             // Blocks may be of what the image was, and of what it is.
             let _ = kept::clear(&between);
         } else if block.is_some() {
-            progress.say(&format!(
-                "{sample}: the blocks that are done are kept; the same command goes on with them"
-            ));
+            progress
+                .say(&format!("{sample}: the blocks that are done are kept; the same command resumes them"));
         }
         dir.named(error)
     })?;

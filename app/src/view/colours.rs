@@ -44,7 +44,7 @@ impl Map {
         (Self::Balance, "Balance"),
     ];
 
-    /// What it is called.
+    /// Name shown to the user.
     pub fn name(self) -> &'static str {
         Self::NAMED.iter().find(|(map, _)| *map == self).map_or("Tint", |(_, name)| name)
     }

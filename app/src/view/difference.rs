@@ -1,7 +1,7 @@
 //! One image minus another on the same grid, as an image of its own: read, made coarser and drawn like any other.
 
 use super::colours::Map;
-use super::document::{Layer, Minus};
+use super::document::{Layer, Subtraction};
 use super::open;
 use std::sync::Arc;
 use voxelry_core::io::browse::{Browsed, Cache};
@@ -88,7 +88,8 @@ pub fn difference(from: &Layer, minus: &Layer, cache: &Arc<Cache>) -> Result<Lay
     if let (Some(path), Some(other), None, None) = (&from.path, &minus.path, &from.minus, &minus.minus) {
         (layer.path, layer.options) = (Some(path.clone()), from.options.clone());
         let open = minus.options.to_record();
-        layer.minus = Some(Minus { channel: from.channel, path: other.clone(), other: minus.channel, open });
+        layer.minus =
+            Some(Subtraction { channel: from.channel, path: other.clone(), other: minus.channel, open });
     }
     Ok(layer)
 }

@@ -4,7 +4,7 @@ use super::colours::Map;
 use super::live::Live;
 use super::objects::Lookup;
 use super::plane::Facing;
-use super::ruling::Ruler;
+use super::ruler::Ruler;
 use super::stats::Stats;
 use glam::{DQuat, DVec2, DVec3};
 use serde::{Deserialize, Serialize};
@@ -30,17 +30,17 @@ pub struct Document {
 pub struct Scene {
     /// Images, the lowest first; at least one.
     pub layers: Vec<Layer>,
-    /// Where one looks.
+    /// The view.
     pub view: View,
-    /// When it was asked for: scenes stand in this order, whichever is there first.
+    /// Number of the request that opened it: scenes stand in this order, whichever is ready first.
     pub order: u64,
     /// The group whose views move together; 0 is none.
     pub group: usize,
-    /// What was drawn in its planes to measure.
+    /// Rulers drawn in its planes.
     pub rulers: Vec<Ruler>,
 }
 
-/// What the voxels of a layer mean.
+/// Meaning of the voxels of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Content {
@@ -55,40 +55,40 @@ pub enum Content {
 pub struct Layer {
     /// Tells layers apart while the program runs.
     pub id: u64,
-    /// What it is called.
+    /// Name shown to the user.
     pub name: String,
-    /// Where it was read from; none for results that have not been saved.
+    /// File it was read from; none for results that have not been saved.
     pub path: Option<PathBuf>,
-    /// How that was opened.
+    /// Options it was opened with.
     pub options: OpenOptions,
     /// Its voxels.
     pub source: Arc<Browsed>,
     /// The levels in bricks.
     pub layout: Layout,
-    /// Which channel.
+    /// Channel index.
     pub channel: usize,
     /// For a difference: the file and the channel that are subtracted from this layer's file, and which
     /// channel of that they are subtracted from.
-    pub minus: Option<Minus>,
-    /// Which time frame.
+    pub minus: Option<Subtraction>,
+    /// Index of the time frame.
     pub time: usize,
-    /// What its voxels mean.
+    /// Meaning of its voxels.
     pub content: Content,
-    /// How it is shown.
+    /// Display settings.
     pub display: Display,
-    /// What is known of its intensities.
+    /// Statistics of its intensities.
     pub stats: Option<Arc<Stats>>,
     /// The recipe that made it, as text.
     pub provenance: Option<Arc<str>>,
-    /// How its objects stand out.
+    /// Highlighting of its objects.
     pub marks: Marks,
-    /// What makes its voxels where they are looked at, for previews.
+    /// Live source of its voxels, for previews.
     pub live: Option<Arc<Live>>,
     /// Why it can't be read, if it can't.
     pub broken: Option<Arc<str>>,
 }
 
-/// How the objects of a layer of labels stand out.
+/// Highlighting of the objects of a label layer.
 #[derive(Debug, Clone, Default)]
 pub struct Marks {
     /// The colours of its objects, where their table says something about them.
@@ -109,25 +109,25 @@ impl Layer {
     }
 }
 
-/// What a difference is of, so that it can be made again.
+/// Operands of a difference, so that it can be computed again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Minus {
+pub struct Subtraction {
     /// The channel of the layer's file from which is subtracted.
     pub channel: usize,
     /// The file that is subtracted.
     pub path: PathBuf,
     /// Its channel.
     pub other: usize,
-    /// How it is opened, if that needs to be said ([`OpenOptions::to_record`]).
+    /// Options of opening it, if not the defaults ([`OpenOptions::to_record`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, String>,
 }
 
-/// How a layer is shown.
+/// Display settings of a layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Display {
-    /// Whether it is.
+    /// True if it is.
     pub visible: bool,
     /// Intensities of the first and the last colour; none until they are known.
     pub window: Option<[f64; 2]>,
@@ -135,15 +135,15 @@ pub struct Display {
     pub map: Map,
     /// From 0 to 1.
     pub opacity: f32,
-    /// Whether its light is added to what lies below.
+    /// True if its light is added to what lies below.
     pub add: bool,
-    /// Whether every other square of planes shows what lies below, to compare with it.
+    /// True if every other square of planes shows what lies below, to compare with it.
     pub checker: bool,
-    /// Whether voxels are interpolated in planes.
+    /// True if voxels are interpolated in planes.
     pub interpolate: bool,
-    /// Whether labels are outlined in planes; otherwise they are filled.
+    /// True if labels are outlined in planes; otherwise they are filled.
     pub outline: bool,
-    /// How it is shown in three dimensions.
+    /// Style in three dimensions.
     pub style: Style,
 }
 
@@ -164,13 +164,13 @@ impl Default for Display {
 }
 
 impl Display {
-    /// How it covers what lies below.
+    /// Blending with the layers below.
     pub fn blend(&self) -> Blend {
         if self.add { Blend::Add } else { Blend::Over }
     }
 }
 
-/// What is shown in three dimensions.
+/// Visible box in three dimensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Show {
@@ -200,21 +200,21 @@ impl Show {
     ];
 }
 
-/// How a layer is shown in three dimensions.
+/// Display settings of a layer in three dimensions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Style {
-    /// What is shown.
+    /// The view in this pane.
     pub show: Show,
     /// Opacity by place in the window, both from 0 to 1, the places rising.
     pub opacity: Vec<[f32; 2]>,
-    /// Where in the window the surface is, from 0 to 1.
+    /// Level of the surface in the window of intensities, from 0 to 1.
     pub level: f32,
-    /// How much surfaces are shaded.
+    /// Strength of shading.
     pub shading: f32,
-    /// How much hollows are darkened.
+    /// Strength of ambient occlusion.
     pub occlusion: f32,
-    /// Whether labels are coloured mist instead of surfaces.
+    /// True if labels are coloured mist instead of surfaces.
     pub mist: bool,
 }
 
@@ -251,13 +251,13 @@ impl Style {
 pub struct Camera {
     /// Turns the axes of the camera (right, up, towards the eye) into the world.
     pub turn: DQuat,
-    /// What it looks at, as a part of the image along each axis `(x, y, z)`.
+    /// Target, as a fraction of the image along each axis `(x, y, z)`.
     pub target: DVec3,
     /// From there to the eye.
     pub distance: f64,
 }
 
-/// Where one looks. Places are parts of the image along each axis `(x, y, z)`, from 0 to 1, so that
+/// View of a scene. Places are fractions of the image along each axis `(x, y, z)`, from 0 to 1, so that
 /// views can be shared by images of different sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -266,9 +266,9 @@ pub struct View {
     pub at: DVec3,
     /// The middle of the planes.
     pub middle: DVec3,
-    /// How much larger planes are than when they fit.
+    /// Zoom of planes relative to the size that fits.
     pub zoom: f64,
-    /// How the planes across z, y and x are turned in the world, about the crosshair.
+    /// Rotations of the planes across z, y and x in the world, about the crosshair.
     pub turns: [DQuat; 3],
     /// Thickness of planes, as a part of the image's longest side, and what is shown of it.
     pub slab: f64,
@@ -278,28 +278,28 @@ pub struct View {
     pub camera: Camera,
     /// The montage.
     pub montage: Montage,
-    /// Whether planes show in three dimensions.
+    /// True if planes show in three dimensions.
     pub slices: bool,
     /// The corners of what is shown in three dimensions.
     pub crop: [DVec3; 2],
-    /// Whether the box of what is shown can be dragged.
+    /// True if the box of what is shown can be dragged.
     pub boxed: bool,
-    /// What is cut away in three dimensions.
-    pub cuts: [Cut; 3],
+    /// Clipping planes in three dimensions.
+    pub cuts: [ClippingPlane; 3],
 }
 
 /// A plane that cuts away what lies on one side of it, in three dimensions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Cut {
-    /// Whether it does.
+pub struct ClippingPlane {
+    /// True if it does.
     pub on: bool,
     /// Unit vector in the world, away from what is cut away.
     pub normal: DVec3,
-    /// How far along its normal it is from the image's middle, as a part of the box's diagonal.
+    /// Offset along its normal from the centre of the image, as a fraction of the box's diagonal.
     pub at: f64,
 }
 
-/// What a thick plane shows.
+/// Projection of a thick plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Across {
@@ -326,7 +326,7 @@ impl Across {
     }
 }
 
-/// Where one looks in the montage.
+/// View of the montage.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Montage {
@@ -334,9 +334,9 @@ pub struct Montage {
     pub axis: usize,
     /// Every which slice is shown.
     pub every: usize,
-    /// How much larger it is than when it fits.
+    /// Zoom relative to the size that fits.
     pub zoom: f64,
-    /// Where the middle of the view is, as a part of the sheet.
+    /// Centre of the view, as a fraction of the sheet.
     pub middle: [f64; 2],
 }
 
@@ -361,12 +361,12 @@ impl Default for View {
             slices: false,
             crop: [DVec3::ZERO, DVec3::ONE],
             boxed: false,
-            cuts: [Cut { on: false, normal: DVec3::Z, at: 0.0 }; 3],
+            cuts: [ClippingPlane { on: false, normal: DVec3::Z, at: 0.0 }; 3],
         }
     }
 }
 
-/// What a pane shows of a scene.
+/// View of a scene in a pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pane {
@@ -393,7 +393,7 @@ impl Scene {
         self.layers[0].source.info().shape()
     }
 
-    /// Where the planes' grid lies.
+    /// Geometry of the planes' grid.
     pub fn geometry(&self) -> Geometry {
         self.layers[0].source.info().geometry()
     }
@@ -446,12 +446,12 @@ impl Scene {
             if self.is_turned() { part.clamp(DVec3::ZERO, DVec3::ONE) } else { self.snapped(part) };
     }
 
-    /// Whether any of the planes is turned.
+    /// Returns whether any of the planes is turned.
     pub fn is_turned(&self) -> bool {
         self.view.turns != [DQuat::IDENTITY; 3]
     }
 
-    /// Whether the grid's axes are not at right angles.
+    /// Returns whether the grid's axes are not at right angles.
     pub fn is_sheared(&self) -> bool {
         self.geometry().shear(self.shape()).is_some()
     }
@@ -542,7 +542,7 @@ impl Scene {
         self.view.slab * self.extent().max_element() * spacing
     }
 
-    /// Where a slice across an axis lies along it: in the world where the file gives an orientation,
+    /// Position of a slice along its axis: in the world where the file gives an orientation,
     /// otherwise from the first slice on.
     pub fn position(&self, axis: usize, slice: usize) -> f64 {
         let geometry = self.geometry();
@@ -556,12 +556,12 @@ impl Scene {
         geometry.world_from_index.transform_point3(index)[main]
     }
 
-    /// How the plane across an axis is turned on the screen.
+    /// Orientation of the plane across an axis on the screen.
     pub fn facing(&self, axis: usize) -> Facing {
         Facing::of(&self.geometry(), axis)
     }
 
-    /// What it is called.
+    /// Name shown to the user.
     pub fn name(&self) -> &str {
         &self.layers[0].name
     }
@@ -576,7 +576,7 @@ impl Scene {
         })
     }
 
-    /// Whether only a part is shown in three dimensions.
+    /// Returns whether only a part is shown in three dimensions.
     pub fn is_cropped(&self) -> bool {
         self.view.crop != [DVec3::ZERO, DVec3::ONE]
     }
@@ -607,7 +607,7 @@ impl Scene {
     pub fn cut_open(&mut self) {
         let normal = self.view.camera.turn * DVec3::NEG_Z;
         if let Some(cut) = self.view.cuts.iter_mut().find(|cut| !cut.on) {
-            *cut = Cut { on: true, normal, at: 0.0 };
+            *cut = ClippingPlane { on: true, normal, at: 0.0 };
         }
     }
 

@@ -1,10 +1,10 @@
 //! Panes as pictures, without a window: every brick that a pane shows is read first.
 
 use super::document::{Content, Pane, Scene};
+use super::frame_budget::FrameBudget;
 use super::open;
-use super::pace::Pace;
 use super::painter::{Painter, Shot};
-use super::shot::Quality;
+use super::projection::Quality;
 use anyhow::Result;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub fn survey(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// What a pane shows, once everything that it shows is there.
+/// Picture of a pane, once all its bricks are resident.
 ///
 /// # Errors
 /// If the image can't be read.
@@ -61,10 +61,10 @@ pub fn load(
     }
 }
 
-/// Whether a device can draw a pane of so many pixels, which are `scale` times those asked for.
+/// Returns whether a device can draw a pane of so many pixels, which are `scale` times those asked for.
 ///
 /// # Errors
-/// What the largest scale is.
+/// Largest scale factor.
 pub fn fits(size: [u32; 2], scale: f64, most: u32) -> voxelry_core::Result<()> {
     let [width, height] = size;
     let long = width.max(height);
@@ -82,19 +82,19 @@ pub fn fits(size: [u32; 2], scale: f64, most: u32) -> voxelry_core::Result<()> {
 }
 
 /// Draws pictures of panes one after the other; what they share is read once.
-pub struct Press {
+pub struct FigureRenderer {
     painter: Painter,
-    pace: Pace,
+    pace: FrameBudget,
     background: wgpu::Color,
 }
 
-impl Press {
+impl FigureRenderer {
     /// A press that keeps at most `budget` bytes for each kind of voxel on the device.
     pub fn new(gpu: Gpu, budget: u64, background: [u8; 3]) -> Self {
         let [r, g, b] = background.map(|c| f64::from(c) / 255.0);
         Self {
             painter: Painter::new(gpu, budget, Arc::new(|| ())).patient(),
-            pace: Pace::default(),
+            pace: FrameBudget::default(),
             background: wgpu::Color { r, g, b, a: 1.0 },
         }
     }
@@ -105,7 +105,7 @@ impl Press {
     }
 
     /// Draws a pane of so many pixels, and what `over` records over it. It is drawn in strips, so that a window
-    /// that shares the device goes on; the job advances by its pixels.
+    /// that shares the device isn't held up; the job advances by its pixels.
     ///
     /// # Errors
     /// If it is too large, the image can't be read, or the device fails.

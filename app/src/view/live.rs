@@ -1,4 +1,4 @@
-//! What a recipe makes of an image, made where it is looked at: at the level that is shown, of the bricks that
+//! Live preview of a recipe, computed where it is looked at: at the level that is shown, of the bricks that
 //! are wanted, each with the halo that the steps need. Only for recipes of local steps on one grid; what they
 //! show is what the whole run would make, at that level.
 //!
@@ -80,11 +80,10 @@ fn device() -> Option<Arc<dyn Accelerator>> {
 }
 
 impl Live {
-    /// What `recipe` makes of a frame of an image, which is taken as `kind`. `fast`: whether there is a device that
-    /// is not software.
+    /// Image that `recipe` makes of a frame of an image taken as `kind`. `fast`: whether there is a hardware device.
     ///
     /// # Errors
-    /// What is wrong with the recipe; or that it has steps that need more than what lies around a voxel.
+    /// If the recipe doesn't fit its input, or has steps that need more than the neighbourhood of a voxel.
     pub fn new(recipe: &Recipe, base: Arc<Browsed>, frame: Frame, kind: Kind, fast: bool) -> Result<Self> {
         let (plan, version) = planned(recipe, &base, kind)?;
         let made = plan.grids[plan.grids.len() - 1];
@@ -111,7 +110,7 @@ impl Live {
         Ok(true)
     }
 
-    /// Whether it shows this frame of this image.
+    /// Returns whether it shows this frame of this image.
     pub fn is_of(&self, base: &Arc<Browsed>, frame: Frame) -> bool {
         Arc::ptr_eq(&self.base, base) && self.frame == frame
     }
@@ -180,7 +179,7 @@ impl Live {
 /// The recipe, complete, and nothing made by it yet.
 fn planned(recipe: &Recipe, base: &Browsed, kind: Kind) -> Result<(Plan, Version)> {
     let info = base.info();
-    let grid = super::work::grid_of(info, kind);
+    let grid = super::recipe_run::grid_of(info, kind);
     let plan = Plan::new(recipe, &[(IMAGE.to_owned(), grid)])?;
     let whole = whole_steps(&plan, plan.steps.len());
     if plan.steps.is_empty() || !whole.is_empty() {

@@ -14,25 +14,25 @@ use voxelry_shaders::bricks::{Brick, CORE, Key, Layout, Texels, pack};
 pub struct Request {
     /// The image's number on the GPU.
     pub image: u64,
-    /// Which brick.
+    /// Index of the brick.
     pub key: Key,
-    /// Where it is read from.
+    /// Its source.
     pub source: Arc<Browsed>,
-    /// How the image is cut.
+    /// Cutting of the image into blocks.
     pub layout: Arc<Layout>,
-    /// How its voxels are kept.
+    /// Storage of its voxels.
     pub texels: Texels,
-    /// Which channel.
+    /// Channel index.
     pub channel: usize,
-    /// Which time frame.
+    /// Index of the time frame.
     pub time: usize,
-    /// How many changes of voxels it knows of.
+    /// Number of changes of voxels seen so far.
     pub stamp: u64,
-    /// What makes its voxels, where they are made when they are looked at.
+    /// Live source of its voxels, for previews.
     pub live: Option<Arc<Live>>,
     /// The part of such a brick that is wanted; nothing for all of it.
     pub thin: Option<Thin>,
-    /// Whether some of its voxels will do at first, if all of them take long.
+    /// True if some of its voxels will do at first, if all of them take long.
     pub draft: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Thin {
 }
 
 impl Thin {
-    /// Whether the other planes are among these.
+    /// Returns whether the other planes are among these.
     pub fn holds(&self, other: &Self) -> bool {
         self.axis == other.axis && self.planes[0] <= other.planes[0] && self.planes[1] >= other.planes[1]
     }
@@ -83,7 +83,7 @@ impl Request {
         Frame { level: self.key.level as usize, channel: self.channel, time: self.time }
     }
 
-    /// Whether much of the file must be read for it, as for the coarse levels of a file without any.
+    /// Returns whether much of the file must be read for it, as for the coarse levels of a file without any.
     fn is_dear(&self) -> bool {
         self.live.is_none()
             && self.thin.is_none()
@@ -95,13 +95,13 @@ impl Request {
 pub struct Loaded {
     /// The image's number on the GPU.
     pub image: u64,
-    /// Which brick.
+    /// Index of the brick.
     pub key: Key,
-    /// How many changes of voxels it knows of.
+    /// Number of changes of voxels seen so far.
     pub stamp: u64,
     /// The part of it that is there; nothing for all of it.
     pub thin: Option<Thin>,
-    /// Whether it is made of some of its voxels.
+    /// True if it is made of some of its voxels.
     pub sampled: bool,
     /// The brick, or why it could not be read.
     pub brick: Result<Brick>,
@@ -178,7 +178,7 @@ impl Loader {
         self.loaded.try_iter().take(most).collect()
     }
 
-    /// Whether something is being read or waits for it.
+    /// Returns whether something is being read or waits for it.
     pub fn is_busy(&self) -> bool {
         let queue = self.shared.lock();
         let idle = queue.wanted.is_empty() && queue.dear.is_empty() && queue.reading.is_empty();

@@ -15,9 +15,9 @@ pub const RATES: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 /// Frames of a movie, at most.
 pub const MOST: usize = 10_000;
 
-/// What a movie goes through.
+/// Content of a movie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MovieKind {
     /// Once around the volume.
     Turntable,
     /// Slices across an axis: 0, 1, 2 for z, y, x.
@@ -26,7 +26,7 @@ pub enum Kind {
     Time,
 }
 
-impl Kind {
+impl MovieKind {
     /// The pane that it shows, if `shown` is the one that is looked at.
     pub fn pane(self, shown: Pane) -> Pane {
         match self {
@@ -54,22 +54,22 @@ pub fn times(scene: &Scene) -> usize {
 /// A movie of a scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Movie {
-    /// What it goes through.
-    pub kind: Kind,
-    /// How many frames it has.
+    /// Content of the movie.
+    pub kind: MovieKind,
+    /// Number of frames.
     pub frames: usize,
-    /// How many are shown in a second.
+    /// Frames per second.
     pub rate: f64,
 }
 
 impl Movie {
-    /// Whether it can be made of a scene.
+    /// Returns whether it can be made of a scene.
     ///
     /// # Errors
     /// If not.
     pub fn check(&self, scene: &Scene) -> Result<()> {
         let refused = |reason: String| Err(Error::Usage(reason));
-        if self.kind == Kind::Time && times(scene) < 2 {
+        if self.kind == MovieKind::Time && times(scene) < 2 {
             return refused(format!("{} has one time frame; a movie of time needs more", scene.name()));
         }
         if !(1..=MOST).contains(&self.frames) {
@@ -89,7 +89,7 @@ impl Movie {
         let part = frame as f64 / (self.frames.max(2) - 1) as f64;
         let of = |count: usize| (part * count.saturating_sub(1) as f64).round() as usize;
         match self.kind {
-            Kind::Turntable => {
+            MovieKind::Turntable => {
                 let angle = TAU * frame as f64 / self.frames.max(1) as f64;
                 let camera = &mut scene.view.camera;
                 if frame > 0 {
@@ -97,12 +97,12 @@ impl Movie {
                     camera.turn = (turn * camera.turn).normalize();
                 }
             }
-            Kind::Slices(axis) if scene.view.turns[axis] == DQuat::IDENTITY => {
+            MovieKind::Slices(axis) if scene.view.turns[axis] == DQuat::IDENTITY => {
                 let mut index = scene.index(scene.view.at);
                 index[2 - axis] = of(scene.shape()[axis]) as f64;
                 scene.view.at = scene.part(index);
             }
-            Kind::Slices(axis) => {
+            MovieKind::Slices(axis) => {
                 // A plane that is turned goes from one corner of the box to the opposite one.
                 let way = scene.ways(axis)[2];
                 let far = scene.corners().map(|c| c.dot(way));
@@ -113,7 +113,7 @@ impl Movie {
                 let there = low + (high - low) * (frame as f64 + 0.5) / self.frames as f64;
                 scene.view.at = scene.part(index + scene.index_way(way * (there - here)));
             }
-            Kind::Time => {
+            MovieKind::Time => {
                 let time = of(times(&scene));
                 for layer in &mut scene.layers {
                     layer.time = time.min(layer.source.info().times - 1);

@@ -1,4 +1,4 @@
-//! What is known of the objects of a layer of labels: their table, which of them are selected, hidden and
+//! Objects of a label layer: their table, which of them are selected, hidden and
 //! pointed at, how the rows are ordered and filtered, and the colours that follow. What takes long for very
 //! many rows is done on a thread.
 
@@ -16,7 +16,7 @@ mod verdict;
 pub use bits::Bits;
 pub use column::Column;
 pub use lookup::{Colouring, Infos, Lookup, Paint, WIDTH};
-pub use order::{Order, Wanted};
+pub use order::{OrderRequest, RowOrder};
 pub use text::{part, text};
 pub use verdict::{VERDICT, Verdict};
 
@@ -39,27 +39,27 @@ pub struct Objects {
     /// Rows by their labels, if those do not rise.
     by_label: Option<Vec<u32>>,
     verdicts: Vec<Verdict>,
-    order: Order,
-    /// How the rows are to be ordered.
-    wanted: Wanted,
-    ordering: Option<(u64, Receiver<Order>)>,
-    /// How often cells have changed, and what the order was made of.
+    order: RowOrder,
+    /// Requested order of the rows.
+    wanted: OrderRequest,
+    ordering: Option<(u64, Receiver<RowOrder>)>,
+    /// Number of changes of cells, and the number that the current order was made of.
     edits: u64,
     ordered: u64,
     selected: Arc<Bits>,
     hidden: Arc<Bits>,
-    /// Whether labels without a row are hidden.
+    /// True if labels without a row are hidden.
     strict: bool,
     hide_filtered: bool,
     colour: Option<Colouring>,
-    /// What is known of labels besides.
+    /// Names, colours and visibility of labels.
     infos: Arc<Infos>,
     /// The row that keys move from, and the one where a range began.
     cursor: Option<u32>,
     anchor: Option<u32>,
     /// The row that is pointed at.
     pub hovered: Option<u32>,
-    /// How often the looks have changed, and how they are now.
+    /// Number of changes of the appearance, and the current lookup.
     looks: u64,
     looked: u64,
     looking: Option<(u64, Receiver<Option<Arc<Lookup>>>)>,
@@ -98,8 +98,8 @@ impl Objects {
             labels: Arc::new(labels),
             by_label,
             verdicts,
-            order: Order::plain(rows),
-            wanted: Wanted::default(),
+            order: RowOrder::plain(rows),
+            wanted: OrderRequest::default(),
             ordering: None,
             edits: 0,
             ordered: 0,
@@ -154,12 +154,12 @@ impl Objects {
         &self.table
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.table.rows()
     }
 
-    /// Whether rows are objects.
+    /// Returns whether rows are objects.
     pub fn are_objects(&self) -> bool {
         !self.labels.is_empty()
     }
@@ -184,12 +184,12 @@ impl Objects {
         &self.order.rows
     }
 
-    /// What is wrong with the filter.
+    /// Error of the filter.
     pub fn error(&self) -> Option<&str> {
         self.order.error.as_deref()
     }
 
-    /// Whether rows are being sorted, filtered or coloured.
+    /// Returns whether rows are being sorted, filtered or coloured.
     pub fn is_busy(&self) -> bool {
         self.ordering.is_some() || self.looking.is_some()
     }
@@ -219,7 +219,7 @@ impl Objects {
         filter.clone_into(&mut self.wanted.filter);
     }
 
-    /// Whether objects that the filter leaves out are hidden in pictures.
+    /// Returns whether objects that the filter leaves out are hidden in pictures.
     pub fn hides_filtered(&self) -> bool {
         self.hide_filtered
     }
@@ -258,7 +258,7 @@ impl Objects {
         &self.selected
     }
 
-    /// Whether a row's object can be seen.
+    /// Returns whether a row's object can be seen.
     pub fn is_seen(&self, row: u32) -> bool {
         let filtered =
             self.hide_filtered && self.order.passing.as_ref().is_some_and(|p| !p.has(row as usize));
@@ -356,12 +356,12 @@ impl Objects {
         self.looks += 1;
     }
 
-    /// Whether objects are hidden one by one.
+    /// Returns whether objects are hidden one by one.
     pub fn hides_some(&self) -> bool {
         self.strict || !self.hidden.is_empty()
     }
 
-    /// What was decided about a row.
+    /// Verdict on a row.
     pub fn verdict(&self, row: u32) -> Verdict {
         self.verdicts.get(row as usize).copied().unwrap_or_default()
     }

@@ -34,13 +34,13 @@ pub fn layers(path: &Path, options: &OpenOptions, cache: &Arc<Cache>) -> Result<
     Ok(layers)
 }
 
-/// Where the recipe that made an image lies beside it.
+/// Path of the recipe that made an image, beside it.
 pub fn recipe_beside(path: &Path) -> PathBuf {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     path.with_file_name(format!("{name}.recipe.toml"))
 }
 
-/// How an image came about, if it is the result of a run.
+/// Recipe that made the image, if it is the result of a run.
 fn provenance(path: &Path) -> Option<Arc<str>> {
     let name = path.file_name()?.to_string_lossy();
     let whole = path.with_file_name("provenance.toml");
@@ -135,7 +135,7 @@ struct Meant {
     info: ImageInfo,
 }
 
-/// What an image whose file doesn't say so seems to hold.
+/// Guess of what an image holds whose file doesn't say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guess {
     /// Intensities.
@@ -279,8 +279,8 @@ pub fn survey_part(source: &Browsed, channel: usize, time: usize, part: Region) 
     Ok(Stats::of(&source.read(Frame { level, channel, time }, at(level))?, level))
 }
 
-/// What came of something that was asked for.
-pub enum Done {
+/// Result of a request to open or survey an image.
+pub enum OpenEvent {
     /// Layers of an image, and which opening it was.
     Opened(u64, Result<Vec<Layer>>),
     /// Stats of a layer, by its number.
@@ -294,8 +294,8 @@ pub enum Done {
 /// Opens images and surveys them on threads of its own.
 pub struct Opener {
     cache: Arc<Cache>,
-    send: Sender<Done>,
-    receive: Receiver<Done>,
+    send: Sender<OpenEvent>,
+    receive: Receiver<OpenEvent>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -322,7 +322,7 @@ impl Opener {
         std::thread::spawn(move || {
             let layers = make(&cache);
             // Nobody listens when the window has closed.
-            let _ = send.send(Done::Opened(order, layers));
+            let _ = send.send(OpenEvent::Opened(order, layers));
             wake();
         });
     }
@@ -334,10 +334,10 @@ impl Opener {
         std::thread::spawn(move || {
             for look in [glance, survey] {
                 let done = match look(&source, channel, time) {
-                    Ok(stats) => Done::Stats(id, Arc::new(stats)),
-                    Err(error) => Done::Broken(id, error.to_string()),
+                    Ok(stats) => OpenEvent::Stats(id, Arc::new(stats)),
+                    Err(error) => OpenEvent::Broken(id, error.to_string()),
                 };
-                let failed = matches!(done, Done::Broken(..));
+                let failed = matches!(done, OpenEvent::Broken(..));
                 let _ = send.send(done);
                 wake();
                 if failed {
@@ -357,14 +357,14 @@ impl Opener {
                 && guess != Guess::Grey
             {
                 // Nobody listens when the window has closed.
-                let _ = send.send(Done::Seems(id, guess));
+                let _ = send.send(OpenEvent::Seems(id, guess));
                 wake();
             }
         });
     }
 
-    /// What was done since the last time.
-    pub fn done(&self) -> impl Iterator<Item = Done> + '_ {
+    /// Results since the last call.
+    pub fn done(&self) -> impl Iterator<Item = OpenEvent> + '_ {
         self.receive.try_iter()
     }
 }

@@ -6,7 +6,7 @@ use super::document::{Content, Layer, Pane, Scene};
 use super::live::{Live, THIN};
 use super::loader::{Loader, Request, Thin};
 use super::objects;
-use super::shot::{Look, Quality, Rays, level, look};
+use super::projection::{Look, Quality, Rays, level, look};
 use glam::{DAffine3, Vec3};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const TIMES: usize = 32;
 /// The share of the atlas that one layer of one pane may want.
 const SHARE: usize = 3;
 
-/// What is on the GPU, and how it is drawn.
+/// Owner of the bricks on the GPU, and their renderer.
 pub struct Painter {
     store: Store,
     loader: Loader,
@@ -42,7 +42,7 @@ pub struct Painter {
     /// Colours of objects by their layer.
     lookups: HashMap<u64, (Arc<objects::Lookup>, Lookup)>,
     wanted: Vec<Request>,
-    /// What may be wanted next: neighbours of what is seen.
+    /// Prefetch requests: neighbours of visible bricks.
     spare: Vec<Request>,
     asked: Vec<(u64, Key)>,
     failed: HashSet<(u64, Key)>,
@@ -53,7 +53,7 @@ pub struct Painter {
     thin: HashMap<(u64, Key), Thin>,
     /// Bricks that are made of some of their voxels.
     sampled: HashSet<(u64, Key)>,
-    /// Whether nothing is drawn before all that it shows is there.
+    /// True if nothing is drawn before all that it shows is there.
     is_patient: bool,
     /// Layers that are made where they are looked at, and lacked something in a plane in the last two frames.
     unsettled: [HashSet<u64>; 2],
@@ -109,7 +109,7 @@ impl Shot {
         shot
     }
 
-    /// Whether it differs from another one only in what its voxels or objects look like, not in where one looks.
+    /// Returns whether it differs from another one only in the appearance of voxels or objects, not in the view.
     pub fn is_seen_as(&self, other: &Self) -> bool {
         let plain = |shot: &Self| {
             let mut look = shot.look.clone();
@@ -130,7 +130,7 @@ impl Shot {
     }
 }
 
-/// What a pane shows of a layer; equal shots make equal pictures.
+/// Parameters of drawing a layer in a pane; equal shots make equal pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shot {
     layer: u64,
@@ -141,9 +141,9 @@ pub struct Shot {
     palette: Palette,
     blend: Blend,
     world_from_index: DAffine3,
-    /// How often the bricks of the image have changed.
+    /// Number of times the bricks of the image have changed.
     version: u64,
-    /// Whether some of it is made of some of its voxels, until all of them were read.
+    /// True if some of it is made of some of its voxels, until all of them were read.
     pub sampled: bool,
 }
 
@@ -198,12 +198,12 @@ impl Painter {
         [self.store.bytes(), self.store.budget()]
     }
 
-    /// Whether bricks are being read.
+    /// Returns whether bricks are being read.
     pub fn is_busy(&self) -> bool {
         self.loader.is_busy()
     }
 
-    /// What could not be read since the last time.
+    /// Errors of reading since the last call.
     pub fn errors(&mut self) -> Vec<String> {
         std::mem::take(&mut self.errors)
     }
@@ -301,7 +301,7 @@ impl Painter {
         }
     }
 
-    /// Whether all that planes show of a layer that is made where it is looked at is there.
+    /// Returns whether all that planes show of a layer that is made where it is looked at is there.
     pub fn is_settled(&self, layer: u64) -> bool {
         !self.unsettled.iter().any(|lacking| lacking.contains(&layer))
     }
@@ -335,8 +335,8 @@ impl Painter {
         Some(resident)
     }
 
-    /// What a pane of so many pixels shows, the lowest layer first, and whether all of it is there.
-    /// What is missing is asked for at the end of the frame.
+    /// Shots of a pane of `size` pixels, the lowest layer first, and true if all their bricks are resident.
+    /// Missing bricks are requested at the end of the frame.
     pub fn shots(
         &mut self,
         scene: &Scene,
@@ -485,7 +485,7 @@ impl Painter {
         view
     }
 
-    /// Whether shots can be readied without waiting. What they need is begun otherwise, and there is a call
+    /// Returns whether shots can be readied without waiting. What they need is begun otherwise, and there is a call
     /// when it is done.
     pub fn is_ready(&mut self, shots: &[Shot]) -> bool {
         let mut ready = true;
@@ -625,7 +625,7 @@ fn thin(look: &Look, layout: &Layout, level: u32) -> Option<Thin> {
     Some(Thin { axis: 2 - axis, planes: [first, end] })
 }
 
-/// What is drawn of shots, in order.
+/// Parts of shots in drawing order.
 fn parts(shots: &[Shot]) -> Vec<(&Shot, Part)> {
     let deep = |shot: &Shot| matches!(&shot.look, Look::Rays(rays) if rays.is_deep());
     let labels = |shot: &Shot| shot.palette.is_of_labels();

@@ -1,11 +1,11 @@
-//! How planes lie on the screen.
+//! Orientation of planes on the screen.
 
 use glam::DVec3;
 use voxelry_core::{Geometry, Unit};
 
-/// Which axes of an image run to the right and down on the screen, and which way.
+/// Axes of an image that run to the right and down on the screen, and their directions.
 ///
-/// Where a file gives an orientation, superior is up, or anterior where up and down are not in the
+/// In a file with an orientation, superior is up, or anterior where up and down are not in the
 /// plane, and right or anterior is on the right; otherwise axes run as they are stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facing {
@@ -90,10 +90,22 @@ pub fn round_length(most: f64) -> f64 {
     [5.0, 2.0, 1.0].into_iter().map(|n| n * power).find(|n| *n <= most * (1.0 + 1e-9)).unwrap_or(power)
 }
 
-/// A length for people: in the unit of which it is between 1 and 1000, where that can be.
+/// A length for people: in the unit of which it is between 1 and 1000, where that can be, with four significant digits.
 pub fn length(value: f64, unit: Unit) -> String {
+    scaled(value, unit, |value, _| short(value))
+}
+
+/// A position along an axis for people, as [`length`], with all digits that tell neighbouring voxels apart. `spacing`:
+/// distance of the voxels, in `unit`.
+pub fn position(value: f64, spacing: f64, unit: Unit) -> String {
+    scaled(value, unit, |value, scale| coordinate(value, spacing * scale))
+}
+
+/// A value in the unit of which it is between 1 and 1000, as `text` writes it. `text` gets the value in that unit, and
+/// the factor that converts to it.
+fn scaled(value: f64, unit: Unit, text: impl Fn(f64, f64) -> String) -> String {
     let Some(metres) = unit.metres() else {
-        return format!("{} {}", short(value), if value == 1.0 { "voxel" } else { "voxels" });
+        return format!("{} {}", text(value, 1.0), if value == 1.0 { "voxel" } else { "voxels" });
     };
     let steps = [(1e-9, "nm"), (1e-6, "µm"), (1e-3, "mm"), (1.0, "m")];
     let size = (value * metres).abs();
@@ -101,10 +113,26 @@ pub fn length(value: f64, unit: Unit) -> String {
     if size == 0.0 {
         return format!("0 {}", unit.symbol());
     }
-    format!("{} {symbol}", short(value * metres / scale))
+    format!("{} {symbol}", text(value * metres / scale, metres / scale))
 }
 
-/// Four digits that matter, without needless zeros.
+/// A coordinate with four significant digits, or as many more as tell values `step` apart.
+pub fn coordinate(value: f64, step: f64) -> String {
+    let text = short(value);
+    let exact = text.parse::<f64>().is_ok_and(|shown| (shown - value).abs() <= step / 10.0);
+    if exact || !value.is_finite() || !step.is_finite() || step <= 0.0 {
+        return text;
+    }
+    let decimals = (1.0 - step.log10().floor()).clamp(0.0, 12.0) as usize;
+    trimmed(format!("{value:.decimals$}"))
+}
+
+/// A decimal number without needless zeros.
+fn trimmed(text: String) -> String {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Four significant digits, without needless zeros.
 pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".to_owned() } else { value.to_string() };
@@ -113,8 +141,7 @@ pub fn short(value: f64) -> String {
     if !(-12..=9).contains(&digits) {
         return format!("{value:.3e}");
     }
-    let text = format!("{value:.*}", digits.max(0) as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    trimmed(format!("{value:.*}", digits.max(0) as usize))
 }
 
 #[cfg(test)]
@@ -146,6 +173,22 @@ mod tests {
             let world = |v: DVec3| turned.world_from_index.transform_vector3(v);
             assert_eq!(world(facing.right()), straight.world_from_index.transform_vector3(expected.right()));
             assert_eq!(world(facing.down()), straight.world_from_index.transform_vector3(expected.down()));
+        }
+    }
+
+    #[test]
+    fn positions_far_from_the_origin_tell_voxels_apart() {
+        // A stage 123 mm away with voxels of 0.325 µm.
+        let shown = |i: f64| position(123_456.75 + i * 0.325, 0.325, Unit::Micrometre);
+        assert_eq!([shown(0.0), shown(1.0)], ["123.45675 mm".to_owned(), "123.457075 mm".to_owned()]);
+        assert_eq!(coordinate(-1_234_567.25, 0.5), "-1234567.25");
+        assert_eq!(coordinate(1_234_567.0, 4000.0), "1234567");
+        // Where four digits do, they stay.
+        assert_eq!((coordinate(12.5, 0.5), coordinate(0.0, 1.0)), ("12.5".to_owned(), "0".to_owned()));
+        assert_eq!((coordinate(f64::NAN, 1.0), coordinate(2.0, 0.0)), ("NaN".to_owned(), "2".to_owned()));
+        for i in 0..1000 {
+            let [a, b] = [i, i + 1].map(|i| coordinate(-98_765.4 + f64::from(i) * 0.013, 0.013));
+            assert_ne!(a, b);
         }
     }
 

@@ -12,7 +12,7 @@ const MOST: usize = 256 << 20;
 /// Voxels that are read at once, about.
 const SLAB: usize = 8 << 20;
 
-/// What a profile is of: layer, channel, time, axis, and the threshold of the fraction above.
+/// Subject of a profile: layer, channel, time, axis, and the threshold of the fraction above.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Subject {
     /// The layer's number.
@@ -32,7 +32,7 @@ pub struct Figures {
     pub slices: Vec<SliceFigures>,
     /// Slices of the image that one slice of the level is.
     pub each: f64,
-    /// Whether every voxel was looked at.
+    /// True if every voxel was looked at.
     pub exact: bool,
     /// Why there are no more.
     pub error: Option<String>,
@@ -40,14 +40,14 @@ pub struct Figures {
 
 /// A profile that is being found; it stops when it is dropped.
 pub struct Profile {
-    /// What it is of.
+    /// Subject of these figures.
     pub subject: Subject,
     figures: Arc<Mutex<Figures>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Profile {
-    /// Begins to look at the slices of a layer. `wake` is called as it goes on.
+    /// Begins to measure the slices of a layer. `wake` is called as it advances.
     pub fn new(layer: &Layer, subject: Subject, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (figures, stop) = (Arc::<Mutex<Figures>>::default(), Arc::<AtomicBool>::default());
         let (found, stopped) = (figures.clone(), stop.clone());
@@ -88,7 +88,7 @@ impl Profile {
         Self { subject, figures, stop }
     }
 
-    /// What is known so far.
+    /// Statistics so far.
     pub fn with<R>(&self, look: impl FnOnce(&Figures) -> R) -> R {
         look(&self.figures.lock().unwrap_or_else(PoisonError::into_inner))
     }

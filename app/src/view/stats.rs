@@ -1,4 +1,4 @@
-//! What is known of an image's intensities: its range, a histogram, and a window that shows them well.
+//! Statistics of an image's intensities: range, histogram, and a window that shows them well.
 
 use voxelry_core::{Volume, Voxel, with_volume};
 
@@ -25,7 +25,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// What there is to know of the voxels of a level.
+    /// Statistics of the voxels of a level.
     pub fn of(volume: &Volume, level: usize) -> Self {
         let mut values: Vec<f32> = with_volume!(volume, |a| a.iter().map(|v| v.to_f64() as f32).collect());
         let all = values.len();

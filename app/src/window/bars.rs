@@ -1,10 +1,11 @@
 //! The menu bar, the status bar, and the window that has nothing to show.
 
-use super::app::{Side, Viewer};
+use super::app::Viewer;
 use super::commands::{self, Menu};
 use super::layout::Layout;
 use super::panes::{Tile, readout};
 use super::tools::Tool;
+use super::view_state::Side;
 use crate::view::Pane;
 use egui::{RichText, Ui};
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ impl Viewer {
                     ("Montage", Layout::Montage, "All slices (1)"),
                 ];
                 if self.document.scenes.len() > 1 {
-                    let compares = matches!(self.layout, Layout::Compare(_));
+                    let compares = matches!(self.view.layout, Layout::Compare(_));
                     if ui
                         .selectable_label(compares, "Compare")
                         .on_hover_text("All images (4, 5, 6)")
@@ -44,7 +45,7 @@ impl Viewer {
                     }
                 }
                 for (name, layout, hint) in layouts {
-                    if ui.selectable_label(self.layout == layout, name).on_hover_text(hint).clicked() {
+                    if ui.selectable_label(self.view.layout == layout, name).on_hover_text(hint).clicked() {
                         self.lay_out(layout);
                     }
                 }
@@ -71,49 +72,54 @@ impl Viewer {
     pub(super) fn status_bar(&mut self, ui: &mut Ui) {
         let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            self.messages.button(ui);
-            let [gpu, most] = self.painter.memory();
-            let (ram, full) = (self.opener.cache().bytes(), self.opener.cache().budget());
+            self.dialogs.messages.button(ui);
+            let [gpu, most] = self.caches.painter.memory();
+            let (ram, full) = (self.jobs.opener.cache().bytes(), self.jobs.opener.cache().budget());
             let text = format!("RAM {} / {}   GPU {} / {}", bytes(ram), bytes(full), bytes(gpu), bytes(most));
-            let adapter = &self.painter.gpu().info;
+            let adapter = &self.caches.painter.gpu().info;
             let (name, backend) = (&adapter.name, adapter.backend);
-            let hint = format!(
-                "Blocks of images in memory, and bricks on the graphics device\n{name} ({backend:?})"
-            );
+            let hint = format!("Image blocks in memory, and bricks on the GPU\n{name} ({backend:?})");
             ui.label(RichText::new(text).small().weak()).on_hover_text(hint);
-            if self.opening > 0 || self.painter.is_busy() {
+            if self.jobs.opening > 0 || self.caches.painter.is_busy() {
                 ui.spinner();
             }
-            if self.saving_labels > 0 {
+            if self.jobs.saving_labels > 0 {
                 ui.label("Saving labels");
                 ui.spinner();
             }
-            if let Some(saving) = &self.saving {
+            if let Some(saving) = &self.jobs.saving_session {
                 if ui.button("Cancel").clicked() {
                     saving.cancel();
                 }
                 ui.label("Saving the session and its results");
                 ui.spinner();
             }
-            if let Some(running) =
-                self.bench.running().filter(|_| self.side != Side::Recipe || !self.settings.right)
+            if let Some(running) = self
+                .recipe_editor
+                .running()
+                .filter(|_| self.view.side != Side::Recipe || !self.settings.right)
             {
                 super::recipe::progress(running, ui, 320.0);
             }
             // What is left of the bar is for what the pointer is over, or for what the buttons do.
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                let tool = self.kit.tool;
-                let says = Some(&self.kit.says).filter(|s| tool != Tool::Look && !s.is_empty());
-                let text = match self.hover.and_then(|hover| readout(&self.document, hover)) {
+                let tool = self.tools.tool;
+                let says = Some(&self.tools.status).filter(|s| tool != Tool::Look && !s.is_empty());
+                let text = match self.pointer.hover.and_then(|hover| readout(&self.document, hover)) {
                     Some(text) => {
                         let more = match says {
                             Some(says) => Some(format!("   {says}")),
-                            None => self.hover.and_then(|hover| self.table.readout(&self.document, hover)),
+                            None => self
+                                .pointer
+                                .hover
+                                .and_then(|hover| self.results.readout(&self.document, hover)),
                         };
                         RichText::new(text + more.as_deref().unwrap_or("")).monospace()
                     }
                     None if tool != Tool::Look => RichText::new(tool.hint()).weak(),
-                    None => RichText::new(self.rulers.hint().unwrap_or(hint_for(self.active, ui))).weak(),
+                    None => {
+                        RichText::new(self.rulers.hint().unwrap_or(hint_for(self.view.active, ui))).weak()
+                    }
                 };
                 ui.add(egui::Label::new(text).truncate());
             });
@@ -123,7 +129,7 @@ impl Viewer {
     pub(super) fn empty(&mut self, ui: &mut Ui) {
         ui.vertical_centered(|ui| {
             ui.add_space((ui.available_height() * 0.32).max(20.0));
-            if self.opening > 0 {
+            if self.jobs.opening > 0 {
                 ui.spinner();
                 ui.label("Opening");
                 return;
@@ -157,7 +163,7 @@ impl Viewer {
     }
 }
 
-/// What the buttons do now.
+/// Hint for the mouse buttons.
 fn hint_for(active: Option<Tile>, ui: &Ui) -> &'static str {
     let held = ui.input(|i| i.modifiers);
     match active.map(|t| t.pane) {

@@ -1,8 +1,8 @@
 //! Pictures of panes, drawn beside the window and shown in it: what hasn't changed is not drawn again.
 
-use crate::view::pace::{Pace, Turns};
+use crate::view::frame_budget::{FrameBudget, FrameTurns};
 use crate::view::painter::Shot;
-use crate::view::shot::Quality;
+use crate::view::projection::Quality;
 use crate::view::{Painter, Pane, Scene};
 use crossbeam_channel::{Sender, unbounded};
 use eframe::egui_wgpu::RenderState;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use voxelry_shaders::Drawing;
 use voxelry_shaders::picture::FORMAT;
 
-/// How long nothing may have moved before the picture is made sharp.
+/// Time without movement after which the sharp picture is drawn.
 const REST: Duration = Duration::from_millis(120);
 
-/// How long the picture of another time frame is waited for.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Longest wait for the picture of another time frame.
+const FRAME_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// A picture that the window can show.
 struct Target {
@@ -68,7 +68,7 @@ struct Strips {
     size: [u32; 2],
     drawing: Drawing,
     background: wgpu::Color,
-    pace: Pace,
+    pace: FrameBudget,
     progress: Arc<Progress>,
 }
 
@@ -108,12 +108,12 @@ impl Strips {
 }
 
 /// Threads that wait for the device, so that the window does not.
-pub struct Drawer {
+pub struct DrawThreads {
     watched: Sender<(Strips, wgpu::SubmissionIndex, Instant)>,
     strips: Sender<Strips>,
 }
 
-impl Drawer {
+impl DrawThreads {
     /// `wake` is called when a picture is done.
     pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (watched, watch) = unbounded::<(Strips, wgpu::SubmissionIndex, Instant)>();
@@ -141,22 +141,22 @@ impl Drawer {
     }
 }
 
-/// What canvases are drawn with.
-pub struct Studio<'a> {
+/// Everything that canvases need to draw.
+pub struct CanvasContext<'a> {
     /// The window's device.
     pub state: &'a RenderState,
-    /// What draws.
+    /// Painter that draws the scenes.
     pub painter: &'a mut Painter,
-    /// What waits.
-    pub drawer: &'a Drawer,
+    /// Threads that wait for the device.
+    pub draw_threads: &'a DrawThreads,
     /// Whose turn it is.
-    pub turns: &'a mut Turns,
-    /// What lies behind everything.
+    pub turns: &'a mut FrameTurns,
+    /// Background colour.
     pub background: [u8; 3],
 }
 
-impl Studio<'_> {
-    fn strips(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Strips {
+impl CanvasContext<'_> {
+    fn strips(&mut self, target: &Target, shots: &[Shot], pace: &FrameBudget) -> Strips {
         let [r, g, b] = self.background.map(|c| f64::from(c) / 255.0);
         Strips {
             device: self.state.device.clone(),
@@ -171,22 +171,22 @@ impl Studio<'_> {
     }
 
     /// Draws at once; the window's next frame is drawn after it.
-    fn at_once(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Arc<Progress> {
+    fn at_once(&mut self, target: &Target, shots: &[Shot], pace: &FrameBudget) -> Arc<Progress> {
         let strips = self.strips(target, shots, pace);
         let progress = strips.progress.clone();
         let begun = Instant::now();
         let index = strips.draw(0..target.size[1]);
         // Nobody waits when the program ends.
-        let _ = self.drawer.watched.send((strips, index, begun));
+        let _ = self.draw_threads.watched.send((strips, index, begun));
         progress
     }
 
     /// Draws when there is time.
-    fn by_and_by(&mut self, target: &Target, shots: &[Shot], pace: &Pace) -> Arc<Progress> {
+    fn by_and_by(&mut self, target: &Target, shots: &[Shot], pace: &FrameBudget) -> Arc<Progress> {
         let strips = self.strips(target, shots, pace);
         let progress = strips.progress.clone();
         // Nobody waits when the program ends.
-        let _ = self.drawer.strips.send(strips);
+        let _ = self.draw_threads.strips.send(strips);
         progress
     }
 }
@@ -198,41 +198,47 @@ pub struct Canvas {
     quick: Option<Target>,
     /// The last finished picture, while one of the same view is drawn in which only voxels or objects look otherwise.
     front: Option<Target>,
-    /// What the sharp picture shows.
+    /// Shots of the sharp picture.
     drawn: Vec<Shot>,
-    /// How far it is; none if it hasn't been begun. Whether it was drawn at once.
+    /// Progress of drawing, and true if it was drawn at once; none if it hasn't begun.
     drawing: Option<(Arc<Progress>, bool)>,
-    /// What the quick picture shows.
+    /// Shots of the quick picture.
     sketched: Vec<Shot>,
     sketching: Option<Arc<Progress>>,
     moved: Option<Instant>,
     awaited: Option<Instant>,
-    paces: [Pace; 2],
+    paces: [FrameBudget; 2],
     /// For how many frames it has waited for its turn.
     waited: u32,
 }
 
-/// What there is to see of a pane.
-pub struct Seen {
-    /// What to show.
+/// Picture of a pane that can be shown now.
+pub struct PaneImage {
+    /// Texture to show.
     pub texture: egui::TextureId,
     /// The finest level that is shown.
     pub level: u32,
-    /// Whether some of it shows some of the voxels that it is made of.
+    /// True if some of it shows some of the voxels that it is made of.
     pub sampled: bool,
-    /// Whether it will get better by itself.
+    /// True if it will get better by itself.
     pub unfinished: bool,
-    /// When to look again, if nothing else happens.
+    /// Delay until the next look, if nothing else happens.
     pub again: Option<Duration>,
 }
 
 impl Canvas {
     /// Shows a pane of so many pixels.
-    pub fn show(&mut self, studio: &mut Studio, scene: &Scene, pane: Pane, size: [u32; 2]) -> Option<Seen> {
+    pub fn show(
+        &mut self,
+        context: &mut CanvasContext,
+        scene: &Scene,
+        pane: Pane,
+        size: [u32; 2],
+    ) -> Option<PaneImage> {
         if size.contains(&0) {
             return None;
         }
-        let (shots, complete) = studio.painter.shots(scene, pane, size, Quality::SHARP);
+        let (shots, complete) = context.painter.shots(scene, pane, size, Quality::SHARP);
         let level = shots.iter().map(|s| s.level).min().unwrap_or(0);
         let sampled = shots.iter().any(|s| s.sampled);
         let fresh = self.sharp.as_ref().is_none_or(|t| t.size != size);
@@ -243,20 +249,26 @@ impl Canvas {
         {
             // Another time frame: the one before stays for the moment that it takes to come.
             let since = *self.awaited.get_or_insert_with(Instant::now);
-            if since.elapsed() < PATIENCE {
+            if since.elapsed() < FRAME_TIMEOUT {
                 let texture = self.sharp.as_ref().map(|t| t.id)?;
-                return Some(Seen { texture, level, sampled, unfinished: true, again: Some(PATIENCE / 8) });
+                return Some(PaneImage {
+                    texture,
+                    level,
+                    sampled,
+                    unfinished: true,
+                    again: Some(FRAME_TIMEOUT / 8),
+                });
             }
         }
         self.awaited = None;
         // What takes too long for a frame, with all else that moves, begins with a sketch.
         let pixels = size.map(f64::from).iter().product::<f64>();
-        let crowd = studio.turns.crowd();
+        let crowd = context.turns.crowd();
         let plane = pane != Pane::Volume;
         let quick = self.paces[1].pixels() >= pixels * if plane { crowd as f64 } else { 1.0 }
             || plane && !self.paces[1].is_known();
-        self.bring_to_front(studio.state, fresh || quick, &shots);
-        Target::fit(&mut self.sharp, studio.state, size);
+        self.bring_to_front(context.state, fresh || quick, &shots);
+        Target::fit(&mut self.sharp, context.state, size);
         let (full, sharp) = self.sharp.as_ref().map(|t| (t.size, t.id))?;
         // Until there is a new picture, the one before stays.
         let texture = self.front.as_ref().map_or(sharp, |t| t.id);
@@ -267,52 +279,52 @@ impl Canvas {
             self.drawn = shots;
             self.moved = Some(Instant::now());
         }
-        if self.drawing.is_none() && !studio.painter.is_ready(&self.drawn) {
+        if self.drawing.is_none() && !context.painter.is_ready(&self.drawn) {
             // Something that was never drawn before; there is a call when it can be.
-            return Some(Seen { texture, level, sampled, unfinished: true, again: None });
+            return Some(PaneImage { texture, level, sampled, unfinished: true, again: None });
         }
         let rest = self.moved.map_or(Duration::ZERO, |m| REST.saturating_sub(m.elapsed()));
         let mut again = None;
-        if self.drawing.is_none() && quick && self.turn(studio, self.paces[1].cost(full), &mut again) {
+        if self.drawing.is_none() && quick && self.turn(context, self.paces[1].cost(full), &mut again) {
             let sharp = self.sharp.as_ref()?;
-            self.drawing = Some((studio.at_once(sharp, &self.drawn, &self.paces[1]), true));
+            self.drawing = Some((context.at_once(sharp, &self.drawn, &self.paces[1]), true));
         } else if self.drawing.is_none() && rest.is_zero() && complete {
             let sharp = self.sharp.as_ref()?;
-            self.drawing = Some((studio.by_and_by(sharp, &self.drawn, &self.paces[1]), false));
+            self.drawing = Some((context.by_and_by(sharp, &self.drawn, &self.paces[1]), false));
         }
         let done = |p: &Progress| p.rows.load(Ordering::Relaxed) >= full[1];
         if self.drawing.as_ref().is_some_and(|(progress, at_once)| *at_once || done(progress)) {
-            self.release_front(studio.state);
-            return Some(Seen { texture: sharp, level, sampled, unfinished: !complete, again: None });
+            self.release_front(context.state);
+            return Some(PaneImage { texture: sharp, level, sampled, unfinished: !complete, again: None });
         }
         if self.front.is_some() {
             let again = again.or((self.drawing.is_none() && complete).then_some(rest));
-            return Some(Seen { texture, level, sampled, unfinished: true, again });
+            return Some(PaneImage { texture, level, sampled, unfinished: true, again });
         }
         let small = self.paces[usize::from(plane)].sketch(size, crowd);
         let (sketch, coarser) = if plane {
             let pixels = full[0] as f32 / small[0] as f32;
             (self.drawn.iter().map(|shot| shot.shrunk(pixels)).collect(), 0)
         } else {
-            (studio.painter.shots(scene, pane, size, Quality::QUICK).0, Quality::QUICK.coarser)
+            (context.painter.shots(scene, pane, size, Quality::QUICK).0, Quality::QUICK.coarser)
         };
         let height = self.quick.as_ref().map_or(0, |t| t.size[1]);
         let idle = self.sketching.as_ref().is_none_or(|p| p.rows.load(Ordering::Relaxed) >= height);
         let begun = self.drawing.is_some();
         if self.sketched != sketch
             && idle
-            && studio.painter.is_ready(&sketch)
-            && self.turn(studio, self.paces[usize::from(plane)].cost(small), &mut again)
+            && context.painter.is_ready(&sketch)
+            && self.turn(context, self.paces[usize::from(plane)].cost(small), &mut again)
         {
-            Target::fit(&mut self.quick, studio.state, small);
+            Target::fit(&mut self.quick, context.state, small);
             let target = self.quick.as_ref().expect("made above");
-            self.sketching = Some(studio.at_once(target, &sketch, &self.paces[usize::from(plane)]));
+            self.sketching = Some(context.at_once(target, &sketch, &self.paces[usize::from(plane)]));
             self.sketched = sketch;
         }
         // A sketch or a picture that is under way calls when it is done.
         let again = again.or((!begun && complete).then_some(rest));
         let texture = self.quick.as_ref().map_or(texture, |t| t.id);
-        Some(Seen { texture, level: level + coarser, sampled, unfinished: true, again })
+        Some(PaneImage { texture, level: level + coarser, sampled, unfinished: true, again })
     }
 
     /// Keeps the finished picture in front of one that takes long to draw, where one looks at the same from the same place.
@@ -337,9 +349,9 @@ impl Canvas {
         }
     }
 
-    /// Whether it is this pane's turn to be drawn; if not, it asks again at once.
-    fn turn(&mut self, studio: &mut Studio, cost: Duration, again: &mut Option<Duration>) -> bool {
-        let taken = studio.turns.take(self.waited, cost);
+    /// Returns whether it is this pane's turn to be drawn; if not, it asks again at once.
+    fn turn(&mut self, context: &mut CanvasContext, cost: Duration, again: &mut Option<Duration>) -> bool {
+        let taken = context.turns.take(self.waited, cost);
         self.waited = if taken { 0 } else { self.waited + 1 };
         if !taken {
             *again = Some(Duration::ZERO);
@@ -347,12 +359,12 @@ impl Canvas {
         taken
     }
 
-    /// How many pixels it has.
+    /// Size in pixels.
     pub fn size(&self) -> Option<[u32; 2]> {
         self.sharp.as_ref().map(|t| t.size)
     }
 
-    /// What was last shown, for picking.
+    /// Shots last shown, for picking.
     pub fn shots(&self) -> &[Shot] {
         &self.drawn
     }

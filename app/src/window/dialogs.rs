@@ -1,60 +1,27 @@
 //! Dialogs for files; nobody waits for them.
 
 use super::app::Viewer;
-use super::session::Restored;
-use super::table::Which;
-use super::tools::Filed;
-use crate::view::Layer;
-use crate::view::names::Names;
+use super::events::AppEvent;
+use super::table::RowSelection;
 use egui::Context;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use voxelry_core::Region;
 use voxelry_core::io::{OpenOptions, atomic, remote};
-use voxelry_core::recipe::Recipe;
-
-/// Answers of dialogs, which nobody waits for.
-pub enum Answer {
-    Open(Vec<PathBuf>),
-    Save(PathBuf),
-    Saved(PathBuf, voxelry_core::Result<Vec<(u64, PathBuf)>>),
-    Export(PathBuf),
-    /// The objects of the chosen labels are measured.
-    Measure,
-    /// Where the forest lies that was learned.
-    Learned(voxelry_core::Result<PathBuf>),
-    /// The labels on the desk are saved there; none: into the file that holds them.
-    SaveLabels(Option<PathBuf>),
-    /// Names of labels from a file.
-    Names(voxelry_core::Result<Names>),
-    /// The labels of a layer are in a file as they were after so many edits; none: they could not be saved.
-    SavedLabels(u64, Option<(u64, Option<Filed>)>),
-    Recipe(Box<anyhow::Result<Recipe>>),
-    Restored(Box<voxelry_core::Result<Restored>>),
-    /// Parts of the image of a layer have come.
-    Grown(u64, Vec<Region>),
-    /// A layer is finished: this takes its place.
-    Became(u64, Box<Layer>),
-    /// Good news.
-    Say(String),
-    /// A problem.
-    Tell(String),
-}
 
 impl Viewer {
     /// Asks which images to open.
     pub fn ask_for_images(&mut self, ctx: &Context) {
-        self.ask(ctx, |dialog| dialog.set_title("Open images").pick_files().map(Answer::Open));
+        self.ask(ctx, |dialog| dialog.set_title("Open images").pick_files().map(AppEvent::Open));
     }
 
     /// Asks which folder of slices, or which OME-Zarr, to open.
     pub fn ask_for_folder(&mut self, ctx: &Context) {
-        self.ask(ctx, |d| d.set_title("Open a folder").pick_folder().map(|p| Answer::Open(vec![p])));
+        self.ask(ctx, |d| d.set_title("Open a folder").pick_folder().map(|p| AppEvent::Open(vec![p])));
     }
 
     /// Asks at which address an image lies, while one is being typed.
     pub fn ask_for_address(&mut self, ctx: &Context) {
-        let Some(text) = &mut self.address else { return };
+        let Some(text) = &mut self.dialogs.address else { return };
         let (mut open, mut shut) = (false, false);
         egui::Modal::new(egui::Id::unique("address")).show(ctx, |ui| {
             ui.heading("Open an address");
@@ -79,7 +46,7 @@ impl Viewer {
             self.open(path, OpenOptions::default());
         }
         if open || shut {
-            self.address = None;
+            self.dialogs.address = None;
         }
     }
 
@@ -87,7 +54,7 @@ impl Viewer {
     pub fn ask_where_to_save(&mut self, ctx: &Context) {
         self.ask(ctx, |d| {
             let dialog = d.add_filter("Voxelry session", &["voxelry"]).set_file_name("session.voxelry");
-            dialog.save_file().map(Answer::Save)
+            dialog.save_file().map(AppEvent::Save)
         });
     }
 
@@ -95,13 +62,13 @@ impl Viewer {
     pub fn ask_for_recipe(&mut self, ctx: &Context) {
         self.ask(ctx, |d| {
             let path = d.add_filter("Recipe", &["toml"]).pick_file()?;
-            Some(Answer::Recipe(Box::new(crate::cli::recipes::load(&path.to_string_lossy()))))
+            Some(AppEvent::Recipe(Box::new(crate::cli::recipes::load(&path.to_string_lossy()))))
         });
     }
 
     /// Asks where the recipe goes, and writes it.
     pub fn ask_where_to_save_recipe(&mut self, ctx: &Context) {
-        let text = match self.bench.recipe() {
+        let text = match self.recipe_editor.recipe() {
             Ok(recipe) => recipe.to_toml(),
             Err(error) => return self.tell(error.to_string()),
         };
@@ -113,36 +80,36 @@ impl Viewer {
     }
 
     /// Asks where rows of the table that is shown go, and writes them.
-    pub fn ask_where_to_save_table(&mut self, ctx: &Context, which: Which) {
-        let Some(paper) = self.table_to_save(which) else { return };
+    pub fn ask_where_to_save_table(&mut self, ctx: &Context, which: RowSelection) {
+        let Some(export) = self.table_to_save(which) else { return };
         self.ask(ctx, move |d| {
             let dialog = d.add_filter("Table", &["csv", "parquet"]);
-            let path = dialog.set_file_name(format!("{}.csv", paper.name())).save_file()?;
-            let written = paper.write(&path);
+            let path = dialog.set_file_name(format!("{}.csv", export.name())).save_file()?;
+            let written = export.write(&path);
             Some(told(&path, written))
         });
     }
 
     /// Asks where the plot that is shown goes, and writes it.
     pub fn ask_where_to_save_plot(&mut self, ctx: &Context) {
-        let Some(paper) = self.table_to_save(Which::Shown) else { return };
-        let figure = self.table.sheet().and_then(|sheet| sheet.plots.figure(&sheet.objects));
+        let Some(export) = self.table_to_save(RowSelection::Shown) else { return };
+        let figure = self.results.sheet().and_then(|sheet| sheet.plots.figure(&sheet.objects));
         let Some(figure) = figure else { return };
         self.ask(ctx, move |d| {
             let dialog = d.add_filter("Drawing", &["svg"]);
-            let path = dialog.set_file_name(format!("{}.svg", paper.name())).save_file()?;
-            Some(told(&path, paper.write_plot(&figure, &path)))
+            let path = dialog.set_file_name(format!("{}.svg", export.name())).save_file()?;
+            Some(told(&path, export.write_plot(&figure, &path)))
         });
     }
 
     pub(super) fn ask(
         &self,
         ctx: &Context,
-        ask: impl FnOnce(rfd::FileDialog) -> Option<Answer> + Send + 'static,
+        ask: impl FnOnce(rfd::FileDialog) -> Option<AppEvent> + Send + 'static,
     ) {
-        let (send, ctx) = (self.answers.0.clone(), ctx.clone());
+        let (send, ctx) = (self.jobs.events.0.clone(), ctx.clone());
         // Dialogs begin beside what is chosen.
-        let chosen = self.document.scenes.get(self.chosen.0).and_then(|s| s.layers.first());
+        let chosen = self.document.scenes.get(self.view.chosen.0).and_then(|s| s.layers.first());
         let file = chosen.and_then(|l| l.path.as_deref()).filter(|path| remote::address(path).is_none());
         let folder = file.and_then(Path::parent);
         let folder = folder.and_then(|f| std::path::absolute(f).ok());
@@ -151,27 +118,27 @@ impl Viewer {
             if let Some(folder) = folder {
                 dialog = dialog.set_directory(folder);
             }
-            let answer = ask(dialog);
+            let event = ask(dialog);
             // Nobody is as fast as a desktop that has no dialogs.
             let none = cfg!(target_os = "linux") && begun.elapsed() < Duration::from_millis(120);
-            let answer = answer.or_else(|| none.then(|| Answer::Tell(NO_DIALOGS.to_owned())));
-            if let Some(answer) = answer {
+            let event = event.or_else(|| none.then(|| AppEvent::Tell(NO_DIALOGS.to_owned())));
+            if let Some(event) = event {
                 // Nobody listens when the window has closed.
-                let _ = send.send(answer);
+                let _ = send.send(event);
                 ctx.request_repaint();
             }
         });
     }
 }
 
-/// What to say where the desktop has no dialogs for files.
-const NO_DIALOGS: &str = "there is no dialog for files on this desktop: install the package xdg-desktop-portal-gtk or \
+/// Message where the desktop has no file dialogs.
+const NO_DIALOGS: &str = "this desktop has no file dialogs: install the package xdg-desktop-portal-gtk or \
                           zenity, drop files on the window, or name them on the command line";
 
-/// What the user is told of a file that was to be written.
-pub fn told(path: &Path, written: voxelry_core::Result<()>) -> Answer {
+/// Message about a file that was to be written.
+pub fn told(path: &Path, written: voxelry_core::Result<()>) -> AppEvent {
     written.map_or_else(
-        |error| Answer::Tell(error.to_string()),
-        |()| Answer::Say(format!("Saved {}", path.display())),
+        |error| AppEvent::Tell(error.to_string()),
+        |()| AppEvent::Say(format!("Saved {}", path.display())),
     )
 }

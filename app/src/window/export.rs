@@ -1,15 +1,15 @@
-//! Pictures and movies of panes as files, made while the window goes on.
+//! Pictures and movies of panes as files, made on a thread.
 
+use super::annotations::name_of;
 use super::app::Viewer;
-use super::cover::name_of;
-use super::dialogs::Answer;
-use super::figure::{Figures, Over, Part, Sheet, film};
+use super::events::AppEvent;
+use super::figure::{Annotations, FigureLayout, FigurePane, Figures, film};
 use super::panes::Tile;
 use super::widgets::choice;
 use crate::view::Pane;
 use crate::view::figure::fits;
-use crate::view::movie::{Kind, MOST, Movie, RATE, RATES, TURNS, times};
-use crate::view::reel::{Format, still};
+use crate::view::movie::{MOST, Movie, MovieKind, RATE, RATES, TURNS, times};
+use crate::view::movie_writer::{Format, still};
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::{Context, DragValue, Grid, ProgressBar, RichText, Ui};
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ use voxelry_shaders::gpu::Gpu;
 /// Scales that can be chosen.
 const SCALES: std::ops::RangeInclusive<u32> = 1..=8;
 
-/// What is exported.
+/// Content of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum ExportKind {
     /// The pane that has the keys.
     Pane,
     /// All panes as they are laid out.
@@ -36,25 +36,25 @@ pub enum What {
 /// The dialog, what was chosen in it, and what came of it.
 pub struct Export {
     shown: bool,
-    /// What is exported.
-    pub what: What,
+    /// Content of an export.
+    pub kind: ExportKind,
     /// A picture, when the other tab was left.
-    picture: What,
-    /// How many times larger than on the screen.
+    picture: ExportKind,
+    /// Scale factor relative to the screen.
     pub scale: u32,
-    /// What lies over panes.
-    pub over: Over,
-    /// What a movie goes through, how many frames it has, and how fast it goes.
+    /// Text and lines over panes.
+    pub annotations: Annotations,
+    /// Content, number of frames and frame rate of a movie.
     pub movie: Movie,
-    /// How a movie is kept.
+    /// File format of a movie.
     pub format: Format,
-    asked: Option<Order>,
-    running: Option<Running>,
+    asked: Option<ExportRequest>,
+    running: Option<RunningExport>,
 }
 
 impl Default for Export {
     fn default() -> Self {
-        let over = Over {
+        let annotations = Annotations {
             crosshair: false,
             scale_bar: true,
             legend: true,
@@ -65,11 +65,11 @@ impl Default for Export {
         };
         Self {
             shown: false,
-            what: What::Pane,
-            picture: What::Pane,
+            kind: ExportKind::Pane,
+            picture: ExportKind::Pane,
             scale: 2,
-            over,
-            movie: Movie { kind: Kind::Turntable, frames: TURNS, rate: RATE },
+            annotations,
+            movie: Movie { kind: MovieKind::Turntable, frames: TURNS, rate: RATE },
             format: Format::Apng,
             asked: None,
             running: None,
@@ -78,12 +78,12 @@ impl Default for Export {
 }
 
 impl Export {
-    /// Whether the dialog is open, or something is being made.
+    /// Returns whether the dialog is open, or something is being made.
     pub fn is_shown(&self) -> bool {
         self.shown || self.running.is_some()
     }
 
-    /// Whether a picture or a movie is being made.
+    /// Returns whether a picture or a movie is being made.
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
@@ -95,15 +95,15 @@ impl Export {
 }
 
 /// A picture or a movie that was asked for, as things were then.
-struct Order {
-    sheet: Sheet,
+struct ExportRequest {
+    sheet: FigureLayout,
     scale: u32,
     movie: Option<(Movie, Format)>,
     budget: u64,
 }
 
 /// A picture or a movie that is being made. Dropped, it is cancelled.
-struct Running {
+struct RunningExport {
     job: Job,
     /// Pixels done and to do.
     status: Arc<Mutex<[u64; 2]>>,
@@ -112,13 +112,13 @@ struct Running {
     ended: Receiver<anyhow::Result<()>>,
 }
 
-impl Drop for Running {
+impl Drop for RunningExport {
     fn drop(&mut self) {
         self.job.cancel();
     }
 }
 
-impl Order {
+impl ExportRequest {
     /// Makes it and writes it.
     fn make(&self, gpu: Gpu, path: &Path, job: &Job) -> anyhow::Result<()> {
         let sheet = self.sheet.scaled(f64::from(self.scale));
@@ -131,7 +131,7 @@ impl Order {
         film(&mut figures, &sheet, &movie, format, path, job)
     }
 
-    /// Whether it can be made.
+    /// Returns whether it can be made.
     fn check(&self, gpu: &Gpu) -> voxelry_core::Result<()> {
         let sheet = self.sheet.scaled(f64::from(self.scale));
         if let (Some((movie, _)), Some(part)) = (&self.movie, sheet.parts.first()) {
@@ -155,56 +155,56 @@ impl Viewer {
     pub fn show_export(&mut self) {
         let export = &mut self.export;
         export.shown = true;
-        let Some(pane) = self.active.map(|tile| tile.pane) else { return };
+        let Some(pane) = self.view.active.map(|tile| tile.pane) else { return };
         export.movie.kind = match pane {
-            Pane::Plane(axis) => Kind::Slices(axis),
-            Pane::Montage => Kind::Slices(0),
-            Pane::Volume => Kind::Turntable,
+            Pane::Plane(axis) => MovieKind::Slices(axis),
+            Pane::Montage => MovieKind::Slices(0),
+            Pane::Volume => MovieKind::Turntable,
         };
         self.frames_anew();
     }
 
     /// A movie of something else has another number of frames.
     fn frames_anew(&mut self) {
-        if let Some(scene) = self.active.and_then(|tile| self.document.scenes.get(tile.scene)) {
+        if let Some(scene) = self.view.active.and_then(|tile| self.document.scenes.get(tile.scene)) {
             self.export.movie.frames = self.export.movie.kind.frames(scene).clamp(1, MOST);
         }
     }
 
-    /// What the dialog would export, as it is on the screen.
-    fn order(&self, ctx: &Context) -> Option<Order> {
+    /// Export request of the dialog, as it is on the screen.
+    fn request(&self, ctx: &Context) -> Option<ExportRequest> {
         let export = &self.export;
-        let sheet = match export.what {
-            What::Layout => self.sheet(ctx)?,
-            What::Pane => self.pane_alone(ctx, self.active?)?,
-            What::Movie => {
-                let active = self.active?;
+        let sheet = match export.kind {
+            ExportKind::Layout => self.sheet(ctx)?,
+            ExportKind::Pane => self.pane_alone(ctx, self.view.active?)?,
+            ExportKind::Movie => {
+                let active = self.view.active?;
                 self.pane_alone(ctx, Tile { pane: export.movie.kind.pane(active.pane), ..active })?
             }
         };
-        let movie = (export.what == What::Movie).then_some((export.movie, export.format));
-        Some(Order { sheet, scale: export.scale, movie, budget: self.settings.device << 20 })
+        let movie = (export.kind == ExportKind::Movie).then_some((export.movie, export.format));
+        Some(ExportRequest { sheet, scale: export.scale, movie, budget: self.settings.device << 20 })
     }
 
-    fn over(&self) -> Over {
-        Over { name: self.document.scenes.len() > 1, ..self.export.over }
+    fn annotations(&self) -> Annotations {
+        Annotations { name: self.document.scenes.len() > 1, ..self.export.annotations }
     }
 
-    fn pane_alone(&self, ctx: &Context, tile: Tile) -> Option<Sheet> {
+    fn pane_alone(&self, ctx: &Context, tile: Tile) -> Option<FigureLayout> {
         let scene = self.document.scenes.get(tile.scene)?.clone();
         // A pane that isn't on the screen is as large as the one that is.
-        let size = self.size_of(tile).or_else(|| self.size_of(self.active?))?;
-        Some(Sheet::one(scene, tile.pane, size, ctx.pixels_per_point(), self.over()))
+        let size = self.size_of(tile).or_else(|| self.size_of(self.view.active?))?;
+        Some(FigureLayout::one(scene, tile.pane, size, ctx.pixels_per_point(), self.annotations()))
     }
 
     /// All panes where they are on the screen.
-    fn sheet(&self, ctx: &Context) -> Option<Sheet> {
+    fn sheet(&self, ctx: &Context) -> Option<FigureLayout> {
         let per_point = ctx.pixels_per_point();
-        if let Some(tile) = self.maximised.and_then(|id| self.tree.tiles.get_pane(&id)) {
+        if let Some(tile) = self.view.maximised.and_then(|id| self.view.tree.tiles.get_pane(&id)) {
             return self.pane_alone(ctx, *tile);
         }
-        let rects = self.tree.tiles.iter().filter_map(|(id, tile)| match tile {
-            egui_tiles::Tile::Pane(tile) => Some((*tile, self.tree.tiles.rect(*id)?)),
+        let rects = self.view.tree.tiles.iter().filter_map(|(id, tile)| match tile {
+            egui_tiles::Tile::Pane(tile) => Some((*tile, self.view.tree.tiles.rect(*id)?)),
             egui_tiles::Tile::Container(_) => None,
         });
         let rects: Vec<_> = rects.collect();
@@ -212,25 +212,29 @@ impl Viewer {
         let part = |(tile, rect): &(Tile, egui::Rect)| {
             let at = (rect.min - corner) * per_point;
             let size = rect.size() * per_point;
-            Some(Part {
+            Some(FigurePane {
                 at: [at.x, at.y].map(|n| n.round().max(0.0) as u32),
                 size: [size.x, size.y].map(|n| n.round().max(1.0) as u32),
                 pane: tile.pane,
                 scene: self.document.scenes.get(tile.scene)?.clone(),
             })
         };
-        Some(Sheet { parts: rects.iter().filter_map(part).collect(), per_point, over: self.over() })
+        Some(FigureLayout {
+            parts: rects.iter().filter_map(part).collect(),
+            per_point,
+            annotations: self.annotations(),
+        })
     }
 
     /// Writes what was asked for to a file or a folder.
     pub fn export(&mut self, ctx: &Context, path: PathBuf) {
-        let Some(order) = self.export.asked.take().or_else(|| self.order(ctx)) else { return };
-        let format = order.movie.map(|(_, format)| format);
+        let Some(request) = self.export.asked.take().or_else(|| self.request(ctx)) else { return };
+        let format = request.movie.map(|(_, format)| format);
         let path = match ended(path, format) {
             Ok(path) => path,
             Err(there) => return self.tell(format!("{} already exists", there.display())),
         };
-        if let Err(error) = order.check(self.gpu()) {
+        if let Err(error) = request.check(self.gpu()) {
             return self.tell(error.to_string());
         }
         let status = Arc::new(Mutex::new([0, 0]));
@@ -245,11 +249,11 @@ impl Viewer {
         });
         let (send, ended) = bounded(1);
         let name = path.display().to_string();
-        let running = Running { job: job.clone(), status, begun: Instant::now(), name, ended };
+        let running = RunningExport { job: job.clone(), status, begun: Instant::now(), name, ended };
         self.export.running = Some(running);
         let (gpu, wake) = (self.gpu().clone(), self.waker());
         std::thread::spawn(move || {
-            let made = order.make(gpu, &path, &job);
+            let made = request.make(gpu, &path, &job);
             // Nobody listens once it was cancelled.
             let _ = send.send(made);
             wake();
@@ -277,7 +281,7 @@ fn ended(path: PathBuf, format: Option<Format>) -> Result<PathBuf, PathBuf> {
 
 /// Takes in what has been made, and shows the dialog where it is open.
 pub fn show(viewer: &mut Viewer, ctx: &Context) {
-    let made = |running: &Running| match running.ended.try_recv() {
+    let made = |running: &RunningExport| match running.ended.try_recv() {
         Ok(made) => Some(made),
         Err(TryRecvError::Empty) => None,
         // The device has refused in a way that ends the thread.
@@ -317,12 +321,12 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
     viewer.export.shown &= shown;
 }
 
-/// How far it is; whether it is to be cancelled.
+/// Shows the progress; true if the user cancels.
 fn progress(export: &Export, ui: &mut Ui) -> bool {
     let Some(running) = &export.running else { return false };
     let [done, total] = *running.status.lock().unwrap_or_else(PoisonError::into_inner);
     let part = if total > 0 { done as f32 / total as f32 } else { 0.0 };
-    let movie = export.what == What::Movie;
+    let movie = export.kind == ExportKind::Movie;
     let mut words = match movie {
         _ if done == 0 => "Reading".to_owned(),
         true => {
@@ -352,27 +356,27 @@ fn dialog(viewer: &mut Viewer, ui: &mut Ui) {
     ui.set_min_width(330.0);
     let export = &mut viewer.export;
     ui.horizontal(|ui| {
-        let movie = export.what == What::Movie;
+        let movie = export.kind == ExportKind::Movie;
         if ui.selectable_label(!movie, "Picture").clicked() && movie {
-            export.what = export.picture;
+            export.kind = export.picture;
         }
         if ui.selectable_label(movie, "Movie").clicked() && !movie {
-            (export.picture, export.what) = (export.what, What::Movie);
+            (export.picture, export.kind) = (export.kind, ExportKind::Movie);
         }
     });
     ui.separator();
     Grid::new("export").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
-        if viewer.export.what == What::Movie {
+        if viewer.export.kind == ExportKind::Movie {
             movie(viewer, ui);
         } else {
             ui.label("What");
             ui.horizontal(|ui| {
-                ui.radio_value(&mut viewer.export.what, What::Pane, "This pane");
-                ui.radio_value(&mut viewer.export.what, What::Layout, "All panes");
+                ui.radio_value(&mut viewer.export.kind, ExportKind::Pane, "This pane");
+                ui.radio_value(&mut viewer.export.kind, ExportKind::Layout, "All panes");
             });
             ui.end_row();
         }
-        let size = viewer.order(ui.ctx()).map(|o| o.sheet.scaled(f64::from(o.scale)).size());
+        let size = viewer.request(ui.ctx()).map(|o| o.sheet.scaled(f64::from(o.scale)).size());
         let export = &mut viewer.export;
         ui.label("Size");
         ui.horizontal(|ui| {
@@ -388,36 +392,44 @@ fn dialog(viewer: &mut Viewer, ui: &mut Ui) {
         ui.end_row();
         ui.label("Show");
         ui.horizontal(|ui| {
-            ui.checkbox(&mut export.over.scale_bar, "Scale bar");
-            ui.checkbox(&mut export.over.legend, "Legend");
-            ui.checkbox(&mut export.over.crosshair, "Crosshair");
+            ui.checkbox(&mut export.annotations.scale_bar, "Scale bar");
+            ui.checkbox(&mut export.annotations.legend, "Legend");
+            ui.checkbox(&mut export.annotations.crosshair, "Crosshair");
         });
         ui.end_row();
     });
     ui.add_space(4.0);
-    let order = viewer.order(ui.ctx());
-    let wrong = order.as_ref().and_then(|order| order.check(viewer.gpu()).err());
+    let request = viewer.request(ui.ctx());
+    let wrong = request.as_ref().and_then(|request| request.check(viewer.gpu()).err());
     if let Some(error) = &wrong {
         ui.label(RichText::new(error.to_string()).color(ui.visuals().error_fg_color));
     }
-    let ready = order.is_some() && wrong.is_none();
+    let ready = request.is_some() && wrong.is_none();
     if ui.add_enabled(ready, egui::Button::new("Save…")).clicked() {
-        viewer.export.asked = order;
+        viewer.export.asked = request;
         viewer.ask_where_to_export(&ui.ctx().clone());
     }
 }
 
-/// What is asked of a movie.
+/// Settings of a movie.
 fn movie(viewer: &mut Viewer, ui: &mut Ui) {
-    let Some(scene) = viewer.active.and_then(|tile| viewer.document.scenes.get(tile.scene)) else { return };
-    let name = |kind: Kind| match kind {
-        Kind::Turntable => "Turntable".to_owned(),
-        Kind::Slices(axis) => format!("{} slices", name_of(scene, Pane::Plane(axis))),
-        Kind::Time => "Time".to_owned(),
+    let Some(scene) = viewer.view.active.and_then(|tile| viewer.document.scenes.get(tile.scene)) else {
+        return;
     };
-    let kinds = [Kind::Turntable, Kind::Slices(0), Kind::Slices(1), Kind::Slices(2), Kind::Time];
-    let offered = |kind: &Kind| *kind != Kind::Time || times(scene) > 1;
-    let kinds: Vec<(Kind, String)> =
+    let name = |kind: MovieKind| match kind {
+        MovieKind::Turntable => "Turntable".to_owned(),
+        MovieKind::Slices(axis) => format!("{} slices", name_of(scene, Pane::Plane(axis))),
+        MovieKind::Time => "Time".to_owned(),
+    };
+    let kinds = [
+        MovieKind::Turntable,
+        MovieKind::Slices(0),
+        MovieKind::Slices(1),
+        MovieKind::Slices(2),
+        MovieKind::Time,
+    ];
+    let offered = |kind: &MovieKind| *kind != MovieKind::Time || times(scene) > 1;
+    let kinds: Vec<(MovieKind, String)> =
         kinds.into_iter().filter(offered).map(|kind| (kind, name(kind))).collect();
     let export = &mut viewer.export;
     let before = export.movie.kind;
@@ -434,7 +446,7 @@ fn movie(viewer: &mut Viewer, ui: &mut Ui) {
         let frames = DragValue::new(&mut export.movie.frames).range(1..=MOST);
         ui.add(frames).accessible_name("Frames");
         let rate = DragValue::new(&mut export.movie.rate).range(RATES).speed(0.1).max_decimals(1);
-        ui.add(rate).accessible_name("Frames in a second");
+        ui.add(rate).accessible_name("Frames per second");
         ui.label(format!("fps · {:.1} s", export.movie.frames as f64 / export.movie.rate));
     });
     ui.end_row();
@@ -454,7 +466,7 @@ fn movie(viewer: &mut Viewer, ui: &mut Ui) {
 impl Viewer {
     /// Asks where the picture or the movie goes.
     fn ask_where_to_export(&mut self, ctx: &Context) {
-        let format = self.export.asked.as_ref().and_then(|order| order.movie).map(|(_, format)| format);
+        let format = self.export.asked.as_ref().and_then(|request| request.movie).map(|(_, format)| format);
         self.ask(ctx, move |dialog| {
             let dialog = match format {
                 None => dialog.add_filter("PNG picture", &["png"]).set_file_name("picture.png"),
@@ -466,7 +478,7 @@ impl Viewer {
                     dialog.set_title("A new folder for the pictures").set_file_name("movie")
                 }
             };
-            dialog.save_file().map(Answer::Export)
+            dialog.save_file().map(AppEvent::Export)
         });
     }
 }

@@ -1,11 +1,11 @@
 //! Panes as pictures with all that the window shows over them, at any scale, without a window.
 
-pub use super::cover::Over;
-use super::cover::cover;
+pub use super::annotations::Annotations;
+use super::annotations::annotate;
 use super::theme;
-use crate::view::figure::Press;
+use crate::view::figure::FigureRenderer;
 use crate::view::movie::Movie;
-use crate::view::reel::{Format, Reel};
+use crate::view::movie_writer::{Format, MovieWriter};
 use crate::view::{Pane, Scene};
 use anyhow::Result;
 use eframe::egui_wgpu::{Renderer, RendererOptions, ScreenDescriptor};
@@ -16,17 +16,17 @@ use voxelry_core::picture::Canvas;
 use voxelry_shaders::gpu::Gpu;
 use voxelry_shaders::picture::FORMAT;
 
-/// What lies between panes.
+/// Colour between panes.
 const GAP: [u8; 3] = [27, 30, 36];
 
 /// A pane in a picture.
 #[derive(Clone)]
-pub struct Part {
-    /// Where its upper left corner is.
+pub struct FigurePane {
+    /// Upper left corner.
     pub at: [u32; 2],
     /// Its pixels.
     pub size: [u32; 2],
-    /// What it shows.
+    /// View in the pane.
     pub pane: Pane,
     /// Of what.
     pub scene: Scene,
@@ -34,19 +34,19 @@ pub struct Part {
 
 /// Panes that make a picture, with pixels as the window has them.
 #[derive(Clone)]
-pub struct Sheet {
+pub struct FigureLayout {
     /// The panes.
-    pub parts: Vec<Part>,
+    pub parts: Vec<FigurePane>,
     /// Pixels of a point of text and lines.
     pub per_point: f32,
-    /// What lies over the panes.
-    pub over: Over,
+    /// Annotations over the panes.
+    pub annotations: Annotations,
 }
 
-impl Sheet {
+impl FigureLayout {
     /// A picture of one pane.
-    pub fn one(scene: Scene, pane: Pane, size: [u32; 2], per_point: f32, over: Over) -> Self {
-        Self { parts: vec![Part { at: [0; 2], size, pane, scene }], per_point, over }
+    pub fn one(scene: Scene, pane: Pane, size: [u32; 2], per_point: f32, annotations: Annotations) -> Self {
+        Self { parts: vec![FigurePane { at: [0; 2], size, pane, scene }], per_point, annotations }
     }
 
     /// Pixels of all of it.
@@ -69,16 +69,19 @@ impl Sheet {
     pub fn scaled(&self, scale: f64) -> Self {
         let larger = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
         let corner = |n: u32| (f64::from(n) * scale).round() as u32;
-        let part =
-            |part: &Part| Part { at: part.at.map(corner), size: part.size.map(larger), ..part.clone() };
+        let part = |part: &FigurePane| FigurePane {
+            at: part.at.map(corner),
+            size: part.size.map(larger),
+            ..part.clone()
+        };
         let parts = self.parts.iter().map(part).collect();
-        Self { parts, per_point: self.per_point * scale as f32, over: self.over }
+        Self { parts, per_point: self.per_point * scale as f32, annotations: self.annotations }
     }
 }
 
 /// Draws pictures one after the other; what they share is read once.
 pub struct Figures {
-    press: Press,
+    press: FigureRenderer,
     ctx: Context,
     renderer: Renderer,
     /// Textures of the picture before that are no longer needed.
@@ -92,14 +95,14 @@ impl Figures {
         let renderer = Renderer::new(&gpu.device, FORMAT, options);
         let ctx = Context::default();
         theme::apply(&ctx);
-        Self { press: Press::new(gpu, budget, theme::GROUND), ctx, renderer, free: Vec::new() }
+        Self { press: FigureRenderer::new(gpu, budget, theme::GROUND), ctx, renderer, free: Vec::new() }
     }
 
     /// Draws a picture; the job advances by its pixels.
     ///
     /// # Errors
     /// If it is too large, an image can't be read, or the device fails.
-    pub fn draw(&mut self, sheet: &Sheet, job: &Job) -> Result<Canvas> {
+    pub fn draw(&mut self, sheet: &FigureLayout, job: &Job) -> Result<Canvas> {
         let [width, height] = sheet.size();
         if let [part] = &sheet.parts[..]
             && part.at == [0; 2]
@@ -118,7 +121,7 @@ impl Figures {
         Ok(canvas)
     }
 
-    fn part(&mut self, part: &Part, sheet: &Sheet, job: &Job) -> Result<Canvas> {
+    fn part(&mut self, part: &FigurePane, sheet: &FigureLayout, job: &Job) -> Result<Canvas> {
         let (size, per_point) = (part.size, sheet.per_point);
         for id in std::mem::take(&mut self.free) {
             self.renderer.free_texture(&id);
@@ -136,7 +139,7 @@ impl Figures {
             input.viewports.entry(ViewportId::ROOT).or_default().native_pixels_per_point = Some(per_point);
             let mut output = ctx.run_pass(input, |ctx| {
                 let painter = ctx.layer_painter(LayerId::background()).with_clip_rect(rect);
-                cover(&painter, &part.scene, part.pane, rect, size, per_point, sheet.over);
+                annotate(&painter, &part.scene, part.pane, rect, size, per_point, sheet.annotations);
             });
             let jobs = ctx.tessellate(std::mem::take(&mut output.shapes), output.pixels_per_point);
             let mut textures = std::mem::take(&mut output.textures_delta);
@@ -173,13 +176,13 @@ impl Figures {
 /// If it can't be drawn or written, or the job was cancelled; then nothing is left.
 pub fn film(
     figures: &mut Figures,
-    sheet: &Sheet,
+    sheet: &FigureLayout,
     movie: &Movie,
     format: Format,
     path: &Path,
     job: &Job,
 ) -> anyhow::Result<()> {
-    let mut reel = Reel::new(path, format, sheet.size(), movie)?;
+    let mut writer = MovieWriter::new(path, format, sheet.size(), movie)?;
     job.stage("drawing", sheet.pixels() * movie.frames as u64);
     let frame = |i: usize| {
         let mut frame = sheet.clone();
@@ -190,8 +193,8 @@ pub fn film(
     };
     for i in 0..movie.frames {
         let canvas = figures.draw(&frame(i), job)?;
-        reel.frame(&canvas, job)?;
+        writer.frame(&canvas, job)?;
     }
     job.check()?;
-    Ok(reel.finish()?)
+    Ok(writer.finish()?)
 }

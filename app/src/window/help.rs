@@ -1,6 +1,6 @@
 //! Mouse and keyboard shortcuts, explained.
 
-use super::commands::{COMMANDS, shortcut_text};
+use super::commands::{Command, shortcut_text};
 use egui::{Context, RichText};
 
 const MOUSE: [(&str, &str); 20] = [
@@ -10,17 +10,17 @@ const MOUSE: [(&str, &str); 20] = [
     ("Click, drag", "crosshair"),
     ("Shift+move", "crosshair follows the pointer"),
     ("Middle drag, Space+drag", "move"),
-    ("Right drag", "window: right is wider, up is brighter"),
+    ("Right drag", "intensity window: right is wider, up is brighter"),
     ("Double click", "maximise or restore a pane"),
     ("Right click", "what a pane shows, splitting, export"),
-    ("Drag a pane's title", "puts the pane elsewhere"),
+    ("Drag a pane's title", "moves the pane"),
     ("Rings on the crosshair", "drag to turn the other planes"),
     ("3D: drag", "turn"),
-    ("3D: handles", "drag faces of the crop box (K), move and tilt cuts (O)"),
+    ("3D: handles", "drag faces of the crop box (K), move and tilt clipping planes (O)"),
     ("3D: Shift+drag", "move"),
-    ("3D: click", "crosshair to what is seen"),
-    ("Rulers (menu Measure)", "drag; Delete over an end removes, Esc puts away"),
-    ("Click an object", "select its row in the table of measurements; Ctrl adds to what is selected"),
+    ("3D: click", "puts the crosshair on the visible surface"),
+    ("Rulers (menu Measure)", "drag; Delete over an end removes, Esc stops measuring"),
+    ("Click an object", "selects its row in the results table; Ctrl extends the selection"),
     ("Rows", "click, Ctrl+click, Shift+click select; Enter or double click: jump; Ctrl+A, Ctrl+C"),
     ("Pictures of objects", "A accepts, D rejects, arrows move"),
     ("Histogram", "drag handles; double click adds a point of opacity, right click removes it"),
@@ -49,10 +49,15 @@ pub fn show(open: &mut bool, ctx: &Context) {
                     });
                     ui.separator();
                     egui::Grid::new("keys").num_columns(2).spacing([16.0, 5.0]).show(ui, |ui| {
-                        for command in COMMANDS {
-                            let Some(keys) = command.keys else { continue };
-                            ui.label(RichText::new(shortcut_text(ui.ctx(), keys)).strong());
-                            ui.label(command.title);
+                        for command in Command::ALL {
+                            let keys =
+                                command.shortcuts(ui.ctx().os()).map(|keys| shortcut_text(ui.ctx(), keys));
+                            let keys = keys.collect::<Vec<_>>().join(", ");
+                            if keys.is_empty() {
+                                continue;
+                            }
+                            ui.label(RichText::new(keys).strong());
+                            ui.label(command.title()).on_hover_text(command.tooltip());
                             ui.end_row();
                         }
                     });

@@ -4,42 +4,105 @@ use super::theme::ACCENT;
 use crate::view::plane::short;
 use crate::view::stats::Stats;
 use crate::view::{Display, Show};
-use egui::{Align2, Color32, FontId, PointerButton, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
+use egui::{
+    Align2, Color32, CursorIcon, FontId, Painter, PointerButton, Pos2, Rect, Response, Sense, Stroke,
+    StrokeKind, Ui, pos2, vec2,
+};
 
 const HEIGHT: f32 = 110.0;
 const RAMP: f32 = 10.0;
 const REACH: f32 = 8.0;
 
-/// Shows the histogram of `part` on the scale of the image's `stats`; window and opacities follow what is
-/// dragged.
+/// Something that is dragged in a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum Dragged {
+    /// A limit of the window: 0 for the lower one, 1 for the upper one.
+    Limit(usize),
+    /// A point of the opacity curve.
+    Point(usize),
+    /// The window as a whole.
+    #[default]
+    Window,
+}
+
+/// Axes of a histogram on the screen.
+struct Axes {
+    plot: Rect,
+    /// Values at the left and the right edge.
+    range: [f64; 2],
+    /// Positions of the window's limits.
+    limits: [f32; 2],
+}
+
+impl Axes {
+    /// Axes that show the image's percentiles with room on both sides, and the window wherever it is.
+    fn new(plot: Rect, stats: &Stats, window: [f64; 2]) -> Self {
+        let room = (stats.window[1] - stats.window[0]).abs() * 0.35;
+        let low = (stats.window[0] - room).max(stats.range[0]).min(window[0]).min(window[1]);
+        let high = (stats.window[1] + room).min(stats.range[1]).max(window[0]).max(window[1]);
+        let range = [low, if high <= low { low + 1.0 } else { high }];
+        let mut axes = Self { plot, range, limits: [0.0; 2] };
+        axes.limits = window.map(|v| axes.x(v));
+        axes
+    }
+
+    fn x(&self, value: f64) -> f32 {
+        let [low, high] = self.range;
+        self.plot.left() + ((value - low) / (high - low)) as f32 * self.plot.width()
+    }
+
+    fn value(&self, x: f32) -> f64 {
+        let [low, high] = self.range;
+        low + f64::from((x - self.plot.left()) / self.plot.width()) * (high - low)
+    }
+
+    /// Screen position of a point of the opacity curve: fraction of the window, opacity.
+    fn point(&self, p: [f32; 2]) -> Pos2 {
+        let [left, right] = self.limits;
+        pos2(left + p[0] * (right - left), self.plot.bottom() - p[1] * (HEIGHT - 8.0))
+    }
+
+    /// Fraction of the window and opacity at a screen position.
+    fn place(&self, at: Pos2) -> [f32; 2] {
+        let [left, right] = self.limits;
+        [(at.x - left) / (right - left), ((self.plot.bottom() - at.y) / (HEIGHT - 8.0)).clamp(0.0, 1.0)]
+    }
+}
+
+/// Shows the histogram of `part` on the scale of the image's `stats`. Window and opacities follow what is dragged; the
+/// opacity `curve` is shown on request.
 pub fn show(ui: &mut Ui, stats: &Stats, part: &Stats, display: &mut Display, log: bool, curve: bool) {
-    let (rect, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT + RAMP + 18.0), Sense::click_and_drag());
+    let size = vec2(ui.available_width(), HEIGHT + RAMP + 18.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let plot = Rect::from_min_size(rect.min, vec2(rect.width(), HEIGHT));
     let painter = ui.painter().with_clip_rect(rect.expand(1.0));
-    let visuals = ui.visuals().clone();
-    painter.rect_filled(plot, 3.0, visuals.extreme_bg_color);
-    // The picture's percentiles with room on both sides, and the window wherever it is.
     let window = display.window.unwrap_or(stats.window);
-    let room = (stats.window[1] - stats.window[0]).abs() * 0.35;
-    let (mut low, mut high) = (stats.window[0] - room, stats.window[1] + room);
-    (low, high) = (low.max(stats.range[0]), high.min(stats.range[1]));
-    (low, high) = (low.min(window[0]).min(window[1]), high.max(window[0]).max(window[1]));
-    if high <= low {
-        high = low + 1.0;
-    }
-    let x = |v: f64| plot.left() + ((v - low) / (high - low)) as f32 * plot.width();
-    let value = |x: f32| low + f64::from((x - plot.left()) / plot.width()) * (high - low);
+    let axes = Axes::new(plot, stats, window);
+    let points: Vec<Pos2> =
+        if curve { display.style.opacity.iter().map(|p| axes.point(*p)).collect() } else { Vec::new() };
+    painter.rect_filled(plot, 3.0, ui.visuals().extreme_bg_color);
+    bars(ui, &painter, &axes, part, log);
+    drag(ui, &response, &axes, &points, (display, window, curve));
+    curve_and_limits(ui, &painter, &axes, &points, display);
+    ramp(ui, &painter, &axes, display);
+    let font = FontId::proportional(11.0);
+    let (y, colour) = (rect.bottom() - 1.0, ui.visuals().text_color());
+    let [low, high] = display.window.unwrap_or(window).map(short);
+    painter.text(pos2(rect.left(), y), Align2::LEFT_BOTTOM, low, font.clone(), colour);
+    painter.text(pos2(rect.right(), y), Align2::RIGHT_BOTTOM, high, font, colour);
+}
 
-    let columns = plot.width() as usize;
-    let mut heights = vec![0f64; columns.max(1)];
+/// Draws the counts, a bar for each column of points.
+fn bars(ui: &Ui, painter: &Painter, axes: &Axes, part: &Stats, log: bool) {
+    let plot = axes.plot;
+    let mut heights = vec![0f64; (plot.width() as usize).max(1)];
     let bin = |v: f64| (v - part.range[0]) / part.width;
     for (i, height) in heights.iter_mut().enumerate() {
         let left = plot.left() + i as f32;
-        let (from, to) = (bin(value(left)).floor(), bin(value(left + 1.0)).ceil());
+        let (from, to) = (bin(axes.value(left)).floor(), bin(axes.value(left + 1.0)).ceil());
         if to > 0.0 && from < part.counts.len() as f64 {
-            let bins =
-                from.max(0.0) as usize..(to as usize).clamp(from.max(0.0) as usize + 1, part.counts.len());
+            let from = from.max(0.0) as usize;
+            let bins = from..(to as usize).clamp(from + 1, part.counts.len());
             let count = part.counts[bins].iter().copied().max().unwrap_or(0) as f64;
             *height = if log { count.ln_1p() } else { count };
         }
@@ -48,128 +111,124 @@ pub fn show(ui: &mut Ui, stats: &Stats, part: &Stats, display: &mut Display, log
     sorted.sort_by(f64::total_cmp);
     // One tall column, such as the background's, does not flatten the others.
     let most = if log { sorted[sorted.len() - 1] } else { sorted[sorted.len() * 98 / 100] * 1.15 }.max(1e-9);
-    let bar = visuals.text_color().gamma_multiply(0.45);
+    let colour = ui.visuals().text_color().gamma_multiply(0.45);
     for (i, height) in heights.iter().enumerate() {
         let left = plot.left() + i as f32;
         let tall = ((height / most).min(1.0) as f32) * (HEIGHT - 4.0);
         if tall > 0.0 {
-            let column =
-                Rect::from_min_max(pos2(left, plot.bottom() - tall), pos2(left + 1.0, plot.bottom()));
-            painter.rect_filled(column, 0.0, bar);
+            let corner = pos2(left, plot.bottom() - tall);
+            painter.rect_filled(Rect::from_min_max(corner, pos2(left + 1.0, plot.bottom())), 0.0, colour);
         }
     }
+}
 
-    // What is dragged: a handle, a point of the curve, or the window as a whole.
-    let ends = window.map(x);
+/// Lets the window's limits, the points of the opacity curve and the window as a whole be dragged.
+fn drag(
+    ui: &Ui,
+    response: &Response,
+    axes: &Axes,
+    points: &[Pos2],
+    (display, window, curve): (&mut Display, [f64; 2], bool),
+) {
     let id = response.id.with("dragged");
-    let mut dragged: Option<usize> = ui.data(|d| d.get_temp(id));
-    let inner =
-        |p: [f32; 2]| pos2(ends[0] + p[0] * (ends[1] - ends[0]), plot.bottom() - p[1] * (HEIGHT - 8.0));
-    let points: Vec<Pos2> =
-        if curve { display.style.opacity.iter().map(|p| inner(*p)).collect() } else { Vec::new() };
+    let mut dragged: Option<Dragged> = ui.data(|d| d.get_temp(id));
     let pointer = response.interact_pointer_pos().or(response.hover_pos());
     let near = pointer.and_then(|at| {
-        let point = points.iter().position(|p| p.distance(at) < REACH).map(|i| 2 + i);
-        point.or_else(|| (0..2).find(|i| (ends[*i] - at.x).abs() < REACH))
+        let point = points.iter().position(|p| p.distance(at) < REACH).map(Dragged::Point);
+        let limit = || (0..2).find(|i| (axes.limits[*i] - at.x).abs() < REACH).map(Dragged::Limit);
+        point.or_else(limit)
     });
     if response.drag_started_by(PointerButton::Primary) {
-        dragged = Some(near.unwrap_or(usize::MAX));
+        dragged = Some(near.unwrap_or(Dragged::Window));
     }
-    if let (Some(what), Some(at)) = (dragged.filter(|_| response.dragged_by(PointerButton::Primary)), pointer)
-    {
-        match what {
-            0 | 1 => {
-                let mut window = window;
-                window[what] = value(at.x.clamp(plot.left(), plot.right()));
-                if window[0] != window[1] {
-                    display.window = Some(window);
-                }
-            }
-            usize::MAX => {
-                let by = f64::from(response.drag_delta().x / plot.width()) * (high - low);
-                display.window = Some(window.map(|w| w + by));
-            }
-            point => {
-                let i = point - 2;
-                let before = if i == 0 { 0.0 } else { display.style.opacity[i - 1][0] };
-                let after = display.style.opacity.get(i + 1).map_or(1.0, |p| p[0]);
-                let place = (at.x - ends[0]) / (ends[1] - ends[0]);
-                let alpha = (plot.bottom() - at.y) / (HEIGHT - 8.0);
-                display.style.opacity[i] = [place.clamp(before, after), alpha.clamp(0.0, 1.0)];
-            }
-        }
+    if let (Some(what), Some(at), true) = (dragged, pointer, response.dragged_by(PointerButton::Primary)) {
+        follow(what, at, response, axes, (display, window));
     }
-    if curve && response.double_clicked() {
-        if let Some(at) = pointer {
-            let place = ((at.x - ends[0]) / (ends[1] - ends[0])).clamp(0.0, 1.0);
-            let alpha = ((plot.bottom() - at.y) / (HEIGHT - 8.0)).clamp(0.0, 1.0);
-            let next = display.style.opacity.iter().position(|p| p[0] > place);
-            display.style.opacity.insert(next.unwrap_or(display.style.opacity.len()), [place, alpha]);
+    let opacity = &mut display.style.opacity;
+    match (pointer, near) {
+        (Some(at), _) if curve && response.double_clicked() => {
+            let [place, alpha] = axes.place(at);
+            let next = opacity.iter().position(|p| p[0] > place);
+            opacity.insert(next.unwrap_or(opacity.len()), [place.clamp(0.0, 1.0), alpha]);
         }
-    } else if let (true, Some(i)) = (curve && response.secondary_clicked(), near.filter(|i| *i >= 2))
-        && display.style.opacity.len() > 2
-    {
-        display.style.opacity.remove(i - 2);
+        (_, Some(Dragged::Point(i))) if curve && response.secondary_clicked() && opacity.len() > 2 => {
+            opacity.remove(i);
+        }
+        _ => {}
     }
-    if response.drag_stopped() {
-        dragged = None;
-    }
-    ui.data_mut(|d| match dragged {
-        Some(what) => {
-            d.insert_temp(id, what);
-        }
-        None => {
-            d.remove_temp::<usize>(id);
-        }
+    ui.data_mut(|d| match dragged.filter(|_| !response.drag_stopped()) {
+        Some(what) => _ = d.insert_temp(id, what),
+        None => _ = d.remove_temp::<Dragged>(id),
     });
-    if near.is_some_and(|i| i < 2) {
-        ui.ctx().set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
+    if matches!(near, Some(Dragged::Limit(_))) {
+        ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
     }
+}
 
-    // Outside of the window it is dim.
-    for side in [
-        Rect::from_x_y_ranges(plot.left()..=ends[0].min(ends[1]), plot.y_range()),
-        Rect::from_x_y_ranges(ends[0].max(ends[1])..=plot.right(), plot.y_range()),
-    ] {
-        painter.rect_filled(side.intersect(plot), 0.0, visuals.extreme_bg_color.gamma_multiply(0.6));
+/// Moves what is dragged to the pointer.
+fn follow(
+    dragged: Dragged,
+    at: Pos2,
+    response: &Response,
+    axes: &Axes,
+    (display, mut window): (&mut Display, [f64; 2]),
+) {
+    match dragged {
+        Dragged::Limit(i) => {
+            window[i] = axes.value(at.x.clamp(axes.plot.left(), axes.plot.right()));
+            if window[0] != window[1] {
+                display.window = Some(window);
+            }
+        }
+        Dragged::Window => {
+            let by = f64::from(response.drag_delta().x / axes.plot.width()) * (axes.range[1] - axes.range[0]);
+            display.window = Some(window.map(|w| w + by));
+        }
+        Dragged::Point(i) => {
+            let opacity = &mut display.style.opacity;
+            let before = if i == 0 { 0.0 } else { opacity[i - 1][0] };
+            let after = opacity.get(i + 1).map_or(1.0, |p| p[0]);
+            let [place, alpha] = axes.place(at);
+            opacity[i] = [place.clamp(before, after), alpha];
+        }
     }
-    if curve && points.len() > 1 {
-        painter.line(points.clone(), Stroke::new(1.5, ACCENT));
-        for p in &points {
+}
+
+/// Dims the outside of the window, and draws the opacity curve, the level of the surface and the window's limits.
+fn curve_and_limits(ui: &Ui, painter: &Painter, axes: &Axes, points: &[Pos2], display: &Display) {
+    let (plot, [a, b], visuals) = (axes.plot, axes.limits, ui.visuals());
+    for side in [plot.left()..=a.min(b), a.max(b)..=plot.right()] {
+        let side = Rect::from_x_y_ranges(side, plot.y_range()).intersect(plot);
+        painter.rect_filled(side, 0.0, visuals.extreme_bg_color.gamma_multiply(0.6));
+    }
+    if points.len() > 1 {
+        painter.line(points.to_vec(), Stroke::new(1.5, ACCENT));
+        for p in points {
             painter.circle(*p, 4.0, visuals.extreme_bg_color, Stroke::new(1.5, ACCENT));
         }
     }
     if display.style.show == Show::Surface {
-        let at = ends[0] + display.style.level * (ends[1] - ends[0]);
+        let at = a + display.style.level * (b - a);
         painter.vline(at, plot.y_range(), Stroke::new(1.5, ACCENT));
     }
-    for end in ends {
-        painter.vline(end, plot.y_range(), Stroke::new(1.0, visuals.strong_text_color()));
-        let handle = Rect::from_center_size(pos2(end, plot.bottom() + RAMP / 2.0), vec2(5.0, RAMP + 4.0));
-        painter.rect_filled(handle, 2.0, visuals.strong_text_color());
+    for limit in [a, b] {
+        painter.vline(limit, plot.y_range(), Stroke::new(1.0, visuals.strong_text_color()));
     }
-    // The colours under it, with those beyond the window going on.
+}
+
+/// Draws the colours below the plot, also those beyond the window, and the handles of its limits.
+fn ramp(ui: &Ui, painter: &Painter, axes: &Axes, display: &Display) {
+    let (plot, [a, b], visuals) = (axes.plot, axes.limits, ui.visuals());
     let ramp = Rect::from_min_size(pos2(plot.left(), plot.bottom()), vec2(plot.width(), RAMP));
-    for i in 0..columns {
+    for i in 0..plot.width() as usize {
         let left = ramp.left() + i as f32;
-        let place = (left + 0.5 - ends[0]) / (ends[1] - ends[0]);
-        let [r, g, b] = display.map.at(place);
+        let [red, green, blue] = display.map.at((left + 0.5 - a) / (b - a));
         let column = Rect::from_min_max(pos2(left, ramp.top()), pos2(left + 1.0, ramp.bottom()));
-        painter.rect_filled(column, 0.0, Color32::from_rgb(r, g, b));
+        painter.rect_filled(column, 0.0, Color32::from_rgb(red, green, blue));
     }
-    for end in ends {
-        let handle = Rect::from_center_size(pos2(end, ramp.center().y), vec2(5.0, RAMP + 4.0));
-        painter.rect(
-            handle,
-            2.0,
-            visuals.strong_text_color(),
-            Stroke::new(1.0, visuals.extreme_bg_color),
-            egui::StrokeKind::Outside,
-        );
+    for limit in [a, b] {
+        let handle = Rect::from_center_size(pos2(limit, ramp.center().y), vec2(5.0, RAMP + 4.0));
+        let edge = Stroke::new(1.0, visuals.extreme_bg_color);
+        painter.rect(handle, 2.0, visuals.strong_text_color(), edge, StrokeKind::Outside);
     }
-    let font = FontId::proportional(11.0);
-    let y = rect.bottom() - 1.0;
-    let [low, high] = display.window.unwrap_or(window).map(short);
-    painter.text(pos2(rect.left(), y), Align2::LEFT_BOTTOM, low, font.clone(), visuals.text_color());
-    painter.text(pos2(rect.right(), y), Align2::RIGHT_BOTTOM, high, font, visuals.text_color());
 }

@@ -15,7 +15,7 @@ pub struct InputOrder {
 }
 
 impl InputOrder {
-    /// Whether anything had the focus before this frame; Esc takes it away before anyone sees the key.
+    /// Returns whether anything had the focus before this frame; Esc takes it away before anyone sees the key.
     pub fn had_focus(ctx: &Context) -> bool {
         ctx.with_plugin(|order: &mut Self| order.focused).unwrap_or(false)
     }
@@ -34,7 +34,7 @@ impl InputOrder {
     }
 }
 
-/// Whether an event comes from the keyboard.
+/// Returns whether an event comes from the keyboard.
 pub fn is_typed(event: &Event) -> bool {
     matches!(
         event,

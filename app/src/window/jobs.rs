@@ -1,412 +1,49 @@
-//! Jobs of a pool of workers: what they do, giving one a recipe, calling it off, and opening what it made.
+//! Work in the background: opening, saving, and the events by which threads report to the window.
 
-use super::app::Viewer;
-use super::dialogs::Answer;
-use super::theme::WRONG;
-use crate::cli::pool;
-use crate::cli::run::stem;
-use crate::view::{Content, Layer, open};
-use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
-use egui::{Context, RichText, ScrollArea, Ui};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use voxelry_core::Error;
+use super::datasets::OpenIntent;
+use super::events::AppEvent;
+use crate::view::open::Opener;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use voxelry_core::Job;
 use voxelry_core::io::browse::Cache;
-use voxelry_core::io::{Frame, OpenOptions};
-use voxelry_core::recipe::IMAGE;
-use voxelry_core::results::{LabelsAs, ORDER, Order, Watched};
-use voxelry_stores::pool::{JobInfo, State, Submission};
 
-/// How often jobs are asked after while they are shown.
-const LOOK: Duration = Duration::from_millis(500);
-/// What is not drawn for so long is not shown.
-const AWAY: Duration = Duration::from_secs(2);
-
-/// What is asked of the pool.
-enum Ask {
-    Submit(Box<Submission>),
-    Cancel(String),
-    Look,
-}
-
-/// What is known of the pool.
-#[derive(Default)]
-struct Seen {
-    /// Its name, as it was typed.
-    pool: String,
-    /// None: it was not asked yet.
-    jobs: Option<Vec<JobInfo>>,
-    workers: usize,
-    error: Option<String>,
-    /// What became of the last thing that was asked.
-    said: Option<Result<String, String>>,
-    drawn: Option<Instant>,
-}
-
-/// The window of jobs.
+/// Background work of the window.
 pub struct Jobs {
-    /// Whether it is shown.
-    pub shown: bool,
-    pool: String,
-    /// Where the next job's results go.
-    out: String,
-    overwrite: bool,
-    seen: Arc<Mutex<Seen>>,
-    asks: Option<Sender<Ask>>,
-}
-
-impl Default for Jobs {
-    fn default() -> Self {
-        Self {
-            shown: false,
-            pool: "local".into(),
-            out: String::new(),
-            overwrite: false,
-            seen: Arc::default(),
-            asks: None,
-        }
-    }
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens and surveys images.
+    pub opener: Opener,
+    /// Number of images and sessions that are being opened.
+    pub opening: usize,
+    /// Number of images requested so far.
+    pub requested: u64,
+    /// Purposes of images that are being opened, by the numbers of their requests.
+    pub intents: HashMap<u64, OpenIntent>,
+    /// Number of label layers that are being saved.
+    pub saving_labels: usize,
+    /// The session that is being saved.
+    pub saving_session: Option<Job>,
+    /// Events from threads and dialogs.
+    pub events: (Sender<AppEvent>, Receiver<AppEvent>),
+    /// Events that wait until the edited labels are settled, in order.
+    pub waiting: VecDeque<AppEvent>,
+    /// Calls for a frame, from any thread.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Jobs {
-    /// Asks the pool, on a thread of its own.
-    fn ask(&mut self, ask: Ask, wake: Arc<dyn Fn() + Send + Sync>) {
-        let asks = self.asks.get_or_insert_with(|| {
-            let (send, asked) = unbounded();
-            let seen = self.seen.clone();
-            std::thread::spawn(move || {
-                loop {
-                    let ask = match asked.recv_timeout(LOOK) {
-                        Ok(ask) => ask,
-                        Err(RecvTimeoutError::Timeout) => Ask::Look,
-                        Err(RecvTimeoutError::Disconnected) => return,
-                    };
-                    answer(ask, &seen, &*wake);
-                }
-            });
-            send
-        });
-        // The thread ends with this.
-        let _ = asks.send(ask);
-    }
-}
-
-/// Does what was asked, and looks what became of the jobs.
-fn answer(ask: Ask, seen: &Mutex<Seen>, wake: &(dyn Fn() + Send + Sync)) {
-    let (name, drawn) = {
-        let seen = lock(seen);
-        (seen.pool.clone(), seen.drawn)
-    };
-    if matches!(ask, Ask::Look) && drawn.is_none_or(|drawn| drawn.elapsed() > AWAY) {
-        return;
-    }
-    let plain = |e: anyhow::Error| e.to_string();
-    let pool = pool::of(&name).map_err(plain);
-    let said = pool.as_ref().map_err(Clone::clone).and_then(|pool| match ask {
-        Ask::Submit(submission) => {
-            pool.submit(&submission).map(|info| Some(format!("{} was submitted", info.id)))
+    /// No work yet; blocks that are read go into a cache of `budget` bytes.
+    pub fn new(budget: u64, wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self {
+            opener: Opener::new(Cache::new(budget), wake.clone()),
+            opening: 0,
+            requested: 0,
+            intents: HashMap::new(),
+            saving_labels: 0,
+            saving_session: None,
+            events: unbounded(),
+            waiting: VecDeque::new(),
+            wake,
         }
-        Ask::Cancel(id) => pool.cancel(&id).map(|_| None),
-        Ask::Look => Ok(None),
-    });
-    let found = pool.and_then(|pool| Ok((pool.jobs()?, pool.workers()?.len())));
-    let mut seen = lock(seen);
-    if seen.pool != name {
-        return;
-    }
-    let said = said.transpose();
-    let changed = said.is_some();
-    if changed {
-        seen.said = said;
-    }
-    let (jobs, workers, error) = match found {
-        Ok((jobs, workers)) => (jobs, workers, None),
-        Err(error) => (Vec::new(), 0, Some(error)),
-    };
-    let same = seen.jobs.as_ref() == Some(&jobs) && (seen.workers, &seen.error) == (workers, &error);
-    (seen.jobs, seen.workers, seen.error) = (Some(jobs), workers, error);
-    drop(seen);
-    if changed || !same {
-        wake();
-    }
-}
-
-/// The order of a recipe on the layer that is worked on; in a sentence why there can't be one.
-pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
-    let layer = viewer.layer_to_work_on().ok_or("Open an image to run a recipe on")?;
-    if !viewer.bench.is_ready() {
-        return Err("Build or open a recipe in the panel Recipe".into());
-    }
-    let path = layer.path.clone().filter(|_| layer.minus.is_none() && layer.content == Content::Grey);
-    let path = path.ok_or("A pool reads images from files: this layer is in none")?;
-    let recipe = viewer.bench.recipe().map_err(|e| e.to_string())?;
-    let mut inputs = vec![(IMAGE.to_owned(), path.clone())];
-    for (name, layer) in super::further::taken(viewer, &recipe) {
-        let path = layer.path.clone().filter(|_| layer.minus.is_none());
-        inputs.push((
-            name.clone(),
-            path.ok_or_else(|| format!("A pool reads images from files: {name} is in none"))?,
-        ));
-    }
-    Ok(Order {
-        sample: stem(&path),
-        recipe,
-        inputs,
-        expected: Vec::new(),
-        options: layer.options.clone(),
-        frame: Frame::new(layer.channel, layer.time),
-        kind: None,
-        ignore_geometry: false,
-        labels_as: LabelsAs::OmeZarr,
-    })
-}
-
-/// Where the results of an image would go.
-fn beside(path: &Path) -> PathBuf {
-    path.with_file_name(format!("{}-results", stem(path)))
-}
-
-/// Shows the window of jobs.
-pub fn show(viewer: &mut Viewer, ctx: &Context) {
-    if !viewer.jobs.shown {
-        return;
-    }
-    let mut shown = true;
-    let (wake, order) = (viewer.waker(), order(viewer));
-    let mut asks = Vec::new();
-    let mut open = None;
-    let jobs = &mut viewer.jobs;
-    if lock(&jobs.seen).drawn.is_none_or(|drawn| drawn.elapsed() > AWAY) {
-        asks.push(Ask::Look);
-    }
-    {
-        let mut seen = lock(&jobs.seen);
-        seen.drawn = Some(Instant::now());
-        if seen.pool != jobs.pool {
-            *seen = Seen { pool: jobs.pool.clone(), drawn: seen.drawn, ..Seen::default() };
-            asks.push(Ask::Look);
-        }
-    }
-    egui::Window::new("Jobs of a pool")
-        .open(&mut shown)
-        .default_size([560.0, 420.0])
-        .default_pos([240.0, 90.0])
-        .show(ctx, |ui| {
-            ui.horizontal(|ui| {
-                ui.label("Pool");
-                let hint = "local, or its URL with its token in VOXELRY_POOL_TOKEN";
-                let edit = egui::TextEdit::singleline(&mut jobs.pool).desired_width(240.0).hint_text("local");
-                ui.add(edit).on_hover_text(hint).accessible_name("Pool");
-                let seen = lock(&jobs.seen);
-                match (&seen.error, &seen.jobs) {
-                    (Some(_), _) => ui.colored_label(WRONG, "not reached"),
-                    (None, None) => ui.weak("…"),
-                    (None, Some(_)) => ui.weak(match seen.workers {
-                        1 => "1 worker".to_owned(),
-                        n => format!("{n} workers"),
-                    }),
-                };
-            });
-            if let Some(error) = &lock(&jobs.seen).error {
-                ui.label(RichText::new(error).color(WRONG).small());
-            }
-            ui.separator();
-            submit(jobs, &order, ui, &mut asks);
-            ui.separator();
-            let seen = lock(&jobs.seen);
-            let list = seen.jobs.as_deref().unwrap_or_default();
-            if list.is_empty() && seen.error.is_none() && seen.jobs.is_some() {
-                ui.weak("There are no jobs");
-            }
-            ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
-                for job in list {
-                    ui.push_id(&job.id, |ui| row(job, ui, &mut asks, &mut open));
-                    ui.add_space(6.0);
-                }
-            });
-        });
-    jobs.shown = shown;
-    for ask in asks {
-        jobs.ask(ask, wake.clone());
-    }
-    ctx.request_repaint_after(LOOK);
-    if let Some(job) = open {
-        if job.state == State::Done {
-            viewer.open_results(ctx, &job);
-        } else {
-            viewer.watch_results(ctx, job);
-        }
-    }
-}
-
-/// The form of a new job.
-fn submit(jobs: &mut Jobs, order: &Result<Order, String>, ui: &mut Ui, asks: &mut Vec<Ask>) {
-    match order {
-        Err(reason) => {
-            ui.weak(reason);
-        }
-        Ok(order) => {
-            let path = &order.inputs[0].1;
-            if jobs.out.is_empty() {
-                jobs.out = beside(path).display().to_string();
-            }
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let steps = order.recipe.steps.len();
-            let plural = if steps == 1 { "step" } else { "steps" };
-            ui.label(format!("The recipe ({steps} {plural}) on {name}, with results in"));
-            ui.horizontal(|ui| {
-                let edit =
-                    egui::TextEdit::singleline(&mut jobs.out).desired_width(ui.available_width() - 190.0);
-                ui.add(edit)
-                    .on_hover_text("A folder that the pool's machines see under this name")
-                    .accessible_name("Folder of the results");
-                ui.checkbox(&mut jobs.overwrite, "Replace").on_hover_text("Replace an earlier result there");
-                if ui.button("Submit").clicked() {
-                    let (out, overwrite) = (Path::new(jobs.out.trim()), jobs.overwrite);
-                    match pool::submission(order, out, overwrite, None) {
-                        Ok(submission) => asks.push(Ask::Submit(Box::new(submission))),
-                        Err(error) => lock(&jobs.seen).said = Some(Err(error.to_string())),
-                    }
-                }
-            });
-        }
-    }
-    match &lock(&jobs.seen).said {
-        Some(Ok(text)) => {
-            ui.label(RichText::new(text).small().weak());
-        }
-        Some(Err(error)) => {
-            ui.label(RichText::new(error).small().color(WRONG));
-        }
-        None => {}
-    }
-}
-
-/// A job: what it is, how far it is, and what can be done with it.
-fn row(job: &JobInfo, ui: &mut Ui, asks: &mut Vec<Ask>, open: &mut Option<JobInfo>) {
-    ui.horizontal(|ui| {
-        ui.strong(&job.sample);
-        let state = RichText::new(job.state.name());
-        ui.label(if job.state == State::Failed { state.color(WRONG) } else { state });
-        ui.weak(&job.id);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let (word, hint) = if job.state.is_over() {
-                ("Forget", "Takes it off the list; its results stay")
-            } else {
-                ("Cancel", "Calls it off")
-            };
-            if ui.small_button(word).on_hover_text(hint).clicked() {
-                asks.push(Ask::Cancel(job.id.clone()));
-            }
-            let hint = match job.state {
-                State::Done => "Opens the image that it made",
-                State::Running => "Opens the image that it makes, which grows as its blocks are done",
-                _ => return,
-            };
-            if ui.small_button("Open").on_hover_text(hint).clicked() {
-                *open = Some(job.clone());
-            }
-        });
-    });
-    if job.state == State::Running {
-        let part = if job.total > 0 { job.done as f32 / job.total as f32 } else { 0.0 };
-        ui.add(egui::ProgressBar::new(part).desired_height(6.0));
-        ui.label(RichText::new(pool::doing(job)).small());
-    }
-    for warning in &job.warnings {
-        ui.label(RichText::new(warning).small().weak());
-    }
-    if let Some(error) = &job.error {
-        ui.label(RichText::new(error).small().color(WRONG));
-    }
-    ui.label(RichText::new(job.out.display().to_string()).small().weak());
-}
-
-/// The image among the results in a folder, if there is one that this machine sees.
-fn image_in(out: &Path) -> Option<PathBuf> {
-    let names = ["labels.ome.zarr", "mask.ome.zarr", "image.ome.zarr"];
-    names.iter().map(|name| out.join(name)).find(|path| path.exists())
-}
-
-/// The image that a job made, if it is done.
-fn result_of(job: &JobInfo, pool: &str, cache: &Arc<Cache>) -> Option<Layer> {
-    let jobs = pool::of(pool).ok()?.jobs().ok()?;
-    jobs.iter().find(|j| j.id == job.id && j.state == State::Done)?;
-    let mut layers = open::layers(&image_in(&job.out)?, &OpenOptions::default(), cache).ok()?;
-    Some(layers.swap_remove(0))
-}
-
-impl Viewer {
-    /// Opens the image that a job made, once it is known where it is: its folder may be slow.
-    fn open_results(&self, ctx: &Context, job: &JobInfo) {
-        let (send, ctx, out) = (self.answers.0.clone(), ctx.clone(), job.out.clone());
-        std::thread::spawn(move || {
-            let answer = match image_in(&out) {
-                Some(path) => Answer::Open(vec![path]),
-                None => {
-                    Answer::Tell(format!("{}: there is no image in it that this machine sees", out.display()))
-                }
-            };
-            // Nobody listens when the window has closed.
-            let _ = send.send(answer);
-            ctx.request_repaint();
-        });
-    }
-
-    /// Opens the image that a job makes, as far as it is there; then the result in its place.
-    fn watch_results(&mut self, ctx: &Context, job: JobInfo) {
-        self.opening += 1;
-        self.opened += 1;
-        let (send, ctx, pool) = (self.answers.0.clone(), ctx.clone(), self.jobs.pool.clone());
-        self.opener.make(self.opened, move |cache| {
-            let path = job.folder.join(ORDER);
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-            let watched = Watched::new(&Order::parse(&text)?.open()?, &job.folder);
-            let watched = watched.ok_or_else(|| {
-                Error::Usage(format!("{}: nothing of its image is there yet; it comes last", job.sample))
-            })?;
-            let (watched, mut seen) = (Arc::new(watched), BTreeSet::new());
-            let layers = open::layers_of(watched.clone(), &format!("{} …", job.sample), None, cache);
-            let (layer, watched, cache) = (layers[0].id, Arc::downgrade(&watched), cache.clone());
-            std::thread::spawn(move || {
-                // Until the layer is closed, or what lay between the job's steps is gone.
-                while let Some(watched) = watched.upgrade() {
-                    let answer = match watched.there() {
-                        Ok(there) => {
-                            let parts: Vec<_> =
-                                there.difference(&seen).map(|i| watched.parts()[*i]).collect();
-                            seen = there;
-                            (!parts.is_empty()).then_some(Answer::Grown(layer, parts))
-                        }
-                        Err(_) => Some(match result_of(&job, &pool, &cache) {
-                            Some(result) => Answer::Became(layer, Box::new(result)),
-                            None => {
-                                Answer::Say(format!("{}: the job is over; no result was found", job.sample))
-                            }
-                        }),
-                    };
-                    drop(watched);
-                    if let Some(answer) = answer {
-                        let over = !matches!(answer, Answer::Grown(..));
-                        // Nobody listens when the window has closed.
-                        if send.send(answer).is_err() {
-                            return;
-                        }
-                        ctx.request_repaint();
-                        if over {
-                            return;
-                        }
-                    }
-                    std::thread::sleep(LOOK);
-                }
-            });
-            Ok(layers)
-        });
     }
 }

@@ -9,9 +9,9 @@ use crate::view::{Content, Layer};
 use egui::{RichText, ScrollArea, Ui};
 use voxelry_core::io::ImageSource;
 
-/// What was asked of the list.
+/// Actions on the list of images, applied after it is drawn.
 #[derive(Default)]
-struct Asked {
+struct ListActions {
     chosen: Option<(usize, usize)>,
     closed: Option<(usize, usize)>,
     /// A scene, and the one that it is laid over.
@@ -35,9 +35,9 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
         });
     });
     ui.separator();
-    let mut asked = Asked::default();
+    let mut actions = ListActions::default();
     let list = List {
-        chosen: viewer.chosen,
+        chosen: viewer.view.chosen,
         grids: Grid::all(viewer),
         names: viewer.document.scenes.iter().map(|s| s.name().to_owned()).collect(),
     };
@@ -51,30 +51,30 @@ pub fn layers(viewer: &mut Viewer, ui: &mut Ui) {
             let several = scene.layers.len() > 1;
             for (l, layer) in scene.layers.iter_mut().enumerate().rev() {
                 let group = (list.names.len() > 1 && l == 0).then_some(&mut scene.group);
-                list.row(ui, (s, l), layer, group, several, &mut asked);
+                list.row(ui, (s, l), layer, group, several, &mut actions);
             }
             ui.add_space(2.0);
         }
     });
-    if let Some(chosen) = asked.chosen {
-        viewer.chosen = chosen;
+    if let Some(chosen) = actions.chosen {
+        viewer.view.chosen = chosen;
         viewer.active_scene(chosen.0);
     }
-    if let Some((s, l)) = asked.closed {
+    if let Some((s, l)) = actions.closed {
         viewer.close_layer(s, l);
     }
-    if let Some((s, other)) = asked.over {
+    if let Some((s, other)) = actions.over {
         viewer.lay_over(s, other);
     }
-    if let Some((from, other)) = asked.minus {
+    if let Some((from, other)) = actions.minus {
         viewer.subtract(from, other);
     }
-    if let Some((at, content)) = asked.meant {
+    if let Some((at, content)) = actions.meant {
         viewer.take_as(at, content);
     }
 }
 
-/// What the rows of the list have in common.
+/// Data that all rows of the list share.
 struct List {
     chosen: (usize, usize),
     grids: Vec<Grid>,
@@ -90,7 +90,7 @@ impl List {
         layer: &mut Layer,
         group: Option<&mut usize>,
         several: bool,
-        asked: &mut Asked,
+        actions: &mut ListActions,
     ) {
         let size = egui::vec2(ui.available_width(), 28.0);
         let (rect, row) = ui.allocate_exact_size(size, egui::Sense::click_and_drag());
@@ -108,8 +108,8 @@ impl List {
         ui.scope_builder(inner, |ui| {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 6.0;
-                let more = more(ui).on_hover_text("What can be done with it (right click)");
-                egui::Popup::menu(&more).show(|ui| self.menu(ui, at, layer, several, asked));
+                let more = more(ui).on_hover_text("Menu (right click)");
+                egui::Popup::menu(&more).show(|ui| self.menu(ui, at, layer, several, actions));
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                     if eye(ui, layer.display.visible).on_hover_text("Show or hide").clicked() {
                         layer.display.visible = !layer.display.visible;
@@ -125,7 +125,7 @@ impl List {
             });
         });
         if row.clicked() {
-            asked.chosen = Some(at);
+            actions.chosen = Some(at);
         }
         row.dnd_set_drag_payload(Dragged(at.0));
         let fits = |dragged: &Dragged| dragged.0 != at.0;
@@ -134,42 +134,42 @@ impl List {
             ui.painter().rect_stroke(rect, 4.0, line, egui::StrokeKind::Inside);
         }
         if let Some(dragged) = row.dnd_release_payload::<Dragged>().filter(|d| fits(d)) {
-            asked.over = Some((dragged.0, at.0));
+            actions.over = Some((dragged.0, at.0));
         }
-        row.context_menu(|ui| self.menu(ui, at, layer, several, asked));
+        row.context_menu(|ui| self.menu(ui, at, layer, several, actions));
         row.on_hover_text(describe(layer));
     }
 
-    /// What can be done with a layer.
-    fn menu(&self, ui: &mut Ui, at: (usize, usize), layer: &Layer, several: bool, asked: &mut Asked) {
+    /// Menu of a layer.
+    fn menu(&self, ui: &mut Ui, at: (usize, usize), layer: &Layer, several: bool, actions: &mut ListActions) {
         ui.set_min_width(190.0);
         let mut done = false;
         for (other, name) in self.names.iter().enumerate().filter(|(other, _)| *other != at.0) {
             if ui.button(format!("Overlay on {}", elided(name))).clicked() {
-                (asked.over, done) = (Some((at.0, other)), true);
+                (actions.over, done) = (Some((at.0, other)), true);
             }
         }
         let shape = layer.source.info().shape();
         let like = self.grids.iter().filter(|g| g.shape == shape);
         for other in like.filter(|g| layer.content == Content::Grey && g.at != at) {
             if ui.button(format!("Subtract {}", elided(&other.name))).clicked() {
-                (asked.minus, done) = (Some((at, other.at)), true);
+                (actions.minus, done) = (Some((at, other.at)), true);
             }
         }
         let (content, name, hint) = match layer.content {
             Content::Grey => {
-                (Content::Labels, "Treat as labels", "Its numbers are those of objects, each in its colour")
+                (Content::Labels, "Treat as labels", "Values are object numbers; each gets its own colour")
             }
             Content::Labels => {
-                (Content::Grey, "Treat as intensities", "Its numbers are intensities, shown in grey")
+                (Content::Grey, "Treat as intensities", "Values are intensities, shown in grey")
             }
         };
         if ui.button(name).on_hover_text(hint).clicked() {
-            (asked.meant, done) = (Some((at, content)), true);
+            (actions.meant, done) = (Some((at, content)), true);
         }
         ui.separator();
         if ui.button(if several { "Close layer" } else { "Close image" }).clicked() {
-            (asked.closed, done) = (Some(at), true);
+            (actions.closed, done) = (Some(at), true);
         }
         if done {
             ui.close();
@@ -220,17 +220,17 @@ impl Grid {
     }
 }
 
-/// What images that move together share.
+/// Properties that linked images share.
 fn linking(ui: &mut Ui, viewer: &mut Viewer) {
     ui.horizontal(|ui| {
         ui.menu_button("Link views…", |ui| {
             ui.set_min_width(210.0);
             ui.label(RichText::new("Linked images share:").weak());
-            ui.checkbox(&mut viewer.links.place, "Crosshair, planes, montage");
-            ui.checkbox(&mut viewer.links.camera, "Camera, crop box, cuts");
-            ui.checkbox(&mut viewer.links.window, "Window of intensities");
+            ui.checkbox(&mut viewer.view.links.place, "Crosshair, planes, montage");
+            ui.checkbox(&mut viewer.view.links.camera, "Camera, crop box, cuts");
+            ui.checkbox(&mut viewer.view.links.window, "Window of intensities");
             ui.separator();
-            for (group, text) in [(1, "All in group A"), (0, "Unlinked")] {
+            for (group, text) in [(1, "Link all (group A)"), (0, "Unlinked")] {
                 if ui.button(text).clicked() {
                     viewer.document.scenes.iter_mut().for_each(|s| s.group = group);
                     ui.close();
@@ -238,13 +238,13 @@ fn linking(ui: &mut Ui, viewer: &mut Viewer) {
             }
         })
         .response
-        .on_hover_text("Which images move together, and in what (L)");
+        .on_hover_text("Choose which views move together and what they share (L)");
     });
 }
 
 /// The group of an image, to be chosen from.
 fn chip(ui: &mut Ui, group: &mut usize) {
-    let name = GROUPS.get(*group).copied().unwrap_or("free");
+    let name = GROUPS.get(*group).copied().unwrap_or("none");
     let short = if *group == 0 { "–" } else { name };
     let text = RichText::new(short).small().strong();
     ui.menu_button(text, |ui| {
@@ -257,7 +257,7 @@ fn chip(ui: &mut Ui, group: &mut usize) {
         }
     })
     .response
-    .on_hover_text("The group that it moves together with");
+    .on_hover_text("Link group");
 }
 
 fn swatch(ui: &mut Ui, layer: &Layer) {

@@ -1,16 +1,16 @@
-//! How panes are arranged, and what happens to them when images come and go.
+//! Arrangement of the panes, and its updates when images are opened and closed.
 
 use super::app::Viewer;
 use super::messages::Offer;
-use super::panes::{Ask, Tile};
-use super::tools::Closing;
+use super::panes::{PaneAction, Tile};
+use super::tools::CloseTarget;
 use crate::view::difference::difference;
 use crate::view::open::Guess;
 use crate::view::{Content, Pane, Scene, open};
 use egui_tiles::{TileId, Tiles, Tree};
 use voxelry_core::io::ImageSource;
 
-/// How panes are arranged.
+/// Arrangement of the panes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// The montage of one image.
@@ -26,9 +26,9 @@ pub enum Layout {
 impl Viewer {
     /// Arranges the panes.
     pub fn lay_out(&mut self, layout: Layout) {
-        self.layout = layout;
-        self.maximised = None;
-        let scene = self.chosen.0.min(self.document.scenes.len().saturating_sub(1));
+        self.view.layout = layout;
+        self.view.maximised = None;
+        let scene = self.view.chosen.0.min(self.document.scenes.len().saturating_sub(1));
         let mut tiles = Tiles::default();
         let mut pane = |scene: usize, pane: Pane| tiles.insert_pane(Tile { scene, pane });
         let panes: Vec<TileId> = match layout {
@@ -45,34 +45,31 @@ impl Viewer {
             Layout::Compare(each) => (0..self.document.scenes.len()).map(|s| pane(s, each)).collect(),
         };
         let root = if let [one] = panes[..] { one } else { tiles.insert_grid_tile(panes) };
-        for canvas in self.canvases.values_mut() {
-            canvas.free(&self.state);
-        }
-        self.canvases.clear();
-        self.tree = Tree::new(egui::Id::unique("panes"), root, tiles);
+        self.caches.drop_canvases();
+        self.view.tree = Tree::new(egui::Id::unique("panes"), root, tiles);
         let first = match layout {
             Layout::Montage => Pane::Montage,
             Layout::Volume => Pane::Volume,
             Layout::Compare(each) => each,
             Layout::Planes => Pane::Plane(0),
         };
-        self.active = Some(Tile { scene, pane: first });
+        self.view.active = Some(Tile { scene, pane: first });
     }
 
     /// Does what a pane was asked for.
-    pub(super) fn rearrange(&mut self, id: TileId, tile: Tile, ask: Ask) {
-        match ask {
-            Ask::Show(shown) => {
-                if let Some(egui_tiles::Tile::Pane(pane)) = self.tree.tiles.get_mut(id) {
+    pub(super) fn rearrange(&mut self, id: TileId, tile: Tile, action: PaneAction) {
+        match action {
+            PaneAction::Show(shown) => {
+                if let Some(egui_tiles::Tile::Pane(pane)) = self.view.tree.tiles.get_mut(id) {
                     *pane = shown;
                 }
-                self.active = Some(shown);
+                self.view.active = Some(shown);
             }
-            Ask::Beside | Ask::Below => {
-                let tiles = &mut self.tree.tiles;
+            PaneAction::Beside | PaneAction::Below => {
+                let tiles = &mut self.view.tree.tiles;
                 let (parent, twin) = (tiles.parent_of(id), tiles.insert_pane(tile));
                 let both = vec![id, twin];
-                let split = if ask == Ask::Beside {
+                let split = if action == PaneAction::Beside {
                     tiles.insert_horizontal_tile(both)
                 } else {
                     tiles.insert_vertical_tile(both)
@@ -81,21 +78,21 @@ impl Viewer {
                     Some(egui_tiles::Tile::Container(container)) => {
                         let _ = container.replace_child(id, split);
                     }
-                    _ => self.tree.root = Some(split),
+                    _ => self.view.tree.root = Some(split),
                 }
-                self.maximised = None;
+                self.view.maximised = None;
             }
-            Ask::Maximise => self.maximised = if self.maximised.is_some() { None } else { Some(id) },
-            Ask::Fit => self.fit(),
-            Ask::Export => self.show_export(),
-            Ask::Close => {
-                let last = self.tree.tiles.tiles().filter(|t| t.is_pane()).count() < 2;
+            PaneAction::Maximise => {
+                self.view.maximised = if self.view.maximised.is_some() { None } else { Some(id) }
+            }
+            PaneAction::Fit => self.fit(),
+            PaneAction::Export => self.show_export(),
+            PaneAction::Close => {
+                let last = self.view.tree.tiles.tiles().filter(|t| t.is_pane()).count() < 2;
                 if !last {
-                    self.tree.remove_recursively(id);
-                    if let Some(mut canvas) = self.canvases.remove(&id) {
-                        canvas.free(&self.state);
-                    }
-                    self.maximised = None;
+                    self.view.tree.remove_recursively(id);
+                    self.caches.drop_canvas(id);
+                    self.view.maximised = None;
                 }
             }
         }
@@ -103,29 +100,29 @@ impl Viewer {
 
     /// A scene was chosen: panes of one image show it.
     pub fn active_scene(&mut self, scene: usize) {
-        let compares = matches!(self.layout, Layout::Compare(_));
-        if compares || self.active.is_some_and(|t| t.scene == scene) {
-            if let Some(active) = &mut self.active {
+        let compares = matches!(self.view.layout, Layout::Compare(_));
+        if compares || self.view.active.is_some_and(|t| t.scene == scene) {
+            if let Some(active) = &mut self.view.active {
                 active.scene = scene;
             }
             return;
         }
-        for tile in self.tree.tiles.tiles_mut() {
+        for tile in self.view.tree.tiles.tiles_mut() {
             if let egui_tiles::Tile::Pane(tile) = tile {
                 tile.scene = scene;
             }
         }
-        if let Some(active) = &mut self.active {
+        if let Some(active) = &mut self.view.active {
             active.scene = scene;
         }
     }
 
     /// Closes the scene that is chosen.
     pub fn close_scene(&mut self) {
-        let scene = self.chosen.0;
+        let scene = self.view.chosen.0;
         let Some(of) = self.document.scenes.get(scene) else { return };
         let layers: Vec<u64> = of.layers.iter().map(|l| l.id).collect();
-        if self.may_close(&layers, Closing::Scene(layers[0])) {
+        if self.may_close(&layers, CloseTarget::Scene(layers[0])) {
             self.document.scenes.remove(scene);
             self.after_closing();
         }
@@ -136,7 +133,7 @@ impl Viewer {
         let Some(id) = self.document.scenes.get(scene).and_then(|s| s.layers.get(layer)).map(|l| l.id) else {
             return;
         };
-        if !self.may_close(&[id], Closing::Layer(id)) {
+        if !self.may_close(&[id], CloseTarget::Layer(id)) {
             return;
         }
         let of = &mut self.document.scenes[scene];
@@ -152,23 +149,23 @@ impl Viewer {
         let layers = std::mem::take(&mut self.document.scenes[scene].layers);
         let top = self.document.scenes[other].layers.len();
         let first = self.document.scenes[other].layers[0].source.clone();
-        let over = layers.into_iter().map(|l| open::over(l, first.info(), self.opener.cache()));
+        let over = layers.into_iter().map(|l| open::over(l, first.info(), self.jobs.opener.cache()));
         self.document.scenes[other].layers.extend(over.collect::<Vec<_>>());
         self.document.scenes.remove(scene);
         self.after_closing();
-        self.chosen = (if scene < other { other - 1 } else { other }, top);
+        self.view.chosen = (if scene < other { other - 1 } else { other }, top);
     }
 
     /// Shows one layer minus another, which are scene and layer each, over the first.
     pub fn subtract(&mut self, from: (usize, usize), minus: (usize, usize)) {
         let layer = |at: (usize, usize)| self.document.scenes.get(at.0).and_then(|s| s.layers.get(at.1));
         let (Some(a), Some(b)) = (layer(from), layer(minus)) else { return };
-        match difference(a, b, self.opener.cache()) {
+        match difference(a, b, self.jobs.opener.cache()) {
             Ok(layer) => {
-                self.opener.survey(&layer);
+                self.jobs.opener.survey(&layer);
                 let layers = &mut self.document.scenes[from.0].layers;
                 layers.push(layer);
-                self.chosen = (from.0, layers.len() - 1);
+                self.view.chosen = (from.0, layers.len() - 1);
             }
             Err(error) => self.tell(error.to_string()),
         }
@@ -177,9 +174,9 @@ impl Viewer {
     /// Takes the numbers of a layer, which is scene and layer, for those of objects, or for intensities.
     pub fn take_as(&mut self, (s, l): (usize, usize), content: Content) {
         let Some(layer) = self.document.scenes.get_mut(s).and_then(|s| s.layers.get_mut(l)) else { return };
-        *layer = open::meant(layer, content, self.opener.cache());
+        *layer = open::meant(layer, content, self.jobs.opener.cache());
         if content == Content::Grey && layer.stats.is_none() {
-            self.opener.survey(layer);
+            self.jobs.opener.survey(layer);
         }
         self.keep_layers();
     }
@@ -258,20 +255,20 @@ impl Viewer {
     /// Lets go of what belongs to layers that are no longer there.
     pub(super) fn keep_layers(&mut self) {
         let there: Vec<u64> = self.document.scenes.iter().flat_map(|s| &s.layers).map(|l| l.id).collect();
-        self.painter.keep(|id| there.contains(&id));
+        self.caches.painter.keep(|id| there.contains(&id));
     }
 
     pub(super) fn after_closing(&mut self) {
         self.keep_layers();
-        self.chosen = (0, 0);
-        self.hover = None;
+        self.view.chosen = (0, 0);
+        self.pointer.hover = None;
         let alone = self.document.scenes.len() <= 1;
-        let compares = matches!(self.layout, Layout::Compare(_));
-        let layout = if alone && compares { Layout::Planes } else { self.layout };
+        let compares = matches!(self.view.layout, Layout::Compare(_));
+        let layout = if alone && compares { Layout::Planes } else { self.view.layout };
         if self.document.scenes.is_empty() {
-            self.tree = Tree::empty(egui::Id::unique("panes"));
-            self.active = None;
-            self.layout = layout;
+            self.view.tree = Tree::empty(egui::Id::unique("panes"));
+            self.view.active = None;
+            self.view.layout = layout;
         } else {
             self.lay_out(layout);
         }
@@ -279,9 +276,9 @@ impl Viewer {
 
     /// Fills the window with the pane that has the keys, or goes back.
     pub fn toggle_maximised(&mut self) {
-        self.maximised = match (self.maximised, self.active) {
+        self.view.maximised = match (self.view.maximised, self.view.active) {
             (None, Some(active)) => {
-                let mut tiles = self.tree.tiles.iter();
+                let mut tiles = self.view.tree.tiles.iter();
                 tiles.find(|(_, t)| matches!(t, egui_tiles::Tile::Pane(p) if *p == active)).map(|(id, _)| *id)
             }
             _ => None,

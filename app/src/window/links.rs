@@ -1,9 +1,9 @@
-//! Which images move together, and in what.
+//! Linked views: images that move together, and the properties they share.
 
 use crate::view::{Document, Scene, View};
 use serde::{Deserialize, Serialize};
 
-/// What images of one group share.
+/// Properties that images of one group share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Links {
@@ -22,16 +22,16 @@ impl Default for Links {
 }
 
 /// Groups by their numbers; 0 is that of images that go their own way.
-pub const GROUPS: [&str; 5] = ["free", "A", "B", "C", "D"];
+pub const GROUPS: [&str; 5] = ["none", "A", "B", "C", "D"];
 
-/// How every scene was looked at when a frame began.
-pub struct Before(Vec<(View, Vec<Option<[f64; 2]>>)>);
+/// Views of all scenes at the beginning of a frame.
+pub struct LinkState(Vec<(View, Vec<Option<[f64; 2]>>)>);
 
 fn windows(scene: &Scene) -> Vec<Option<[f64; 2]>> {
     scene.layers.iter().map(|layer| layer.display.window).collect()
 }
 
-impl Before {
+impl LinkState {
     /// Now.
     pub fn of(document: &Document) -> Self {
         Self(document.scenes.iter().map(|scene| (scene.view, windows(scene))).collect())
@@ -82,7 +82,7 @@ impl Before {
     }
 }
 
-/// Whether planes and montages show the same.
+/// Returns whether planes and montages show the same.
 fn same_place(a: &View, b: &View) -> bool {
     let own = |v: &View| View {
         camera: a.camera,

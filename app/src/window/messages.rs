@@ -1,4 +1,4 @@
-//! What the user is told: notes that go by themselves, in the lower left corner, and a log of all of them.
+//! Messages to the user: notes in the lower left corner that disappear by themselves, and a log of all of them.
 
 use super::app::Viewer;
 use super::theme::{ACCENT, GOOD, WARNING, WRONG};
@@ -12,7 +12,7 @@ const KEPT: usize = 500;
 /// Width of a note.
 const WIDE: f32 = 340.0;
 
-/// How much a message matters.
+/// Severity of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something to know.
@@ -26,7 +26,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// How long a note stays.
+    /// Time a note stays.
     fn stays(self) -> Duration {
         Duration::from_secs(match self {
             Self::Note | Self::Success => 6,
@@ -79,12 +79,12 @@ impl Offer {
 struct Message {
     text: String,
     severity: Severity,
-    /// When it was said, or pointed at last.
+    /// Time it was shown, or last pointed at.
     since: Instant,
     offer: Option<Offer>,
-    /// Whether it is shown as a note.
+    /// True if it is shown as a note.
     shown: bool,
-    /// How often it was said.
+    /// Number of times it was shown.
     times: usize,
 }
 
@@ -92,7 +92,7 @@ struct Message {
 #[derive(Default)]
 pub struct Messages {
     all: Vec<Message>,
-    /// Whether the log is shown.
+    /// True if the log is shown.
     pub log: bool,
     /// Warnings and errors since the log was shown.
     unseen: usize,
@@ -149,7 +149,7 @@ impl Messages {
         if self.unseen > 0 {
             text = text.color(WARNING);
         }
-        if ui.selectable_label(self.log, text).on_hover_text("All that the program said").clicked() {
+        if ui.selectable_label(self.log, text).on_hover_text("Message log").clicked() {
             self.log = !self.log;
         }
     }
@@ -158,32 +158,32 @@ impl Messages {
 impl Viewer {
     /// Tells the user that something could not be done.
     pub fn tell(&mut self, message: String) {
-        self.messages.add(message, Severity::Error, None);
+        self.dialogs.messages.add(message, Severity::Error, None);
     }
 
     /// Warns the user.
     pub fn warn(&mut self, message: String) {
-        self.messages.add(message, Severity::Warning, None);
+        self.dialogs.messages.add(message, Severity::Warning, None);
     }
 
     /// Tells the user that all went well.
     pub fn say(&mut self, message: String) {
-        self.messages.add(message, Severity::Success, None);
+        self.dialogs.messages.add(message, Severity::Success, None);
     }
 
     /// Tells the user something, with a button for what can be done about it.
     pub fn note(&mut self, message: String, offer: Option<Offer>) {
-        self.messages.add(message, Severity::Note, offer);
+        self.dialogs.messages.add(message, Severity::Note, offer);
     }
 
     /// Shows notes above the status bar, the latest lowest, and the log where it is open.
     pub(super) fn show_messages(&mut self, ctx: &Context) {
-        if let Some(next) = self.messages.expire() {
+        if let Some(next) = self.dialogs.messages.expire() {
             ctx.request_repaint_after(next);
         }
         self.show_log(ctx);
         let shown: Vec<usize> =
-            (0..self.messages.all.len()).filter(|i| self.messages.all[*i].shown).collect();
+            (0..self.dialogs.messages.all.len()).filter(|i| self.dialogs.messages.all[*i].shown).collect();
         let hidden = shown.len().saturating_sub(SHOWN);
         if shown.is_empty() {
             return;
@@ -192,10 +192,10 @@ impl Viewer {
         let area = egui::Area::new(egui::Id::unique("notes")).order(egui::Order::Foreground);
         area.anchor(Align2::LEFT_BOTTOM, [10.0, -34.0]).show(ctx, |ui| {
             if hidden > 0 && ui.small_button(format!("{hidden} more…")).clicked() {
-                self.messages.log = true;
+                self.dialogs.messages.log = true;
             }
             for at in &shown[hidden..] {
-                let message = &mut self.messages.all[*at];
+                let message = &mut self.dialogs.messages.all[*at];
                 let (close, offer) = message.show(ui);
                 if close {
                     closed = Some(*at);
@@ -204,7 +204,7 @@ impl Viewer {
             }
         });
         if let Some(at) = closed {
-            self.messages.all[at].shown = false;
+            self.dialogs.messages.all[at].shown = false;
         }
         if let Some(offer) = taken {
             self.take_up_offer(offer);
@@ -212,19 +212,19 @@ impl Viewer {
     }
 
     fn show_log(&mut self, ctx: &Context) {
-        if !self.messages.log {
+        if !self.dialogs.messages.log {
             return;
         }
-        self.messages.unseen = 0;
+        self.dialogs.messages.unseen = 0;
         let mut open = true;
         let window =
             egui::Window::new("Messages").open(&mut open).collapsible(false).default_size([520.0, 300.0]);
         window.default_pos([220.0, 200.0]).show(ctx, |ui| {
-            if self.messages.all.is_empty() {
-                ui.weak("Nothing was said yet");
+            if self.dialogs.messages.all.is_empty() {
+                ui.weak("No messages yet");
             }
             egui::ScrollArea::vertical().auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
-                for message in &self.messages.all {
+                for message in &self.dialogs.messages.all {
                     ui.horizontal_top(|ui| {
                         ui.add_sized(
                             [52.0, 16.0],
@@ -243,7 +243,7 @@ impl Viewer {
                 }
             });
         });
-        self.messages.log = open;
+        self.dialogs.messages.log = open;
     }
 }
 

@@ -1,49 +1,56 @@
 //! The desktop window.
 
+mod annotations;
 mod app;
 mod bars;
+mod caches;
 mod canvas;
 mod closing;
 mod commands;
-mod cover;
+mod datasets;
+mod dialog;
 mod dialogs;
+mod display_panel;
+mod events;
 mod export;
 pub mod figure;
-mod further;
-mod grips;
+mod gallery;
+mod handles;
 mod help;
 mod histogram;
 mod input;
 mod jobs;
 mod layers;
 mod layout;
-mod lightbox;
 mod links;
-mod looking;
 mod messages;
+mod navigation;
+mod opening;
 mod overlay;
-mod panels;
 mod panes;
 mod plots;
+mod pointer;
+mod pool;
 mod recipe;
 mod recovery;
 mod rulers;
-mod saving;
 mod session;
+mod session_files;
 mod settings;
-mod sides;
-mod strip;
-mod surface;
+mod side_panels;
+mod slice_profile;
+mod surface_stroke;
+mod svg;
 mod table;
 #[cfg(test)]
 mod tests;
 mod theme;
 mod tools;
-mod vector;
+mod view_state;
 mod widgets;
 
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
-use settings::{Keeper, Settings};
+use settings::{Autosave, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_core::io::OpenOptions;
@@ -78,10 +85,10 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions, after_loss: bool) -> anyho
         native,
         Box::new(move |context| {
             let state = context.wgpu_render_state.clone().ok_or("there is no graphics device")?;
-            let (settings, keeper) = (Settings::load(), Keeper::new());
+            let (settings, autosave) = (Settings::load(), Autosave::new());
             let given = if after_loss { Vec::new() } else { paths.clone() };
-            let mut viewer = app::Viewer::new(&context.egui_ctx, state, settings, keeper, given, &options);
-            viewer.ending.listen(&context.egui_ctx);
+            let mut viewer = app::Viewer::new(&context.egui_ctx, state, settings, autosave, given, &options);
+            viewer.lifecycle.quit_request.listen(&context.egui_ctx);
             if after_loss {
                 paths.into_iter().for_each(|path| viewer.reopen(path));
                 viewer.tell("The graphics device was lost; what was open is open again.".to_owned());
@@ -94,7 +101,7 @@ pub fn run(paths: Vec<PathBuf>, options: OpenOptions, after_loss: bool) -> anyho
     result.map_err(|error| anyhow::anyhow!("{}", explain(&error)))
 }
 
-/// What to do about a window that could not be opened.
+/// Explains what to do about a window that could not be opened.
 fn explain(error: &eframe::Error) -> String {
     match error {
         eframe::Error::WinitEventLoop(_) => {

@@ -1,9 +1,9 @@
-//! What lies over the pictures: names, letters, scale bars, crosshairs.
+//! Drawing of annotations: names, letters, scale bars, crosshairs.
 
 use super::theme::{ACCENT, AXES, OVER, WRONG};
 use crate::view::colours::Map;
 use crate::view::plane::{length, round_length, short};
-use crate::view::shot::Plane;
+use crate::view::projection::Plane;
 use crate::view::{Content, Layer, Scene};
 use egui::{Align2, Color32, FontId, Mesh, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
 use glam::{DMat4, DVec2};
@@ -33,7 +33,7 @@ pub fn plated(painter: &Painter, at: Pos2, lines: &[String], size: f32, colour: 
     plate
 }
 
-/// What a pane is called and where it is; where that stands.
+/// Draws the name and position of a pane; returns the rectangle of the text.
 pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) -> Rect {
     let name = painter.layout_no_wrap(name.to_owned(), FontId::proportional(13.0), OVER);
     let place = painter.layout_no_wrap(
@@ -51,7 +51,7 @@ pub fn title(painter: &Painter, rect: Rect, name: &str, place: &str) -> Rect {
     plate
 }
 
-/// Which level is on the screen, where it isn't the finest.
+/// Badge with the level on the screen, where it isn't the finest.
 pub fn badge(painter: &Painter, rect: Rect, level: u32, [preview, sampled, loading]: [bool; 3]) {
     let mut words = Vec::new();
     if preview {
@@ -124,13 +124,13 @@ pub fn scale_bar(painter: &Painter, rect: Rect, point: f64, unit: Unit) {
     text(painter, pos2(left, y - 6.0), Align2::LEFT_BOTTOM, &length(round, unit), 12.0, OVER);
 }
 
-/// What colours mean: a bar of them with the values at its ends.
+/// Legend of a colour map: a bar with the values at its ends.
 pub struct Ramp {
     /// The colours.
     pub map: Map,
     /// Values of the first and the last.
     pub range: [f64; 2],
-    /// What the values are of, where that must be said.
+    /// Name of the values, where it must be shown.
     pub name: Option<String>,
 }
 
@@ -199,7 +199,7 @@ pub fn legend(painter: &Painter, rect: Rect, ramps: &[Ramp]) {
     }
 }
 
-/// Where the crosshair is on the screen.
+/// Position of the crosshair on the screen.
 pub fn on_screen(rect: Rect, plane: &Plane, scene: &Scene, per_point: f32) -> Pos2 {
     let pixel = plane.pixel_of(scene.index(scene.view.at));
     rect.min + Vec2::new(pixel.x as f32, pixel.y as f32) / per_point

@@ -1,22 +1,23 @@
 //! Panes: what mouse and keys do in them, and what they show.
 
+mod frame;
 mod volume;
 
-use super::canvas::{Canvas, Studio};
-use super::cover::{Over, SMALL, cover, name_of};
-use super::grips::{self, Place};
+use super::annotations::{Annotations, SMALL, annotate, name_of};
+use super::canvas::{Canvas, CanvasContext, PaneImage};
+use super::handles::{self, PaneArea};
 use super::overlay;
+use super::pointer::PointerTracker;
 use super::rulers::Rulers;
-use super::strip;
-use super::surface::{Probe, Surface};
+use super::slice_profile;
 use super::theme::ACCENT;
 use super::theme::GROUND;
-use super::tools::{Cut, Kit, Phase, Tool, Touch};
-use crate::view::plane::short;
+use super::tools::{PointerPhase, Tool, ToolInput, ToolState, VolumeLasso};
+use crate::view::plane::{coordinate, short};
 use crate::view::profile::Profile;
-use crate::view::shot::{Plane, Tiles};
+use crate::view::projection::{Plane, Tiles};
 use crate::view::{Content, Document, Pane, Scene};
-use egui::{Color32, Key, MouseWheelUnit, PointerButton, Pos2, Rect, Response, Sense, Ui};
+use egui::{Color32, Key, MouseWheelUnit, Painter, PointerButton, Pos2, Rect, Response, Sense, Ui};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles as Tree, UiResponse};
 use glam::{DVec2, DVec3};
 use serde::{Deserialize, Serialize};
@@ -29,13 +30,13 @@ use voxelry_core::io::ImageSource;
 pub struct Tile {
     /// The scene's place in the document.
     pub scene: usize,
-    /// What is shown of it.
+    /// Current view.
     pub pane: Pane,
 }
 
-/// What is to become of a pane.
+/// Action on a pane.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Ask {
+pub enum PaneAction {
     /// It shows something else.
     Show(Tile),
     /// There is a second one beside it.
@@ -55,41 +56,41 @@ pub enum Ask {
 /// Places that were clicked in three dimensions, found by the device.
 pub type Picked = Arc<Mutex<Vec<(u64, glam::Vec3)>>>;
 
-/// What the pointer is over.
+/// Place under the pointer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hover {
-    /// Which scene.
+    /// Scene index.
     pub scene: usize,
     /// Indices `(x, y, z)` of the grid of the planes.
     pub index: DVec3,
 }
 
-/// The tool in hand, as panes need to know it.
+/// The active tool, as panes need to know it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hand {
+pub struct PointerState {
     /// The tool.
     pub tool: Tool,
     /// Radius of brushes in voxels of the smallest spacing; 0: it has none.
     pub radius: f64,
-    /// How far the wheel was turned over an image for the tool, in steps.
+    /// Steps of the wheel over an image that are for the tool.
     pub turned: f32,
     /// The pane in which it is held down.
-    pub holding: Option<egui::Id>,
+    pub pressed_pane: Option<egui::Id>,
 }
 
-impl Hand {
-    /// The one that holds a kit's tool.
-    pub fn of(kit: &Kit) -> Self {
-        let brush = matches!(kit.tool, Tool::Paint | Tool::Erase);
+impl PointerState {
+    /// The pointer's state for the active tool.
+    pub fn of(tools: &ToolState) -> Self {
+        let brush = matches!(tools.tool, Tool::Paint | Tool::Erase);
         Self {
-            tool: kit.tool,
-            radius: if brush { kit.radius } else { 0.0 },
+            tool: tools.tool,
+            radius: if brush { tools.settings.radius } else { 0.0 },
             turned: 0.0,
-            holding: kit.holding,
+            pressed_pane: tools.gesture.pressed_pane,
         }
     }
 
-    /// Whether the wheel is for the tool.
+    /// Returns whether the wheel is for the tool.
     fn takes_wheel(self, held: egui::Modifiers) -> bool {
         (self.tool == Tool::Wand && !held.any()) || (self.radius > 0.0 && held.shift_only())
     }
@@ -99,67 +100,64 @@ impl Hand {
     }
 }
 
-/// What a tool is drawing around or across.
-pub struct Drawn {
-    /// In which scene, and across which axis.
+/// Line that a tool is drawing.
+pub struct DrawnLine {
+    /// Scene index, and the axis of the plane.
     pub scene: usize,
     /// See `scene`.
     pub axis: usize,
     /// Points `(x, y, z)` in indices of the scene's grid.
-    pub way: Vec<DVec3>,
-    /// Whether its ends are not joined.
+    pub points: Vec<DVec3>,
+    /// True if its ends are not joined.
     pub open: bool,
+}
+
+/// Actions of the panes, applied by the window when all have been shown.
+#[derive(Default)]
+pub struct PaneActions {
+    /// A lasso that was closed in three dimensions.
+    pub lasso: Option<VolumeLasso>,
+    /// Input for the active tool.
+    pub tool_inputs: Vec<ToolInput>,
+    /// Place that was clicked in a plane; true to extend the selection.
+    pub clicked: Option<(Hover, bool)>,
+    /// Actions on the panes themselves.
+    pub panes: Vec<(TileId, Tile, PaneAction)>,
 }
 
 /// Everything that panes need while they are shown.
 pub struct Panes<'a> {
-    /// What a tool is drawing around or across.
-    pub drawn: Option<Drawn>,
-    /// What is open.
+    /// Line that a tool is drawing.
+    pub drawn: Option<DrawnLine>,
+    /// The open images.
     pub document: &'a mut Document,
     /// Pictures, by their tiles.
     pub canvases: &'a mut HashMap<TileId, Canvas>,
-    /// What draws.
-    pub studio: Studio<'a>,
-    /// Whether crosshairs are shown.
+    /// Everything that canvases need to draw.
+    pub context: CanvasContext<'a>,
+    /// True if crosshairs are shown.
     pub crosshair: bool,
     /// The intensities of the slices of the montage.
     pub profile: &'a mut Option<Profile>,
     /// Calls for a frame.
     pub wake: Arc<dyn Fn() + Send + Sync>,
-    /// Whether what a recipe would make is shown.
+    /// True if the preview of a recipe is shown.
     pub preview: bool,
     /// The pane that has the keys.
     pub active: &'a mut Option<Tile>,
     /// The pane that fills the window.
     pub maximised: &'a mut Option<TileId>,
-    /// What the pointer is over.
-    pub hover: &'a mut Option<Hover>,
-    /// Places that were clicked in three dimensions.
-    pub picked: &'a Picked,
-    /// Rulers, and the one in hand.
+    /// The pointer over the panes.
+    pub pointer: &'a mut PointerTracker,
+    /// The active tool.
+    pub active_tool: PointerState,
+    /// Rulers, and the active kind.
     pub rulers: &'a mut Rulers,
-    /// Wheel movement that is not yet a whole slice.
-    pub wheel: &'a mut f32,
-    /// The tool in hand.
-    pub hand: Hand,
-    /// A stroke in three dimensions.
-    pub surface: &'a mut Option<Surface>,
-    /// What a tool is over in three dimensions.
-    pub probe: &'a mut Option<Probe>,
-    /// A line that is drawn around something in a pane in three dimensions, and one that was.
-    pub outline: &'a mut Option<(egui::Id, Vec<Pos2>)>,
-    /// See `outline`.
-    pub cut: Option<Cut>,
-    /// What it touches.
-    pub touches: Vec<Touch>,
-    /// Whether a picture will get better by itself.
+    /// Actions so far.
+    pub actions: PaneActions,
+    /// True if a picture will get better by itself.
     #[cfg(test)]
     pub unfinished: bool,
-    /// What was clicked in a plane, and whether beside what is selected.
-    pub clicked: Option<(Hover, bool)>,
-    /// What is to become of panes, when all have been shown.
-    pub asked: Vec<(TileId, Tile, Ask)>,
 }
 
 impl Behavior<Tile> for Panes<'_> {
@@ -191,120 +189,128 @@ impl Behavior<Tile> for Panes<'_> {
 }
 
 impl Panes<'_> {
-    /// Shows a pane in all of the space there is; whether it is being dragged to another place.
+    /// Shows a pane in all of the space there is; returns true while it is dragged to another place.
     pub fn show(&mut self, ui: &mut Ui, id: TileId, tile: Tile) -> bool {
         let mut rect = ui.available_rect_before_wrap();
-        if tile.pane == Pane::Montage
-            && rect.height() > 3.0 * strip::HEIGHT
-            && tile.scene < self.document.scenes.len()
-        {
-            let below = rect.split_top_bottom_at_y(rect.bottom() - strip::HEIGHT);
+        let open = tile.scene < self.document.scenes.len();
+        if tile.pane == Pane::Montage && rect.height() > 3.0 * slice_profile::HEIGHT && open {
+            let below = rect.split_top_bottom_at_y(rect.bottom() - slice_profile::HEIGHT);
             rect = below.0;
-            strip::show(ui, below.1, &mut self.document.scenes[tile.scene], self.profile, &self.wake);
+            slice_profile::show(ui, below.1, &mut self.document.scenes[tile.scene], self.profile, &self.wake);
         }
         let response = ui.allocate_rect(rect, Sense::click_and_drag());
         let painter = ui.painter().with_clip_rect(rect);
         painter.rect_filled(rect, 0.0, Color32::from_rgb(GROUND[0], GROUND[1], GROUND[2]));
-        if tile.scene >= self.document.scenes.len() || rect.width() < 4.0 || rect.height() < 4.0 {
+        if !open || rect.width() < 4.0 || rect.height() < 4.0 {
             return false;
         }
         let per_point = ui.ctx().pixels_per_point();
         let size = [rect.width(), rect.height()].map(|n| (n * per_point).round() as u32);
-        if response.clicked() || response.drag_started() || response.secondary_clicked() {
-            *self.active = Some(tile);
-        }
-        let place = Place { pane: tile.pane, rect, size, per_point, crosshair: self.crosshair };
-        let scene = &mut self.document.scenes[tile.scene];
-        let held =
-            self.rulers.use_mouse(ui, &response, scene, &place) || grips::drag(ui, &response, scene, &place);
-        match tile.pane {
-            _ if held => {}
-            Pane::Plane(axis) => self.use_plane(ui, &response, tile.scene, axis, size, per_point),
-            Pane::Montage => self.use_montage(ui, &response, tile.scene, size, per_point),
-            Pane::Volume => self.use_volume(ui, &response, id, tile.scene, size, per_point),
-        }
-        self.menu(&response, id, tile);
-        // With a tool in hand quick clicks are two of its.
-        if response.double_clicked() && !self.hand.draws() {
-            *self.maximised = if self.maximised.is_some() { None } else { Some(id) };
-        }
-
+        let area = PaneArea { pane: tile.pane, rect, size, per_point, crosshair: self.crosshair };
+        self.input(ui, &response, (id, tile), &area);
         let scene = &self.document.scenes[tile.scene];
         let canvas = self.canvases.entry(id).or_default();
-        let Some(seen) = canvas.show(&mut self.studio, scene, tile.pane, size) else { return false };
+        let Some(image) = canvas.show(&mut self.context, scene, tile.pane, size) else { return false };
         #[cfg(test)]
         {
-            self.unfinished |= seen.unfinished;
+            self.unfinished |= image.unfinished;
         }
-        if let Some(rest) = seen.again {
+        if let Some(rest) = image.again {
             ui.ctx().request_repaint_after(rest);
         }
-        let broken = scene.layers.iter().filter(|l| l.display.visible).find_map(|l| l.broken.clone());
         let whole = Rect::from_min_max(Pos2::ZERO, egui::pos2(1.0, 1.0));
-        painter.image(seen.texture, rect, whole, Color32::WHITE);
-        let over = Over {
-            crosshair: self.crosshair,
-            scale_bar: true,
-            legend: false,
-            objects: true,
-            name: self.document.scenes.len() > 1,
-            time: false,
-            rulers: self.rulers.shown,
-        };
-        let title = cover(&painter, scene, tile.pane, rect, size, per_point, over);
-        grips::paint(&painter, &self.document.scenes[tile.scene], &place);
-        if let (Pane::Plane(axis), Some(pos), true) =
-            (tile.pane, response.hover_pos(), self.hand.radius > 0.0)
-        {
-            let scene = &self.document.scenes[tile.scene];
-            let plane = Plane::new(scene, axis, size.map(f64::from));
-            let least = scene.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
-            let radius = (self.hand.radius * least / plane.pixel) as f32 / per_point;
-            ring(&painter, pos, radius);
-        }
-        if let (Pane::Volume, true) = (tile.pane, self.hand.radius > 0.0) {
-            self.show_ball(&painter, &response, &place, tile.scene);
-        }
-        if let (Pane::Plane(axis), Some(drawn)) = (tile.pane, &self.drawn)
-            && (drawn.scene, drawn.axis) == (tile.scene, axis)
-        {
-            let plane = Plane::new(&self.document.scenes[tile.scene], axis, size.map(f64::from));
-            let on_screen = |p: &DVec3| {
-                let pixel = plane.pixel_of(*p);
-                rect.min + egui::vec2(pixel.x as f32, pixel.y as f32) / per_point
-            };
-            let mut points: Vec<Pos2> = drawn.way.iter().map(on_screen).collect();
-            points.extend(response.hover_pos().filter(|_| !drawn.open));
-            for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
-                let stroke = egui::Stroke::new(width, colour);
-                let line = if drawn.open || points.len() < 3 {
-                    egui::Shape::line(points.clone(), stroke)
-                } else {
-                    egui::Shape::closed_line(points.clone(), stroke)
-                };
-                painter.add(line);
-            }
-        }
-        if let Some((_, line)) = self.outline.as_ref().filter(|(of, _)| *of == response.id) {
-            for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
-                painter.add(egui::Shape::closed_line(line.clone(), egui::Stroke::new(width, colour)));
-            }
-        }
-        if let Some(reason) = broken {
-            overlay::broken(&painter, rect, &reason);
-        }
-        let loading = seen.unfinished && self.studio.painter.is_busy();
-        if rect.width() >= SMALL || self.preview {
-            overlay::badge(&painter, rect, seen.level, [self.preview, seen.sampled, loading]);
-        }
-        let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
-        overlay::frame(&painter, rect, axis, *self.active == Some(tile) && self.document.scenes.len() > 1);
-        let Some(title) = title.filter(|_| self.maximised.is_none()) else { return false };
+        painter.image(image.texture, rect, whole, Color32::WHITE);
+        let Some(title) = self.annotations(&painter, &response, tile, &area, &image) else { return false };
         let title = ui.interact(title, response.id.with("title"), Sense::drag());
         title.on_hover_cursor(egui::CursorIcon::Grab).drag_started()
     }
 
-    /// What a right click offers.
+    /// Handles mouse and keys in a pane.
+    fn input(&mut self, ui: &Ui, response: &Response, (id, tile): (TileId, Tile), area: &PaneArea) {
+        if response.clicked() || response.drag_started() || response.secondary_clicked() {
+            *self.active = Some(tile);
+        }
+        let scene = &mut self.document.scenes[tile.scene];
+        let held =
+            self.rulers.use_mouse(ui, response, scene, area) || handles::drag(ui, response, scene, area);
+        let (size, per_point) = (area.size, area.per_point);
+        match tile.pane {
+            _ if held => {}
+            Pane::Plane(axis) => self.use_plane(ui, response, tile.scene, axis, size, per_point),
+            Pane::Montage => self.use_montage(ui, response, tile.scene, size, per_point),
+            Pane::Volume => self.use_volume(ui, response, id, tile.scene, size, per_point),
+        }
+        self.menu(response, id, tile);
+        // A drawing tool takes a double click as two clicks.
+        if response.double_clicked() && !self.active_tool.draws() {
+            *self.maximised = if self.maximised.is_some() { None } else { Some(id) };
+        }
+    }
+
+    /// Draws everything over the picture of a pane; the rectangle of its title, by which it can be dragged.
+    fn annotations(
+        &self,
+        painter: &Painter,
+        response: &Response,
+        tile: Tile,
+        area: &PaneArea,
+        image: &PaneImage,
+    ) -> Option<Rect> {
+        let (scene, several) = (&self.document.scenes[tile.scene], self.document.scenes.len() > 1);
+        let annotations = Annotations {
+            crosshair: self.crosshair,
+            scale_bar: true,
+            legend: false,
+            objects: true,
+            name: several,
+            time: false,
+            rulers: self.rulers.shown,
+        };
+        let title = annotate(painter, scene, tile.pane, area.rect, area.size, area.per_point, annotations);
+        handles::paint(painter, scene, area);
+        self.tool_outline(painter, response, tile, area);
+        if let Some(reason) =
+            scene.layers.iter().filter(|l| l.display.visible).find_map(|l| l.broken.as_deref())
+        {
+            overlay::broken(painter, area.rect, reason);
+        }
+        let loading = image.unfinished && self.context.painter.is_busy();
+        if area.rect.width() >= SMALL || self.preview {
+            overlay::badge(painter, area.rect, image.level, [self.preview, image.sampled, loading]);
+        }
+        let axis = if let Pane::Plane(axis) = tile.pane { Some(axis) } else { None };
+        overlay::frame(painter, area.rect, axis, *self.active == Some(tile) && several);
+        title.filter(|_| self.maximised.is_none())
+    }
+
+    /// Draws the outline of the brush, and the line of the active tool.
+    fn tool_outline(&self, painter: &Painter, response: &Response, tile: Tile, area: &PaneArea) {
+        let scene = &self.document.scenes[tile.scene];
+        let radius = self.active_tool.radius;
+        if let Pane::Plane(axis) = tile.pane {
+            let plane = Plane::new(scene, axis, area.size.map(f64::from));
+            if let Some(pos) = response.hover_pos().filter(|_| radius > 0.0) {
+                let least = scene.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
+                ring(painter, pos, (radius * least / plane.pixel) as f32 / area.per_point);
+            }
+            if let Some(drawn) = self.drawn.as_ref().filter(|d| (d.scene, d.axis) == (tile.scene, axis)) {
+                let on_screen = |p: &DVec3| {
+                    let pixel = plane.pixel_of(*p);
+                    area.rect.min + egui::vec2(pixel.x as f32, pixel.y as f32) / area.per_point
+                };
+                let mut points: Vec<Pos2> = drawn.points.iter().map(on_screen).collect();
+                points.extend(response.hover_pos().filter(|_| !drawn.open));
+                tool_line(painter, &points, drawn.open || points.len() < 3);
+            }
+        } else if tile.pane == Pane::Volume && radius > 0.0 {
+            self.show_ball(painter, response, area, tile.scene);
+        }
+        if let Some((_, line)) = self.pointer.outline.as_ref().filter(|(pane, _)| *pane == response.id) {
+            tool_line(painter, line, false);
+        }
+    }
+
+    /// Context menu of a pane.
     fn menu(&mut self, response: &Response, id: TileId, tile: Tile) {
         let document = &*self.document;
         let Some(scene) = document.scenes.get(tile.scene) else { return };
@@ -314,37 +320,37 @@ impl Panes<'_> {
             let panes = [Pane::Plane(0), Pane::Plane(1), Pane::Plane(2), Pane::Montage, Pane::Volume];
             for pane in panes {
                 if ui.selectable_label(tile.pane == pane, name_of(scene, pane)).clicked() {
-                    asked = Some(Ask::Show(Tile { pane, ..tile }));
+                    asked = Some(PaneAction::Show(Tile { pane, ..tile }));
                 }
             }
             if document.scenes.len() > 1 {
                 ui.menu_button("Image", |ui| {
                     for (i, other) in document.scenes.iter().enumerate() {
                         if ui.selectable_label(tile.scene == i, other.name()).clicked() {
-                            asked = Some(Ask::Show(Tile { scene: i, ..tile }));
+                            asked = Some(PaneAction::Show(Tile { scene: i, ..tile }));
                         }
                     }
                 });
             }
             ui.separator();
-            for (ask, name) in [
-                (Ask::Beside, "Split to the right"),
-                (Ask::Below, "Split below"),
-                (Ask::Maximise, if maximised { "Restore" } else { "Maximise" }),
-                (Ask::Fit, "Fit"),
-                (Ask::Export, "Export…"),
-                (Ask::Close, "Close pane"),
+            for (action, name) in [
+                (PaneAction::Beside, "Split to the right"),
+                (PaneAction::Below, "Split below"),
+                (PaneAction::Maximise, if maximised { "Restore" } else { "Maximise" }),
+                (PaneAction::Fit, "Fit"),
+                (PaneAction::Export, "Export…"),
+                (PaneAction::Close, "Close pane"),
             ] {
                 if ui.button(name).clicked() {
-                    asked = Some(ask);
+                    asked = Some(action);
                 }
             }
             if asked.is_some() {
                 ui.close();
             }
         });
-        if let Some(ask) = asked {
-            self.asked.push((id, tile, ask));
+        if let Some(action) = asked {
+            self.actions.panes.push((id, tile, action));
         }
     }
 
@@ -391,13 +397,13 @@ impl Panes<'_> {
         };
         if let Some(pos) = response.hover_pos() {
             let hover = Hover { scene: at, index: plane.index(pixel(pos)) };
-            *self.hover = Some(hover);
-            if response.clicked() && !self.hand.draws() {
-                self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
+            self.pointer.hover = Some(hover);
+            if response.clicked() && !self.active_tool.draws() {
+                self.actions.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
             }
         }
-        if lines != 0.0 && self.hand.takes_wheel(held) {
-            self.hand.turned += lines;
+        if lines != 0.0 && self.active_tool.takes_wheel(held) {
+            self.active_tool.turned += lines;
         } else if lines != 0.0 {
             if held.command || held.ctrl {
                 let by = 1.2f64.powf(f64::from(lines));
@@ -415,9 +421,9 @@ impl Panes<'_> {
                 }
                 scene.view.zoom = zoom;
             } else {
-                *self.wheel += lines * if held.shift { 10.0 } else { 1.0 };
-                let whole = self.wheel.trunc();
-                *self.wheel -= whole;
+                self.pointer.wheel += lines * if held.shift { 10.0 } else { 1.0 };
+                let whole = self.pointer.wheel.trunc();
+                self.pointer.wheel -= whole;
                 scene.step(axis, -(whole as i64));
             }
         }
@@ -427,16 +433,16 @@ impl Panes<'_> {
             scene.view.middle -= moved / scene.extent();
         } else if response.dragged_by(PointerButton::Secondary) {
             turn_window(scene, response.drag_delta());
-        } else if self.hand.draws() {
+        } else if self.active_tool.draws() {
             let axis = (!scene.is_turned()).then_some(axis);
-            let touch = |pos: Pos2, phase| Touch {
+            let touch = |pos: Pos2, phase| ToolInput {
                 scene: at,
                 axis,
                 at: plane.index(pixel(pos)),
                 phase,
                 shift: held.shift || ui.input(|i| i.modifiers.shift),
             };
-            self.touch_plane(ui, response, touch);
+            self.use_tool_in_plane(ui, response, touch);
         } else {
             let follow = ui.input(|i| i.modifiers.shift) && response.contains_pointer();
             let pressed = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.primary_down());
@@ -451,30 +457,35 @@ impl Panes<'_> {
         }
     }
 
-    /// What the pointer does with a tool in hand: everything since the last frame in its order, so that strokes do
+    /// Passes all pointer events since the last frame to the active tool, in their order, so that strokes do
     /// not depend on how often there is a frame.
-    fn touch_plane(&mut self, ui: &Ui, response: &Response, touch: impl Fn(Pos2, Phase) -> Touch) {
+    fn use_tool_in_plane(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        touch: impl Fn(Pos2, PointerPhase) -> ToolInput,
+    ) {
         let (id, over) = (response.id, response.contains_pointer() || response.is_pointer_button_down_on());
-        let holding = &mut self.hand.holding;
+        let holding = &mut self.active_tool.pressed_pane;
         for event in ui.input(|i| i.events.clone()) {
             match event {
                 egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, .. } => {
                     if pressed && over && response.rect.contains(pos) {
                         *holding = Some(id);
-                        self.touches.push(touch(pos, Phase::Press));
+                        self.actions.tool_inputs.push(touch(pos, PointerPhase::Press));
                     } else if !pressed && *holding == Some(id) {
                         *holding = None;
-                        self.touches.push(touch(pos, Phase::Release));
+                        self.actions.tool_inputs.push(touch(pos, PointerPhase::Release));
                     }
                 }
                 egui::Event::PointerMoved(pos) if *holding == Some(id) => {
-                    self.touches.push(touch(pos, Phase::Drag));
+                    self.actions.tool_inputs.push(touch(pos, PointerPhase::Drag));
                 }
                 _ => {}
             }
         }
         if let (None, true, Some(pos)) = (*holding, over, response.hover_pos()) {
-            self.touches.push(touch(pos, Phase::Hover));
+            self.actions.tool_inputs.push(touch(pos, PointerPhase::Hover));
         }
     }
 
@@ -489,9 +500,9 @@ impl Panes<'_> {
         let index = response.hover_pos().and_then(|pos| tiles.index(pixel(pos), scene));
         if let Some(index) = index {
             let hover = Hover { scene: at, index };
-            *self.hover = Some(hover);
+            self.pointer.hover = Some(hover);
             if response.clicked() {
-                self.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
+                self.actions.clicked = Some((hover, ui.input(|i| i.modifiers.command)));
             }
         }
         let sheet = tiles.sheet();
@@ -523,8 +534,20 @@ impl Panes<'_> {
     }
 }
 
+/// The line of a tool.
+fn tool_line(painter: &Painter, points: &[Pos2], open: bool) {
+    for (width, colour) in [(3.0, Color32::from_black_alpha(140)), (1.5, ACCENT)] {
+        let stroke = egui::Stroke::new(width, colour);
+        painter.add(if open {
+            egui::Shape::line(points.to_vec(), stroke)
+        } else {
+            egui::Shape::closed_line(points.to_vec(), stroke)
+        });
+    }
+}
+
 /// The outline of a brush.
-fn ring(painter: &egui::Painter, at: Pos2, radius: f32) {
+fn ring(painter: &Painter, at: Pos2, radius: f32) {
     for (width, colour) in [(2.5, Color32::from_black_alpha(120)), (1.0, Color32::WHITE)] {
         painter.circle_stroke(at, radius.max(1.0), egui::Stroke::new(width, colour));
     }
@@ -555,7 +578,9 @@ pub fn readout(document: &Document, hover: Hover) -> Option<String> {
     let mut text = format!("x {}  y {}  z {}", index.x, index.y, index.z);
     if geometry.unit.metres().is_some() {
         let world = geometry.world_from_index.transform_point3(index);
-        let parts = [world.x, world.y, world.z].map(short);
+        let [dz, dy, dx] = geometry.spacing();
+        let step = dx.min(dy).min(dz);
+        let parts = [world.x, world.y, world.z].map(|v| coordinate(v, step));
         text += &format!("   ({}, {}, {}) {}", parts[0], parts[1], parts[2], geometry.unit);
     }
     for layer in scene.layers.iter().filter(|l| l.display.visible) {

@@ -1,10 +1,10 @@
 //! Plots of the columns of a table. What is brushed in them is selected, and what is selected stands out.
 
+use super::svg::svg;
 use super::table::{colour_of, count, spoken};
 use super::theme::ACCENT;
-use super::vector::svg;
 use super::widgets::choice;
-use crate::view::objects::plot::{Boxed, CELLS, Drawn, GROUPS, Kind, Shape, Wanted, is_within};
+use crate::view::objects::plot::{Boxed, CELLS, GROUPS, PlotData, PlotKind, PlotRequest, Shape, is_within};
 use crate::view::objects::{Bits, Column, Objects};
 use crate::view::plane::{round_length, short};
 use base64::Engine;
@@ -17,41 +17,41 @@ use std::sync::Arc;
 
 /// Tables of more rows are plotted on a thread.
 const MANY: usize = 50_000;
-/// What is left around a plot for its axes.
+/// Margin of a plot for its axes, in points.
 const LEFT: f32 = 62.0;
 const BELOW: f32 = 34.0;
 
 /// The plot of a table.
 #[derive(Default)]
 pub struct Plots {
-    kind: Kind,
+    kind: PlotKind,
     columns: [String; 2],
     group: Option<String>,
     log: [bool; 2],
-    /// Whether what is brushed has any shape.
+    /// True if what is brushed has any shape.
     lasso: bool,
-    /// What is drawn, and what it was made of.
-    drawn: Option<(Wanted, Option<Arc<Drawn>>)>,
-    drawing: Option<(Wanted, Receiver<Option<Drawn>>)>,
-    density: Option<(Arc<Drawn>, TextureHandle)>,
+    /// The plot, and the request it answers.
+    drawn: Option<(PlotRequest, Option<Arc<PlotData>>)>,
+    drawing: Option<(PlotRequest, Receiver<Option<PlotData>>)>,
+    density: Option<(Arc<PlotData>, TextureHandle)>,
     /// Corners of what is being brushed, in parts of the plot.
     brush: Vec<[f64; 2]>,
     brushing: Option<Receiver<Bits>>,
-    /// Whether it is to be written to a file.
+    /// True if it is to be written to a file.
     pub asked: bool,
 }
 
 impl Plots {
     /// Shows the histogram of a column.
     pub fn histogram(&mut self, column: &str) {
-        self.kind = Kind::Histogram;
+        self.kind = PlotKind::Histogram;
         column.clone_into(&mut self.columns[0]);
     }
 
     /// Shows y over x.
     #[cfg(test)]
     pub fn scatter(&mut self, x: &str, y: &str) {
-        self.kind = Kind::Scatter;
+        self.kind = PlotKind::Scatter;
         self.columns = [x.to_owned(), y.to_owned()];
     }
 
@@ -78,7 +78,7 @@ impl Plots {
         let (wanted, drawn) = self.drawn.clone()?;
         let Some(drawn) = drawn else {
             let weak = ui.visuals().weak_text_color();
-            let text = "There are no numbers to plot";
+            let text = "The table has no numeric columns";
             painter.text(area.center(), Align2::CENTER_CENTER, text, FontId::proportional(13.0), weak);
             return None;
         };
@@ -106,7 +106,7 @@ impl Plots {
 
     fn choices(&mut self, ui: &mut Ui, objects: &Objects) {
         for (kind, name) in
-            [(Kind::Histogram, "Histogram"), (Kind::Scatter, "Scatter"), (Kind::Boxes, "Boxes")]
+            [(PlotKind::Histogram, "Histogram"), (PlotKind::Scatter, "Scatter"), (PlotKind::Boxes, "Boxes")]
         {
             ui.selectable_value(&mut self.kind, kind, name);
         }
@@ -117,7 +117,7 @@ impl Plots {
             .into_iter()
             .filter(|name| Column::of(&table, name).is_some_and(|c| c.has_numbers()))
             .collect();
-        let axes = if self.kind == Kind::Scatter { 2 } else { 1 };
+        let axes = if self.kind == PlotKind::Scatter { 2 } else { 1 };
         for axis in 0..axes {
             let shown = spoken(&self.columns[axis]);
             ui.label(["x", "y"][axis]);
@@ -126,10 +126,9 @@ impl Plots {
                     ui.selectable_value(&mut self.columns[axis], name.clone(), spoken(name));
                 }
             });
-            ui.checkbox(&mut self.log[axis], "log")
-                .on_hover_text("A logarithmic axis; what is not positive is left out");
+            ui.checkbox(&mut self.log[axis], "log").on_hover_text("Log axis (values ≤ 0 are dropped)");
         }
-        if self.kind == Kind::Boxes {
+        if self.kind == PlotKind::Boxes {
             let shown = self.group.as_deref().map_or("Selected or not".to_owned(), spoken);
             ui.label("by");
             choice(ui, "Groups", &shown, 150.0, |ui| {
@@ -139,12 +138,11 @@ impl Plots {
                 }
             });
         }
-        if self.kind == Kind::Scatter {
+        if self.kind == PlotKind::Scatter {
             ui.separator();
             ui.selectable_value(&mut self.lasso, false, "Rectangle")
                 .on_hover_text("Drag to select in a rectangle");
-            ui.selectable_value(&mut self.lasso, true, "Lasso")
-                .on_hover_text("Drag around what is to be selected");
+            ui.selectable_value(&mut self.lasso, true, "Lasso").on_hover_text("Draw around points to select");
         }
         let save =
             ui.add_enabled(self.drawn.as_ref().is_some_and(|d| d.1.is_some()), egui::Button::new("Save…"));
@@ -168,8 +166,8 @@ impl Plots {
             self.drawing = None;
             self.drawn = Some((wanted, drawn.map(Arc::new)));
         }
-        let axes = if self.kind == Kind::Scatter { 2 } else { 1 };
-        let wanted = Wanted {
+        let axes = if self.kind == PlotKind::Scatter { 2 } else { 1 };
+        let wanted = PlotRequest {
             table: objects.table().clone(),
             rows: objects.shown().clone(),
             selected: objects.selected().clone(),
@@ -229,15 +227,15 @@ impl Plots {
         (ctx, visuals): (&egui::Context, &egui::Visuals),
         painter: &Painter,
         axes: &Axes,
-        wanted: &Wanted,
-        drawn: &Arc<Drawn>,
+        wanted: &PlotRequest,
+        drawn: &Arc<PlotData>,
         objects: &Objects,
     ) {
         let rect = axes.rect;
         let mut said = match &drawn.shape {
             Shape::Points(points) => format!("{} objects", count(points.len())),
             Shape::Density { count: n, .. } => {
-                format!("density of {} objects; white: selected ones among them", count(*n))
+                format!("density of {} objects; white: selected objects", count(*n))
             }
             Shape::Bars(bars) => format!("{} objects", count(bars.iter().map(|b| b[0]).sum())),
             Shape::Boxes(_, many) if *many > GROUPS => {
@@ -246,7 +244,7 @@ impl Plots {
             Shape::Boxes(..) => "median, quartiles, whiskers to 1.5 times the box".to_owned(),
         };
         if drawn.left_out > 0 {
-            said += &format!("; {} have no place", count(drawn.left_out));
+            said += &format!("; {} not plotted (NaN or ≤ 0)", count(drawn.left_out));
         }
         let weak = visuals.weak_text_color();
         painter.text(
@@ -267,46 +265,12 @@ impl Plots {
             Shape::Boxes(..) => (group(), title(0)),
             _ => (title(0), title(1)),
         };
+        let titles = [x.as_str(), y.as_str()];
         match &drawn.shape {
-            Shape::Bars(bars) => {
-                let most = bars.iter().map(|b| b[0]).max().unwrap_or(1).max(1);
-                let counts = Axes {
-                    range: [axes.range[0], [0.0, most as f64 * 1.05]],
-                    log: [axes.log[0], false],
-                    ..*axes
-                };
-                counts.paint(painter, visuals, [Some(&x), Some(&y)]);
-                let wide = rect.width() / bars.len() as f32;
-                for (i, [all, selected]) in bars.iter().enumerate() {
-                    let left = rect.left() + wide * i as f32;
-                    for (n, colour) in [(all, visuals.text_color().gamma_multiply(0.55)), (selected, ACCENT)]
-                    {
-                        let top = counts.at([0.0, *n as f64]).y;
-                        let bar =
-                            Rect::from_min_max(pos2(left + 0.5, top), pos2(left + wide - 0.5, rect.bottom()));
-                        if *n > 0 {
-                            painter.rect_filled(bar, 0.0, colour);
-                        }
-                    }
-                }
-            }
+            Shape::Bars(bars) => paint_bars(painter, axes, bars, titles, visuals),
             Shape::Points(points) => {
                 axes.paint(painter, visuals, [Some(&x), Some(&y)]);
-                let mut mesh = Mesh::default();
-                let square = |mesh: &mut Mesh, at: &[f32; 2], half: f32, colour: Color32| {
-                    let centre =
-                        pos2(rect.left() + at[0] * rect.width(), rect.bottom() - at[1] * rect.height());
-                    mesh.add_colored_rect(Rect::from_center_size(centre, vec2(half, half) * 2.0), colour);
-                };
-                for (at, row) in points.iter().filter(|p| !wanted.selected.has(p.1 as usize)) {
-                    let colour = if wanted.selected.is_empty() { 0.9 } else { 0.5 };
-                    square(&mut mesh, at, 2.0, colour_of(objects, *row).gamma_multiply(colour));
-                }
-                for (at, row) in points.iter().filter(|p| wanted.selected.has(p.1 as usize)) {
-                    square(&mut mesh, at, 4.0, visuals.strong_text_color());
-                    square(&mut mesh, at, 3.0, colour_of(objects, *row));
-                }
-                painter.add(mesh);
+                paint_points(painter, rect, points, (wanted, objects), visuals);
             }
             Shape::Density { pixels, .. } => {
                 if self.density.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, drawn)) {
@@ -321,38 +285,7 @@ impl Plots {
                 }
                 axes.paint(painter, visuals, [Some(&x), Some(&y)]);
             }
-            Shape::Boxes(boxes, _) => {
-                let values = Axes { log: [false, axes.log[0]], ..*axes };
-                values.paint(painter, visuals, [None, Some(&y)]);
-                let wide = rect.width() / boxes.len().max(1) as f32;
-                for (i, boxed) in boxes.iter().enumerate() {
-                    let middle = rect.left() + wide * (i as f32 + 0.5);
-                    let name = if wanted.group.is_some() {
-                        boxed.group.to_string()
-                    } else {
-                        ["not selected", "selected"][usize::from(boxed.group == 1)].to_owned()
-                    };
-                    self::boxed(painter, &values, boxed, (middle, wide), visuals);
-                    let text = format!("{name} · {}", count(boxed.count));
-                    let text = if wide > 90.0 { text } else { name };
-                    let at = pos2(middle, rect.bottom() + 4.0);
-                    painter.text(
-                        at,
-                        Align2::CENTER_TOP,
-                        text,
-                        FontId::proportional(11.0),
-                        visuals.text_color(),
-                    );
-                }
-                let at = pos2(rect.center().x, rect.bottom() + 18.0);
-                painter.text(
-                    at,
-                    Align2::CENTER_TOP,
-                    x,
-                    FontId::proportional(11.0),
-                    visuals.strong_text_color(),
-                );
-            }
+            Shape::Boxes(boxes, _) => paint_boxes(painter, axes, boxes, (titles, wanted), visuals),
         }
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, weak), StrokeKind::Outside);
     }
@@ -363,18 +296,12 @@ impl Plots {
         ui: &Ui,
         response: &Response,
         axes: &Axes,
-        (wanted, drawn): (&Wanted, &Drawn),
+        (wanted, drawn): (&PlotRequest, &PlotData),
         objects: &mut Objects,
         wake: &Arc<dyn Fn() + Send + Sync>,
     ) -> Option<u32> {
-        let rect = axes.rect;
-        let part = |pos: Pos2| {
-            [
-                f64::from((pos.x - rect.left()) / rect.width()),
-                f64::from((rect.bottom() - pos.y) / rect.height()),
-            ]
-        };
-        let painter = ui.painter_at(rect);
+        let part = |pos: Pos2| axes.part(pos);
+        let painter = ui.painter_at(axes.rect);
         let bars = matches!(drawn.shape, Shape::Bars(_));
         let along = bars.then_some(drawn.range[0][1]);
         if response.drag_started_by(egui::PointerButton::Primary) {
@@ -400,6 +327,21 @@ impl Plots {
             self.brush.clear();
             self.select_within(wanted.clone(), line, along, objects, wake);
         }
+        self.point_at(ui, response, axes, (wanted, drawn), objects, wake)
+    }
+
+    /// Shows the values under the pointer; a click selects their objects. Returns the row of a double click.
+    fn point_at(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        axes: &Axes,
+        (wanted, drawn): (&PlotRequest, &PlotData),
+        objects: &mut Objects,
+        wake: &Arc<dyn Fn() + Send + Sync>,
+    ) -> Option<u32> {
+        let painter = ui.painter_at(axes.rect);
+        let part = |pos: Pos2| axes.part(pos);
         let pos = response.hover_pos()?;
         match &drawn.shape {
             Shape::Points(points) => {
@@ -432,7 +374,7 @@ impl Plots {
                 response.clone().on_hover_text_at_pointer(text);
                 if response.clicked() {
                     let line = vec![[low, 0.0], [high, 0.0]];
-                    self.select_within(wanted.clone(), line, along, objects, wake);
+                    self.select_within(wanted.clone(), line, Some(drawn.range[0][1]), objects, wake);
                 }
             }
             Shape::Boxes(boxes, _) => {
@@ -471,7 +413,7 @@ impl Plots {
     /// Selects what is within a line, or between its ends along x, where the last bin has its upper end, too.
     fn select_within(
         &mut self,
-        wanted: Wanted,
+        wanted: PlotRequest,
         line: Vec<[f64; 2]>,
         along: Option<f64>,
         objects: &mut Objects,
@@ -498,6 +440,85 @@ impl Plots {
     }
 }
 
+/// Draws a histogram.
+fn paint_bars(
+    painter: &Painter,
+    axes: &Axes,
+    bars: &[[usize; 2]],
+    [x, y]: [&str; 2],
+    visuals: &egui::Visuals,
+) {
+    let rect = axes.rect;
+    let most = bars.iter().map(|b| b[0]).max().unwrap_or(1).max(1);
+    let counts =
+        Axes { range: [axes.range[0], [0.0, most as f64 * 1.05]], log: [axes.log[0], false], ..*axes };
+    counts.paint(painter, visuals, [Some(x), Some(y)]);
+    let wide = rect.width() / bars.len() as f32;
+    for (i, [all, selected]) in bars.iter().enumerate() {
+        let left = rect.left() + wide * i as f32;
+        for (n, colour) in [(all, visuals.text_color().gamma_multiply(0.55)), (selected, ACCENT)] {
+            let top = counts.at([0.0, *n as f64]).y;
+            let bar = Rect::from_min_max(pos2(left + 0.5, top), pos2(left + wide - 0.5, rect.bottom()));
+            if *n > 0 {
+                painter.rect_filled(bar, 0.0, colour);
+            }
+        }
+    }
+}
+
+/// Draws a scatter plot; selected objects lie above the others.
+fn paint_points(
+    painter: &Painter,
+    rect: Rect,
+    points: &[([f32; 2], u32)],
+    (wanted, objects): (&PlotRequest, &Objects),
+    visuals: &egui::Visuals,
+) {
+    let mut mesh = Mesh::default();
+    let square = |mesh: &mut Mesh, at: &[f32; 2], half: f32, colour: Color32| {
+        let centre = pos2(rect.left() + at[0] * rect.width(), rect.bottom() - at[1] * rect.height());
+        mesh.add_colored_rect(Rect::from_center_size(centre, vec2(half, half) * 2.0), colour);
+    };
+    for (at, row) in points.iter().filter(|p| !wanted.selected.has(p.1 as usize)) {
+        let colour = if wanted.selected.is_empty() { 0.9 } else { 0.5 };
+        square(&mut mesh, at, 2.0, colour_of(objects, *row).gamma_multiply(colour));
+    }
+    for (at, row) in points.iter().filter(|p| wanted.selected.has(p.1 as usize)) {
+        square(&mut mesh, at, 4.0, visuals.strong_text_color());
+        square(&mut mesh, at, 3.0, colour_of(objects, *row));
+    }
+    painter.add(mesh);
+}
+
+/// Draws boxes by group.
+fn paint_boxes(
+    painter: &Painter,
+    axes: &Axes,
+    boxes: &[Boxed],
+    ([x, y], wanted): ([&str; 2], &PlotRequest),
+    visuals: &egui::Visuals,
+) {
+    let rect = axes.rect;
+    let values = Axes { log: [false, axes.log[0]], ..*axes };
+    values.paint(painter, visuals, [None, Some(y)]);
+    let wide = rect.width() / boxes.len().max(1) as f32;
+    for (i, boxed) in boxes.iter().enumerate() {
+        let middle = rect.left() + wide * (i as f32 + 0.5);
+        let name = if wanted.group.is_some() {
+            boxed.group.to_string()
+        } else {
+            ["not selected", "selected"][usize::from(boxed.group == 1)].to_owned()
+        };
+        self::boxed(painter, &values, boxed, (middle, wide), visuals);
+        let text = format!("{name} · {}", count(boxed.count));
+        let text = if wide > 90.0 { text } else { name };
+        let at = pos2(middle, rect.bottom() + 4.0);
+        painter.text(at, Align2::CENTER_TOP, text, FontId::proportional(11.0), visuals.text_color());
+    }
+    let at = pos2(rect.center().x, rect.bottom() + 18.0);
+    painter.text(at, Align2::CENTER_TOP, x, FontId::proportional(11.0), visuals.strong_text_color());
+}
+
 /// A density as the address of a picture that lies in the address itself.
 fn picture(pixels: &[[u8; 4]]) -> Option<String> {
     let mut bytes = Vec::new();
@@ -510,7 +531,7 @@ fn picture(pixels: &[[u8; 4]]) -> Option<String> {
 }
 
 /// An object in words.
-fn describe(objects: &Objects, wanted: &Wanted, row: u32) -> String {
+fn describe(objects: &Objects, wanted: &PlotRequest, row: u32) -> String {
     let table = &wanted.table;
     let mut text = objects.label(row).map_or(format!("Row {}", row + 1), |label| format!("Object {label}"));
     for name in &wanted.columns {
@@ -541,7 +562,7 @@ fn boxed(painter: &Painter, axes: &Axes, boxed: &Boxed, (middle, wide): (f32, f3
     }
 }
 
-/// Where values are on the screen.
+/// Axes of a plot on the screen.
 #[derive(Clone, Copy)]
 struct Axes {
     rect: Rect,
@@ -551,7 +572,13 @@ struct Axes {
 }
 
 impl Axes {
-    /// Where parts of the way along x and y are.
+    /// Fractions along x and y of a screen position.
+    fn part(&self, pos: Pos2) -> [f64; 2] {
+        let rect = self.rect;
+        [f64::from((pos.x - rect.left()) / rect.width()), f64::from((rect.bottom() - pos.y) / rect.height())]
+    }
+
+    /// Screen position of fractions along x and y.
     fn on_screen(&self, [x, y]: [f64; 2]) -> Pos2 {
         let rect = self.rect;
         pos2(rect.left() + x as f32 * rect.width(), rect.bottom() - y as f32 * rect.height())
@@ -562,7 +589,7 @@ impl Axes {
         [0, 1].map(|a| self.range[a][0] + part[a] * (self.range[a][1] - self.range[a][0]))
     }
 
-    /// Where values are.
+    /// Screen position of values.
     fn at(&self, value: [f64; 2]) -> Pos2 {
         self.on_screen([0, 1].map(|a| (value[a] - self.range[a][0]) / (self.range[a][1] - self.range[a][0])))
     }

@@ -1,10 +1,10 @@
 //! The window of the settings, and what is kept for the case of a crash.
 
 use super::app::Viewer;
-use super::dialogs::Answer;
-use super::saving::{self, Papers};
+use super::events::AppEvent;
 use super::session::{self, Session};
-use super::settings::Keeper;
+use super::session_files::{self, SessionFiles};
+use super::settings::Autosave;
 use super::widgets::{WIDE, ask, choice};
 use egui::Context;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use voxelry_core::Job;
 
 impl Viewer {
     pub(super) fn settings_window(&mut self, ctx: &Context) {
-        if !self.settings_shown {
+        if !self.dialogs.settings {
             return;
         }
         let (mut shown, before) = (true, self.settings.clone());
@@ -40,17 +40,17 @@ impl Viewer {
                 ui.end_row();
                 ui.label("Image cache (RAM)");
                 let memory = egui::DragValue::new(&mut settings.memory).range(64..=4_000_000);
-                ui.add(memory.speed(16).suffix(" MB")).accessible_name("Images in memory");
+                ui.add(memory.speed(16).suffix(" MB")).accessible_name("Image cache");
                 ui.end_row();
                 ui.label("GPU memory");
                 let device = egui::DragValue::new(&mut settings.device).range(16..=65_536);
                 ui.add(device.speed(16).suffix(" MB"))
-                    .accessible_name("On the graphics device")
+                    .accessible_name("GPU memory")
                     .on_hover_text("Takes effect after a restart");
                 ui.end_row();
             });
         });
-        self.settings_shown = shown;
+        self.dialogs.settings = shown;
         if self.settings != before {
             self.apply_settings(ctx);
         }
@@ -65,27 +65,27 @@ impl Viewer {
     pub(super) fn apply_settings(&mut self, ctx: &Context) {
         ctx.set_theme(if self.settings.light { egui::Theme::Light } else { egui::Theme::Dark });
         ctx.set_zoom_factor(self.settings.scale);
-        self.opener.cache().set_budget(self.settings.memory << 20);
+        self.jobs.opener.cache().set_budget(self.settings.memory << 20);
         self.settings.save();
     }
 
     /// Offers what a crash left.
     pub(super) fn offer(&mut self, ctx: &Context) {
-        let Some(left) = self.left.first().cloned() else { return };
+        let Some(left) = self.dialogs.lost_sessions.first().cloned() else { return };
         let path = left.path.clone();
         let title =
             if left.ended { "Unsaved work of the last session" } else { "Voxelry closed unexpectedly" };
-        let mut lines = vec!["What was open can be opened again:".to_owned()];
+        let mut lines = vec!["These files were open:".to_owned()];
         lines.extend(left.what.iter().take(8).map(|name| format!("  • {name}")));
         if left.what.len() > 8 {
             lines.push(format!("  and {} more", left.what.len() - 8));
         }
         let answer = ask(ctx, title, &lines, &["Open again", "Discard"]).map(|at| at == 0);
         let Some(again) = answer else { return };
-        self.left.remove(0);
+        self.dialogs.lost_sessions.remove(0);
         if !again {
             let _ = std::fs::remove_dir_all(path.with_extension("labels"));
-            Keeper::forget(&path);
+            Autosave::forget(&path);
             return;
         }
         self.reopen(path);
@@ -93,25 +93,26 @@ impl Viewer {
 
     /// Opens a session that was left behind, and forgets it when it is open.
     pub(super) fn reopen(&mut self, path: PathBuf) {
-        self.opening += 1;
-        self.left.retain(|left| left.path != path);
+        self.jobs.opening += 1;
+        self.dialogs.lost_sessions.retain(|left| left.path != path);
         // Results that it brings stay where they are until the program ends.
-        self.borrowed.push(saving::folder(&path));
-        let (send, cache, wake) = (self.answers.0.clone(), self.opener.cache().clone(), self.wake.clone());
+        self.lifecycle.borrowed.push(session_files::folder(&path));
+        let (send, cache, wake) =
+            (self.jobs.events.0.clone(), self.jobs.opener.cache().clone(), self.jobs.wake.clone());
         std::thread::spawn(move || {
             let restored = session::restore(&path, &cache);
             if restored.is_ok() {
-                Keeper::forget(&path);
+                Autosave::forget(&path);
             }
             // Nobody listens when the window has closed.
-            let _ = send.send(Answer::Restored(Box::new(restored)));
+            let _ = send.send(AppEvent::Restored(Box::new(restored)));
             wake();
         });
     }
 
-    /// Whether a file is only there until the program ends.
+    /// Returns whether a file is only there until the program ends.
     pub(super) fn is_borrowed(&self, path: &Path) -> bool {
-        self.borrowed.iter().any(|folder| path.starts_with(folder))
+        self.lifecycle.borrowed.iter().any(|folder| path.starts_with(folder))
     }
 
     /// Notices when the device is lost.
@@ -139,9 +140,9 @@ impl Viewer {
         lost
     }
 
-    /// When the device is lost, nothing can be drawn by this process any more: another one takes over.
+    /// Handover to a new process when the graphics device is lost: this one can't draw any more.
     pub(super) fn hand_over_if_lost(&mut self) {
-        if self.lost.load(Ordering::Relaxed) {
+        if self.lifecycle.device_lost.load(Ordering::Relaxed) {
             // Nothing is tidied up: what was kept is the successor's.
             std::process::exit(i32::from(!self.hand_over()));
         }
@@ -167,28 +168,28 @@ impl Viewer {
     /// # Errors
     /// Why it can't be kept.
     pub(super) fn keep_everything(&self) -> Result<PathBuf, String> {
-        let keeper = self.keeper.as_ref().ok_or("there is no folder to keep the session in")?;
-        Papers::of(self, keeper.path()).write(&Job::silent()).map_err(|e| e.to_string())?;
-        Ok(keeper.path().to_owned())
+        let autosave = self.lifecycle.autosave.as_ref().ok_or("there is no folder to keep the session in")?;
+        SessionFiles::of(self, autosave.path()).write(&Job::silent()).map_err(|e| e.to_string())?;
+        Ok(autosave.path().to_owned())
     }
 
     /// Keeps what is open for the case of a crash.
     pub(super) fn keep(&mut self, ctx: &Context) {
         ctx.request_repaint_after(Duration::from_secs(10));
-        if self.keeper.as_ref().is_some_and(Keeper::is_due) {
+        if self.lifecycle.autosave.as_ref().is_some_and(Autosave::is_due) {
             self.keep_now();
         }
     }
 
     /// Keeps what is open at once.
     pub(super) fn keep_now(&mut self) {
-        let Some(mut keeper) = self.keeper.take() else { return };
+        let Some(mut autosave) = self.lifecycle.autosave.take() else { return };
         if !self.document.scenes.is_empty()
-            && let Ok(text) = Session::of(self, keeper.path(), &[]).text()
+            && let Ok(text) = Session::of(self, autosave.path(), &[]).text()
         {
-            keeper.keep(text);
+            autosave.keep(text);
         }
-        self.keeper = Some(keeper);
+        self.lifecycle.autosave = Some(autosave);
     }
 }
 
@@ -199,17 +200,17 @@ impl Drop for Viewer {
             // Any other panic is a crash: what was kept is offered at the next start.
             let moment =
                 wgpu::PollType::Wait { submission_index: None, timeout: Some(Duration::from_secs(1)) };
-            let lost = self.state.device.poll(moment).is_err();
-            if lost || self.lost.load(Ordering::Relaxed) {
+            let lost = self.caches.render_state.device.poll(moment).is_err();
+            if lost || self.lifecycle.device_lost.load(Ordering::Relaxed) {
                 self.hand_over();
             }
             return;
         }
-        if self.keeper.as_ref().is_some_and(Keeper::stays) {
+        if self.lifecycle.autosave.as_ref().is_some_and(Autosave::stays) {
             // The next start offers it.
             return;
         }
-        for folder in self.borrowed.iter().chain(&self.logs) {
+        for folder in self.lifecycle.borrowed.iter().chain(&self.lifecycle.logs) {
             // It may never have been there.
             let _ = std::fs::remove_dir_all(folder);
         }

@@ -1,12 +1,12 @@
 //! Rulers: what the mouse does to them in planes, and how they are drawn.
 
 use super::app::Viewer;
-use super::grips::Place;
+use super::handles::PaneArea;
 use super::overlay::{self, text};
 use super::theme::OVER;
 use crate::view::plane::{length, short};
-use crate::view::ruling::{Kind, Reading, Ruler, Task};
-use crate::view::shot::Plane;
+use crate::view::projection::Plane;
+use crate::view::ruler::{Reading, Ruler, RulerKind, Task};
 use crate::view::{Pane, Scene};
 use egui::{Align2, Color32, Key, Painter, Pos2, Rect, Response, Shape, Stroke, Ui, pos2, vec2};
 use glam::{DQuat, DVec2, DVec3};
@@ -15,25 +15,25 @@ use std::sync::{Arc, mpsc};
 use voxelry_core::Unit;
 
 /// Rulers with their names and what they measure.
-const KINDS: [(Kind, &str, &str); 5] = [
-    (Kind::Length, "Length", "Drag: the distance between two places"),
-    (Kind::Angle, "Angle", "Drag from an end to the corner, then click: the angle there"),
-    (Kind::Profile, "Profile", "Drag: the intensities along a line"),
-    (Kind::Rectangle, "Rectangle", "Drag: the intensities in a rectangle"),
-    (Kind::Ellipse, "Ellipse", "Drag: the intensities in an ellipse"),
+const KINDS: [(RulerKind, &str, &str); 5] = [
+    (RulerKind::Length, "Length", "Drag: the distance between two places"),
+    (RulerKind::Angle, "Angle", "Drag from an end to the corner, then click: the angle there"),
+    (RulerKind::Profile, "Profile", "Drag: the intensities along a line"),
+    (RulerKind::Rectangle, "Rectangle", "Drag: the intensities in a rectangle"),
+    (RulerKind::Ellipse, "Ellipse", "Drag: the intensities in an ellipse"),
 ];
 
-/// How near the pointer must be to a place of a ruler.
+/// Distance at which the pointer reaches a point of a ruler, in points.
 const REACH: f32 = 8.0;
 /// The colour of rulers.
 const INK: Color32 = Color32::from_rgb(255, 220, 90);
 
-/// The ruler in hand, and what is being read for others.
+/// Rulers: the active kind, and readings in progress.
 pub struct Rulers {
-    /// Whether rulers are shown.
+    /// True if rulers are shown.
     pub shown: bool,
-    /// What is drawn next.
-    pub tool: Option<Kind>,
+    /// The kind that is drawn next.
+    pub tool: Option<RulerKind>,
     /// The ruler that is being drawn or changed, which of its places moves, and whether it does without a button.
     held: Option<(u64, usize, bool)>,
     reading: HashSet<u64>,
@@ -47,15 +47,15 @@ impl Default for Rulers {
 }
 
 impl Rulers {
-    /// Takes a tool in hand, or puts it away.
-    pub fn take(&mut self, kind: Kind) {
+    /// Activates a kind of ruler, or deactivates it.
+    pub fn activate(&mut self, kind: RulerKind) {
         self.tool = if self.tool == Some(kind) { None } else { Some(kind) };
         self.shown = true;
         self.held = None;
     }
 
     /// Puts the tool away; whether there was one.
-    pub fn put_away(&mut self) -> bool {
+    pub fn deactivate(&mut self) -> bool {
         self.held = None;
         self.tool.take().is_some()
     }
@@ -68,7 +68,7 @@ impl Rulers {
                 for (kind, name, hint) in KINDS {
                     if ui.button(name).on_hover_text(hint).clicked() {
                         self.tool = None;
-                        self.take(kind);
+                        self.activate(kind);
                         ui.close();
                     }
                 }
@@ -99,24 +99,24 @@ impl Rulers {
         }
     }
 
-    /// What the mouse does with the tool in hand.
+    /// Hint for the mouse with the active ruler.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.tool? {
-            Kind::Length => "Drag: a length · Delete over its end: remove it · Esc: stop measuring",
-            Kind::Angle => {
+            RulerKind::Length => "Drag: a length · Delete over its end: remove it · Esc: stop measuring",
+            RulerKind::Angle => {
                 "Drag from an end to the corner, then click: an angle · Delete: remove · Esc: stop measuring"
             }
-            Kind::Profile => {
+            RulerKind::Profile => {
                 "Drag: intensities along a line · Delete over its end: remove it · Esc: stop measuring"
             }
-            Kind::Rectangle | Kind::Ellipse => {
+            RulerKind::Rectangle | RulerKind::Ellipse => {
                 "Drag: intensities in a region · Delete over its corner: remove it · Esc: stop measuring"
             }
         })
     }
 
-    /// What the mouse does in a plane; whether it is about rulers.
-    pub fn use_mouse(&mut self, ui: &Ui, response: &Response, scene: &mut Scene, place: &Place) -> bool {
+    /// Handles the mouse in a plane; true if rulers use it.
+    pub fn use_mouse(&mut self, ui: &Ui, response: &Response, scene: &mut Scene, place: &PaneArea) -> bool {
         let Pane::Plane(axis) = place.pane else { return false };
         let plane = Plane::new(scene, axis, place.size.map(f64::from));
         let straight = scene.view.turns[axis] == DQuat::IDENTITY;
@@ -185,7 +185,7 @@ impl Rulers {
 }
 
 /// The place of a ruler that a pane's position is near.
-fn near(scene: &Scene, axis: usize, plane: &Plane, place: &Place, pos: Pos2) -> Option<(u64, usize)> {
+fn near(scene: &Scene, axis: usize, plane: &Plane, place: &PaneArea, pos: Pos2) -> Option<(u64, usize)> {
     let rulers = scene.rulers.iter().filter(|r| r.axis == axis && lies_in(r, scene, plane));
     let places = rulers.flat_map(|r| r.places.iter().enumerate().map(|(i, p)| (r.id, i, *p)));
     places
@@ -200,7 +200,7 @@ fn on_screen(scene: &Scene, plane: &Plane, rect: Rect, per_point: f32, part: DVe
     rect.min + vec2(pixel.x as f32, pixel.y as f32) / per_point
 }
 
-/// Whether a ruler lies in the slice that is shown.
+/// Returns whether a ruler lies in the slice that is shown.
 fn lies_in(ruler: &Ruler, scene: &Scene, plane: &Plane) -> bool {
     let gap = scene.gap(ruler.axis);
     let ways = glam::DMat3::from_cols(plane.right, plane.down, plane.across).inverse();
@@ -249,16 +249,16 @@ pub fn paint(painter: &Painter, scene: &Scene, plane: &Plane, rect: Rect, per_po
     }
 }
 
-/// What a ruler says.
+/// Text of a ruler's reading.
 fn words(ruler: &Ruler, scene: &Scene, unit: Unit) -> Vec<String> {
     let mut said = Vec::new();
     match ruler.kind {
-        Kind::Length | Kind::Profile => said.push(length(ruler.length(scene), unit)),
-        Kind::Angle => match ruler.angle(scene) {
+        RulerKind::Length | RulerKind::Profile => said.push(length(ruler.length(scene), unit)),
+        RulerKind::Angle => match ruler.angle(scene) {
             Some(angle) => said.push(format!("{angle:.1}°")),
             None => said.push(length(ruler.length(scene), unit)),
         },
-        Kind::Rectangle | Kind::Ellipse => {
+        RulerKind::Rectangle | RulerKind::Ellipse => {
             if let (Some([a, b]), Some(area)) = (ruler.sides(scene), ruler.area(scene)) {
                 let square = if unit.metres().is_some() { format!("{unit}²") } else { "voxel²".to_owned() };
                 said.push(format!("{} × {}", length(a, unit), length(b, unit)));
@@ -338,7 +338,7 @@ impl Viewer {
             if !self.rulers.reading.insert(task.id) {
                 continue;
             }
-            let (send, wake) = (self.rulers.read.0.clone(), self.wake.clone());
+            let (send, wake) = (self.rulers.read.0.clone(), self.jobs.wake.clone());
             std::thread::spawn(move || {
                 let (id, nothing) = (task.id, task.nothing());
                 // Nobody listens when the window has closed.
@@ -348,7 +348,7 @@ impl Viewer {
         }
     }
 
-    /// The bar over the panes that shows which ruler is in hand, while one is.
+    /// The bar over the panes that shows the active ruler.
     pub(super) fn ruler_bar(&mut self, ctx: &egui::Context, panes: Rect) {
         if self.rulers.tool.is_none() {
             return;
@@ -361,19 +361,19 @@ impl Viewer {
                     for (kind, name, hint) in KINDS {
                         let on = self.rulers.tool == Some(kind);
                         if ui.selectable_label(on, name).on_hover_text(hint).clicked() && !on {
-                            self.rulers.take(kind);
+                            self.rulers.activate(kind);
                         }
                     }
                     ui.separator();
                     if ui.button("Done").on_hover_text("Stop measuring (Esc)").clicked() {
-                        self.rulers.put_away();
+                        self.rulers.deactivate();
                     }
                 });
             });
         });
     }
 
-    /// Whether there are rulers in the image that has the keys.
+    /// Returns whether there are rulers in the image that has the keys.
     pub fn has_rulers(&self) -> bool {
         self.document.scenes.iter().any(|s| !s.rulers.is_empty())
     }

@@ -5,9 +5,9 @@ use super::links::Links;
 use super::panes::Tile;
 use super::tools::{BUDGET, NEW};
 use crate::view::difference::difference;
-use crate::view::document::Minus;
+use crate::view::document::Subtraction;
 use crate::view::open;
-use crate::view::ruling::Ruler;
+use crate::view::ruler::Ruler;
 use crate::view::{Content, Display, Layer, Scene, View};
 use egui_tiles::Tree;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub const ENDING: &str = "voxelry";
 pub struct Session {
     /// Version of the format.
     version: u32,
-    /// What images that move together share.
+    /// Properties that linked images share.
     #[serde(default)]
     links: Links,
     /// The panes, as the library that lays them out writes them.
@@ -73,16 +73,16 @@ struct SavedScene {
 struct SavedLayer {
     /// Relative to the session, where it can be.
     path: PathBuf,
-    /// How it was opened, if that needs to be said ([`OpenOptions::to_record`]).
+    /// Options it was opened with, if not the defaults ([`OpenOptions::to_record`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     open: BTreeMap<String, String>,
     channel: usize,
     time: usize,
     content: Content,
     display: Display,
-    /// What is subtracted from it.
+    /// Image that is subtracted from it.
     #[serde(default)]
-    minus: Option<Minus>,
+    minus: Option<Subtraction>,
     /// Edits that are in no other file, which only a crash leaves behind.
     #[serde(default)]
     edits: Option<Edits>,
@@ -92,7 +92,7 @@ struct SavedLayer {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Edits {
     log: PathBuf,
-    /// Whether the layer's file is what was edited; else there was nothing.
+    /// True if the layer's file is what was edited; else there was nothing.
     over: bool,
 }
 
@@ -104,7 +104,7 @@ fn channel(path: &Path, options: &OpenOptions, channel: usize, cache: &Arc<Cache
 }
 
 impl SavedLayer {
-    fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<(Layer, Option<Edited>)> {
+    fn open(&self, folder: &Path, cache: &Arc<Cache>) -> Result<(Layer, Option<RestoredEdits>)> {
         let path = beside(&self.path, folder);
         let options = OpenOptions::of_record(&self.open).map_err(|e| Error::file(&path, e))?;
         if let Some(minus) = &self.minus {
@@ -122,7 +122,7 @@ impl SavedLayer {
         let name = if *over { &layer.name } else { NEW };
         let edited = open::layers_of(labels.clone(), name, None, cache).swap_remove(0);
         let base = over.then_some((path, self.channel, self.time));
-        Ok((edited, Some(Edited { labels, base })))
+        Ok((edited, Some(RestoredEdits { labels, base })))
     }
 
     /// Shows a layer as it was.
@@ -136,7 +136,7 @@ impl SavedLayer {
 }
 
 impl Session {
-    /// What is open in a window, to be saved at a path. Layers that are in no file are left out, unless
+    /// Session of everything that is open in a window, to be saved at a path. Layers in no file are left out, unless
     /// `results` says, by their numbers, where they are going to be.
     pub fn of(viewer: &Viewer, path: &Path, results: &[(u64, PathBuf)]) -> Self {
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -147,9 +147,9 @@ impl Session {
         };
         let saved = |layer: &Layer| {
             let homeless = !results.iter().any(|(id, _)| *id == layer.id);
-            if let Some(desk) = viewer.kit.desks().find(|d| d.layer == layer.id && homeless) {
+            if let Some(editing) = viewer.tools.edit_sessions().find(|d| d.layer == layer.id && homeless) {
                 // Where there is no file of labels, that of the image says on which grid they are.
-                let base = desk.base.clone();
+                let base = editing.base.clone();
                 let grid = || scene_of(viewer, layer.id).and_then(|s| s.layers[0].path.clone());
                 let (path, channel, time) = base.clone().or_else(|| Some((grid()?, 0, 0)))?;
                 return Some(SavedLayer {
@@ -160,7 +160,7 @@ impl Session {
                     content: layer.content,
                     display: layer.display.clone(),
                     minus: None,
-                    edits: Some(Edits { log: desk.board.labels.log(), over: base.is_some() }),
+                    edits: Some(Edits { log: editing.editor.labels.log(), over: base.is_some() }),
                 });
             }
             let made = || results.iter().find(|(id, _)| *id == layer.id).map(|(_, path)| path);
@@ -172,7 +172,10 @@ impl Session {
                 time: layer.time,
                 content: layer.content,
                 display: layer.display.clone(),
-                minus: layer.minus.as_ref().map(|m| Minus { path: relative(&m.path, folder), ..m.clone() }),
+                minus: layer
+                    .minus
+                    .as_ref()
+                    .map(|m| Subtraction { path: relative(&m.path, folder), ..m.clone() }),
                 edits: None,
             })
         };
@@ -184,9 +187,9 @@ impl Session {
         });
         Self {
             version: 1,
-            links: viewer.links,
+            links: viewer.view.links,
             panes: serde_json::to_string(viewer.tree()).unwrap_or_default(),
-            recipe: viewer.bench.recipe().map(|recipe| recipe.to_toml()).unwrap_or_default(),
+            recipe: viewer.recipe_editor.recipe().map(|recipe| recipe.to_toml()).unwrap_or_default(),
             scene: scenes.collect(),
             table: Vec::new(),
         }
@@ -222,7 +225,7 @@ impl Session {
         Ok(session)
     }
 
-    /// What it holds, for people: names of files, and whether they were edited.
+    /// Describes its content: names of files, and whether they were edited.
     pub fn names(&self) -> Vec<String> {
         let layers = self.scene.iter().flat_map(|s| &s.layer);
         layers
@@ -232,8 +235,8 @@ impl Session {
                     |name| name.to_string_lossy().into_owned(),
                 );
                 match &layer.edits {
-                    Some(Edits { over: true, .. }) => format!("{name}, with label edits that are in no file"),
-                    Some(_) => format!("labels over {name} that are in no file"),
+                    Some(Edits { over: true, .. }) => format!("{name}, with unsaved label edits"),
+                    Some(_) => format!("unsaved labels over {name}"),
                     None => name,
                 }
             })
@@ -262,24 +265,24 @@ impl Session {
 pub struct Restored {
     /// Its scenes, without layers that could not be opened.
     pub scenes: Vec<Scene>,
-    /// The panes; none if they are to be laid out anew.
+    /// The panes; none if they are to be laid out again.
     pub panes: Option<Tree<Tile>>,
-    /// What images that move together share.
+    /// Properties that linked images share.
     pub links: Links,
     /// The recipe that was being built.
     pub recipe: Option<Recipe>,
     /// Tables of the last run, with their titles.
     pub tables: Vec<(String, Table)>,
     /// Labels that were being edited, by their layers.
-    pub edited: Vec<(u64, Edited)>,
+    pub edited: Vec<(u64, RestoredEdits)>,
     /// The layer that they are about.
     pub about: Option<u64>,
-    /// What could not be opened, and why.
+    /// Errors of images that could not be opened.
     pub problems: Vec<String>,
 }
 
 /// Labels that were being edited, and what they were read from.
-pub struct Edited {
+pub struct RestoredEdits {
     /// The labels, with all edits.
     pub labels: Arc<Labels>,
     /// File, channel and time frame; none: there was nothing before the edits.
@@ -347,7 +350,7 @@ fn scene_of(viewer: &Viewer, layer: u64) -> Option<&Scene> {
     viewer.document.scenes.iter().find(|s| s.layers.iter().any(|l| l.id == layer))
 }
 
-/// Where a path of a session lies. An address lies where it says.
+/// Resolves a path of a session. Addresses stay as they are.
 fn beside(path: &Path, folder: &Path) -> PathBuf {
     if address(path).is_some() { path.to_owned() } else { folder.join(path) }
 }

@@ -1,4 +1,4 @@
-//! What is remembered from one start to the next, and what a crash leaves behind.
+//! Settings kept from one start to the next, and the session kept for recovery after a crash.
 
 use super::session::Session;
 use serde::{Deserialize, Serialize};
@@ -12,26 +12,26 @@ use voxelry_core::io::{atomic, remote};
 const RECENT: usize = 12;
 /// The ending of a file beside sessions that were kept when the system ended the program.
 const ENDED: &str = "ended";
-/// How often what is open is kept for the case of a crash.
+/// Interval between saves for recovery after a crash.
 const OFTEN: Duration = Duration::from_secs(10);
 
-/// What is remembered.
+/// Settings kept between starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Whether the window is light.
+    /// True if the window is light.
     pub light: bool,
-    /// How large everything is.
+    /// Scale of the user interface.
     pub scale: f32,
     /// Megabytes of images in memory.
     pub memory: u64,
     /// Megabytes on the graphics device, for each kind of voxel.
     pub device: u64,
-    /// What was opened last, the latest first.
+    /// Recently opened files, the latest first.
     pub recent: Vec<PathBuf>,
-    /// Whether the list of images on the left is shown.
+    /// True if the list of images on the left is shown.
     pub left: bool,
-    /// Whether the panels on the right are shown.
+    /// True if the panels on the right are shown.
     pub right: bool,
     /// Width of the list of images.
     pub left_width: f32,
@@ -39,7 +39,7 @@ pub struct Settings {
     pub right_width: f32,
     /// Height of the tables.
     pub table_height: f32,
-    /// Where it is remembered; nowhere in tests.
+    /// Path of the settings file; none in tests.
     #[serde(skip)]
     path: Option<PathBuf>,
 }
@@ -74,7 +74,7 @@ fn file() -> Option<PathBuf> {
 }
 
 impl Settings {
-    /// What was remembered; what is usual where nothing was or it can't be read.
+    /// Reads the settings; the defaults where there are none or they can't be read.
     pub fn load() -> Self {
         let text = file().and_then(|path| std::fs::read_to_string(path).ok());
         let mut settings: Self = text.and_then(|t| toml::from_str(&t).ok()).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Settings {
 }
 
 /// Keeps what is open while the program runs. A file that nobody holds any more is what a crash left.
-pub struct Keeper {
+pub struct Autosave {
     path: PathBuf,
     /// Locked as long as the program runs.
     _lock: File,
@@ -118,16 +118,16 @@ pub struct Keeper {
 
 /// A session that was left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// Where it is.
+pub struct LostSession {
+    /// Position.
     pub path: PathBuf,
-    /// Whether the system has ended the program, which has kept it on purpose.
+    /// True if the system has ended the program, which has kept it on purpose.
     pub ended: bool,
-    /// What was open.
+    /// Files that were open.
     pub what: Vec<String>,
 }
 
-impl Keeper {
+impl Autosave {
     /// Begins; nothing where the system has no place for it.
     pub fn new() -> Option<Self> {
         Self::in_folder(&folder(|dirs| dirs.data_local_dir().join("open"))?)
@@ -142,12 +142,12 @@ impl Keeper {
         Some(Self { path, _lock: lock, kept: String::new(), when: Instant::now(), stays: false })
     }
 
-    /// Where it is kept.
+    /// Path of the session kept for recovery.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is time to keep what is open.
+    /// Returns whether it is time to keep what is open.
     pub fn is_due(&self) -> bool {
         self.when.elapsed() >= OFTEN
     }
@@ -160,27 +160,27 @@ impl Keeper {
         }
     }
 
-    /// What was kept stays when the program ends, for the next start.
+    /// Keeps the saved session when the program ends, for the next start.
     pub fn stay(&mut self) {
         self.stays = true;
         // Without it, the next start says that the program has crashed.
         let _ = std::fs::write(self.path.with_extension(ENDED), "");
     }
 
-    /// Whether it stays.
+    /// Returns whether it stays.
     pub fn stays(&self) -> bool {
         self.stays
     }
 
     /// Sessions that crashes left, without those of programs that still run.
-    pub fn left(&self) -> Vec<Left> {
+    pub fn left(&self) -> Vec<LostSession> {
         let entries = self.path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
         let paths = entries.into_iter().flatten().flatten().map(|e| e.path());
         let sessions = paths.filter(|p| p.extension().is_some_and(|e| e == "voxelry") && *p != self.path);
         let free = sessions.filter(|p| !is_held(&p.with_extension("lock")));
         free.map(|path| {
             let what = Session::read(&path).map(|s| s.names()).unwrap_or_default();
-            Left { ended: path.with_extension(ENDED).exists(), what, path }
+            LostSession { ended: path.with_extension(ENDED).exists(), what, path }
         })
         .collect()
     }
@@ -193,7 +193,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Autosave {
     fn drop(&mut self) {
         // A panic is a crash, after which there is something to offer.
         if !std::thread::panicking() && !self.stays {
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn a_crash_leaves_its_session_and_a_program_that_runs_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let mut keeper = Keeper::in_folder(folder.path()).unwrap();
-        keeper.keep("mine".to_owned());
+        let mut autosave = Autosave::in_folder(folder.path()).unwrap();
+        autosave.keep("mine".to_owned());
         let crashed = folder.path().join("0.voxelry");
         std::fs::write(&crashed, "left").unwrap();
         File::create(crashed.with_extension("lock")).unwrap();
@@ -222,33 +222,33 @@ mod tests {
         std::fs::write(&running, "in use").unwrap();
         let lock = File::create(running.with_extension("lock")).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(keeper.left(), [Left { path: crashed.clone(), ended: false, what: Vec::new() }]);
-        Keeper::forget(&crashed);
-        assert!(keeper.left().is_empty());
+        assert_eq!(autosave.left(), [LostSession { path: crashed.clone(), ended: false, what: Vec::new() }]);
+        Autosave::forget(&crashed);
+        assert!(autosave.left().is_empty());
         // A program that the system has ended says so.
         let other = folder.path().join("2.voxelry");
         let session = "version = 1\n[[scene]]\n[scene.view]\n[[scene.layer]]\npath = \"a/scan.nii.gz\"\n\
                        channel = 0\ntime = 0\ncontent = \"grey\"\n[scene.layer.display]\n";
         std::fs::write(&other, session).unwrap();
         std::fs::write(other.with_extension(ENDED), "").unwrap();
-        let left = keeper.left();
+        let left = autosave.left();
         assert_eq!(
             (left.len(), left[0].ended, &left[0].what[..]),
             (1, true, &["scan.nii.gz".to_owned()][..])
         );
-        Keeper::forget(&left[0].path);
-        assert!(keeper.left().is_empty());
-        let path = keeper.path().to_owned();
-        drop(keeper);
+        Autosave::forget(&left[0].path);
+        assert!(autosave.left().is_empty());
+        let path = autosave.path().to_owned();
+        drop(autosave);
         assert!(!path.exists());
         let crashing = std::thread::spawn(|| {
             let folder = tempfile::tempdir().unwrap();
-            let mut keeper = Keeper::in_folder(folder.path()).unwrap();
-            keeper.keep("mine".to_owned());
+            let mut autosave = Autosave::in_folder(folder.path()).unwrap();
+            autosave.keep("mine".to_owned());
             (
                 folder.keep(),
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    let _keeper = keeper;
+                    let _keeper = autosave;
                     std::panic::resume_unwind(Box::new("a crash"));
                 })),
             )

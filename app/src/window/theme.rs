@@ -7,18 +7,18 @@ use egui::{
 
 /// The colour of what is chosen and of what can be dragged.
 pub const ACCENT: Color32 = Color32::from_rgb(74, 158, 255);
-/// What went well.
+/// Confirmation of success.
 pub const GOOD: Color32 = Color32::from_rgb(92, 200, 110);
-/// What is wrong.
+/// If it is invalid.
 pub const WRONG: Color32 = Color32::from_rgb(240, 110, 100);
-/// What is to be looked at again.
+/// Requests that wait for their turn.
 pub const WARNING: Color32 = Color32::from_rgb(232, 178, 84);
 /// Colours of the crosshair's lines across z, y and x.
 pub const AXES: [Color32; 3] =
     [Color32::from_rgb(86, 156, 255), Color32::from_rgb(92, 200, 110), Color32::from_rgb(240, 98, 98)];
 /// Text over pictures.
 pub const OVER: Color32 = Color32::from_rgb(232, 236, 240);
-/// What lies behind pictures, in both themes, so that intensities look the same.
+/// Background of pictures, in both themes, so that intensities look the same.
 pub const GROUND: [u8; 3] = [14, 16, 20];
 
 /// Gives the window its looks, light and dark.

@@ -22,7 +22,7 @@ impl Bits {
         bits
     }
 
-    /// Whether a number is in it; those beyond its length are not.
+    /// Returns whether a number is in it; those beyond its length are not.
     pub fn has(&self, at: usize) -> bool {
         self.words.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
@@ -37,12 +37,12 @@ impl Bits {
         }
     }
 
-    /// How many there are.
+    /// Number of elements.
     pub fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }

@@ -26,7 +26,7 @@ impl<'a> Column<'a> {
             .or_else(|| any.downcast_ref().map(Self::Text))
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
             Self::Int(a) => a.len(),
@@ -53,17 +53,17 @@ impl<'a> Column<'a> {
         Some((0..a.len()).map(|row| a.value(row)).collect())
     }
 
-    /// Whether it has numbers.
+    /// Returns whether it has numbers.
     pub fn has_numbers(&self) -> bool {
         !matches!(self, Self::Text(_))
     }
 
-    /// Whether its numbers are whole, as those of groups are.
+    /// Returns whether its numbers are whole, as those of groups are.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Int(_) | Self::Flag(_))
     }
 
-    /// What its numbers lie between but for a few far ones; never empty.
+    /// Range of its numbers without outliers; never empty.
     pub fn range(&self) -> [f64; 2] {
         let mut values: Vec<f64> =
             (0..self.len() as u32).map(|row| self.number(row)).filter(|v| v.is_finite()).collect();

@@ -17,7 +17,7 @@ const ROWS: usize = 8191;
 /// Opacity of what is selected. An even one marks that; others are odd, or 0 for what is hidden.
 const SELECTED: u8 = 254;
 
-/// What is known of labels.
+/// Names, colours and visibility of labels.
 pub type Infos = BTreeMap<u32, Info>;
 
 /// Colours of labels. Two of the same number are the same.
@@ -28,11 +28,11 @@ pub struct Lookup {
     /// Rows of [`WIDTH`] texels: the first for labels that are in none of the others, which begin with
     /// label 1.
     pub texels: Vec<[u8; 4]>,
-    /// What the colours mean, if they mean something.
+    /// Legend of the colours, if there is one.
     pub legend: Option<Legend>,
 }
 
-/// What colours of objects mean.
+/// Legend of the colours of objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Legend {
     /// The column and its unit.
@@ -67,11 +67,11 @@ pub struct Paint {
     pub hidden: Arc<Bits>,
     /// The only rows that are shown, if not all are.
     pub only: Option<Arc<Bits>>,
-    /// Whether labels without a row are hidden.
+    /// True if labels without a row are hidden.
     pub strict: bool,
     /// The column that colours.
     pub colour: Option<Colouring>,
-    /// What is known of labels.
+    /// Names, colours and visibility of labels.
     pub infos: Arc<Infos>,
 }
 
@@ -88,7 +88,7 @@ fn is_special(info: &Info) -> bool {
     info.color.is_some() || opacity(info) != u8::MAX
 }
 
-/// How much a label covers that isn't selected.
+/// Opacity of a label that isn't selected.
 fn opacity(info: &Info) -> u8 {
     if info.shown { info.opacity | 1 } else { 0 }
 }
@@ -112,7 +112,7 @@ fn texels(most: u32, infos: &Infos) -> Vec<[u8; 4]> {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Paint {
-    /// Whether labels look as they do without a table.
+    /// Returns whether labels look as they do without a table.
     pub fn is_plain(&self) -> bool {
         let all = self.hidden.is_empty() && self.only.is_none() && !self.strict;
         all && self.selected.is_empty() && self.colour.is_none()

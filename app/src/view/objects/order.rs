@@ -1,4 +1,4 @@
-//! Which rows of a table are shown, and in which order.
+//! Filtering and sorting of the rows of a table.
 
 use super::Column;
 use super::bits::Bits;
@@ -7,39 +7,39 @@ use std::sync::Arc;
 use voxelry_core::measure::Table;
 use voxelry_core::measure::expression::Expression;
 
-/// What is asked for.
+/// Requested order and filter.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Wanted {
+pub struct OrderRequest {
     /// The column that sorts, and whether from the greatest.
     pub sort: Option<(String, bool)>,
     /// A condition; empty if there is none.
     pub filter: String,
 }
 
-/// What came of it.
+/// Result of a request.
 #[derive(Debug, Clone, Default)]
-pub struct Order {
-    /// What was asked for.
-    pub wanted: Wanted,
+pub struct RowOrder {
+    /// The request.
+    pub wanted: OrderRequest,
     /// The rows in order that meet the condition.
     pub rows: Arc<Vec<u32>>,
     /// All rows in order.
     sorted: Arc<Vec<u32>>,
     /// The rows that meet the condition, if there is one.
     pub passing: Option<Arc<Bits>>,
-    /// What is wrong with the condition; the one before then holds.
+    /// Error of the condition; the one before then holds.
     pub error: Option<String>,
 }
 
-impl Order {
+impl RowOrder {
     /// All rows of a table as they stand in it.
     pub fn plain(rows: usize) -> Self {
         let all = Arc::new((0..rows as u32).collect::<Vec<u32>>());
         Self { rows: all.clone(), sorted: all, ..Self::default() }
     }
 
-    /// Arranges a table anew, with what need not be done again taken from here.
-    pub fn again(&self, table: &Table, wanted: &Wanted, fresh: bool) -> Self {
+    /// Sorts and filters a table again, reusing what hasn't changed.
+    pub fn again(&self, table: &Table, wanted: &OrderRequest, fresh: bool) -> Self {
         let sorted = if !fresh && wanted.sort == self.wanted.sort {
             self.sorted.clone()
         } else {
@@ -113,8 +113,8 @@ mod tests {
     fn rows_are_sorted_both_ways_with_what_is_missing_last() {
         let table = table();
         let by = |column: &str, falling: bool| {
-            let wanted = Wanted { sort: Some((column.to_owned(), falling)), filter: String::new() };
-            Order::plain(5).again(&table, &wanted, false).rows.to_vec()
+            let wanted = OrderRequest { sort: Some((column.to_owned(), falling)), filter: String::new() };
+            RowOrder::plain(5).again(&table, &wanted, false).rows.to_vec()
         };
         assert_eq!(by("volume", false), [4, 1, 3, 0, 2]);
         assert_eq!(by("volume", true), [0, 1, 3, 4, 2]);
@@ -126,9 +126,11 @@ mod tests {
     #[test]
     fn a_condition_keeps_the_order_and_a_wrong_one_what_was_shown() {
         let table = table();
-        let wanted =
-            |filter: &str| Wanted { sort: Some(("label".to_owned(), false)), filter: filter.to_owned() };
-        let some = Order::plain(5).again(&table, &wanted("volume <= 0"), false);
+        let wanted = |filter: &str| OrderRequest {
+            sort: Some(("label".to_owned(), false)),
+            filter: filter.to_owned(),
+        };
+        let some = RowOrder::plain(5).again(&table, &wanted("volume <= 0"), false);
         assert_eq!(*some.rows, [1, 3, 4]);
         let wrong = some.again(&table, &wanted("volum > 1"), false);
         assert_eq!(*wrong.rows, [1, 3, 4]);

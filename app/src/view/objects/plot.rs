@@ -1,4 +1,4 @@
-//! What plots show of columns: bars, points, densities and boxes, found on a thread where rows are many.
+//! Data of plots of columns: bars, points, densities and boxes, computed on a thread where rows are many.
 
 use super::{Bits, Column};
 use crate::view::colours::Map;
@@ -15,8 +15,8 @@ pub const GROUPS: usize = 24;
 
 /// A kind of plot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
-    /// How often values of x occur.
+pub enum PlotKind {
+    /// Histogram of x.
     #[default]
     Histogram,
     /// y over x.
@@ -25,27 +25,27 @@ pub enum Kind {
     Boxes,
 }
 
-/// What is to be plotted.
+/// Request for a plot.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct PlotRequest {
     /// The table.
     pub table: Arc<Table>,
     /// The rows that are shown.
     pub rows: Arc<Vec<u32>>,
     /// Those that stand out.
     pub selected: Arc<Bits>,
-    /// Which kind.
-    pub kind: Kind,
+    /// Kind of plot.
+    pub kind: PlotKind,
     /// Columns along x and y.
     pub columns: [String; 2],
     /// The column of groups; none for what is selected and what is not.
     pub group: Option<String>,
-    /// Whether x and y have logarithmic axes.
+    /// True if x and y have logarithmic axes.
     pub log: [bool; 2],
 }
 
-impl Wanted {
-    /// Whether nothing has changed.
+impl PlotRequest {
+    /// Returns whether nothing has changed.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.table, &other.table)
             && Arc::ptr_eq(&self.rows, &other.rows)
@@ -62,11 +62,11 @@ impl Wanted {
     }
 
     /// Finds what is to be drawn; none if a column is not there.
-    pub fn draw(&self) -> Option<Drawn> {
+    pub fn draw(&self) -> Option<PlotData> {
         match self.kind {
-            Kind::Histogram => self.histogram(),
-            Kind::Scatter => self.scatter(),
-            Kind::Boxes => self.boxes(),
+            PlotKind::Histogram => self.histogram(),
+            PlotKind::Scatter => self.scatter(),
+            PlotKind::Boxes => self.boxes(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Wanted {
         bits
     }
 
-    fn histogram(&self) -> Option<Drawn> {
+    fn histogram(&self) -> Option<PlotData> {
         let column = Column::of(&self.table, &self.columns[0])?;
         let places = || self.rows.iter().map(|row| (self.place(&column, 0, *row), *row));
         let range = ends(places().map(|p| p.0))?;
@@ -102,14 +102,14 @@ impl Wanted {
             counts[bin][0] += 1;
             counts[bin][1] += usize::from(self.selected.has(row as usize));
         }
-        Some(Drawn {
+        Some(PlotData {
             range: [range, [0.0, 1.0]],
             left_out: self.rows.len() - count,
             shape: Shape::Bars(counts),
         })
     }
 
-    fn scatter(&self) -> Option<Drawn> {
+    fn scatter(&self) -> Option<PlotData> {
         let x = Column::of(&self.table, &self.columns[0])?;
         let y = Column::of(&self.table, &self.columns[1])?;
         let places =
@@ -121,7 +121,7 @@ impl Wanted {
         let part = |at: [f64; 2]| [0, 1].map(|a| (at[a] - range[a][0]) / (range[a][1] - range[a][0]));
         if count <= POINTS {
             let points = there().map(|(at, row)| (part(at).map(|p| p as f32), row)).collect();
-            return Some(Drawn { range, left_out, shape: Shape::Points(points) });
+            return Some(PlotData { range, left_out, shape: Shape::Points(points) });
         }
         let [wide, high] = CELLS;
         let mut counts = vec![[0u32; 2]; wide * high];
@@ -141,10 +141,10 @@ impl Wanted {
             }
             _ => [255; 4],
         });
-        Some(Drawn { range, left_out, shape: Shape::Density { pixels: pixels.collect(), count } })
+        Some(PlotData { range, left_out, shape: Shape::Density { pixels: pixels.collect(), count } })
     }
 
-    fn boxes(&self) -> Option<Drawn> {
+    fn boxes(&self) -> Option<PlotData> {
         let column = Column::of(&self.table, &self.columns[0])?;
         let group = self.group.as_ref().and_then(|name| Column::of(&self.table, name));
         let mut groups: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
@@ -161,16 +161,16 @@ impl Wanted {
         let range = wider(ends(groups.values().flatten().copied())?);
         let many = groups.len();
         let boxes = groups.into_iter().take(GROUPS).map(|(group, values)| Boxed::of(group, values));
-        Some(Drawn { range: [[0.0, 1.0], range], left_out, shape: Shape::Boxes(boxes.collect(), many) })
+        Some(PlotData { range: [[0.0, 1.0], range], left_out, shape: Shape::Boxes(boxes.collect(), many) })
     }
 }
 
-/// What is drawn.
+/// Data of a plot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Drawn {
+pub struct PlotData {
     /// Least and greatest along x and y, in the axes' own measure.
     pub range: [[f64; 2]; 2],
-    /// How many rows have no place.
+    /// Number of rows that can't be plotted (NaN, or ≤ 0 on a logarithmic axis).
     pub left_out: usize,
     /// The rest.
     pub shape: Shape,
@@ -179,7 +179,7 @@ pub struct Drawn {
 /// The shapes of a plot.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// How many objects, and how many of them selected, in bins of equal width.
+    /// Numbers of objects and of selected objects in bins of equal width.
     Bars(Vec<[usize; 2]>),
     /// Parts of the way along x and y, and the row.
     Points(Vec<([f32; 2], u32)>),
@@ -187,7 +187,7 @@ pub enum Shape {
     Density {
         /// Red, green, blue, opacity.
         pixels: Vec<[u8; 4]>,
-        /// How many.
+        /// Number of values.
         count: usize,
     },
     /// Groups, the first of so many.
@@ -199,7 +199,7 @@ pub enum Shape {
 pub struct Boxed {
     /// Its number; 1 and 0 for what is selected and what is not.
     pub group: i64,
-    /// How many values.
+    /// Number of values.
     pub count: usize,
     /// Quartiles, between neighbours by their distance (Hyndman & Fan 1996, type 7,
     /// doi:10.1080/00031305.1996.10473566).
@@ -246,12 +246,12 @@ fn wider([low, high]: [f64; 2]) -> [f64; 2] {
     [low - more, high + more]
 }
 
-/// How many bins show so many values well (Terrell & Scott 1985, doi:10.1080/01621459.1985.10477163).
+/// Number of bins for a histogram of `count` values (Terrell & Scott 1985, doi:10.1080/01621459.1985.10477163).
 fn bins(count: usize) -> usize {
     ((2.0 * count as f64).cbrt().ceil() as usize * 2).clamp(8, 100)
 }
 
-/// Whether a place is within a line that closes on itself.
+/// Returns whether a place is within a line that closes on itself.
 pub fn is_within(line: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
     let mut inside = false;
     for (i, [ax, ay]) in line.iter().enumerate() {
@@ -268,13 +268,13 @@ mod tests {
     use super::*;
     use voxelry_core::measure::table::{Builder, Values};
 
-    fn wanted(kind: Kind, x: Vec<f64>, group: Vec<i64>) -> Wanted {
+    fn wanted(kind: PlotKind, x: Vec<f64>, group: Vec<i64>) -> PlotRequest {
         let rows = x.len();
         let mut b = Builder::default();
         b.column("x", "", "", Values::Real(x.clone()));
         b.column("y", "", "", Values::Real(x.iter().map(|x| x * 10.0).collect()));
         b.column("group", "", "", Values::Int(group));
-        Wanted {
+        PlotRequest {
             table: Arc::new(b.finish("t")),
             rows: Arc::new((0..rows as u32).collect()),
             selected: Arc::new(Bits::of(&(0..rows).map(|i| i < 2).collect::<Vec<bool>>())),
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn bars_count_all_and_what_is_selected() {
         let mut wanted =
-            wanted(Kind::Histogram, vec![1.0, 2.0, 2.5, 9.0, f64::NAN, -1.0], vec![7, 3, 3, 5, 3, 7]);
+            wanted(PlotKind::Histogram, vec![1.0, 2.0, 2.5, 9.0, f64::NAN, -1.0], vec![7, 3, 3, 5, 3, 7]);
         let drawn = wanted.draw().unwrap();
         let Shape::Bars(counts) = &drawn.shape else { panic!() };
         assert_eq!((drawn.left_out, drawn.range[0]), (1, [-1.0, 9.0]));
@@ -308,11 +308,11 @@ mod tests {
 
     #[test]
     fn many_points_become_a_density_of_all_of_them() {
-        let few = wanted(Kind::Scatter, (0..100).map(f64::from).collect(), vec![0; 100]).draw().unwrap();
+        let few = wanted(PlotKind::Scatter, (0..100).map(f64::from).collect(), vec![0; 100]).draw().unwrap();
         let Shape::Points(points) = few.shape else { panic!() };
         assert_eq!(points.len(), 100);
         assert!((points[99].0[0] - points[99].0[1]).abs() < 1e-6);
-        let many = wanted(Kind::Scatter, (0..50_000).map(f64::from).collect(), vec![0; 50_000]);
+        let many = wanted(PlotKind::Scatter, (0..50_000).map(f64::from).collect(), vec![0; 50_000]);
         let Shape::Density { pixels, count } = many.draw().unwrap().shape else { panic!() };
         assert_eq!((pixels.len(), count), (CELLS[0] * CELLS[1], 50_000));
         // The two that are selected are at the lower left.
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn boxes_have_the_quartiles_and_whiskers_of_their_groups() {
         let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, 100.0, 7.0];
-        let drawn = wanted(Kind::Boxes, values, vec![1, 1, 1, 1, 1, 1, 2]).draw().unwrap();
+        let drawn = wanted(PlotKind::Boxes, values, vec![1, 1, 1, 1, 1, 1, 2]).draw().unwrap();
         let Shape::Boxes(boxes, 2) = drawn.shape else { panic!() };
         assert_eq!((boxes[0].count, boxes[1].count), (6, 1));
         assert_eq!(boxes[0].quartiles, [2.25, 3.5, 4.75]);

@@ -10,12 +10,12 @@ use voxelry_core::{Region, Result};
 
 /// Edge of a picture in pixels.
 pub const EDGE: usize = 96;
-/// What is shown around an object, as a part of its larger side.
+/// Margin around an object, as a fraction of its larger side.
 const MARGIN: f64 = 0.2;
 /// Voxels that are shown at least.
 const LEAST: f64 = 8.0;
 
-/// What objects are drawn from.
+/// Images that pictures of objects are drawn from.
 #[derive(Clone)]
 pub struct Sources {
     labels: Channel,
@@ -41,7 +41,7 @@ impl Channel {
     }
 }
 
-/// How an object is seen.
+/// View of an object in its picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sight {
     /// In the plane through the middle of its box across an axis: 0, 1, 2 for z, y, x.
@@ -74,7 +74,7 @@ impl Sources {
         Self { labels: Channel::of(labels), grey }
     }
 
-    /// Whether pictures from both are the same.
+    /// Returns whether pictures from both are the same.
     pub fn same(&self, other: &Self) -> bool {
         let grey = match (&self.grey, &other.grey) {
             (None, None) => true,

@@ -1,4 +1,4 @@
-//! What was decided about objects, kept as a column of their table.
+//! Verdicts on objects, kept as a column of their table.
 
 use super::Column;
 use arrow::array::{ArrayRef, Int64Array};
@@ -11,7 +11,7 @@ use voxelry_core::measure::Table;
 /// The column of verdicts.
 pub const VERDICT: &str = "verdict";
 
-/// What was decided about an object.
+/// Verdict on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verdict {
     /// Nothing yet.

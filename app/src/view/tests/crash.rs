@@ -18,7 +18,7 @@ const BUDGET: u64 = 1 << 20;
 const FOLDER: &str = "VOXELRY_TEST_CRASH";
 const FROM: &str = "VOXELRY_TEST_CRASH_FROM";
 
-/// What a stroke fills, and with which label.
+/// Region that a stroke fills, and its label.
 fn stroke(number: usize) -> (Region, u32) {
     let mut state = number as u64 + 1;
     let mut below = |n: usize| {

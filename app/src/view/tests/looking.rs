@@ -3,8 +3,8 @@
 use super::super::difference::difference;
 use super::super::document::{Layer, Pane, Scene};
 use super::super::open::{layers_of, survey, survey_part};
-use super::super::ruling::{Kind, Ruler};
-use super::super::shot::{Look, Plane, Quality, Tiles, look};
+use super::super::projection::{Look, Plane, Quality, Tiles, look};
+use super::super::ruler::{Ruler, RulerKind};
 use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use ndarray::Array3;
 use std::sync::Arc;
@@ -173,18 +173,18 @@ fn rulers_of_a_sheared_grid_measure_the_world() {
     let scene = sheared();
     let world = scene.geometry().world_from_index;
     let at = |x: f64, y: f64| scene.part(DVec3::new(x, y, 7.0));
-    let mut ruler = Ruler::new(Kind::Angle, 0, at(10.0, 10.0));
+    let mut ruler = Ruler::new(RulerKind::Angle, 0, at(10.0, 10.0));
     ruler.places.extend([at(20.0, 10.0), at(20.0, 30.0)]);
     let (x, y) = (world.matrix3.x_axis, world.matrix3.y_axis);
     assert!((ruler.length(&scene) - 10.0).abs() < 1e-9);
     let angle = (-x).angle_between(y).to_degrees();
     assert!((ruler.angle(&scene).unwrap() - angle).abs() < 1e-9 && (angle - 90.0).abs() > 15.0);
-    let mut region = Ruler::new(Kind::Rectangle, 0, at(10.0, 10.0));
+    let mut region = Ruler::new(RulerKind::Rectangle, 0, at(10.0, 10.0));
     region.places.push(at(20.0, 30.0));
     // Base times height: 10 · 1 by 20 · 0.9.
     assert!((region.area(&scene).unwrap() - 180.0).abs() < 1e-9);
     assert_eq!(region.outline(&scene).unwrap().len(), 4);
-    region.kind = Kind::Ellipse;
+    region.kind = RulerKind::Ellipse;
     assert!((region.area(&scene).unwrap() - 180.0 * std::f64::consts::FRAC_PI_4).abs() < 1e-9);
     let polygon = region.outline(&scene).unwrap();
     let inside = polygon.iter().all(|p| {
@@ -265,8 +265,8 @@ fn images_are_subtracted_and_measured_where_they_lie() {
     let elsewhere = layer("c", Volume::from(voxels.clone()), shifted, &cache);
     let error = difference(&from, &elsewhere, &cache).err().unwrap().to_string();
     assert!(error.contains("another grid") && error.contains("resample --like"), "{error}");
-    assert!(crate::view::work::fits(&elsewhere, &from).is_err());
-    assert!(crate::view::work::fits(&minus, &from).is_ok());
+    assert!(crate::view::recipe_run::fits(&elsewhere, &from).is_err());
+    assert!(crate::view::recipe_run::fits(&minus, &from).is_ok());
     // In one scene: in the unit of the first, and by index where a file says nothing.
     let over = crate::view::open::over(minus, from.source.info(), &cache);
     assert_eq!(over.source.info().geometry().unit, Unit::Millimetre);

@@ -1,4 +1,4 @@
-//! What is looked at: sizes, planes, differences, parts.
+//! Tests of sizes, planes, differences and parts.
 
 mod crash;
 mod looking;

@@ -4,7 +4,7 @@ use super::super::document::{Montage, Pane, Scene};
 use super::super::figure::load;
 use super::super::open::layers_of;
 use super::super::painter::Painter;
-use super::super::shot::Quality;
+use super::super::projection::Quality;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use voxelry_core::io::browse::Cache;

@@ -13,7 +13,7 @@ use voxelry_core::io::{OpenOptions, WriteOptions};
 use voxelry_core::picture::Canvas;
 use voxelry_core::{Geometry, Unit, Volume};
 
-const OVER: Over = Over {
+const OVER: Annotations = Annotations {
     crosshair: false,
     scale_bar: true,
     legend: true,
@@ -22,9 +22,9 @@ const OVER: Over = Over {
     time: true,
     rulers: true,
 };
-const PLAIN: Over = Over { scale_bar: false, legend: false, ..OVER };
+const PLAIN: Annotations = Annotations { scale_bar: false, legend: false, ..OVER };
 
-/// What draws, or a printed reason why the test is skipped.
+/// Renderer of figures, or a printed reason why the test is skipped.
 fn figures() -> Option<Figures> {
     match Gpu::headless() {
         Ok(gpu) => Some(Figures::new(gpu, 64 << 20)),
@@ -69,7 +69,7 @@ fn frames(path: &Path) -> (Vec<Canvas>, Option<(u16, u16)>) {
     (frames, delay)
 }
 
-/// Whether pixels are the same, but for how rays round where bricks lie elsewhere in the atlas.
+/// Returns whether pixels are the same, but for how rays round where bricks lie elsewhere in the atlas.
 fn alike(a: &[u8], b: &[u8]) -> bool {
     // A ray that ends a sample earlier or later makes a pixel here and there quite another.
     let off = a.iter().zip(b).filter(|(a, b)| a.abs_diff(**b) > 8).count();
@@ -95,8 +95,8 @@ fn the_layout_is_exported_with_every_pane_at_its_place() {
     let ctx = harness.ctx.clone();
     let out = folder.path().join("layout.png");
     let viewer = harness.state_mut();
-    (viewer.export.what, viewer.export.scale) = (What::Layout, 2);
-    let sheet = viewer.order(&ctx).unwrap().sheet;
+    (viewer.export.kind, viewer.export.scale) = (ExportKind::Layout, 2);
+    let sheet = viewer.request(&ctx).unwrap().sheet;
     assert_eq!(sheet.parts.len(), 4);
     viewer.export(&ctx, out.clone());
     until(&mut harness, "the picture", |v| !v.export.is_running());
@@ -107,7 +107,7 @@ fn the_layout_is_exported_with_every_pane_at_its_place() {
     assert!(all.width as f32 > shown.x * 0.5 && all.height as f32 > shown.y * 0.8);
     let mut figures = Figures::new(harness.state().gpu().clone(), 64 << 20);
     for part in &sheet.parts {
-        let alone = Sheet { parts: vec![Part { at: [0; 2], ..part.clone() }], ..sheet.clone() };
+        let alone = FigureLayout { parts: vec![FigurePane { at: [0; 2], ..part.clone() }], ..sheet.clone() };
         let alone = figures.draw(&alone, &Job::silent()).unwrap();
         let [left, top] = part.at.map(|n| n as usize);
         for (row, pixels) in alone.pixels.chunks_exact(alone.width * 3).enumerate() {
@@ -123,8 +123,8 @@ fn a_figure_is_the_same_at_any_scale_but_for_its_pixels() {
     let Some(mut figures) = figures() else { return };
     let scene = scene(&balls(folder.path(), "balls.nii.gz"));
     for pane in [Pane::Plane(0), Pane::Montage, Pane::Volume] {
-        let mut at = |scale: f64, over: Over| {
-            let sheet = Sheet::one(scene.clone(), pane, [300, 240], 1.0, over).scaled(scale);
+        let mut at = |scale: f64, annotations: Annotations| {
+            let sheet = FigureLayout::one(scene.clone(), pane, [300, 240], 1.0, annotations).scaled(scale);
             figures.draw(&sheet, &Job::silent()).unwrap()
         };
         let (small, large, plain) = (at(1.0, OVER), at(3.0, OVER), at(1.0, PLAIN));
@@ -148,8 +148,8 @@ fn a_turntable_turns_and_begins_with_the_still() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut figures) = figures() else { return };
     let scene = scene(&balls(folder.path(), "balls.nii.gz"));
-    let sheet = Sheet::one(scene, Pane::Volume, [120, 90], 1.0, OVER);
-    let movie = Movie { kind: Kind::Turntable, frames: 6, rate: 12.5 };
+    let sheet = FigureLayout::one(scene, Pane::Volume, [120, 90], 1.0, OVER);
+    let movie = Movie { kind: MovieKind::Turntable, frames: 6, rate: 12.5 };
     let out = folder.path().join("turn.apng");
     film(&mut figures, &sheet, &movie, Format::Apng, &out, &Job::silent()).unwrap();
     let (shown, delay) = frames(&out);
@@ -183,8 +183,8 @@ fn a_turntable_turns_and_begins_with_the_still() {
 fn slices_are_all_visited_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut figures) = figures() else { return };
-    let sheet = Sheet::one(ramp(folder.path()), Pane::Plane(0), [60, 60], 1.0, PLAIN);
-    let movie = Movie { kind: Kind::Slices(0), frames: 9, rate: 10.0 };
+    let sheet = FigureLayout::one(ramp(folder.path()), Pane::Plane(0), [60, 60], 1.0, PLAIN);
+    let movie = Movie { kind: MovieKind::Slices(0), frames: 9, rate: 10.0 };
     let out = folder.path().join("slices");
     film(&mut figures, &sheet, &movie, Format::Sequence, &out, &Job::silent()).unwrap();
     let expected: Vec<String> = (1..=9).map(|i| format!("frame-{i:04}.png")).collect();
@@ -206,8 +206,8 @@ fn slices_are_all_visited_in_order() {
 fn what_is_cancelled_or_fails_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut figures) = figures() else { return };
-    let sheet = Sheet::one(ramp(folder.path()), Pane::Plane(0), [60, 60], 1.0, OVER);
-    let movie = Movie { kind: Kind::Slices(0), frames: 9, rate: 10.0 };
+    let sheet = FigureLayout::one(ramp(folder.path()), Pane::Plane(0), [60, 60], 1.0, OVER);
+    let movie = Movie { kind: MovieKind::Slices(0), frames: 9, rate: 10.0 };
     for (format, name) in [(Format::Apng, "a.apng"), (Format::Gif, "a.gif"), (Format::Sequence, "a")] {
         let out = folder.path().join("out");
         std::fs::create_dir(&out).unwrap();
@@ -248,13 +248,16 @@ fn the_dialog_offers_movies_and_cancels_them_at_once() {
     harness.step();
     harness.step();
     let movie = harness.state().export.movie;
-    assert_eq!((harness.state().export.what, movie.kind, movie.frames), (What::Movie, Kind::Slices(0), 40));
+    assert_eq!(
+        (harness.state().export.kind, movie.kind, movie.frames),
+        (ExportKind::Movie, MovieKind::Slices(0), 40)
+    );
     harness.get_by_label_contains("fps ·");
     assert!(harness.unnamed_widgets().is_empty(), "{:#?}", harness.unnamed_widgets());
     let (ctx, out) = (harness.ctx.clone(), folder.path().join("movies"));
     std::fs::create_dir(&out).unwrap();
     let viewer = harness.state_mut();
-    viewer.export.movie = Movie { kind: Kind::Turntable, frames: 500, rate: 10.0 };
+    viewer.export.movie = Movie { kind: MovieKind::Turntable, frames: 500, rate: 10.0 };
     viewer.export(&ctx, out.join("a.apng"));
     until(&mut harness, "progress", |v| {
         v.export.running.as_ref().is_some_and(|r| r.status.lock().unwrap()[0] > 0)
@@ -274,7 +277,7 @@ fn the_dialog_offers_movies_and_cancels_them_at_once() {
     // A picture that is too large is refused with a scale that works.
     let viewer = harness.state_mut();
     viewer.export.scale = 5000;
-    viewer.export.what = What::Pane;
+    viewer.export.kind = ExportKind::Pane;
     viewer.export(&ctx, out.join("a.png"));
     assert!(viewer.messages().iter().any(|m| m.contains("the largest scale is")), "{:?}", viewer.messages());
     assert!(names(&out).is_empty());

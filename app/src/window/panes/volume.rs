@@ -1,9 +1,9 @@
-//! What the pointer does in a pane in three dimensions.
+//! Mouse and keys in a three-dimensional pane.
 
 use super::{Panes, ring, turn_window};
-use crate::window::grips::Place;
-use crate::window::surface::{Probe, Surface};
-use crate::window::tools::{Cut, Phase, Tool, Touch};
+use crate::window::handles::PaneArea;
+use crate::window::surface_stroke::{SurfaceProbe, SurfaceStroke};
+use crate::window::tools::{PointerPhase, Tool, ToolInput, VolumeLasso};
 use egui::{PointerButton, Pos2, Response, Ui};
 use egui_tiles::TileId;
 use glam::{DQuat, DVec3};
@@ -21,8 +21,8 @@ impl Panes<'_> {
         per_point: f32,
     ) {
         let (mut lines, held) = self.wheel(ui, response);
-        if self.hand.takes_wheel(held) {
-            self.hand.turned += std::mem::take(&mut lines);
+        if self.active_tool.takes_wheel(held) {
+            self.active_tool.turned += std::mem::take(&mut lines);
         }
         let shift = ui.input(|i| i.modifiers.shift);
         let drawn = self.draw_on_surfaces(ui, response, id, size) || self.draw_around(ui, response, id, at);
@@ -53,9 +53,9 @@ impl Panes<'_> {
             let pixel = (pos - response.rect.min) * per_point;
             let pixel = [pixel.x.max(0.0) as u32, pixel.y.max(0.0) as u32];
             if let Some(canvas) = self.canvases.get(&id) {
-                let picked = self.picked.clone();
+                let picked = self.pointer.picked.clone();
                 let ctx = ui.ctx().clone();
-                self.studio.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
+                self.context.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
                     picked
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -70,13 +70,13 @@ impl Panes<'_> {
 impl Panes<'_> {
     /// Draws around something with the lasso; whether the pointer does that.
     fn draw_around(&mut self, ui: &Ui, response: &Response, id: TileId, scene: usize) -> bool {
-        if self.hand.tool != Tool::Lasso {
+        if self.active_tool.tool != Tool::Lasso {
             return false;
         }
         let pane = response.id;
         let over = response.contains_pointer() || response.is_pointer_button_down_on();
         for event in ui.input(|i| i.events.clone()) {
-            let line = self.outline.as_mut().filter(|(of, _)| *of == pane).map(|(_, line)| line);
+            let line = self.pointer.outline.as_mut().filter(|(of, _)| *of == pane).map(|(_, line)| line);
             match (event, line) {
                 (
                     egui::Event::PointerButton {
@@ -87,7 +87,7 @@ impl Panes<'_> {
                     },
                     _,
                 ) if over && response.rect.contains(pos) && !modifiers.shift => {
-                    *self.outline = Some((pane, vec![pos]));
+                    self.pointer.outline = Some((pane, vec![pos]));
                 }
                 (egui::Event::PointerMoved(pos), Some(line)) => line.push(pos),
                 (
@@ -101,20 +101,20 @@ impl Panes<'_> {
                     let line = line.iter().map(part).collect();
                     let shots = self.canvases.get(&id).map_or(&[][..], |canvas| canvas.shots());
                     let seen = shots.iter().filter_map(|s| s.in_depth().map(|(l, rays)| (l, rays.clone())));
-                    self.cut = Some(Cut { scene, seen: seen.collect(), line });
-                    *self.outline = None;
+                    self.actions.lasso = Some(VolumeLasso { scene, seen: seen.collect(), line });
+                    self.pointer.outline = None;
                     return true;
                 }
                 _ => {}
             }
         }
-        self.outline.as_ref().is_some_and(|(of, _)| *of == pane)
+        self.pointer.outline.as_ref().is_some_and(|(of, _)| *of == pane)
     }
 
     /// Draws with a brush, or merges, over what is seen in three dimensions; whether the pointer does that. What begins
     /// beside everything turns the camera as without a tool.
     fn draw_on_surfaces(&mut self, ui: &Ui, response: &Response, id: TileId, size: [u32; 2]) -> bool {
-        let tool = self.hand.tool;
+        let tool = self.active_tool.tool;
         if !matches!(tool, Tool::Paint | Tool::Erase | Tool::Merge) {
             return false;
         }
@@ -122,36 +122,38 @@ impl Panes<'_> {
         let part = |pos: Pos2| (pos - rect.min) / rect.size();
         let over = response.contains_pointer() || response.is_pointer_button_down_on();
         for event in ui.input(|i| i.events.clone()) {
-            let held = self.surface.as_mut().filter(|s| s.pane() == pane);
+            let held = self.pointer.stroke.as_mut().filter(|s| s.pane() == pane);
             match (event, held) {
                 (
                     egui::Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers },
                     held,
                 ) => {
                     if let (false, Some(surface)) = (pressed, held) {
-                        surface.push(part(pos), Phase::Release);
+                        surface.push(part(pos), PointerPhase::Release);
                     } else if pressed && over && rect.contains(pos) && !modifiers.shift {
                         let Some(canvas) = self.canvases.get(&id) else { continue };
                         let (kind, wake) = ((pane, tool != Tool::Merge), self.wake.clone());
                         let mut surface =
-                            Surface::begin(kind, self.studio.painter, canvas.shots(), size, wake);
-                        surface.push(part(pos), Phase::Press);
-                        *self.surface = Some(surface);
+                            SurfaceStroke::begin(kind, self.context.painter, canvas.shots(), size, wake);
+                        surface.push(part(pos), PointerPhase::Press);
+                        self.pointer.stroke = Some(surface);
                     }
                 }
-                (egui::Event::PointerMoved(pos), Some(surface)) => surface.push(part(pos), Phase::Drag),
+                (egui::Event::PointerMoved(pos), Some(surface)) => {
+                    surface.push(part(pos), PointerPhase::Drag)
+                }
                 _ => {}
             }
         }
-        let Some(surface) = self.surface.as_mut().filter(|s| s.pane() == pane) else { return false };
-        let (touches, over) = surface.touches();
+        let Some(surface) = self.pointer.stroke.as_mut().filter(|s| s.pane() == pane) else { return false };
+        let (tool_inputs, over) = surface.tool_inputs();
         let drawn = !surface.is_beside();
         if over {
-            *self.surface = None;
+            self.pointer.stroke = None;
         }
-        for (layer, place, phase) in touches {
+        for (layer, place, phase) in tool_inputs {
             if let Some((scene, at)) = self.place_of(layer, place) {
-                self.touches.push(Touch { scene, axis: None, at, phase, shift: false });
+                self.actions.tool_inputs.push(ToolInput { scene, axis: None, at, phase, shift: false });
             }
         }
         drawn
@@ -167,7 +169,7 @@ impl Panes<'_> {
         })
     }
 
-    /// Finds what the tool in hand is over, for what it shows before it is used.
+    /// Picks the place under the active tool, for its preview.
     fn look_for(
         &mut self,
         ui: &Ui,
@@ -177,45 +179,62 @@ impl Panes<'_> {
         per_point: f32,
     ) {
         let pane = response.id;
-        let shows = matches!(self.hand.tool, Tool::Paint | Tool::Erase | Tool::Wand);
+        let shows = matches!(self.active_tool.tool, Tool::Paint | Tool::Erase | Tool::Wand);
         let down = ui.input(|i| i.pointer.any_down());
         let Some(pos) = response.hover_pos().filter(|_| shows && !down) else {
-            self.probe.take_if(|probe| probe.pane() == pane && (!shows || !down));
+            self.pointer.probe.take_if(|probe| probe.pane() == pane && (!shows || !down));
             return;
         };
-        if self.probe.as_ref().is_none_or(|probe| probe.pane() != pane) {
-            *self.probe = Some(Probe::new(pane));
+        if self.pointer.probe.as_ref().is_none_or(|probe| probe.pane() != pane) {
+            self.pointer.probe = Some(SurfaceProbe::new(pane));
         }
-        let Some(probe) = self.probe.as_mut() else { return };
+        let Some(probe) = self.pointer.probe.as_mut() else { return };
         probe.hear();
-        let (tool, camera) = (self.hand.tool, self.document.scenes[scene].view.camera);
+        let (tool, camera) = (self.active_tool.tool, self.document.scenes[scene].view.camera);
         if let (true, Some(canvas)) = (probe.wants(pos, camera), self.canvases.get(&id)) {
             let pixel = ((pos - response.rect.min) * per_point).max(egui::Vec2::ZERO);
             let pixel = [pixel.x as u32, pixel.y as u32];
             let (found, wake) = (probe.ask(pos, camera), self.wake.clone());
-            self.studio.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
+            self.context.painter.pick(canvas.shots(), size, [pixel, [1, 1]], move |places| {
                 // Nobody listens when the pointer left.
                 let _ = found.send(places.into_iter().next().flatten());
                 wake();
             });
         }
-        if tool == Tool::Wand && self.probe.as_ref().is_some_and(Probe::is_known) {
-            let place = self.probe.as_ref().and_then(Probe::place);
+        if tool == Tool::Wand && self.pointer.probe.as_ref().is_some_and(SurfaceProbe::is_known) {
+            let place = self.pointer.probe.as_ref().and_then(SurfaceProbe::place);
             // Beside everything is outside of the image.
             let (scene, at) = place
                 .and_then(|(layer, place)| self.place_of(layer, place))
                 .unwrap_or((scene, DVec3::splat(f64::NEG_INFINITY)));
-            self.touches.push(Touch { scene, axis: None, at, phase: Phase::Hover, shift: false });
+            self.actions.tool_inputs.push(ToolInput {
+                scene,
+                axis: None,
+                at,
+                phase: PointerPhase::Hover,
+                shift: false,
+            });
         }
     }
 
     /// Shows how far the ball of a brush reaches where it is.
-    pub(super) fn show_ball(&self, painter: &egui::Painter, response: &Response, pane: &Place, scene: usize) {
-        let found = self.probe.as_ref().filter(|probe| probe.pane() == response.id).and_then(Probe::place);
+    pub(super) fn show_ball(
+        &self,
+        painter: &egui::Painter,
+        response: &Response,
+        pane: &PaneArea,
+        scene: usize,
+    ) {
+        let found = self
+            .pointer
+            .probe
+            .as_ref()
+            .filter(|probe| probe.pane() == response.id)
+            .and_then(SurfaceProbe::place);
         let Some((s, at)) = found.and_then(|(layer, place)| self.place_of(layer, place)) else { return };
         let scene = &self.document.scenes[scene.min(s)];
         let least = scene.geometry().spacing().into_iter().fold(f64::INFINITY, f64::min);
-        if let Some((at, radius)) = pane.ball(scene, at, self.hand.radius * least) {
+        if let Some((at, radius)) = pane.ball(scene, at, self.active_tool.radius * least) {
             ring(painter, at, radius);
         }
     }

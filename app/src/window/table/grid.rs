@@ -1,7 +1,7 @@
 //! Rows and columns: only what is in view is laid out, however many there are.
 
-use super::bar::{colour_by, copy, spoken};
 use super::link::colour_of;
+use super::toolbar::{colour_by, copy, spoken};
 use crate::view::objects::{Objects, Verdict};
 use crate::window::theme::{ACCENT, WRONG};
 use egui::{
@@ -18,7 +18,7 @@ const HEADER: f32 = 36.0;
 /// From a cell's text to its edge.
 const PAD: f32 = 8.0;
 
-/// How the cells of a table are shown.
+/// View of the cells of a table.
 #[derive(Default)]
 pub struct Grid {
     /// Columns that are not shown.
@@ -26,7 +26,7 @@ pub struct Grid {
     widths: HashMap<String, f32>,
     /// The row that is brought into view.
     wanted: Option<u32>,
-    /// What was in view: the first row's place, and how high.
+    /// Visible rows: position of the first, and height.
     view: Option<[f64; 2]>,
     aside: f32,
     /// The column whose histogram is asked for.
@@ -38,7 +38,7 @@ struct Shown {
     /// Its place in the table.
     at: usize,
     name: String,
-    /// Where it begins, and how wide it is.
+    /// Its beginning and width.
     left: f32,
     wide: f32,
 }
@@ -118,14 +118,14 @@ impl Grid {
         self.aside = shown.state.clamped_offset().x;
         self.header(&mut ui, header, &columns, objects);
         if rows.is_empty() {
-            let text = if objects.rows() == 0 { "There are no objects" } else { "No row meets the filter" };
+            let text = if objects.rows() == 0 { "There are no objects" } else { "No row matches the filter" };
             let weak = ui.visuals().weak_text_color();
             ui.painter().text(body.center(), Align2::CENTER_CENTER, text, FontId::proportional(13.0), weak);
         }
         jump
     }
 
-    /// What keys do while the rows have them.
+    /// Handles keys while the rows have the focus.
     fn keys(&mut self, ui: &Ui, id: Id, objects: &mut Objects) -> Option<u32> {
         if !ui.memory(|m| m.has_focus(id)) {
             return None;
@@ -213,7 +213,7 @@ impl Grid {
             }
             self.menu(&response, &column.name, objects);
             let about = format!("{}: {}", column.name, table.description(&column.name));
-            response.on_hover_text(format!("{about}\nA click sorts; a right click offers more"));
+            response.on_hover_text(format!("{about}\nClick: sort; right click: menu"));
         }
         painter.hline(header.x_range(), header.bottom() - 0.5, line);
     }
@@ -227,9 +227,7 @@ impl Grid {
                     colour_by(objects, name);
                     done = true;
                 }
-                if ui
-                    .add_enabled(objects.colour().is_some(), egui::Button::new("Colour each its own"))
-                    .clicked()
+                if ui.add_enabled(objects.colour().is_some(), egui::Button::new("Colour by label")).clicked()
                 {
                     objects.colour_by(None);
                     done = true;
@@ -271,14 +269,14 @@ fn truncated(
     painter.layout_job(job)
 }
 
-/// Which way a column sorts.
+/// Sort direction of a column.
 fn arrow(painter: &Painter, at: Pos2, falling: bool, colour: Color32) {
     let tip = if falling { 3.0 } else { -3.0 };
     let points = vec![at + vec2(-4.0, -tip), at + vec2(4.0, -tip), at + vec2(0.0, tip)];
     painter.add(Shape::convex_polygon(points, colour, Stroke::NONE));
 }
 
-/// What the mouse does to a row; the row if its object is to be looked at.
+/// Handles the mouse on a row; returns the row if its object is to be looked at.
 fn row_of(
     ui: &Ui,
     (id, focused): (Id, bool),

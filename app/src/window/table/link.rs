@@ -1,7 +1,7 @@
 //! Rows and objects are one thing: what is clicked or pointed at in a picture, and what follows from the table
 //! in it.
 
-use super::Desk;
+use super::ResultsPanel;
 use crate::view::document::Marks;
 use crate::view::objects::{Objects, WIDTH};
 use crate::view::{Content, Document, Layer};
@@ -61,7 +61,7 @@ fn look_up(layer: &Layer, voxel: [i64; 3]) -> Option<u32> {
     None
 }
 
-impl Desk {
+impl ResultsPanel {
     /// The numbers of the object at a place: those that colour, sort and filter, or its size.
     pub fn readout(&self, document: &Document, hover: Hover) -> Option<String> {
         let scene = document.scenes.get(hover.scene)?;
@@ -109,14 +109,14 @@ impl Desk {
 impl Viewer {
     /// Keeps up with tables, what was clicked and what threads have done.
     pub(super) fn follow_tables(&mut self) {
-        let about = self.bench.about;
-        self.table.follow(&mut self.bench.tables, about);
-        let found: Vec<(u64, u32, bool)> = self.table.found.1.try_iter().collect();
+        let about = self.recipe_editor.results.about;
+        self.results.follow(&mut self.recipe_editor.results.tables, about);
+        let found: Vec<(u64, u32, bool)> = self.results.found.1.try_iter().collect();
         for (layer, label, beside) in found {
-            self.table.choose(layer, label, beside);
+            self.results.choose(layer, label, beside);
         }
-        for sheet in &mut self.table.sheets {
-            sheet.objects.refresh(&self.wake);
+        for sheet in &mut self.results.sheets {
+            sheet.objects.refresh(&self.jobs.wake);
         }
     }
 
@@ -126,9 +126,9 @@ impl Viewer {
             if layer.content != Content::Labels {
                 continue;
             }
-            let (infos, chosen) = self.kit.look_of(layer.id).unzip();
+            let (infos, chosen) = self.tools.look_of(layer.id).unzip();
             let chosen = chosen.flatten();
-            layer.marks = match self.table.of_layer(layer.id) {
+            layer.marks = match self.results.of_layer(layer.id) {
                 None => Marks { lookup: chosen, pointed: 0 },
                 Some((_, sheet)) => {
                     if let Some(infos) = infos {
@@ -149,12 +149,12 @@ impl Viewer {
         for layer in scene.layers.iter().rev() {
             if layer.content == Content::Labels
                 && layer.display.visible
-                && self.table.of_layer(layer.id).is_some()
+                && self.results.of_layer(layer.id).is_some()
             {
                 let voxel = voxel_of(&self.document, hover.scene, layer, hover.index);
                 match layer.source.peek(voxel, layer.channel, layer.time) {
                     Some(0.0) => {}
-                    Some(label) => return self.table.choose(layer.id, label as u32, beside),
+                    Some(label) => return self.results.choose(layer.id, label as u32, beside),
                     None => {
                         let layer = layer.clone();
                         return self.choose_from_file(layer, voxel, beside);
@@ -170,14 +170,14 @@ impl Viewer {
         let Some(layer) = layers.find(|l| l.id == layer && l.content == Content::Labels).cloned() else {
             return;
         };
-        if self.table.of_layer(layer.id).is_some() {
+        if self.results.of_layer(layer.id).is_some() {
             let at = place.round();
             self.choose_from_file(layer, [at.z, at.y, at.x].map(|v| v as i64), beside);
         }
     }
 
     fn choose_from_file(&self, layer: Layer, voxel: [i64; 3], beside: bool) {
-        let (send, wake) = (self.table.found.0.clone(), Arc::clone(&self.wake));
+        let (send, wake) = (self.results.found.0.clone(), Arc::clone(&self.jobs.wake));
         std::thread::spawn(move || {
             if let Some(label) = look_up(&layer, voxel) {
                 // Nobody listens when the window has closed.
@@ -189,11 +189,11 @@ impl Viewer {
 
     /// Puts the crosshair on the object of a row of the table that is shown.
     pub fn jump_to(&mut self, row: u32) {
-        let Some(objects) = self.table.sheet().map(|sheet| &sheet.objects) else { return };
+        let Some(objects) = self.results.sheet().map(|sheet| &sheet.objects) else { return };
         let Some([x, y, z]) = objects.middle(row) else { return };
         let about = |s: &crate::view::Scene| s.layers.iter().position(|l| Some(l.id) == objects.layer);
         let found = self.document.scenes.iter().enumerate().find_map(|(s, scene)| Some((s, about(scene)?)));
-        let (s, layer) = found.unwrap_or((self.chosen.0, 0));
+        let (s, layer) = found.unwrap_or((self.view.chosen.0, 0));
         let Some(scene) = self.document.scenes.get_mut(s) else { return };
         let Some(layer) = scene.layers.get(layer) else { return };
         let world = layer.source.info().geometry().world_from_index.transform_point3(DVec3::new(x, y, z));

@@ -1,16 +1,16 @@
 //! Tables of measurements below the panes, tied to the objects in them.
 
-mod anew;
-mod bar;
+mod export;
 mod grid;
 mod link;
-mod paper;
+mod remeasure;
+mod toolbar;
 
-pub use bar::{Which, count, spoken};
 pub use link::colour_of;
+pub use toolbar::{RowSelection, count, spoken};
 
 use super::app::Viewer;
-use super::lightbox::Lightbox;
+use super::gallery::Gallery;
 use super::plots::Plots;
 use super::theme::WARNING;
 use super::widgets::fixed;
@@ -23,20 +23,20 @@ use std::sync::{Arc, mpsc};
 use voxelry_core::measure::Table;
 
 /// All tables, and how they are shown.
-pub struct Desk {
+pub struct ResultsPanel {
     /// One for each table of the last run.
     pub sheets: Vec<Sheet>,
-    /// Which of them is shown.
+    /// Index of the sheet that is shown.
     chosen: usize,
     /// Objects that were clicked and looked up on a thread: layer, label, and whether beside what is selected.
     found: (mpsc::Sender<(u64, u32, bool)>, mpsc::Receiver<(u64, u32, bool)>),
-    /// How the tables follow edits of their labels.
-    pub anew: anew::Anew,
+    /// Remeasurement of objects whose labels were edited.
+    pub remeasurement: remeasure::Remeasurement,
 }
 
 /// A table and how it is shown.
 pub struct Sheet {
-    /// What the run called it.
+    /// Title that the run gave it.
     pub title: String,
     /// Its rows.
     pub objects: Objects,
@@ -45,14 +45,14 @@ pub struct Sheet {
     /// Its plot.
     pub plots: Plots,
     /// Pictures of its objects.
-    pub lightbox: Lightbox,
-    /// What is shown of it.
+    pub gallery: Gallery,
+    /// Current view.
     pub tab: Tab,
-    /// Whether it is of labels as they were before edits.
+    /// True if it is of labels as they were before edits.
     pub stale: bool,
 }
 
-/// What is shown of a table.
+/// View of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tab {
     /// Its rows.
@@ -68,30 +68,35 @@ impl Sheet {
     /// Brings a row into view.
     pub fn go_to(&mut self, row: u32) {
         self.grid.go_to(row);
-        self.lightbox.go_to(row);
+        self.gallery.go_to(row);
     }
 
     /// Takes a table in of which some rows are others; what was chosen of the rest stays.
     fn renew(&mut self, table: Table) {
         self.objects.renew(table);
-        self.lightbox.forget();
+        self.gallery.forget();
     }
 }
 
-impl Default for Desk {
+impl Default for ResultsPanel {
     fn default() -> Self {
-        Self { sheets: Vec::new(), chosen: 0, found: mpsc::channel(), anew: anew::Anew::default() }
+        Self {
+            sheets: Vec::new(),
+            chosen: 0,
+            found: mpsc::channel(),
+            remeasurement: remeasure::Remeasurement::default(),
+        }
     }
 }
 
-/// Whether two tables are the same one: their cells lie in the same place.
+/// Returns whether two tables are the same one: their cells lie in the same place.
 fn same(a: &Table, b: &Table) -> bool {
     let (a_cells, b_cells) = (a.batch.columns(), b.batch.columns());
     let shared = a_cells.iter().zip(b_cells).take(1).all(|(a, b)| Arc::ptr_eq(a, b));
     a.name == b.name && a.rows() == b.rows() && shared && a_cells.is_empty() == b_cells.is_empty()
 }
 
-impl Desk {
+impl ResultsPanel {
     /// The table that is shown.
     pub fn sheet(&self) -> Option<&Sheet> {
         self.sheets.get(self.chosen)
@@ -114,7 +119,7 @@ impl Desk {
                 objects: Objects::new(table.clone(), layer),
                 grid: Grid::default(),
                 plots: Plots::default(),
-                lightbox: Lightbox::default(),
+                gallery: Gallery::default(),
                 tab: Tab::default(),
                 stale: false,
             };
@@ -141,61 +146,61 @@ impl Desk {
 /// Shows the tables where they are asked for.
 pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     viewer.follow_tables();
-    if !viewer.tables || viewer.table.sheets.is_empty() {
+    if !viewer.view.show_results || viewer.results.sheets.is_empty() {
         return;
     }
-    let mut asked = bar::Asked::default();
-    let panel = Panel::bottom("table").resizable(true).default_size(viewer.settings.table_height);
-    let shown = panel.size_range(130.0..=600.0).show(ui, |ui| {
-        fixed(ui, |ui| contents(viewer, ui, &mut asked));
+    let mut actions = toolbar::TableActions::default();
+    let side = Panel::bottom("table").resizable(true).default_size(viewer.settings.table_height);
+    let shown = side.size_range(130.0..=600.0).show(ui, |ui| {
+        fixed(ui, |ui| contents(viewer, ui, &mut actions));
     });
     viewer.keep_width(|s| &mut s.table_height, shown.response.rect.height(), ui);
-    if asked.close {
-        viewer.tables = false;
+    if actions.close {
+        viewer.view.show_results = false;
     }
-    if asked.measure {
+    if actions.measure {
         viewer.measure_table_again(&ui.ctx().clone());
     }
-    if let Some(which) = asked.export {
+    if let Some(which) = actions.export {
         viewer.ask_where_to_save_table(&ui.ctx().clone(), which);
     }
-    if asked.figure {
+    if actions.figure {
         viewer.ask_where_to_save_plot(&ui.ctx().clone());
     }
-    if let Some((layer, deed, labels)) = asked.deed {
-        viewer.do_to_objects(layer, deed, labels);
+    if let Some((layer, action, labels)) = actions.action {
+        viewer.apply_to_objects(layer, action, labels);
     }
-    if let Some(row) = asked.jump {
+    if let Some(row) = actions.jump {
         viewer.jump_to(row);
     }
 }
 
 /// The titles of the tables, and the one that is chosen.
-fn contents(viewer: &mut Viewer, ui: &mut Ui, asked: &mut bar::Asked) {
+fn contents(viewer: &mut Viewer, ui: &mut Ui, actions: &mut toolbar::TableActions) {
     let wake = viewer.waker();
     ui.add_space(2.0);
-    let desk = &mut viewer.table;
+    let panel = &mut viewer.results;
     ui.horizontal(|ui| {
-        ui.label(RichText::new("Measurements").strong());
-        for (i, sheet) in desk.sheets.iter().enumerate() {
-            let title = format!("{} ({})", sheet.objects.table().name, bar::count(sheet.objects.rows()));
-            if ui.selectable_label(desk.chosen == i, title).on_hover_text(&sheet.title).clicked() {
-                desk.chosen = i;
+        ui.label(RichText::new("Results").strong());
+        for (i, sheet) in panel.sheets.iter().enumerate() {
+            let title = format!("{} ({})", sheet.objects.table().name, toolbar::count(sheet.objects.rows()));
+            if ui.selectable_label(panel.chosen == i, title).on_hover_text(&sheet.title).clicked() {
+                panel.chosen = i;
             }
         }
-        if desk.anew.is_busy() {
+        if panel.remeasurement.is_busy() {
             ui.spinner().on_hover_text("Re-measuring edited objects…");
         }
-        if desk.sheets.get(desk.chosen).is_some_and(|sheet| sheet.stale) {
+        if panel.sheets.get(panel.chosen).is_some_and(|sheet| sheet.stale) {
             ui.label(RichText::new("out of date: labels were edited").color(WARNING));
-            asked.measure = ui.button("Measure again").clicked();
+            actions.measure = ui.button("Measure again").clicked();
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            asked.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
-            if let Some(sheet) = desk.sheets.get(desk.chosen) {
-                bar::export(ui, &sheet.objects, asked);
+            actions.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
+            if let Some(sheet) = panel.sheets.get(panel.chosen) {
+                toolbar::export(ui, &sheet.objects, actions);
             }
-            if let Some(sheet) = desk.sheets.get_mut(desk.chosen) {
+            if let Some(sheet) = panel.sheets.get_mut(panel.chosen) {
                 // From right to left.
                 for (tab, name) in [(Tab::Pictures, "Pictures"), (Tab::Plot, "Plots"), (Tab::Rows, "Rows")] {
                     ui.selectable_value(&mut sheet.tab, tab, name);
@@ -203,10 +208,10 @@ fn contents(viewer: &mut Viewer, ui: &mut Ui, asked: &mut bar::Asked) {
             }
         });
     });
-    let Some(sheet) = desk.sheets.get_mut(desk.chosen) else { return };
-    bar::show(ui, sheet);
+    let Some(sheet) = panel.sheets.get_mut(panel.chosen) else { return };
+    toolbar::show(ui, sheet);
     ui.separator();
-    asked.jump = match sheet.tab {
+    actions.jump = match sheet.tab {
         Tab::Rows => sheet.grid.show(ui, &mut sheet.objects),
         Tab::Plot => sheet.plots.show(ui, &mut sheet.objects, &wake),
         Tab::Pictures => {
@@ -215,16 +220,16 @@ fn contents(viewer: &mut Viewer, ui: &mut Ui, asked: &mut bar::Asked) {
                 Some(Sources::of(scene, layer))
             };
             let sources = viewer.document.scenes.iter().find_map(about);
-            sheet.lightbox.show(ui, &mut sheet.objects, sources, &wake)
+            sheet.gallery.show(ui, &mut sheet.objects, sources, &wake)
         }
     };
-    if let (Some(deed), Some(layer)) = (sheet.lightbox.asked.take(), sheet.objects.layer) {
+    if let (Some(action), Some(layer)) = (sheet.gallery.asked.take(), sheet.objects.layer) {
         let rows: Vec<usize> = sheet.objects.selected().iter().collect();
         let labels = rows.into_iter().filter_map(|row| sheet.objects.label(row as u32)).collect();
-        asked.deed = Some((layer, deed, labels));
-        sheet.lightbox.forget();
+        actions.action = Some((layer, action, labels));
+        sheet.gallery.forget();
     }
-    asked.figure = std::mem::take(&mut sheet.plots.asked);
+    actions.figure = std::mem::take(&mut sheet.plots.asked);
     if let Some(column) = sheet.grid.histogram.take() {
         sheet.plots.histogram(&column);
         sheet.tab = Tab::Plot;

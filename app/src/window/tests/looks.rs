@@ -1,10 +1,10 @@
-//! How the window looks: every panel as a picture, and every widget with a name.
+//! Appearance of the window: every panel as a picture, and every widget with a name.
 //!
 //! The pictures are those of a software adapter (llvmpipe); `UPDATE_SNAPSHOTS=1 cargo test -p voxelry looks` makes
 //! them anew.
 
-use super::super::app::Side;
 use super::super::layout::Layout;
+use super::super::view_state::Side;
 use super::*;
 use egui_kittest::SnapshotOptions;
 
@@ -28,7 +28,10 @@ fn settle(harness: &mut Harness<'static, Viewer>) {
             std::thread::sleep(Duration::from_millis(25));
         }
         let picture = harness.render().expect("it is drawn").into_raw();
-        if picture == before && !harness.state().painter.is_busy() && !harness.state().unfinished {
+        if picture == before
+            && !harness.state().caches.painter.is_busy()
+            && !harness.state().caches.unfinished
+        {
             return;
         }
         before = picture;
@@ -94,8 +97,8 @@ fn results_of_a_recipe() {
     let Some(_) = software(vec![]) else { return };
     let Some(mut harness) = with_results(folder.path()) else { return };
     looks(&mut harness, "recipe");
-    harness.state_mut().side = Side::Display;
-    harness.state_mut().chosen = (0, 1);
+    harness.state_mut().view.side = Side::Display;
+    harness.state_mut().view.chosen = (0, 1);
     looks(&mut harness, "labels");
 }
 

@@ -1,13 +1,13 @@
 //! The window, driven without one, on whatever adapter there is.
 
-mod doing;
-mod following;
-mod hands;
+mod input;
 mod looks;
 mod objects;
 mod opening;
+mod remeasuring;
 mod segmenting;
 mod truth;
+mod viewing;
 
 use super::app::Viewer;
 use super::settings::Settings;
@@ -97,7 +97,7 @@ fn with_results(folder: &Path) -> Option<Harness<'static, Viewer>> {
     until(&mut harness, "the image", |v| is_shown(v, 1));
     press(&mut harness, Modifiers::COMMAND, Key::R);
     let text = "[[step]]\nop = \"otsu\"\n[[step]]\nop = \"label\"\n[[step]]\nop = \"measure\"\n";
-    harness.state_mut().bench.load(&voxelry_core::recipe::Recipe::parse(text).unwrap());
+    harness.state_mut().recipe_editor.load(&voxelry_core::recipe::Recipe::parse(text).unwrap());
     harness.step();
     harness.get_by_label("Run on the whole image").click();
     harness.step();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::view::objects::{Verdict, WIDTH};
-use crate::view::shot::Plane;
+use crate::view::projection::Plane;
 use crate::window::panes::Tile;
 use glam::DVec3;
 use voxelry_core::measure::Table;
@@ -21,17 +21,17 @@ pub(super) fn click(harness: &mut Harness<'static, Viewer>, at: egui::Pos2, modi
     harness.step();
 }
 
-/// Where a named thing is.
+/// Position of a named thing.
 pub(super) fn middle_of(harness: &Harness<'static, Viewer>, label: &str) -> egui::Pos2 {
     harness.query_all_by_label(label).next().unwrap_or_else(|| panic!("{label} is not there")).rect().center()
 }
 
 pub(super) fn selected(viewer: &Viewer) -> Vec<u32> {
-    let objects = &viewer.table.sheet().expect("there is a table").objects;
+    let objects = &viewer.results.sheet().expect("there is a table").objects;
     objects.selected().iter().map(|row| objects.label(row as u32).unwrap()).collect()
 }
 
-/// Where indices of the first scene's grid are in the pane across z.
+/// Positions of indices of the first scene's grid in the pane across z.
 fn place_in_plane(viewer: &Viewer, index: DVec3) -> egui::Pos2 {
     let tile = Tile { scene: 0, pane: Pane::Plane(0) };
     let mut tiles = viewer.tree().tiles.iter();
@@ -44,7 +44,7 @@ fn place_in_plane(viewer: &Viewer, index: DVec3) -> egui::Pos2 {
 
 /// The row of the table in which a column is the greatest.
 fn numbers(viewer: &Viewer, column: &str) -> Vec<f64> {
-    viewer.table.sheet().unwrap().objects.table().numbers(column).unwrap()
+    viewer.results.sheet().unwrap().objects.table().numbers(column).unwrap()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_row_is_its_object_and_an_object_its_row() {
         until(&mut harness, "the object", |v| selected(v) == [label]);
     }
     // In three dimensions, too.
-    harness.state_mut().table.sheets[0].objects.select([]);
+    harness.state_mut().results.sheets[0].objects.select([]);
     let id = harness.state().document.scenes[0].layers[1].id;
     harness.state_mut().choose_in_layer(id, DVec3::new(12.0, 36.0, 20.0), false);
     until(&mut harness, "the object", |v| !selected(v).is_empty());
@@ -105,7 +105,7 @@ fn a_filter_leaves_rows_out_and_hides_their_objects() {
     harness.event(egui::Event::Text("centroid_x > 20".to_owned()));
     harness.step();
     harness.step();
-    let shown = |h: &Harness<'static, Viewer>| h.state().table.sheet().unwrap().objects.shown().to_vec();
+    let shown = |h: &Harness<'static, Viewer>| h.state().results.sheet().unwrap().objects.shown().to_vec();
     let far: Vec<u32> = (0..3).filter(|row| x[*row as usize] > 20.0).collect();
     assert_eq!(shown(&harness), far);
     assert_eq!(far.len(), 1);
@@ -136,7 +136,7 @@ fn a_filter_leaves_rows_out_and_hides_their_objects() {
 fn a_header_sorts_and_colours_and_the_legend_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };
-    let shown = |h: &Harness<'static, Viewer>| h.state().table.sheet().unwrap().objects.shown().to_vec();
+    let shown = |h: &Harness<'static, Viewer>| h.state().results.sheet().unwrap().objects.shown().to_vec();
     let labels = numbers(harness.state(), "label");
     harness.get_by_role_and_label(egui::Role::ColumnHeader, "label").click();
     harness.step();
@@ -176,13 +176,13 @@ fn rows_go_into_files_with_their_recipe_and_verdicts_into_the_session() {
     harness.get_by_label("Reject").click();
     harness.step();
     harness.step();
-    let objects = &harness.state().table.sheet().unwrap().objects;
+    let objects = &harness.state().results.sheet().unwrap().objects;
     assert_eq!([0, 1, 2].map(|row| objects.verdict(row)), [Verdict::None, Verdict::Rejected, Verdict::None]);
-    harness.state_mut().table.sheets[0].objects.set_filter("verdict == 0");
+    harness.state_mut().results.sheets[0].objects.set_filter("verdict == 0");
     harness.step();
     let path = folder.path().join("kept.csv");
-    let paper = harness.state().table_to_save(crate::window::table::Which::Shown).unwrap();
-    paper.write(&path).unwrap();
+    let export = harness.state().table_to_save(crate::window::table::RowSelection::Shown).unwrap();
+    export.write(&path).unwrap();
     let back = voxelry_core::measure::csv::read(&std::fs::read_to_string(&path).unwrap(), "kept").unwrap();
     assert_eq!(back.numbers("label"), Some(vec![1.0, 3.0]));
     assert_eq!(back.numbers("verdict"), Some(vec![0.0, 0.0]));
@@ -191,13 +191,13 @@ fn rows_go_into_files_with_their_recipe_and_verdicts_into_the_session() {
     assert_eq!(voxelry_core::recipe::Recipe::parse(&recipe).unwrap().steps.len(), 3);
     let session = folder.path().join("mine.voxelry");
     harness.state_mut().save(session.clone());
-    until(&mut harness, "the session", |v| v.saving.is_none());
+    until(&mut harness, "the session", |v| v.jobs.saving_session.is_none());
     drop(harness);
     let Some(mut harness) = window(vec![session]) else { return };
     until(&mut harness, "the session", |v| is_shown(v, 2));
     let viewer = harness.state_mut();
     let layer = viewer.document.scenes[0].layers[1].id;
-    let (_, sheet) = viewer.table.of_layer(layer).expect("the table is about the labels again");
+    let (_, sheet) = viewer.results.of_layer(layer).expect("the table is about the labels again");
     assert_eq!(sheet.objects.verdict(1), Verdict::Rejected);
 }
 
@@ -214,7 +214,7 @@ fn a_long_table_is_scrolled_to_the_row_of_an_object() {
         b.column(format!("column_{i}"), "µm", "", Values::Real((0..rows).map(value).collect()));
     }
     let table: Table = b.finish("objects");
-    harness.state_mut().bench.tables = vec![("measure".to_owned(), table)];
+    harness.state_mut().recipe_editor.results.tables = vec![("measure".to_owned(), table)];
     harness.step();
     harness.step();
     assert!(harness.query_by_label("Object 1").is_some());
@@ -222,14 +222,14 @@ fn a_long_table_is_scrolled_to_the_row_of_an_object() {
     assert!(rows_in_view < 60, "{rows_in_view}");
     // Columns that are not in view are not there either.
     assert!(harness.query_all_by_label_contains("column ").count() < 30);
-    harness.state_mut().table.sheets[0].objects.select([700_000]);
-    harness.state_mut().table.sheets[0].go_to(700_000);
-    until(&mut harness, "the row", |v| !v.table.sheets[0].objects.is_busy());
+    harness.state_mut().results.sheets[0].objects.select([700_000]);
+    harness.state_mut().results.sheets[0].go_to(700_000);
+    until(&mut harness, "the row", |v| !v.results.sheets[0].objects.is_busy());
     harness.step();
     harness.step();
     harness.get_by_label("Object 700001");
-    harness.state_mut().table.sheets[0].objects.sort_by("column_3");
-    until(&mut harness, "the order", |v| v.table.sheets[0].objects.shown()[0] != 0);
+    harness.state_mut().results.sheets[0].objects.sort_by("column_3");
+    until(&mut harness, "the order", |v| v.results.sheets[0].objects.shown()[0] != 0);
     assert!(harness.query_by_label("Object 1").is_none());
 }
 
@@ -238,7 +238,7 @@ fn what_is_brushed_in_a_plot_is_selected() {
     use crate::window::table::Tab;
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };
-    let sheet = &mut harness.state_mut().table.sheets[0];
+    let sheet = &mut harness.state_mut().results.sheets[0];
     sheet.tab = Tab::Plot;
     sheet.plots.scatter("centroid_x", "centroid_y");
     harness.step();
@@ -268,12 +268,12 @@ fn what_is_brushed_in_a_plot_is_selected() {
     let layer = harness.state().document.scenes[0].layers[1].clone();
     assert!(layer.marks.lookup.is_some());
     // In a histogram, all that is brushed along x.
-    harness.state_mut().table.sheets[0].plots.histogram("centroid_x");
+    harness.state_mut().results.sheets[0].plots.histogram("centroid_x");
     harness.step();
     drag(&mut harness, egui::vec2(0.6, 0.5), egui::vec2(0.999, 0.5));
     assert_eq!(selected(harness.state()).len(), 1);
     // The header's menu leads there.
-    harness.state_mut().table.sheets[0].tab = Tab::Rows;
+    harness.state_mut().results.sheets[0].tab = Tab::Rows;
     harness.step();
     let at = harness.get_by_role_and_label(egui::Role::ColumnHeader, "volume").rect().center();
     for pressed in [true, false] {
@@ -286,7 +286,7 @@ fn what_is_brushed_in_a_plot_is_selected() {
     harness.get_by_label("Histogram").click();
     harness.step();
     harness.step();
-    assert_eq!(harness.state().table.sheets[0].tab, Tab::Plot);
+    assert_eq!(harness.state().results.sheets[0].tab, Tab::Plot);
 }
 
 #[test]
@@ -295,21 +295,24 @@ fn objects_are_looked_through_and_judged_in_the_lightbox() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };
     harness.get_by_label("Pictures").click();
-    until(&mut harness, "the pictures", |v| v.table.sheets[0].lightbox.pictures() == 3);
+    until(&mut harness, "the pictures", |v| v.results.sheets[0].gallery.pictures() == 3);
     let at = middle_of(&harness, "Picture of 1");
     click(&mut harness, at, Modifiers::NONE);
     assert_eq!(selected(harness.state()), [1]);
     press(&mut harness, Modifiers::NONE, Key::A);
     assert_eq!(selected(harness.state()), [2], "on to the next");
     press(&mut harness, Modifiers::NONE, Key::D);
-    let objects = &harness.state().table.sheets[0].objects;
+    let objects = &harness.state().results.sheets[0].objects;
     let verdicts = [0, 1, 2].map(|row| objects.verdict(row));
     assert_eq!(verdicts, [Verdict::Accepted, Verdict::Rejected, Verdict::None]);
-    assert_eq!(harness.state().bench.tables[0].1.numbers("verdict"), Some(vec![1.0, -1.0, 0.0]));
+    assert_eq!(
+        harness.state().recipe_editor.results.tables[0].1.numbers("verdict"),
+        Some(vec![1.0, -1.0, 0.0])
+    );
     press(&mut harness, Modifiers::NONE, Key::Enter);
     let z = numbers(harness.state(), "centroid_z")[2].round() as usize;
     assert_eq!(harness.state().document.scenes[0].voxel()[0], z);
-    assert_eq!(harness.state().table.sheets[0].tab, Tab::Pictures);
+    assert_eq!(harness.state().results.sheets[0].tab, Tab::Pictures);
 }
 
 #[test]
@@ -317,9 +320,9 @@ fn objects_are_merged_and_relabelled_where_they_are_looked_through() {
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = with_results(folder.path()) else { return };
     harness.get_by_label("Pictures").click();
-    until(&mut harness, "the pictures", |v| v.table.sheets[0].lightbox.pictures() == 3);
-    let settled = |v: &Viewer| v.kit.desk.as_ref().is_some_and(|d| !d.board.is_busy());
-    let labels = |v: &Viewer| v.kit.rows.iter().map(|r| (r.0, r.1.count)).collect::<Vec<_>>();
+    until(&mut harness, "the pictures", |v| v.results.sheets[0].gallery.pictures() == 3);
+    let settled = |v: &Viewer| v.tools.editing.as_ref().is_some_and(|d| !d.editor.is_busy());
+    let labels = |v: &Viewer| v.tools.rows.iter().map(|r| (r.0, r.1.count)).collect::<Vec<_>>();
     let at = middle_of(&harness, "Picture of 2");
     click(&mut harness, at, Modifiers::NONE);
     press(&mut harness, Modifiers::SHIFT, Key::ArrowRight);
@@ -331,10 +334,12 @@ fn objects_are_merged_and_relabelled_where_they_are_looked_through() {
     // The table is still about these labels, though they are edited now.
     let viewer = harness.state();
     let edited = viewer.document.scenes[0].layers[1].id;
-    assert_eq!(viewer.table.sheets[0].objects.layer, Some(edited));
-    until(&mut harness, "the pictures", |v| v.table.sheets[0].lightbox.pictures() == 3);
-    assert!(harness.state_mut().kit.desk.as_ref().is_some_and(|d| d.board.labels.undo().unwrap().is_some()));
-    harness.state_mut().kit.take(9);
+    assert_eq!(viewer.results.sheets[0].objects.layer, Some(edited));
+    until(&mut harness, "the pictures", |v| v.results.sheets[0].gallery.pictures() == 3);
+    assert!(
+        harness.state_mut().tools.editing.as_ref().is_some_and(|d| d.editor.labels.undo().unwrap().is_some())
+    );
+    harness.state_mut().tools.set_label(9);
     let at = middle_of(&harness, "Picture of 1");
     click(&mut harness, at, Modifiers::NONE);
     press(&mut harness, Modifiers::NONE, Key::L);
@@ -366,9 +371,9 @@ fn labels_from_a_file_are_measured_on_request() {
         harness.state_mut().lay_over(1, 0);
     }
     press(&mut harness, Modifiers::COMMAND, Key::M);
-    until(&mut harness, "the table", |v| !v.table.sheets.is_empty());
+    until(&mut harness, "the table", |v| !v.results.sheets.is_empty());
     let layer = harness.state().document.scenes[0].layers[1].id;
-    let (_, sheet) = harness.state_mut().table.of_layer(layer).expect("it is about the labels");
+    let (_, sheet) = harness.state_mut().results.of_layer(layer).expect("it is about the labels");
     assert_eq!(sheet.objects.rows(), 2);
     assert_eq!(sheet.objects.row(7), Some(1));
     assert_eq!(numbers(harness.state(), "intensity_mean").len(), 2);
@@ -376,7 +381,7 @@ fn labels_from_a_file_are_measured_on_request() {
 
 #[test]
 fn rulers_measure_in_the_image_s_unit_and_are_kept() {
-    use crate::view::ruling::Kind;
+    use crate::view::ruler::RulerKind;
     let folder = tempfile::tempdir().unwrap();
     let Some(mut harness) = window(vec![balls(folder.path(), "balls.nii.gz")]) else { return };
     until(&mut harness, "the image", |v| is_shown(v, 1));
@@ -400,14 +405,14 @@ fn rulers_measure_in_the_image_s_unit_and_are_kept() {
     let z = at[0] as f64;
     assert_eq!(z, 20.0);
     let p = |x: f64, y: f64| DVec3::new(x, y, z);
-    harness.state_mut().rulers.take(Kind::Length);
+    harness.state_mut().rulers.activate(RulerKind::Length);
     drag(&mut harness, p(5.0, 10.0), p(45.0, 40.0));
     assert_eq!(harness.state().document.scenes[0].voxel(), at, "the crosshair stays");
-    harness.state_mut().rulers.take(Kind::Profile);
+    harness.state_mut().rulers.activate(RulerKind::Profile);
     drag(&mut harness, p(2.0, 36.0), p(30.0, 36.0));
-    harness.state_mut().rulers.take(Kind::Rectangle);
+    harness.state_mut().rulers.activate(RulerKind::Rectangle);
     drag(&mut harness, p(9.5, 33.5), p(14.5, 38.5));
-    harness.state_mut().rulers.take(Kind::Angle);
+    harness.state_mut().rulers.activate(RulerKind::Angle);
     drag(&mut harness, p(40.0, 6.0), p(30.0, 6.0));
     let end = place_in_plane(harness.state(), p(30.0, 20.0));
     click(&mut harness, end, Modifiers::NONE);
@@ -429,7 +434,7 @@ fn rulers_measure_in_the_image_s_unit_and_are_kept() {
     assert!((angle.angle(scene).unwrap() - 90.0).abs() < 2.0, "{:?}", angle.angle(scene));
     let session = folder.path().join("mine.voxelry");
     harness.state_mut().save(session.clone());
-    until(&mut harness, "the session", |v| v.saving.is_none());
+    until(&mut harness, "the session", |v| v.jobs.saving_session.is_none());
     drop(harness);
     let Some(mut harness) = window(vec![session]) else { return };
     until(&mut harness, "the session", |v| is_shown(v, 1));

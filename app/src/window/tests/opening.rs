@@ -1,9 +1,10 @@
 //! Opening: what holds labels is known or offered as such, what can't be read is said where it would be seen, and the
 //! list of images has all of it.
 
-use super::super::app::Side;
+use super::super::view_state::Side;
 use super::*;
 use egui::{Event, PointerButton, Pos2, Rect};
+use voxelry_core::io::ImageSource;
 
 /// The same balls as labels, as numbers of a type.
 fn mask(folder: &Path, name: &str, voxel: voxelry_core::VoxelType) -> PathBuf {
@@ -132,8 +133,51 @@ fn a_file_that_is_cut_short_is_said_in_its_pane() {
     until(&mut harness, "the error", |v| !v.messages().is_empty());
     if let Some(scene) = harness.state().document.scenes.first() {
         assert!(scene.layers[0].broken.as_ref().is_some_and(|reason| reason.contains("balls.nii.gz")));
-        harness.state_mut().side = Side::Display;
+        harness.state_mut().view.side = Side::Display;
         (0..4).for_each(|_| harness.step());
         assert!(harness.query_by_label("Computing histogram…").is_none(), "nothing spins for ever");
     }
+}
+
+#[test]
+fn images_of_a_file_are_chosen_when_it_is_opened_and_in_the_panel() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiff_sets/images.ome.tif");
+    let Some(mut harness) = window(vec![file.clone()]) else { return };
+    until(&mut harness, "the image", |v| !v.document.scenes.is_empty());
+    let open = |v: &Viewer| -> Vec<String> {
+        let all = v.document.scenes.iter().map(|s| s.layers[0].source.info().datasets.clone());
+        all.map(|d| d.into_iter().find(|d| d.open).expect("one is open").name).collect()
+    };
+    let names: Vec<String> = harness.state().document.scenes[0].layers[0]
+        .source
+        .info()
+        .datasets
+        .iter()
+        .map(|d| d.name.clone())
+        .collect();
+    assert!(names.len() > 1);
+    let at_first = open(harness.state());
+    let other = names.iter().find(|name| **name != at_first[0]).expect("there are several").clone();
+    assert_eq!(harness.state().dialog(), Some(super::super::dialog::Dialog::Datasets));
+
+    // Another one in place of the first.
+    harness.get_by_label(&at_first[0]).click();
+    harness.step();
+    harness.get_by_label(&other).click();
+    harness.step();
+    harness.get_by_label("Open").click();
+    until(&mut harness, "the other image", |v| open(v) == [other.clone()]);
+    assert_eq!(harness.state().dialog(), None, "what was chosen is not asked again");
+
+    // Back, as from the panel.
+    let layer = harness.state().document.scenes[0].layers[0].id;
+    harness.state_mut().open_dataset(layer, at_first[0].clone());
+    until(&mut harness, "the first image", |v| open(v) == at_first);
+
+    // A name that was asked for isn't asked about.
+    let options = OpenOptions { dataset: Some(other.clone()), ..OpenOptions::default() };
+    harness.state_mut().open(file, options);
+    until(&mut harness, "both images", |v| v.document.scenes.len() == 2);
+    assert_eq!(open(harness.state()), [at_first[0].clone(), other]);
+    assert_eq!(harness.state().dialog(), None);
 }

@@ -1,4 +1,4 @@
-//! What the tools of segmentation make of images whose truth is known, with the clicks that it takes. The figures are
+//! Accuracy of the segmentation tools on images whose truth is known, with the number of clicks. The figures are
 //! in `docs/segmentation.md`; real images are of the shared data and are skipped where that is not.
 
 use super::super::tools::{Seeds, Tool};
@@ -40,22 +40,22 @@ fn sample(folder: &Path, kind: &str, size: [usize; 3]) -> (PathBuf, Array3<u32>)
     (path, truth)
 }
 
-/// A window on an image, with new labels on the desk.
-fn desk(image: PathBuf) -> Option<Harness<'static, Viewer>> {
+/// A window on an image, with a new label layer that is edited.
+fn segmentation_window(image: PathBuf) -> Option<Harness<'static, Viewer>> {
     let mut harness = window(vec![image])?;
     until(&mut harness, "the image", |v| is_shown(v, 1));
     on_the_desk(&mut harness);
     Some(harness)
 }
 
-/// A window on a mask that stands for an image, with new labels on the desk.
+/// A window on a mask that stands for an image, with a new label layer that is edited.
 fn desk_of_mask(mask: PathBuf) -> Option<Harness<'static, Viewer>> {
     let mut harness = window(vec![mask])?;
     until(&mut harness, "the image", |v| is_shown(v, 1));
     // It is known as a mask once its voxels were looked at.
     until(&mut harness, "the guess", |v| v.messages().iter().any(|m| m.contains("labels")));
     harness.state_mut().take_as((0, 0), Content::Grey);
-    harness.state_mut().messages.clear();
+    harness.state_mut().dialogs.messages.clear();
     until(&mut harness, "the image", |v| is_shown(v, 1));
     on_the_desk(&mut harness);
     Some(harness)
@@ -64,7 +64,7 @@ fn desk_of_mask(mask: PathBuf) -> Option<Harness<'static, Viewer>> {
 fn on_the_desk(harness: &mut Harness<'static, Viewer>) {
     assert!(harness.state_mut().new_labels());
     settle(harness);
-    harness.state_mut().kit.deep = true;
+    harness.state_mut().tools.settings.in_3d = true;
 }
 
 /// The overlap of two sets of voxels, from 0 to 1 (Dice 1945, doi:10.2307/1932409).
@@ -134,7 +134,7 @@ fn mean(of: &BTreeMap<u32, (f64, u64)>) -> f64 {
 fn bone_by_the_threshold_that_is_offered() {
     let folder = tempfile::tempdir().unwrap();
     let (image, truth) = sample(folder.path(), "bone", [64, 96, 96]);
-    let Some(mut harness) = desk(image) else { return };
+    let Some(mut harness) = segmentation_window(image) else { return };
     harness.state_mut().segment(Tool::Threshold);
     harness.step();
     settle(&mut harness);
@@ -150,7 +150,7 @@ fn bone_by_the_threshold_that_is_offered() {
 fn granules_by_a_threshold_and_a_split() {
     let folder = tempfile::tempdir().unwrap();
     let (image, truth) = sample(folder.path(), "granules", [64, 96, 96]);
-    let Some(mut harness) = desk(image) else { return };
+    let Some(mut harness) = segmentation_window(image) else { return };
     harness.state_mut().segment(Tool::Threshold);
     harness.step();
     settle(&mut harness);
@@ -161,7 +161,7 @@ fn granules_by_a_threshold_and_a_split() {
     touch(&mut harness, Tool::Split, &[inside[&inside.keys().copied().next().unwrap()]]);
     let found = voxels(harness.state());
     let best = matched(&found, &truth);
-    let [mean, count] = [mean(&best), harness.state().kit.rows.len() as f64];
+    let [mean, count] = [mean(&best), harness.state().tools.rows.len() as f64];
     eprintln!(
         "granules: threshold, split, 3 clicks: {count} for {} objects, mean Dice {mean:.3}",
         best.len()
@@ -190,9 +190,9 @@ fn matched(found: &Array3<u32>, truth: &Array3<u32>) -> BTreeMap<u32, (f64, u64)
 
 /// Paints a dot of each label well inside its object.
 fn dots(harness: &mut Harness<'static, Viewer>, inside: &BTreeMap<u32, [f64; 3]>, radius: f64) {
-    harness.state_mut().kit.radius = radius;
+    harness.state_mut().tools.settings.radius = radius;
     for (label, at) in inside {
-        harness.state_mut().kit.take(*label);
+        harness.state_mut().tools.set_label(*label);
         touch(harness, Tool::Paint, &[*at]);
     }
 }
@@ -201,14 +201,14 @@ fn dots(harness: &mut Harness<'static, Viewer>, inside: &BTreeMap<u32, [f64; 3]>
 fn granules_by_a_click_each_and_a_flood() {
     let folder = tempfile::tempdir().unwrap();
     let (image, truth) = sample(folder.path(), "granules", [48, 64, 64]);
-    let Some(mut harness) = desk(image) else { return };
+    let Some(mut harness) = segmentation_window(image) else { return };
     let inside = insides(&truth);
     dots(&mut harness, &inside, 1.5);
     // What lies between the granules is kept out by the range of intensities that may be changed.
     let layer = harness.state().layer_to_work_on().unwrap().clone();
     let level = crate::view::open::survey(&layer.source, 0, 0).unwrap();
     let middle = f64::midpoint(level.window[0], level.window[1]);
-    harness.state_mut().kit.mask.intensities = Some([middle, level.range[1]]);
+    harness.state_mut().tools.mask.intensities = Some([middle, level.range[1]]);
     harness.state_mut().use_seeds(Seeds::Watershed);
     settle(&mut harness);
     let all = dices(&voxels(harness.state()), &truth);
@@ -227,14 +227,14 @@ fn nuclei_of_a_real_stack_by_a_click_each() {
     let truth = labels_of(&truth);
     let inside = insides(&truth);
     for (seeds, least) in [(Seeds::Grow, 0.6), (Seeds::Watershed, 0.5)] {
-        let Some(mut harness) = desk(image.clone()) else { return };
+        let Some(mut harness) = segmentation_window(image.clone()) else { return };
         dots(&mut harness, &inside, 1.5);
         let layer = harness.state().layer_to_work_on().unwrap().clone();
         let grey = layer.source.read_all(Frame::default()).unwrap();
         let values: Vec<f64> = voxelry_core::with_volume!(&grey, |a| a.iter().map(|v| v.to_f64()).collect());
         let threshold = otsu(&values);
         let most = values.iter().copied().fold(f64::MIN, f64::max);
-        harness.state_mut().kit.mask.intensities = Some([threshold, most]);
+        harness.state_mut().tools.mask.intensities = Some([threshold, most]);
         harness.state_mut().use_seeds(seeds);
         settle(&mut harness);
         let found = voxels(harness.state());
@@ -285,8 +285,8 @@ fn a_vertebra_drawn_in_every_fourth_slice_is_filled_between_them() {
     let drawn: Vec<usize> = (first..=last).filter(|z| (z - first).is_multiple_of(4) || *z == last).collect();
     let slices = drawn.clone();
     let outlines = truth.clone();
-    let desk = harness.state().kit.desk.as_ref().unwrap();
-    desk.board.whole(
+    let editing = harness.state().tools.editing.as_ref().unwrap();
+    editing.editor.apply(
         "Draw",
         Box::new(move |edit, _| {
             let mut regions = Vec::new();
@@ -298,7 +298,7 @@ fn a_vertebra_drawn_in_every_fourth_slice_is_filled_between_them() {
         }),
     );
     settle(&mut harness);
-    harness.state_mut().kit.take(1);
+    harness.state_mut().tools.set_label(1);
     harness.state_mut().fill_between();
     settle(&mut harness);
     let found = dice(voxels(harness.state()).iter().map(|v| *v > 0), truth.iter().map(|v| *v > 0));

@@ -1,8 +1,8 @@
-//! Classes of voxels from strokes: a forest learns from the labels on the desk, and a recipe applies it everywhere.
+//! Pixel classification from strokes: a forest learns from the edited labels, and a recipe applies it everywhere.
 
-use super::touch::Image;
+use super::tool_input::IntensityImage;
 use crate::window::app::Viewer;
-use crate::window::dialogs::Answer;
+use crate::window::events::AppEvent;
 use egui::{RichText, Ui};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use voxelry_core::{Error, Job, Region, Result, Volume};
 /// Samples of all strokes together, at most; more are thinned out evenly.
 const MOST: usize = 400_000;
 
-/// What has been learned.
+/// State of pixel classification.
 #[derive(Default)]
 pub struct Classes {
-    /// Whether it is learned anew after each stroke.
+    /// True if the forest is trained again after each stroke.
     pub live: bool,
     /// The model that was learned last.
     pub model: Option<PathBuf>,
@@ -28,65 +28,65 @@ pub struct Classes {
     made: u32,
 }
 
-/// What is known of the forest, and what it is for.
+/// Panel of pixel classification.
 pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
-    let classes = viewer.kit.rows.len();
-    let busy = viewer.kit.classes.running.is_some();
-    let hint = "Paint strokes of each class with a label of its own, some in every kind of place";
+    let classes = viewer.tools.rows.len();
+    let busy = viewer.tools.classes.running.is_some();
+    let hint = "Use one label per class, and paint a few strokes of each class in different regions";
     ui.add(egui::Label::new(RichText::new(hint).weak().small()).wrap());
     ui.horizontal(|ui| {
         let learn = ui.add_enabled(classes > 1 && !busy, egui::Button::new("Learn"));
-        if learn.on_hover_text("Learns from the labels, and shows the classes on what is visible").clicked() {
+        if learn
+            .on_hover_text("Trains on the labels and previews the classes in the visible region")
+            .clicked()
+        {
             viewer.learn();
         }
-        ui.checkbox(&mut viewer.kit.classes.live, "Live").on_hover_text("Learns again after each stroke");
+        ui.checkbox(&mut viewer.tools.classes.live, "Live").on_hover_text("Trains again after each stroke");
         if busy {
             ui.spinner();
             ui.label("Learning");
         }
     });
-    let there = viewer.kit.classes.model.is_some();
+    let there = viewer.tools.classes.model.is_some();
     ui.horizontal(|ui| {
-        let ready = there && viewer.bench.is_ready() && viewer.bench.running().is_none();
-        let apply = ui.add_enabled(ready, egui::Button::new("Apply everywhere"));
-        if apply
-            .on_hover_text("Classifies the whole image, as the recipe step that the Recipe panel shows")
-            .clicked()
-        {
-            viewer.kit.classes.live = false;
+        let ready = there && viewer.recipe_editor.is_ready() && viewer.recipe_editor.running().is_none();
+        let apply = ui.add_enabled(ready, egui::Button::new("Apply to whole image"));
+        if apply.on_hover_text("Classifies the whole image with the recipe in the Recipe panel").clicked() {
+            viewer.tools.classes.live = false;
             crate::window::recipe::start(viewer);
         }
         let save = ui.add_enabled(there, egui::Button::new("Save model…"));
-        if save.on_hover_text("For the step classify in recipes and on the command line").clicked() {
+        if save.on_hover_text("Save the trained model for the \"classify\" recipe step").clicked() {
             viewer.ask_where_to_save_model(&ui.ctx().clone());
         }
-        let mut shown = viewer.bench.preview;
-        if there && ui.checkbox(&mut shown, "Show").on_hover_text("On what is visible").changed() {
-            viewer.bench.preview = shown;
+        let mut shown = viewer.recipe_editor.preview.enabled;
+        if there && ui.checkbox(&mut shown, "Show").on_hover_text("Preview in the visible region").changed() {
+            viewer.recipe_editor.preview.enabled = shown;
         }
     });
 }
 
 impl Viewer {
-    /// Learns from the labels on the desk, on a thread.
+    /// Trains on the edited labels, on a thread.
     pub fn learn(&mut self) {
-        let Some(image) = self.image_of_desk().map(Image::of) else { return };
-        let Some(desk) = &self.kit.desk else { return };
-        let labels = desk.board.labels.clone();
+        let Some(image) = self.edited_image().map(IntensityImage::of) else { return };
+        let Some(editing) = &self.tools.editing else { return };
+        let labels = editing.editor.labels.clone();
         let Some(folder) = labels.log().parent().map(PathBuf::from) else { return };
-        let classes = &mut self.kit.classes;
+        let classes = &mut self.tools.classes;
         classes.made += 1;
-        classes.of = Some(desk.board.edits());
+        classes.of = Some(editing.editor.edits());
         let path = folder.join(format!("classes-{}.json", classes.made));
         let job = Job::silent();
         if let Some(old) = classes.running.replace(job.clone()) {
             old.cancel();
         }
-        let (send, wake) = (self.answers.0.clone(), self.wake.clone());
+        let (send, wake) = (self.jobs.events.0.clone(), self.jobs.wake.clone());
         std::thread::spawn(move || {
             let learned = learn(&labels, &image, &job).and_then(|forest| forest.write(&path));
             // Nobody listens when the window has closed.
-            let _ = send.send(Answer::Learned(learned.map(|()| path)));
+            let _ = send.send(AppEvent::Learned(learned.map(|()| path)));
             wake();
         });
     }
@@ -98,29 +98,29 @@ impl Viewer {
             // A newer one is being learned.
             Err(Error::Cancelled) => return,
             Err(error) => {
-                self.kit.classes.running = None;
+                self.tools.classes.running = None;
                 return self.tell(error.to_string());
             }
         };
-        self.kit.classes.running = None;
+        self.tools.classes.running = None;
         let op = ops::find("classify").expect("it is in the list");
         let model = Value::Text(path.display().to_string());
         let step = Step::new(op, [("model", model)].into());
-        self.bench.load(&Recipe { title: Some("Classes".to_owned()), steps: vec![step] });
-        self.bench.preview = true;
-        self.kit.classes.model = Some(path);
+        self.recipe_editor.load(&Recipe { title: Some("Classes".to_owned()), steps: vec![step] });
+        self.recipe_editor.preview.enabled = true;
+        self.tools.classes.model = Some(path);
     }
 
     /// Learns again where that is wanted and strokes have come.
     pub(in crate::window) fn learn_again(&mut self) {
-        let Some(desk) = &self.kit.desk else { return };
-        let classes = &self.kit.classes;
-        let new = classes.of != Some(desk.board.edits());
+        let Some(editing) = &self.tools.editing else { return };
+        let classes = &self.tools.classes;
+        let new = classes.of != Some(editing.editor.edits());
         if classes.live
             && new
-            && !desk.board.is_busy()
+            && !editing.editor.is_busy()
             && classes.running.is_none()
-            && self.kit.rows.len() > 1
+            && self.tools.rows.len() > 1
         {
             self.learn();
         }
@@ -128,7 +128,7 @@ impl Viewer {
 
     /// Asks where the model goes, and copies it there.
     fn ask_where_to_save_model(&mut self, ctx: &egui::Context) {
-        let Some(model) = self.kit.classes.model.clone() else { return };
+        let Some(model) = self.tools.classes.model.clone() else { return };
         self.ask(ctx, move |d| {
             let path = d.add_filter("Trained forest", &["json"]).set_file_name("classes.json").save_file()?;
             let written = Forest::read(&model).and_then(|forest| forest.write(&path));
@@ -138,7 +138,7 @@ impl Viewer {
 }
 
 /// Learns from all labels that are there.
-fn learn(labels: &Arc<Labels>, image: &Image, job: &Job) -> Result<Forest> {
+fn learn(labels: &Arc<Labels>, image: &IntensityImage, job: &Job) -> Result<Forest> {
     let shape = labels.shape();
     let boxes = labels.sums().unwrap_or_default();
     let mut all: Vec<Sample> = Vec::new();

@@ -1,32 +1,35 @@
-//! Segmentation by hand: what the tools are, what they are set to, and the labels that they change.
+//! Manual segmentation: the tools, their settings, and the sessions in which labels are edited. Voxels are changed by
+//! `view::label_editor` alone.
 
-mod board;
 mod classes;
-mod cut;
-pub mod deeds;
-mod doing;
-pub mod filing;
-mod list;
+mod edit_session;
+mod label_commands;
+mod label_edits;
+pub mod label_files;
+mod label_list;
+mod label_operations;
+pub mod object_actions;
 mod operators;
 mod panel;
 mod threshold;
-mod touch;
+mod tool_input;
+mod volume_lasso;
 
-pub use board::{BUDGET, NEW};
 pub use classes::Classes;
-pub use cut::Cut;
-pub use doing::Closing;
-pub use filing::Filed;
+pub use edit_session::{BUDGET, NEW};
+pub use label_commands::CloseTarget;
+pub use label_edits::Seeds;
+pub use label_files::SavedFile;
+use label_list::LabelListState;
 pub use operators::fits;
-#[cfg(test)]
-pub use panel::Seeds;
 pub use panel::panel;
 #[cfg(test)]
 pub use threshold::Band;
 pub use threshold::Threshold;
-pub use touch::{Phase, Touch};
+pub use tool_input::{PointerPhase, ToolInput};
+pub use volume_lasso::VolumeLasso;
 
-use crate::view::board::{Board, Progress};
+use crate::view::label_editor::{LabelEditor, Progress};
 use crate::view::objects::{Infos, Lookup};
 use crate::window::recipe::Draft;
 use glam::DVec3;
@@ -60,19 +63,23 @@ pub enum Tool {
 impl Tool {
     /// All of them with names and what they do.
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::Look, "Navigate", "Mouse and keys move through the image (N)"),
+        (Self::Look, "Navigate", "Navigate: the mouse and keys move through the image (N)"),
         (
             Self::Paint,
             "Paint",
-            "Drag to paint (P); Shift+wheel or [ ] changes the radius, Shift+click picks a label",
+            "Paint: drag to paint (P); Shift+wheel or [ ] changes the radius, Shift+click picks a label",
         ),
         (Self::Erase, "Erase", "Erase: drag to remove voxels (E)"),
-        (Self::Wand, "Wand", "Shows what a click would take (W); the wheel changes the tolerance"),
-        (Self::Lasso, "Lasso", "Drag around what is to be filled, or click on its corners (G)"),
-        (Self::Fill, "Fill", "Click on an area of one label to fill it (H)"),
-        (Self::Threshold, "Threshold", "Labels intensities below, between or above values (T)"),
-        (Self::Split, "Split", "Click on an object to part it at its necks (S)"),
-        (Self::Merge, "Merge", "Drag from one object over others to make them one (J)"),
+        (
+            Self::Wand,
+            "Wand",
+            "Wand: previews the region a click would label (W); the wheel changes the tolerance",
+        ),
+        (Self::Lasso, "Lasso", "Lasso: drag around the area to label, or click its corners (G)"),
+        (Self::Fill, "Fill", "Fill: click an area of one label to fill it (H)"),
+        (Self::Threshold, "Threshold", "Threshold: labels intensities below, between or above values (T)"),
+        (Self::Split, "Split", "Split: click an object to split it at its necks (S)"),
+        (Self::Merge, "Merge", "Merge: drag across objects to merge them into the first (J)"),
     ];
 
     /// Its name.
@@ -80,191 +87,208 @@ impl Tool {
         Self::ALL.iter().find(|t| t.0 == self).map_or("", |t| t.1)
     }
 
-    /// What the mouse does with it, for the status bar.
+    /// Hint for the mouse, for the status bar.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Look => "",
             Self::Paint | Self::Erase => {
                 "Drag: paint · Shift+wheel, [ ]: radius · Shift+click: pick label · wheel: slices · middle drag: move"
             }
-            Self::Wand => "Click: take what is shown · wheel: tolerance · , .: slices · Esc: discard preview",
+            Self::Wand => "Click: label the preview · wheel: tolerance · , .: slices · Esc: discard preview",
             Self::Lasso => {
-                "Drag: draw around · clicks: corners, twice on one to close · Esc: discard · wheel: slices"
+                "Drag: outline · clicks: corners, double click to close · Esc: discard · wheel: slices"
             }
             Self::Fill => "Click: fill the area of one label · wheel: slices",
             Self::Threshold => "Drag the handles on the histogram, then apply · wheel: slices",
-            Self::Split => "Click: part the object at its necks · wheel: slices",
+            Self::Split => "Click: split the object at its necks · wheel: slices",
             Self::Merge => "Drag across objects to merge them into the first · wheel: slices",
         }
     }
 }
 
-/// The tools, what they are set to, and the labels that they change.
-pub struct Kit {
-    /// What is in hand.
+/// Segmentation tools, their settings, and the labels that they edit.
+pub struct ToolState {
+    /// The active tool.
     pub tool: Tool,
-    /// Radius of brushes, in voxels of the smallest spacing.
-    pub radius: f64,
-    /// Whether brushes are balls, and wand and fill go beyond the slice.
-    pub deep: bool,
-    /// How far from the intensity that was clicked the wand goes.
-    pub tolerance: f64,
-    /// What the threshold is set to.
+    /// The active label, which tools draw with.
+    pub label: u32,
+    /// The active label before, for swapping.
+    pub other: u32,
+    /// Editing mask.
+    pub mask: Mask,
+    /// Settings of the tools.
+    pub settings: ToolSettings,
+    /// Settings of the threshold tool.
     pub threshold: Threshold,
     /// The operator that is chosen, with its parameters.
     pub operator: Option<Draft>,
-    /// The label that tools draw with.
-    pub label: u32,
-    /// The one before, for swapping.
-    pub other: u32,
-    /// What tools may change.
-    pub mask: Mask,
-    /// How far objects grow, shrink and are smoothed, in voxels.
-    pub reach: f64,
-    /// Parts of fewer voxels are small.
-    pub small: u64,
-    /// What the tool says.
-    pub says: String,
-    /// Labels with their voxels.
-    pub rows: Arc<Vec<(u32, Sum)>>,
-    /// The labels that are edited.
-    pub desk: Option<Desk>,
-    /// Desks that are put aside: labels of other images.
-    aside: Vec<Desk>,
-    /// The way of the tool, in indices of the labels.
-    way: Vec<DVec3>,
-    /// The axis across which it goes, and whether it is of corners that are clicked.
-    axis: Option<usize>,
-    corners: bool,
-    /// The pane in which the tool is held down.
-    pub holding: Option<egui::Id>,
-    /// What a preview was last asked for.
-    shown: Option<String>,
-    /// Whether something can be kept that is only shown.
-    pub preview: bool,
-    /// The text of the label that is being renamed.
-    pub(super) naming: Option<(u32, String)>,
-    /// The label whose opacity is being changed.
-    pub(super) fading: Option<(u32, u8)>,
-    /// Whether what seeds would grow into is shown as they are painted.
-    pub growing: bool,
-    /// The layer of labels that an object is added to or cut with.
-    pub with: Option<u64>,
-    /// Classes that are learned from the labels.
+    /// State of pixel classification.
     pub classes: Classes,
-    made: u32,
+    /// Status message of the active tool.
+    pub status: String,
+    /// The active session: the labels that are edited.
+    pub editing: Option<EditSession>,
+    /// Sessions of other labels.
+    inactive: Vec<EditSession>,
+    /// The edited labels with their voxels.
+    pub rows: Arc<Vec<(u32, Sum)>>,
+    /// The gesture or preview of the active tool.
+    pub gesture: Gesture,
+    /// State of the list of labels.
+    list: LabelListState,
+    logs_created: u32,
 }
 
-impl Default for Kit {
+impl Default for ToolState {
     fn default() -> Self {
         Self {
             tool: Tool::Look,
-            radius: 5.0,
-            deep: false,
-            tolerance: 0.0,
-            threshold: Threshold::default(),
-            operator: None,
             label: 1,
             other: 0,
             mask: Mask::default(),
-            reach: 1.0,
-            small: 100,
-            says: String::new(),
-            rows: Arc::default(),
-            desk: None,
-            aside: Vec::new(),
-            way: Vec::new(),
-            axis: None,
-            corners: false,
-            holding: None,
-            shown: None,
-            preview: false,
-            naming: None,
-            fading: None,
-            growing: false,
-            with: None,
+            settings: ToolSettings::default(),
+            threshold: Threshold::default(),
+            operator: None,
             classes: Classes::default(),
-            made: 0,
+            status: String::new(),
+            editing: None,
+            inactive: Vec::new(),
+            rows: Arc::default(),
+            gesture: Gesture::default(),
+            list: LabelListState::default(),
+            logs_created: 0,
         }
     }
 }
 
+/// Settings of the tools.
+pub struct ToolSettings {
+    /// Radius of brushes, in voxels of the smallest spacing.
+    pub radius: f64,
+    /// True if brushes are balls, and wand and fill go beyond the slice.
+    pub in_3d: bool,
+    /// Tolerance of the wand: largest difference from the intensity that was clicked.
+    pub tolerance: f64,
+    /// Distance by which objects grow, shrink and are smoothed, and depth of necks that are split, in voxels.
+    pub distance: f64,
+    /// Size below which connected parts are removed, in voxels.
+    pub small: u64,
+    /// True if the growth of seeds is previewed as they are painted.
+    pub live_growth: bool,
+    /// The label layer that boolean operations combine with.
+    pub with: Option<u64>,
+}
+
+impl Default for ToolSettings {
+    fn default() -> Self {
+        Self {
+            radius: 5.0,
+            in_3d: false,
+            tolerance: 0.0,
+            distance: 1.0,
+            small: 100,
+            live_growth: false,
+            with: None,
+        }
+    }
+}
+
+/// The gesture or preview of the active tool.
+#[derive(Default)]
+pub struct Gesture {
+    /// Points `(x, y, z)` of the gesture, in indices of the labels.
+    path: Vec<DVec3>,
+    /// The axis of the plane it is drawn in; none in 3D and in rotated planes.
+    axis: Option<usize>,
+    /// True if its points are corners that are clicked.
+    corners: bool,
+    /// The pane in which the pointer is pressed.
+    pub pressed_pane: Option<egui::Id>,
+    /// Parameters of the last preview requested.
+    shown: Option<String>,
+    /// True while a preview is shown that isn't part of the labels.
+    pub preview: bool,
+}
+
 /// Labels that are edited, and the layers that they belong to.
-pub struct Desk {
+pub struct EditSession {
     /// The layer of the labels.
     pub layer: u64,
     /// The layer of intensities that tools look at; none: there is none.
     pub image: Option<u64>,
-    pub board: Board,
-    /// What the labels were read from, if it is a file, and which channel and time frame.
+    pub editor: LabelEditor,
+    /// File, channel and time frame that the labels were read from, if any.
     pub base: Option<(PathBuf, usize, usize)>,
-    /// What was known of labels, and the colours that follow if any do.
+    /// Names and colours of labels, and their lookup table if any is set.
     look: (Arc<Infos>, Option<Arc<Lookup>>),
-    /// How many edits there were when they were saved.
+    /// Number of edits when they were last saved.
     pub saved: u64,
-    /// What a file holds of them.
-    filed: Option<Filed>,
+    /// The file that they were last saved in.
+    saved_file: Option<SavedFile>,
 }
 
-impl Desk {
-    /// Whether there are edits that are in no file but the log.
+impl EditSession {
+    /// Returns whether there are edits that are in no file but the log.
     pub fn is_unsaved(&self) -> bool {
-        self.board.edits() != self.saved
+        self.editor.edits() != self.saved
     }
 }
 
-impl Kit {
-    /// What is being done that takes long.
+impl ToolState {
+    /// Progress of a long edit.
     pub fn progress(&self) -> Option<Progress> {
-        let desk = self.desk.as_ref()?;
-        desk.board.is_busy().then(|| desk.board.progress()).filter(|p| !p.name.is_empty())
+        let editing = self.editing.as_ref()?;
+        editing.editor.is_busy().then(|| editing.editor.progress()).filter(|p| !p.name.is_empty())
     }
 
-    /// Whether there is an edit to take back.
+    /// Returns whether there is an edit to take back.
     pub fn can_undo(&self) -> bool {
-        self.desk.as_ref().is_some_and(|d| d.board.labels.next()[0].is_some())
+        self.editing.as_ref().is_some_and(|d| d.editor.labels.next()[0].is_some())
     }
 
-    /// Whether there is an edit to make again.
+    /// Returns whether there is an edit to make again.
     pub fn can_redo(&self) -> bool {
-        self.desk.as_ref().is_some_and(|d| d.board.labels.next()[1].is_some())
+        self.editing.as_ref().is_some_and(|d| d.editor.labels.next()[1].is_some())
     }
 
-    /// What is known of the labels of a layer that are edited, and the colours that follow if any do.
+    /// Names and colours of the edited labels of a layer, and their lookup table if any is set.
     pub fn look_of(&mut self, layer: u64) -> Option<(Arc<Infos>, Option<Arc<Lookup>>)> {
-        let here = self.desk.as_ref().is_some_and(|d| d.layer == layer);
-        let desk = self.desk.iter_mut().chain(&mut self.aside).find(|d| d.layer == layer)?;
-        let mut infos = desk.board.labels.infos();
-        if let Some((label, opacity)) = self.fading.filter(|_| here) {
+        let here = self.editing.as_ref().is_some_and(|d| d.layer == layer);
+        let editing = self.editing.iter_mut().chain(&mut self.inactive).find(|d| d.layer == layer)?;
+        let mut infos = editing.editor.labels.infos();
+        if let Some((label, opacity)) = self.list.opacity_edit.filter(|_| here) {
             infos.entry(label).or_default().opacity = opacity;
         }
-        if *desk.look.0 != infos {
+        if *editing.look.0 != infos {
             let look = Lookup::chosen(&infos).map(Arc::new);
-            desk.look = (Arc::new(infos), look);
+            editing.look = (Arc::new(infos), look);
         }
-        Some(desk.look.clone())
+        Some(editing.look.clone())
     }
 
-    /// What is being drawn around or across, to be shown: the labels' layer, the axis across which it goes, and points
+    /// Line that is being drawn: the labels' layer, the axis of the plane, and points
     /// `(x, y, z)` in it.
     pub fn drawn(&self) -> Option<(u64, usize, &[DVec3])> {
-        let shown = matches!(self.tool, Tool::Lasso | Tool::Merge) && !self.way.is_empty();
-        self.desk.as_ref().filter(|_| shown).and_then(|d| Some((d.layer, self.axis?, &self.way[..])))
+        let shown = matches!(self.tool, Tool::Lasso | Tool::Merge) && !self.gesture.path.is_empty();
+        self.editing
+            .as_ref()
+            .filter(|_| shown)
+            .and_then(|d| Some((d.layer, self.gesture.axis?, &self.gesture.path[..])))
     }
 
-    /// All desks.
-    pub fn desks(&self) -> impl Iterator<Item = &Desk> {
-        self.desk.iter().chain(&self.aside)
+    /// All edit sessions, the active one first.
+    pub fn edit_sessions(&self) -> impl Iterator<Item = &EditSession> {
+        self.editing.iter().chain(&self.inactive)
     }
 
-    /// Forgets what is only shown; what is being done goes on.
-    pub fn put_away(&mut self) {
-        (self.shown, self.corners) = (None, false);
-        self.way.clear();
-        if std::mem::take(&mut self.preview)
-            && let Some(desk) = &self.desk
+    /// Discards the preview; a running edit continues.
+    pub fn discard_preview(&mut self) {
+        (self.gesture.shown, self.gesture.corners) = (None, false);
+        self.gesture.path.clear();
+        if std::mem::take(&mut self.gesture.preview)
+            && let Some(editing) = &self.editing
         {
-            desk.board.forget();
+            editing.editor.discard();
         }
     }
 
@@ -273,14 +297,14 @@ impl Kit {
         if self.stop_finding() {
             return true;
         }
-        let Some(desk) = &self.desk else { return false };
-        let drawn = !std::mem::take(&mut self.way).is_empty();
-        self.corners = false;
-        let had = desk.board.stop() | self.preview | drawn;
+        let Some(editing) = &self.editing else { return false };
+        let drawn = !std::mem::take(&mut self.gesture.path).is_empty();
+        self.gesture.corners = false;
+        let had = editing.editor.stop() | self.gesture.preview | drawn;
         if had {
-            desk.board.forget();
+            editing.editor.discard();
         }
-        (self.preview, self.shown) = (false, None);
+        (self.gesture.preview, self.gesture.shown) = (false, None);
         had
     }
 }

@@ -7,7 +7,7 @@ use egui::{RichText, Ui};
 use voxelry_core::labels::tools;
 use voxelry_core::ops::{Group, Kind, OPERATORS, Operator, Produces};
 
-/// Whether an operator's result can take the place of the labels that it was given.
+/// Returns whether an operator's result can take the place of the labels that it was given.
 pub fn fits(op: &dyn Operator) -> bool {
     let spec = op.spec();
     let Some((first, others)) = spec.inputs.split_first() else { return false };
@@ -23,8 +23,8 @@ pub fn fits(op: &dyn Operator) -> bool {
 
 /// The operator that is chosen, its parameters, and the button that applies it.
 pub(super) fn show(viewer: &mut Viewer, ui: &mut Ui) {
-    let kit = &mut viewer.kit;
-    let shown = kit.operator.as_ref().map_or("Choose", |draft| draft.op.spec().id);
+    let tools = &mut viewer.tools;
+    let shown = tools.operator.as_ref().map_or("Choose", |draft| draft.op.spec().id);
     choice(ui, "Operator", shown, 180.0, |ui| {
         for op in OPERATORS.iter().filter(|op| fits(**op)) {
             if ui
@@ -32,19 +32,19 @@ pub(super) fn show(viewer: &mut Viewer, ui: &mut Ui) {
                 .on_hover_text(op.spec().summary)
                 .clicked()
             {
-                kit.operator = Some(Draft::new(*op));
+                tools.operator = Some(Draft::new(*op));
             }
         }
     });
-    let Some(draft) = &mut kit.operator else {
-        ui.weak("Labels in, labels out: see what each does by pointing at it");
+    let Some(draft) = &mut tools.operator else {
+        ui.weak("Choose an operator on labels; point at it to see what it does");
         return;
     };
     let spec = draft.op.spec();
     ui.label(RichText::new(spec.summary).small().weak());
     form(ui, draft, None, "operator");
     let all = spec.inputs[0].kinds.contains(&Kind::Labels);
-    let name = if all { "Apply to all labels".to_owned() } else { format!("Apply to label {}", kit.label) };
+    let name = if all { "Apply to all labels".to_owned() } else { format!("Apply to label {}", tools.label) };
     if ui.button(name).clicked() {
         viewer.operate();
     }
@@ -53,10 +53,10 @@ pub(super) fn show(viewer: &mut Viewer, ui: &mut Ui) {
 impl Viewer {
     /// Applies the operator that is chosen to the labels, as one edit.
     pub fn operate(&mut self) {
-        let Some(draft) = &self.kit.operator else { return };
+        let Some(draft) = &self.tools.operator else { return };
         let (op, given) = (draft.op, draft.given());
-        let (label, mask) = (self.kit.label, self.kit.mask.clone());
-        self.on_desk(
+        let (label, mask) = (self.tools.label, self.tools.mask.clone());
+        self.edit_labels(
             op.spec().id,
             Box::new(move |edit, job| {
                 let given: Vec<(&str, &str)> = given.iter().map(|(k, v)| (*k, v.as_str())).collect();

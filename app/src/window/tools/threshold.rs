@@ -1,8 +1,8 @@
-//! The threshold tool: bands of intensities, found by hand on the histogram or by a method.
+//! The threshold tool: bands of intensities, set on the histogram or by an automatic method.
 
-use super::Kit;
+use super::ToolState;
+use crate::view::recipe_run::{self, RunningRecipe};
 use crate::view::stats::Stats;
-use crate::view::work::{self, Running};
 use crate::view::{Display, Layer};
 use crate::window::app::Viewer;
 use crate::window::histogram;
@@ -12,7 +12,7 @@ use voxelry_core::Error;
 use voxelry_core::io::ImageSource;
 use voxelry_core::recipe::Recipe;
 
-/// Which intensities are taken.
+/// Band of intensities to label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Band {
     /// From a value on.
@@ -42,33 +42,33 @@ const METHODS: [(&str, &str); 6] = [
     ("isodata", "IsoData"),
 ];
 
-/// What the threshold is set to.
+/// Settings of the threshold tool.
 #[derive(Default)]
 pub struct Threshold {
     /// Least and greatest value; of a band that is open on one side, only the other counts.
     pub range: Option<[f64; 2]>,
-    /// Which intensities are taken.
+    /// Band of intensities to label.
     pub band: Band,
-    /// Whether all others are taken.
+    /// True if all others are taken.
     pub invert: bool,
-    /// Whether connected parts become labels of their own when it is applied.
+    /// True if connected parts become labels of their own when it is applied.
     pub separate: bool,
     /// The method that looks for thresholds, and how far it is.
-    finding: Option<(&'static str, Running)>,
+    finding: Option<(&'static str, RunningRecipe)>,
 }
 
 /// Intensities that are taken: those from one value to another, or all others.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Taken {
+pub struct IntensityRange {
     /// Least and greatest value.
     pub range: [f64; 2],
-    /// Whether it is the others.
+    /// True if it is the others.
     pub invert: bool,
 }
 
-impl Taken {
-    /// Whether an intensity is; what is no number never is.
-    pub fn takes(self, value: f64) -> bool {
+impl IntensityRange {
+    /// Returns whether an intensity is; what is no number never is.
+    pub fn contains(self, value: f64) -> bool {
         let inside = value >= self.range[0] && value <= self.range[1];
         inside != self.invert && !value.is_nan()
     }
@@ -76,14 +76,14 @@ impl Taken {
 
 impl Threshold {
     /// The intensities that are taken, once there is a range.
-    pub fn taken(&self) -> Option<Taken> {
+    pub fn taken(&self) -> Option<IntensityRange> {
         let [low, high] = self.range?;
         let range = match self.band {
             Band::Above => [low, f64::INFINITY],
             Band::Below => [f64::NEG_INFINITY, high],
             Band::Between => [low, high],
         };
-        Some(Taken { range, invert: self.invert })
+        Some(IntensityRange { range, invert: self.invert })
     }
 
     /// Takes the thresholds that a method has found: as the operator does, voxels above the first are bright.
@@ -99,7 +99,7 @@ impl Threshold {
         }
     }
 
-    /// Whether a method is at work.
+    /// Returns whether a method is at work.
     pub fn is_finding(&self) -> bool {
         self.finding.is_some()
     }
@@ -111,23 +111,23 @@ impl Threshold {
         for (i, count) in stats.counts.iter().enumerate() {
             let value = stats.range[0] + (i as f64 + 0.5) * stats.width;
             all += count;
-            inside += if taken.takes(value) { *count } else { 0 };
+            inside += if taken.contains(value) { *count } else { 0 };
         }
         (all > 0).then(|| inside as f64 / all as f64)
     }
 }
 
-/// What the tool is set to; whether it is to be applied.
+/// Settings of the tool; returns true if it is to be applied.
 pub(super) fn options(viewer: &mut Viewer, ui: &mut Ui) -> bool {
-    let layer = viewer.image_of_desk().or_else(|| viewer.layer_to_work_on());
+    let layer = viewer.edited_image().or_else(|| viewer.layer_to_work_on());
     let Some(stats) = layer.and_then(|l| l.stats.clone()) else {
         ui.weak("Computing histogram…");
         return false;
     };
     let map = layer.map(|l| l.display.map);
     let whole = layer.is_some_and(|l| !l.source.info().voxel.is_float());
-    let method = viewer.kit.threshold.finding.as_ref().map(|f| f.0);
-    let threshold = &mut viewer.kit.threshold;
+    let method = viewer.tools.threshold.finding.as_ref().map(|f| f.0);
+    let threshold = &mut viewer.tools.threshold;
     let middle = f64::midpoint(stats.window[0], stats.window[1]);
     threshold.range.get_or_insert([middle, stats.range[1]]);
     on_histogram(threshold, &stats, map, ui);
@@ -144,11 +144,7 @@ pub(super) fn options(viewer: &mut Viewer, ui: &mut Ui) -> bool {
             let button = egui::Button::selectable(method == Some(id), name).frame_when_inactive(true);
             let hint = voxelry_core::ops::find(id).map_or("", |op| op.spec().summary);
             let button = ui.add_enabled_ui(method.is_none(), |ui| sized(ui, wide.clamp(60.0, 120.0), button));
-            if button
-                .inner
-                .on_hover_text(format!("Finds the threshold by the method of this name. {hint}"))
-                .clicked()
-            {
+            if button.inner.on_hover_text(format!("Finds the threshold automatically. {hint}")).clicked() {
                 wanted = Some(id);
             }
             if i % 3 == 2 {
@@ -226,24 +222,24 @@ impl Viewer {
     /// Lets a method find the threshold, on the whole image.
     pub fn find_threshold(&mut self, id: &'static str) {
         let wake = self.waker();
-        let Some(layer) = self.image_of_desk().or_else(|| self.layer_to_work_on()) else { return };
+        let Some(layer) = self.edited_image().or_else(|| self.layer_to_work_on()) else { return };
         match Recipe::parse(&format!("[[step]]\nop = \"{id}\"\n")) {
             Ok(recipe) => {
-                let running = work::run(&recipe, layer, &[], None, wake);
-                self.kit.threshold.finding = Some((id, running));
+                let running = recipe_run::run(&recipe, layer, &[], None, wake);
+                self.tools.threshold.finding = Some((id, running));
             }
             Err(error) => self.tell(error.to_string()),
         }
     }
 
     /// Takes in what a method has found, once a frame.
-    pub(in crate::window) fn hear_threshold(&mut self) {
-        let Some(result) = self.kit.threshold.finding.as_ref().and_then(|(_, running)| running.ended())
+    pub(in crate::window) fn poll_threshold(&mut self) {
+        let Some(result) = self.tools.threshold.finding.as_ref().and_then(|(_, running)| running.ended())
         else {
             return;
         };
-        self.kit.threshold.finding = None;
-        let layer = self.image_of_desk().or_else(|| self.layer_to_work_on());
+        self.tools.threshold.finding = None;
+        let layer = self.edited_image().or_else(|| self.layer_to_work_on());
         let range = layer.and_then(|l| l.stats.as_ref()).map_or([f64::MIN, f64::MAX], |s| s.range);
         let whole = layer.is_some_and(|l: &Layer| !l.source.info().voxel.is_float());
         match result {
@@ -254,7 +250,7 @@ impl Viewer {
                     .filter(|(name, _)| name.starts_with("threshold"))
                     .map(|f| f.1)
                     .collect();
-                self.kit.threshold.found(&found, range, whole);
+                self.tools.threshold.found(&found, range, whole);
             }
             Err(Error::Cancelled) => {}
             Err(error) => self.tell(error.to_string()),
@@ -262,7 +258,7 @@ impl Viewer {
     }
 }
 
-impl Kit {
+impl ToolState {
     /// Stops the method that looks for a threshold; whether there was one.
     pub(super) fn stop_finding(&mut self) -> bool {
         self.threshold.finding.take().is_some()
@@ -276,8 +272,9 @@ mod tests {
     #[test]
     fn bands_take_what_they_say() {
         let mut threshold = Threshold { range: Some([60.0, 100.0]), ..Threshold::default() };
-        let takes =
-            |t: &Threshold| [59.0, 60.0, 80.0, 100.0, 101.0, f64::NAN].map(|v| t.taken().unwrap().takes(v));
+        let takes = |t: &Threshold| {
+            [59.0, 60.0, 80.0, 100.0, 101.0, f64::NAN].map(|v| t.taken().unwrap().contains(v))
+        };
         assert_eq!(takes(&threshold), [false, true, true, true, true, false]);
         threshold.band = Band::Below;
         assert_eq!(takes(&threshold), [true, true, true, true, false, false]);
