@@ -10,3 +10,5 @@ pub mod study;
 pub mod table;
 
 pub use error::{Error, Result, suggestion};
+pub mod foam;
+pub mod tracks;

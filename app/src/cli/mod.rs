@@ -5,11 +5,13 @@ mod bench;
 mod bench_viewer;
 mod columns;
 pub mod common;
+mod contacts;
 mod convert;
 mod groups;
 mod info;
 mod leading;
 mod montage;
+mod movie;
 mod op;
 mod ops;
 pub mod pool;
@@ -18,10 +20,12 @@ mod render;
 pub mod run;
 mod sample;
 mod samples;
+mod score;
 mod sql;
 mod study;
 mod tables;
 mod tables_in;
+mod track;
 
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -53,6 +57,9 @@ static COMMANDS: &[Entry] = &[
     Entry { command: sql::command, run: sql::run },
     Entry { command: groups::outliers, run: groups::run_outliers },
     Entry { command: groups::cluster, run: groups::run_cluster },
+    Entry { command: track::command, run: track::run },
+    Entry { command: contacts::command, run: contacts::run },
+    Entry { command: score::command, run: score::run },
     Entry { command: sample::command, run: sample::run },
     Entry { command: info::formats, run: info::run_formats },
     Entry { command: bench::command, run: bench::run },
