@@ -2,12 +2,19 @@
 //! windows or graphics devices. Results are the same for any number of threads.
 
 pub mod cluster;
-mod error;
+pub mod compare;
 pub mod matrix;
 pub mod outliers;
+pub mod plot;
+pub mod scan;
 pub mod sql;
+pub mod stats;
 pub mod study;
 pub mod table;
+
+mod columns;
+mod error;
+mod output;
 
 pub use error::{Error, Result, suggestion};
 pub mod foam;
