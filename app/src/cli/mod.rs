@@ -7,6 +7,7 @@ mod columns;
 pub mod common;
 mod contacts;
 mod convert;
+mod frames;
 mod groups;
 mod info;
 mod leading;

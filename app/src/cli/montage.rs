@@ -105,6 +105,11 @@ pub fn frame(matches: &ArgMatches, info: &voxelry_core::io::ImageInfo) -> Result
     Ok(frame)
 }
 
+/// The channel that `--channel` names, from 0.
+pub fn channel(matches: &ArgMatches) -> usize {
+    matches.get_one::<u32>("channel").map_or(1, |n| *n as usize) - 1
+}
+
 /// The frame of level 0 that `--channel` and `--time` name.
 pub fn channel_and_time(matches: &ArgMatches) -> Frame {
     let number = |name: &str| matches.get_one::<u32>(name).map_or(1, |n| *n as usize) - 1;

@@ -2,7 +2,7 @@
 
 use super::common::{self, bytes, open_args, open_options};
 use super::samples::Sheet;
-use super::{montage, pool, recipes, study};
+use super::{frames, montage, pool, recipes, study};
 use crate::progress::Progress;
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -95,7 +95,8 @@ pub fn command() -> Command {
         )
         .arg(common::ignore_geometry_arg())
         .arg(pool::arg().conflicts_with_all(["device", "memory"]))
-        .args(montage::frame_args().into_iter().filter(|a| a.get_id() != "level"))
+        .args(montage::frame_args().into_iter().filter(|a| a.get_id() == "channel"))
+        .arg(frames::time_arg())
         .args(common::engine_args())
         .args(open_args())
 }
@@ -124,7 +125,14 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
 
 fn run_all(matches: &ArgMatches) -> Result<()> {
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    if let Some(plan) = study_plan(matches, out)? {
+    let plan = study_plan(matches, out)?;
+    if let Some(times) = frames::of(matches)? {
+        if plan.is_some() {
+            return Err(Error::Usage("--time: several frames are run of one image at a time".into()).into());
+        }
+        return frames::run(&times, &task(matches, out)?, matches);
+    }
+    if let Some(plan) = plan {
         common::can_hold(out)?;
         if matches.contains_id("pool") {
             let progress = Progress::new(matches.get_flag("quiet"), matches.get_flag("verbose"));
@@ -226,7 +234,7 @@ fn like(matches: &ArgMatches, out: &Path) -> Result<Task> {
         inputs,
         expected: Vec::new(),
         options: open_options(matches)?,
-        frame: montage::channel_and_time(matches),
+        frame: frames::first(matches)?,
         kind: matches.get_one::<String>("as").map(|word| word.parse()).transpose().map_err(Error::Usage)?,
         ignore_geometry: matches.get_flag("ignore-geometry"),
         labels_as: matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?,

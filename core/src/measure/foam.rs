@@ -1,5 +1,5 @@
 //! Figures of a foam whose bubbles are labels and whose liquid is background: liquid fraction, the
-//! texture, shape and interface tensors, and topology changes between two states.
+//! texture, shape and interface tensors.
 
 use super::Table;
 use super::columns::UnitRule;
@@ -89,82 +89,7 @@ fn mean(tensors: impl Iterator<Item = DMat3>) -> DMat3 {
 }
 
 /// Pairs of labels that share a voxel face, the lesser first, in order.
-pub fn touching(objects: &Objects) -> BTreeSet<(u64, u64)> {
+fn touching(objects: &Objects) -> BTreeSet<(u64, u64)> {
     let pairs = objects.pairs.keys().iter().zip(objects.contacts.iter()).filter(|(_, sums)| sums.faces > 0);
     pairs.map(|(key, _)| (key >> 32, key & 0xffff_ffff)).collect()
-}
-
-/// A topology change: two objects lose their contact, two of their common neighbours gain one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct T1 {
-    /// Labels that touched, the lesser first.
-    pub lost: (u64, u64),
-    /// Labels that touch now, the lesser first.
-    pub gained: (u64, u64),
-}
-
-/// The topology changes (T1; D. Weaire and N. Rivier 1984, doi:10.1080/00107518408210979) from one
-/// state to the next, of objects that keep their labels: each contact lost, with each gained between
-/// two objects that touched both of its own before. Objects that are not in both states are left out.
-pub fn t1(before: &Objects, after: &Objects) -> Vec<T1> {
-    let present = |o: &Objects, label: u64| o.labels.find(label).is_some_and(|row| o.voxels.count(row) > 0);
-    let kept =
-        |&&(a, b): &&(u64, u64)| [a, b].iter().all(|&label| present(before, label) && present(after, label));
-    let (old, new) = (touching(before), touching(after));
-    let gained: BTreeSet<(u64, u64)> = new.difference(&old).filter(kept).copied().collect();
-    let mut neighbours: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for &(a, b) in &old {
-        neighbours.entry(a).or_default().insert(b);
-        neighbours.entry(b).or_default().insert(a);
-    }
-    let mut changes = Vec::new();
-    for &lost in old.difference(&new).filter(kept) {
-        let common: Vec<u64> = neighbours[&lost.0].intersection(&neighbours[&lost.1]).copied().collect();
-        for (i, &c) in common.iter().enumerate() {
-            for &d in &common[i + 1..] {
-                if gained.contains(&(c, d)) {
-                    changes.push(T1 { lost, gained: (c, d) });
-                }
-            }
-        }
-    }
-    changes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::measure::scan::{Part, Plan, scan};
-    use crate::{Job, Region, Volume};
-    use ndarray::Array3;
-
-    fn sums(a: Array3<u32>) -> Objects {
-        let volume = Volume::from(a);
-        let region = Region::whole(volume.shape());
-        let table = crate::measure::crofton::Table::new(DMat3::IDENTITY);
-        let plan = Plan { image: volume.shape(), table: Some(table), moments: false, pairs: true };
-        scan(&plan, region, Part { volume: &volume, region }, &[], &Job::silent()).unwrap()
-    }
-
-    #[test]
-    fn four_bubbles_swap_neighbours() {
-        // Left 1, right 2, above 3, below 4; first 1 and 2 touch, then 3 and 4.
-        let cell = |wide: bool| {
-            Array3::from_shape_fn([2, 20, 20], |(_, y, x)| {
-                let (y, x) = (y as f64 - 9.5, x as f64 - 9.5);
-                let (u, v) =
-                    if wide { (y.abs() - x.abs() - 2.0, 0.0) } else { (y.abs() - x.abs() + 2.0, 0.0) };
-                match (u > v, y > 0.0, x > 0.0) {
-                    (true, false, _) => 3,
-                    (true, true, _) => 4,
-                    (false, _, false) => 1,
-                    (false, _, true) => 2,
-                }
-            })
-        };
-        let (before, after) = (sums(cell(true)), sums(cell(false)));
-        assert_eq!(t1(&before, &after), [T1 { lost: (1, 2), gained: (3, 4) }]);
-        assert_eq!(t1(&after, &before), [T1 { lost: (3, 4), gained: (1, 2) }]);
-        assert_eq!(t1(&before, &before), []);
-    }
 }

@@ -139,7 +139,47 @@ fn number(v: f64) -> String {
 /// # Errors
 /// If a column's type or unit differs between samples: their numbers can't stand below each other.
 pub fn concat(samples: &[(String, &Table)]) -> Result<Table> {
-    let Some((_, first)) = samples.first() else {
+    let names = |(sample, table): &(String, &Table)| -> Vec<ArrayRef> {
+        vec![Arc::new(StringArray::from(vec![sample.as_str(); table.rows()]))]
+    };
+    let sample = Field::new("sample", DataType::Utf8, false)
+        .with_metadata(HashMap::from([("description".to_owned(), "The sample's name.".to_owned())]));
+    let tables: Vec<(&str, &Table)> = samples.iter().map(|(name, table)| (&name[..], *table)).collect();
+    stack(&tables, &[sample], samples.iter().map(names))
+}
+
+/// One table over several frames, with the number of the frame in a first column `time`, and its time in seconds in a
+/// column `time_s` if the seconds between frames are known.
+///
+/// # Errors
+/// As [`concat`].
+pub fn concat_frames(frames: &[(usize, &Table)], time_step: Option<f64>) -> Result<Table> {
+    let mut fields = vec![described("time", DataType::Int64, "", "Frame, from 0.")];
+    fields.extend(time_step.map(|_| described("time_s", DataType::Float64, "s", "Time of the frame.")));
+    let times = |(frame, table): &(usize, &Table)| {
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![*frame as i64; table.rows()]))];
+        if let Some(step) = time_step {
+            columns.push(Arc::new(Float64Array::from(vec![*frame as f64 * step; table.rows()])));
+        }
+        columns
+    };
+    let names: Vec<String> = frames.iter().map(|(frame, _)| format!("frame {frame}")).collect();
+    let tables: Vec<(&str, &Table)> = names.iter().map(|n| &n[..]).zip(frames.iter().map(|f| f.1)).collect();
+    stack(&tables, &fields, frames.iter().map(times))
+}
+
+fn described(name: &str, ty: DataType, unit: &str, doc: &str) -> Field {
+    let about = [("unit".to_owned(), unit.to_owned()), ("description".to_owned(), doc.to_owned())];
+    Field::new(name, ty, false).with_metadata(HashMap::from(about))
+}
+
+/// Tables below each other, each with some columns before its own.
+fn stack(
+    tables: &[(&str, &Table)],
+    leading: &[Field],
+    before: impl Iterator<Item = Vec<ArrayRef>>,
+) -> Result<Table> {
+    let Some((name, first)) = tables.first() else {
         return Err(Error::Usage("no tables to put together".into()));
     };
     let common: Vec<Field> = first
@@ -147,28 +187,21 @@ pub fn concat(samples: &[(String, &Table)]) -> Result<Table> {
         .schema_ref()
         .fields()
         .iter()
-        .filter(|f| samples.iter().all(|(_, t)| t.batch.schema_ref().field_with_name(f.name()).is_ok()))
+        .filter(|f| tables.iter().all(|(_, t)| t.batch.schema_ref().field_with_name(f.name()).is_ok()))
         .map(|f| f.as_ref().clone())
         .collect();
-    let mut fields = vec![
-        Field::new("sample", DataType::Utf8, false)
-            .with_metadata(HashMap::from([("description".to_owned(), "The sample's name.".to_owned())])),
-    ];
-    fields.extend(common.iter().cloned());
+    let fields: Vec<Field> = leading.iter().cloned().chain(common.iter().cloned()).collect();
     let schema = Arc::new(Schema::new(fields));
-    let mut batches = Vec::with_capacity(samples.len());
-    for (sample, table) in samples {
-        let mut arrays: Vec<ArrayRef> =
-            vec![Arc::new(StringArray::from(vec![sample.as_str(); table.rows()]))];
+    let mut batches = Vec::with_capacity(tables.len());
+    for ((of, table), mut arrays) in tables.iter().zip(before) {
         for field in &common {
             let at = table.batch.schema_ref().index_of(field.name()).expect("common to all");
             let other = table.batch.schema_ref().field(at);
             let (unit, expected) = (table.unit(field.name()), first.unit(field.name()));
             if unit != expected || other.data_type() != field.data_type() {
                 return Err(Error::Usage(format!(
-                    "column \"{}\" of sample \"{sample}\" is in \"{unit}\", that of \"{}\" in \"{expected}\"",
+                    "column \"{}\" of sample \"{of}\" is in \"{unit}\", that of \"{name}\" in \"{expected}\"",
                     field.name(),
-                    samples[0].0
                 )));
             }
             arrays.push(table.batch.column(at).clone());
