@@ -341,8 +341,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, says) in [
-            ("", "holds no names"),
-            ("# nothing\n\n", "holds no names"),
+            ("", "contains no label names"),
+            ("# nothing\n\n", "contains no label names"),
             ("label,name\n1,a\n1,b\n", "line 3: label 1 is there twice"),
             ("label,nam\n1,a\n", "line 1: there is no column \"name\""),
             ("label,name\n-1,a\n", "line 2: the label should be a number"),
@@ -364,7 +364,7 @@ mod tests {
         assert!(save(&path, &some()).unwrap_err().to_string().contains("should end in one of"));
         assert!(!path.exists());
         std::fs::write(&path, [0xff, 0xfe, 0]).unwrap();
-        assert!(load(&path).unwrap_err().to_string().contains("is no text"));
+        assert!(load(&path).unwrap_err().to_string().contains("is not a text file"));
         let path = folder.path().join("names.csv");
         save(&path, &some()).unwrap();
         assert_eq!(load(&path).unwrap(), some());

@@ -77,7 +77,7 @@ mod tests {
         layer.path = Some("https://host/scan.ome.zarr".into());
         assert!(command(&layer, &[], recipe()).unwrap().contains(" https://host/scan.ome.zarr "));
         layer.path = None;
-        assert!(command(&layer, &[], recipe()).unwrap_err().to_string().contains("save it first"));
+        assert!(command(&layer, &[], recipe()).unwrap_err().to_string().contains("to a file first"));
     }
 
     #[test]

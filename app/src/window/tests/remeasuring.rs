@@ -172,7 +172,7 @@ fn labels_are_saved_again_into_the_zarr_that_holds_them() {
     std::fs::rename(&other, &path).unwrap();
     let theirs = read(&path);
     press(&mut harness, Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
-    until(&mut harness, "the word", |v| v.messages().iter().any(|m| m.contains("somebody else")));
+    until(&mut harness, "the word", |v| v.messages().iter().any(|m| m.contains("another program")));
     assert_eq!(read(&path), theirs);
 }
 
