@@ -166,7 +166,7 @@ fn labels_are_saved_again_into_the_zarr_that_holds_them() {
     );
     assert!(saved(&mut harness, path.join("0").join("labels.nii.gz")).starts_with("Saved"));
     assert_eq!(read(&path), there);
-    // What somebody else has written is not replaced without asking.
+    // What another program has written is not replaced without asking.
     touch(&mut harness, Tool::Paint, &[[30.0, 9.0, 9.0]]);
     std::fs::remove_dir_all(&path).unwrap();
     std::fs::rename(&other, &path).unwrap();
