@@ -10,12 +10,12 @@ impl Random {
     /// The stream `number` of a seed; streams of one seed are independent of each other.
     pub fn new(seed: u64, number: u64) -> Self {
         let mut random = Self { state: seed ^ number.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(31) };
-        random.state = random.next().wrapping_add(number);
+        random.state = random.bits().wrapping_add(number);
         random
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +25,12 @@ impl Random {
 
     /// A number in 0 .. 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A whole number in 0 .. `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
+        ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
     /// A number of the standard normal distribution (Box & Muller 1958, doi:10.1214/aoms/1177706645).

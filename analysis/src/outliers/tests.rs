@@ -67,7 +67,7 @@ fn planted(study: u64) -> (RecordBatch, usize) {
         columns.iter_mut().zip(row).for_each(|(column, x)| column.push(x));
     }
     let odd = random.below(40);
-    if study % 2 == 0 {
+    if study.is_multiple_of(2) {
         columns[0][odd] = 16.5;
         columns[3][odd] = -6.0;
     } else {
@@ -91,7 +91,7 @@ fn planted_outliers_are_first() {
         if row as usize == odd + 1 {
             first += 1;
             let why = crate::table::texts(found.column_by_name("why").unwrap().as_ref())[0].clone().unwrap();
-            let columns: &[&str] = if study % 2 == 0 { &["a +", "d -"] } else { &["e +", "f -"] };
+            let columns: &[&str] = if study.is_multiple_of(2) { &["a +", "d -"] } else { &["e +", "f -"] };
             named += i32::from(columns.iter().any(|c| why.contains(c)));
         }
     }

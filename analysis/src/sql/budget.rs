@@ -54,15 +54,19 @@ impl MemoryPool for Budget {
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         let mut used = self.used();
         if reservation.consumer().can_spill() {
-            used.spillable += additional
+            used.spillable += additional;
         } else {
-            used.fixed += additional
+            used.fixed += additional;
         }
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         let mut used = self.used();
-        if reservation.consumer().can_spill() { used.spillable -= shrink } else { used.fixed -= shrink }
+        if reservation.consumer().can_spill() {
+            used.spillable -= shrink;
+        } else {
+            used.fixed -= shrink;
+        }
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
@@ -83,9 +87,9 @@ impl MemoryPool for Budget {
             ));
         }
         if consumer.can_spill() {
-            used.spillable += additional
+            used.spillable += additional;
         } else {
-            used.fixed += additional
+            used.fixed += additional;
         }
         Ok(())
     }

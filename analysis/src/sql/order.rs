@@ -37,8 +37,8 @@ fn is_in_file_order(plan: &LogicalPlan) -> bool {
         LogicalPlan::Projection(p) => is_in_file_order(&p.input) && !p.expr.iter().any(has_subquery),
         LogicalPlan::Filter(f) => is_in_file_order(&f.input) && !has_subquery(&f.predicate),
         LogicalPlan::SubqueryAlias(a) => is_in_file_order(&a.input),
-        LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Explain(_)
+        LogicalPlan::TableScan(_)
+        | LogicalPlan::Explain(_)
         | LogicalPlan::Analyze(_)
         | LogicalPlan::DescribeTable(_)
         | LogicalPlan::EmptyRelation(_)

@@ -13,7 +13,7 @@ fn study(folder: &Path, rows: usize) {
         let name: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&sample, rows)));
         let label: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=rows as i64));
         let kind: ArrayRef =
-            Arc::new(Int64Array::from_iter((0..rows).map(|_| Some(random.below(rows * 3) as i64))));
+            Arc::new(Int64Array::from_iter_values((0..rows).map(|_| random.below(rows * 3) as i64)));
         let value =
             |n: usize| if n % 97 == 5 { f64::NAN } else { random.normal() * (random.unit() * 20.0).exp2() };
         let volume: ArrayRef = Arc::new(Float64Array::from_iter_values((0..rows).map(value)));

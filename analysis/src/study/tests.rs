@@ -11,7 +11,7 @@ fn results(folder: &Path, volumes: &[f64], unit: &str) {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(1..=n)),
         Arc::new(Float64Array::from(volumes.to_vec())),
-        Arc::new(BooleanArray::from_iter((0..n).map(|i| Some(i % 2 == 0)))),
+        Arc::new((0..n).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>()),
     ];
     let unit = [("unit".to_owned(), unit.to_owned()), ("description".to_owned(), "Size.".to_owned())];
     let fields = vec![

@@ -121,9 +121,9 @@ pub fn common_schema<P: AsRef<Path>>(schemas: &[SchemaRef], files: &[P]) -> Resu
                 continue;
             };
             let (before, first) = &mut fields[*at];
-            let (unit, own) = (before.metadata().get("unit"), field.metadata().get("unit"));
-            if unit != own && unit.is_some() && own.is_some() {
-                let (unit, own) = (unit.expect("some"), own.expect("some"));
+            if let (Some(unit), Some(own)) = (before.metadata().get("unit"), field.metadata().get("unit"))
+                && unit != own
+            {
                 let other = files[*first].as_ref().display();
                 let reason =
                     format!("column {} is in \"{own}\", that of {other} in \"{unit}\"", field.name());
