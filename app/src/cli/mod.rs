@@ -5,6 +5,7 @@ mod bench;
 mod bench_viewer;
 mod columns;
 pub mod common;
+mod compare;
 mod contacts;
 mod convert;
 mod frames;
@@ -21,6 +22,7 @@ mod render;
 pub mod run;
 mod sample;
 mod samples;
+mod scan;
 mod score;
 mod sql;
 mod study;
@@ -56,6 +58,8 @@ static COMMANDS: &[Entry] = &[
     Entry { command: tables::slice_stats, run: tables::run_slice_stats },
     Entry { command: tables::histogram, run: tables::run_histogram },
     Entry { command: sql::command, run: sql::run },
+    Entry { command: compare::command, run: compare::run },
+    Entry { command: scan::command, run: scan::run },
     Entry { command: groups::outliers, run: groups::run_outliers },
     Entry { command: groups::cluster, run: groups::run_cluster },
     Entry { command: track::command, run: track::run },

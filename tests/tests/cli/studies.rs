@@ -244,3 +244,44 @@ fn outliers_and_clusters_of_a_table_are_found() {
     assert!(at.join("groups/loadings.csv").exists());
     assert!(fails(at, "cluster t.csv --columns sample -k 2 -o no", 2).contains("holds no numbers"));
 }
+
+#[test]
+fn groups_of_a_study_are_compared_by_their_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (mut objects, mut samples) =
+        (String::from("sample,label,volume\n"), String::from("sample,genotype,D1Mit1\n"));
+    for s in 0..6 {
+        samples +=
+            &format!("s{s},{},{}\n", if s < 3 { "ko" } else { "wt" }, if s % 2 == 0 { "A" } else { "H" });
+        for n in 0..5 {
+            objects +=
+                &format!("s{s},{n},{}\n", f64::from(10 * (s / 3) + s % 3) + 0.1 * f64::from(n * n % 7));
+        }
+    }
+    fs::create_dir_all(at.join("study/objects")).unwrap();
+    fs::write(at.join("study/samples.csv"), samples).unwrap();
+    fs::write(at.join("all.csv"), objects).unwrap();
+    for s in 0..6 {
+        let arguments = format!("sql all.csv -o study/objects/s{s}.parquet");
+        let out = asks(at, &arguments, &format!("select * from t where sample = 's{s}'"));
+        assert!(out.status.success(), "{}", text(&out.stderr));
+    }
+    let said = text(&succeeds(at, "compare study --value volume --by genotype -o answer").stdout);
+    assert!(said.contains("volume"), "{said}");
+    let tests = fs::read_to_string(at.join("answer/tests.csv")).unwrap();
+    let chosen = tests.lines().find(|line| line.split(',').nth(3) == Some("true")).unwrap();
+    let cells: Vec<&str> = chosen.split(',').collect();
+    assert_eq!((cells[0], cells[1], cells[4], cells[5]), ("volume", "genotype", "6", "30"), "{tests}");
+    assert!(fails(at, "compare study --value volume --by genotype -o answer", 1).contains("--overwrite"));
+    assert!(
+        fails(at, "compare study --value volum --by genotype -o x", 1).contains("did you mean \"volume\"?")
+    );
+    fs::write(at.join("bare.csv"), "volume,group\n1,a\n2,a\n3,b\n4,b\n").unwrap();
+    assert!(fails(at, "compare bare.csv --value volume --by group -o x", 2).contains("--unit"));
+    fs::write(at.join("traits.csv"), "sample,length\ns0,1\ns1,2\ns2,1.5\ns3,2.5\ns4,1.2\ns5,2.2\n").unwrap();
+    succeeds(at, "scan traits.csv --with geno=study/samples.csv --values length --by D*Mit* -o scanned");
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(at.join("scanned/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["tests"], 1);
+}
