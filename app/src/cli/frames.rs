@@ -44,7 +44,7 @@ impl Times {
     }
 }
 
-/// What `--time` says, if it isn't one frame.
+/// Frames that `--time` chooses, if it isn't one.
 ///
 /// # Errors
 /// If it can't be read.
@@ -97,7 +97,7 @@ fn check_free(out: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-/// What each frame leaves but its image and the rows that are in the tables of all.
+/// Results of each frame besides its image and the rows that are in the tables of all.
 const FRAMES: &str = "frames";
 
 /// The folder of a frame.

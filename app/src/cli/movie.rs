@@ -23,7 +23,7 @@ pub const TRACKED: &str = "tracked.ome.zarr";
 
 /// Frames of one shape, in time.
 pub struct Movie {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     frames: Vec<(Arc<dyn ImageSource>, Frame)>,
     /// A file that says which tracks there are, if there is one.
@@ -95,7 +95,7 @@ impl Movie {
         self.frames[0].0.info().shape()
     }
 
-    /// Where the voxels lie.
+    /// Geometry of the voxels.
     pub fn geometry(&self) -> Geometry {
         self.frames[0].0.info().geometry()
     }
@@ -128,7 +128,7 @@ impl Movie {
         Arc::new(FileField::new(source, frame, kind))
     }
 
-    /// What it is read from, to be checked before results get their names.
+    /// Its sources, to be checked before results get their names.
     ///
     /// # Errors
     /// If it has changed.

@@ -203,7 +203,7 @@ pub fn agree_on_unit(tasks: &mut [Task], units: &[Option<Unit>]) -> Result<Vec<S
     Ok(notes)
 }
 
-/// What is to be run on the one image that is named.
+/// Job on the one image that is named.
 fn task(matches: &ArgMatches, out: &Path) -> Result<Task> {
     let mut task = like(matches, out)?;
     let Some(input) = matches.get_one::<PathBuf>("input") else {
@@ -215,7 +215,7 @@ fn task(matches: &ArgMatches, out: &Path) -> Result<Task> {
     Ok(task)
 }
 
-/// What is to be run on an image that is still to be named.
+/// Job on an image that is still to be named.
 fn like(matches: &ArgMatches, out: &Path) -> Result<Task> {
     let usage = |text: &str| Error::Usage(text.to_owned());
     let name = matches

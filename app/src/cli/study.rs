@@ -23,11 +23,11 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// Samples to be run, and their rows.
 pub struct Plan {
-    /// What is to be run on each.
+    /// Job that runs on each sample.
     pub tasks: Vec<Task>,
-    /// What the user knows of each.
+    /// Properties of each sample, given by the user.
     pub given: RecordBatch,
-    /// Whether a sample that can't be read is left as a row, rather than refused before any work.
+    /// True if a sample that can't be read is left as a row, rather than refused before any work.
     pub goes_on: bool,
 }
 
@@ -89,7 +89,7 @@ impl Running<'_> {
     }
 }
 
-/// Runs a study, or goes on with it.
+/// Runs a study, or resumes it.
 ///
 /// # Errors
 /// A folder that holds something else, units that can't stand in one table, a full disk; or, after all others have been
@@ -197,7 +197,7 @@ fn each(
     Ok(unchanged)
 }
 
-/// What can't be compared has changed.
+/// Reads an error as a change, unless the run was cancelled.
 fn unless_cancelled(error: Error) -> Result<bool, Error> {
     if matches!(error, Error::Cancelled) { Err(error) } else { Ok(false) }
 }
@@ -236,7 +236,7 @@ fn check_free(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a sample's results were made by the same recipe of the same images, opened in the same way.
+/// Returns whether a sample's results were made by the same recipe of the same images, opened in the same way.
 fn is_same(task: &Task, job: &Job) -> Result<bool, Error> {
     let path = task.folder.join("provenance.toml");
     if !path.is_file() {

@@ -89,7 +89,7 @@ impl Tables {
         Ok(Self { path: path.to_owned(), found: table::tables(path)? })
     }
 
-    /// Whether it is a study or the results of an image, with several tables.
+    /// Returns whether it is a study or the results of an image, with several tables.
     pub fn are_several(&self) -> bool {
         self.found.len() > 1
     }

@@ -96,7 +96,7 @@ pub fn command() -> Command {
         .args(open_args())
 }
 
-/// What is tracked.
+/// Images or tables that are tracked.
 struct Input {
     movie: Option<Movie>,
     detections: Detections,
