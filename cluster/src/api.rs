@@ -1,7 +1,7 @@
 //! The job API, as `voxelry_stores::pool` describes it.
 
 use crate::jobs::Jobs;
-use crate::tls::Doors;
+use crate::tls::TlsListener;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -30,7 +30,7 @@ pub struct Api {
 ///
 /// # Errors
 /// If the listener fails.
-pub async fn serve(api: Api, doors: Doors) -> std::io::Result<()> {
+pub async fn serve(api: Api, listener: TlsListener) -> std::io::Result<()> {
     let api = Arc::new(api);
     let routes = Router::new()
         .route("/jobs", get(jobs).post(submit))
@@ -40,7 +40,7 @@ pub async fn serve(api: Api, doors: Doors) -> std::io::Result<()> {
         .layer(axum::extract::DefaultBodyLimit::max(MOST))
         .layer(middleware::from_fn_with_state(api.clone(), let_in))
         .with_state(api);
-    axum::serve(doors, routes).await
+    axum::serve(listener, routes).await
 }
 
 /// Only who has the token comes in.

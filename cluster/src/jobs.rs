@@ -11,10 +11,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
-use voxelry_core::blocks::{Engine, Kept, Place, kept};
+use voxelry_core::blocks::{Checkpoint, Engine, Storage, checkpoint};
 use voxelry_core::io::atomic::{self, AtomicDir};
-use voxelry_core::recipe::How;
-use voxelry_core::results::{ORDER, Order};
+use voxelry_core::recipe::ExecutionMode;
+use voxelry_core::results::{JOB_SPEC_FILE, JobSpec};
 use voxelry_core::{Error, Event, Job};
 use voxelry_stores::pool::{JobInfo, State, Submission, Worker};
 
@@ -28,13 +28,13 @@ const BLOCK: [usize; 3] = [128; 3];
 const MEAN: f64 = 10.0;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Kind {
+struct JobRecord {
     info: JobInfo,
     submission: Submission,
 }
 
 struct Entry {
-    kind: Kind,
+    kind: JobRecord,
     job: Job,
     /// How fast it is: when it was looked last, voxels that were done then, and voxels a second.
     speed: (Instant, u64, f64),
@@ -84,7 +84,9 @@ impl Jobs {
         for entry in std::fs::read_dir(folder).at(folder)? {
             let path = entry.at(folder)?.path();
             let text = std::fs::read_to_string(path.join(INFO)).ok();
-            let Some(mut kind) = text.and_then(|t| serde_json::from_str::<Kind>(&t).ok()) else { continue };
+            let Some(mut kind) = text.and_then(|t| serde_json::from_str::<JobRecord>(&t).ok()) else {
+                continue;
+            };
             if !kind.info.state.is_over() {
                 let off = path.join(CANCELLED).exists();
                 kind.info.state = if off { State::Cancelled } else { State::Queued };
@@ -117,7 +119,7 @@ impl Jobs {
         self.folder.join(id)
     }
 
-    fn keep(&self, kind: &Kind) -> voxelry_core::Result<()> {
+    fn keep(&self, kind: &JobRecord) -> voxelry_core::Result<()> {
         let text = serde_json::to_string_pretty(kind).expect("plain data always encodes");
         atomic::write(self.path(&kind.info.id).join(INFO), text.as_bytes())
     }
@@ -127,20 +129,20 @@ impl Jobs {
     /// # Errors
     /// In a sentence, if it can't be done.
     pub fn submit(&self, submission: Submission) -> Result<JobInfo, String> {
-        let order = Order::parse(&submission.order).map_err(|e| e.to_string())?;
-        for (_, path) in &order.inputs {
+        let spec = JobSpec::parse(&submission.order).map_err(|e| e.to_string())?;
+        for (_, path) in &spec.inputs {
             self.roots.check(path)?;
         }
         self.roots.check(&submission.out)?;
         free(&submission)?;
         // What is wrong with a recipe or an image is said at once.
-        order.open().map_err(|e| e.to_string())?;
+        spec.open().map_err(|e| e.to_string())?;
         let kind = {
             let mut inner = self.inner();
             inner.next += 1;
             let info = JobInfo {
                 id: format!("job-{:04}", inner.next),
-                sample: order.sample.clone(),
+                sample: spec.sample.clone(),
                 out: submission.out.clone(),
                 folder: self.path(&format!("job-{:04}", inner.next)),
                 state: State::Queued,
@@ -155,12 +157,12 @@ impl Jobs {
                 warnings: Vec::new(),
                 error: None,
             };
-            Kind { info, submission }
+            JobRecord { info, submission }
         };
         let path = self.path(&kind.info.id);
         let written = || -> voxelry_core::Result<()> {
             std::fs::create_dir_all(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-            atomic::write(path.join(ORDER), kind.submission.order.as_bytes())?;
+            atomic::write(path.join(JOB_SPEC_FILE), kind.submission.order.as_bytes())?;
             self.keep(&kind)
         };
         written().map_err(|e| e.to_string())?;
@@ -263,15 +265,15 @@ impl Jobs {
 
     /// Removes what the rounds of a job that is over left.
     fn clear(&self, id: &str) {
-        if let Err(error) = kept::clear(&self.path(id)) {
+        if let Err(error) = checkpoint::clear(&self.path(id)) {
             eprintln!("voxelry-pool: {error}");
         }
     }
 
     fn run(self: &Arc<Self>, id: &str, submission: &Submission, job: &Job) -> voxelry_core::Result<()> {
         let run = self.path(id);
-        let order = Order::parse(&submission.order)?;
-        let ready = order.open()?;
+        let spec = JobSpec::parse(&submission.order)?;
+        let opened = spec.open()?;
         let spread = Arc::new(Spread::new(self.handle.clone(), &self.scheduler.0, self.scheduler.1));
         if let Some(entry) = self.inner().jobs.get_mut(id) {
             entry.spread = Some(spread.clone());
@@ -286,13 +288,14 @@ impl Jobs {
         });
         let block = submission.block.unwrap_or(BLOCK);
         let program = format!("voxelry {}", env!("CARGO_PKG_VERSION"));
-        let identities = order.identify(&ready, job)?;
-        let place = Kept::new(&run, &order.about(&identities, block, &program), Some(spread))?;
-        let how = How::Blocks(Engine { block, place: Place::Kept(place), within: None });
+        let identities = spec.identify(&opened, job)?;
+        let checkpoint = Checkpoint::new(&run, &spec.about(&identities, block, &program), Some(spread))?;
+        let execution =
+            ExecutionMode::Blocks(Engine { block, storage: Storage::Checkpoint(checkpoint), within: None });
         // A coordinator that is stopped finds it again.
         let dir = AtomicDir::resume(&submission.out, &format!("{} of {}", id, self.folder.display()))?;
         dir.empty("")?;
-        if let Err(error) = order.run(&ready, identities, dir.path(), &how, None, &program, job) {
+        if let Err(error) = spec.run(&opened, identities, dir.path(), &execution, None, &program, job) {
             let _ = std::fs::remove_dir_all(dir.path());
             return Err(dir.named(error));
         }
@@ -325,7 +328,7 @@ impl Inner {
 }
 
 impl Entry {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: JobRecord) -> Self {
         Self { kind, job: Job::silent(), speed: (Instant::now(), 0, 0.0), spread: None }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use voxelry_core::blocks::{Accelerator, physical_memory};
-use voxelry_core::results::{Maker, ORDER, Order};
+use voxelry_core::results::{JOB_SPEC_FILE, JobSpec, TileExecutor};
 use voxelry_core::{Error, Job};
 use voxelry_shaders::compute::{Choice, Chosen};
 
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const OPEN: usize = 4;
 
 /// A tile that was made.
-pub struct Made {
+pub struct FinishedTile {
     /// Its number.
     pub tile: u64,
     /// Its voxels.
@@ -52,18 +52,18 @@ impl Drop for Stop {
 }
 
 /// Makes tiles of the round in `folder`. Those that are there already are left as they are.
-pub fn make(folder: &Path, tiles: &[u64], job: &Job) -> Result<Vec<Made>, DataFusionError> {
+pub fn make(folder: &Path, tiles: &[u64], job: &Job) -> Result<Vec<FinishedTile>, DataFusionError> {
     let run = folder.parent().unwrap_or(folder);
     let _watch = Watch::new(run.join(CANCELLED), job.clone());
-    let made = || -> Result<Vec<Made>, Error> {
-        let maker = maker_of(run)?;
-        let note = maker.note(folder)?;
+    let made = || -> Result<Vec<FinishedTile>, Error> {
+        let executor = executor_of(run)?;
+        let manifest = executor.manifest(folder)?;
         tiles
             .iter()
             .map(|&tile| {
                 let begun = Instant::now();
-                let region = maker.make(&note, tile as usize, job)?;
-                Ok(Made { tile, voxels: region.len() as u64, ms: begun.elapsed().as_millis() as u64 })
+                let region = executor.make(&manifest, tile as usize, job)?;
+                Ok(FinishedTile { tile, voxels: region.len() as u64, ms: begun.elapsed().as_millis() as u64 })
             })
             .collect()
     };
@@ -103,28 +103,28 @@ pub fn use_device(choice: &str) -> anyhow::Result<()> {
 }
 
 /// Runs whose images are open, the last used last.
-static MAKERS: Mutex<VecDeque<(PathBuf, Arc<Maker>)>> = Mutex::new(VecDeque::new());
+static EXECUTORS: Mutex<VecDeque<(PathBuf, Arc<TileExecutor>)>> = Mutex::new(VecDeque::new());
 
-fn maker_of(run: &Path) -> Result<Arc<Maker>, Error> {
-    let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(at) = makers.iter().position(|(folder, _)| folder == run) {
-        let known = makers.remove(at).expect("it was found");
-        makers.push_back(known.clone());
+fn executor_of(run: &Path) -> Result<Arc<TileExecutor>, Error> {
+    let mut executors = EXECUTORS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(at) = executors.iter().position(|(folder, _)| folder == run) {
+        let known = executors.remove(at).expect("it was found");
+        executors.push_back(known.clone());
         return Ok(known.1);
     }
-    let path = run.join(ORDER);
+    let path = run.join(JOB_SPEC_FILE);
     let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path, source })?;
-    let maker = Arc::new(Maker::new(Order::parse(&text)?.open()?, run, DEVICE.get().cloned()));
-    makers.push_back((run.to_owned(), maker.clone()));
-    if makers.len() > OPEN {
-        makers.pop_front();
+    let executor = Arc::new(TileExecutor::new(JobSpec::parse(&text)?.open()?, run, DEVICE.get().cloned()));
+    executors.push_back((run.to_owned(), executor.clone()));
+    if executors.len() > OPEN {
+        executors.pop_front();
     }
-    Ok(maker)
+    Ok(executor)
 }
 
 /// Opens a run's images anew the next time.
 fn forget(run: &Path) {
-    MAKERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(folder, _)| folder != run);
+    EXECUTORS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(folder, _)| folder != run);
 }
 
 /// Cancels a job when a file appears; ends when it is dropped.

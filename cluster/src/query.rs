@@ -1,7 +1,7 @@
 //! A phase as a query: a table of tiles whose rows come of a kernel that makes them. The kernel stands above a source with
 //! a partition for each task, which is what the engine can cut into tasks.
 
-use crate::kernel::{self, Made};
+use crate::kernel::{self, FinishedTile};
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
@@ -158,7 +158,7 @@ impl ExecutionPlan for MakeTiles {
                 let tiles: Vec<u64> = batch?.column(0).as_primitive::<UInt64Type>().values().to_vec();
                 let made = tokio::task::spawn_blocking(move || kernel::make(&folder, &tiles, &job));
                 let made = made.await.map_err(|e| DataFusionError::External(Box::new(e)))??;
-                let column = |of: fn(&Made) -> u64| numbers(made.iter().map(of));
+                let column = |of: fn(&FinishedTile) -> u64| numbers(made.iter().map(of));
                 let process = u64::from(std::process::id());
                 let columns = vec![
                     column(|m| m.tile),

@@ -6,7 +6,7 @@ use crate::jobs::Jobs;
 use crate::kernel::use_device;
 use crate::query::{LogicalCodec, PhysicalCodec};
 use crate::roots::Roots;
-use crate::tls::{self, Doors};
+use crate::tls::{self, TlsListener};
 use anyhow::{Context, Result, anyhow, bail};
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::extension::SessionConfigExt;
@@ -34,7 +34,7 @@ const LOOK: u64 = 2;
 /// How long a phase waits for the first worker, in seconds.
 const NOBODY: u64 = 24 * 3600;
 /// How long a worker tries to reach its coordinator.
-const PATIENCE: Duration = Duration::from_mins(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(10);
 
 fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")
@@ -179,7 +179,7 @@ async fn serve(serving: Serving, own: Option<(Address, usize)>) -> Result<()> {
         );
     }
     tokio::select! {
-        served = api::serve(api, Doors::new(listener, at, tls)) => served.context("the job API"),
+        served = api::serve(api, TlsListener::new(listener, at, tls)) => served.context("the job API"),
         ended = scheduler => ended.context("the scheduler")?,
         stopped = stopped() => stopped,
     }
@@ -273,7 +273,7 @@ async fn execute(worker: &Worker, host: &str, join: &Join, temporary: Option<Pat
         grpc_port: free_port(host)?,
         scheduler_host: join.host.clone(),
         scheduler_port: join.port,
-        scheduler_connect_timeout_seconds: PATIENCE.as_secs() as u16,
+        scheduler_connect_timeout_seconds: CONNECT_TIMEOUT.as_secs() as u16,
         vcores: worker.cores,
         task_scheduling_policy: TaskSchedulingPolicy::PushStaged,
         executor_heartbeat_interval_seconds: BEAT.as_secs(),

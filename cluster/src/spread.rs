@@ -29,7 +29,7 @@ const COPIES: usize = 4;
 const LOOK: Duration = Duration::from_millis(200);
 const BLINK: Duration = Duration::from_millis(5);
 /// How long a phase that made no progress is tried again when the engine gave up on it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The workers, as the coordinator reaches them.
 pub struct Spread {
@@ -133,7 +133,7 @@ impl Runner for Spread {
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
             });
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > RETRY_TIMEOUT {
                 return Err(Error::Usage(format!("no worker makes it any more: {reason}")));
             }
             again = true;

@@ -16,16 +16,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
 /// How long a handshake may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections, those with TLS after their handshake.
-pub struct Doors {
+pub struct TlsListener {
     at: SocketAddr,
-    coming: mpsc::Receiver<(Line, SocketAddr)>,
+    coming: mpsc::Receiver<(Connection, SocketAddr)>,
 }
 
 /// A connection.
-pub enum Line {
+pub enum Connection {
     /// In the clear.
     Plain(TcpStream),
     /// With TLS.
@@ -52,7 +52,7 @@ pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-impl Doors {
+impl TlsListener {
     /// Opens a listener.
     pub fn new(listener: TcpListener, at: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
         let (send, coming) = mpsc::channel(64);
@@ -67,11 +67,13 @@ impl Doors {
                 // A handshake that hangs keeps nobody else waiting.
                 tokio::spawn(async move {
                     let line = match tls {
-                        None => Line::Plain(stream),
-                        Some(tls) => match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => Line::Tls(Box::new(stream)),
-                            _ => return,
-                        },
+                        None => Connection::Plain(stream),
+                        Some(tls) => {
+                            match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+                                Ok(Ok(stream)) => Connection::Tls(Box::new(stream)),
+                                _ => return,
+                            }
+                        }
                     };
                     let _ = send.send((line, from)).await;
                 });
@@ -81,11 +83,11 @@ impl Doors {
     }
 }
 
-impl axum::serve::Listener for Doors {
-    type Io = Line;
+impl axum::serve::Listener for TlsListener {
+    type Io = Connection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Line, SocketAddr) {
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
         match self.coming.recv().await {
             Some(line) => line,
             None => std::future::pending().await,
@@ -97,7 +99,7 @@ impl axum::serve::Listener for Doors {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context,
@@ -110,7 +112,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),

@@ -1,18 +1,18 @@
-//! Every twin against its operator: from the table of twins and a list of arguments alone. A new twin is held to it
+//! Every GPU kernel against its operator: from the table of GPU kernels and a list of arguments alone. A new GPU kernel is held to it
 //! by its entry.
 
 use ndarray::Array3;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
-use voxelry_core::blocks::{Accelerator, Chain, Engine, Field, MemoryField, Part, Step};
+use voxelry_core::blocks::{Accelerator, Chain, Engine, Field, MemoryField, RegionVoxels, Step};
 use voxelry_core::jobs::Event;
 use voxelry_core::measure::sums::Objects;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
 use voxelry_shaders::compute::{
-    Bound, Computer, TWINS, channel_shader, pyramid_shader, shaders_of, sums_by_processor, sums_rows,
+    Bound, Computer, GPU_KERNELS, channel_shader, pyramid_shader, shaders_of, sums_by_processor, sums_rows,
     sums_shader, whole_shaders,
 };
 use voxelry_shaders::gpu::Gpu;
@@ -199,7 +199,7 @@ fn heard() -> (Job, Arc<Mutex<Vec<f64>>>) {
 
 fn chain_of<'a>(steps: &'a [&'a Step], volumes: &[Option<Arc<Volume>>]) -> Chain<'a> {
     let region = Region::whole(volumes[0].as_ref().unwrap().shape());
-    let part = |v: &Option<Arc<Volume>>| v.clone().map(|voxels| Part { region, voxels });
+    let part = |v: &Option<Arc<Volume>>| v.clone().map(|voxels| RegionVoxels { region, voxels });
     Chain {
         steps,
         input: part(&volumes[0]).unwrap(),
@@ -208,7 +208,7 @@ fn chain_of<'a>(steps: &'a [&'a Step], volumes: &[Option<Arc<Volume>>]) -> Chain
     }
 }
 
-/// Holds one call to its operator; whether there was a twin for it.
+/// Holds one call to its operator; whether there was a GPU kernel for it.
 fn hold(
     computer: &Computer,
     op: &str,
@@ -269,8 +269,8 @@ fn hold_all(ops: &[&str]) {
     let Some(gpu) = gpu() else { return };
     let computer = Computer::new(gpu.clone());
     let small = Computer::new(gpu).limited(1 << 30, Some([5, 6, 7]));
-    for twin in TWINS.iter().filter(|t| ops.contains(&t.op)) {
-        for text in cases(twin.op) {
+    for kernel in GPU_KERNELS.iter().filter(|t| ops.contains(&t.op)) {
+        for text in cases(kernel.op) {
             let mut held = 0;
             for voxel in TYPES {
                 for (i, filling) in [Filling::Blobs, Filling::Poisoned, Filling::Wild, Filling::Constant]
@@ -281,14 +281,16 @@ fn hold_all(ops: &[&str]) {
                         let seed = (i * 2 + round) as u64;
                         let computer = if round == 1 { &computer } else { &small };
                         // Wild numbers overflow, and then no bound on the greatest value says anything.
-                        if filling == Filling::Wild && voxel == VoxelType::F32 && twin.bound != Bound::Exact {
+                        if filling == Filling::Wild && voxel == VoxelType::F32 && kernel.bound != Bound::Exact
+                        {
                             continue;
                         }
-                        held += usize::from(hold(computer, twin.op, text, twin.bound, voxel, filling, seed));
+                        held +=
+                            usize::from(hold(computer, kernel.op, text, kernel.bound, voxel, filling, seed));
                     }
                 }
             }
-            assert!(held >= 6, "{}: {text}: only {held} calls had a twin", twin.op);
+            assert!(held >= 6, "{}: {text}: only {held} calls had a GPU kernel", kernel.op);
         }
     }
 }
@@ -333,7 +335,7 @@ fn what_needs_the_whole_image_is_its_operator() {
 #[test]
 fn all_others_are_their_operators() {
     let named = [FILTERS, RANKS, SHAPES, WHOLE].concat();
-    let others: Vec<_> = TWINS.iter().map(|t| t.op).filter(|op| !named.contains(op)).collect();
+    let others: Vec<_> = GPU_KERNELS.iter().map(|t| t.op).filter(|op| !named.contains(op)).collect();
     hold_all(&others);
 }
 
@@ -368,8 +370,8 @@ fn hold_recipe(text: &str, volume: &Volume, block: Option<[usize; 3]>) {
     let source: Arc<dyn Field> = Arc::new(MemoryField::new(Arc::new(volume.clone()), grid));
     let keep = [plan.last_image()];
     let how = match block {
-        None => How::Memory,
-        Some(block) => How::Blocks(Engine::in_scratch(block, std::env::temp_dir())),
+        None => ExecutionMode::Memory,
+        Some(block) => ExecutionMode::Blocks(Engine::in_scratch(block, std::env::temp_dir())),
     };
     let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
         let ran =
@@ -590,7 +592,9 @@ fn a_table_is_the_same_with_sums_from_the_device() {
             Arc::new(MemoryField::new(grey.clone(), grey_grid)),
         ];
         let run = |accelerator: Option<&Arc<dyn Accelerator>>| {
-            recipe::run_on(&plan, &sources, &[], &How::Memory, accelerator, &Job::silent()).unwrap().tables
+            recipe::run_on(&plan, &sources, &[], &ExecutionMode::Memory, accelerator, &Job::silent())
+                .unwrap()
+                .tables
         };
         let expected = run(None);
         *summing.1.lock().unwrap() = 0;
@@ -612,9 +616,12 @@ fn a_lost_device_leaves_the_same_result() {
     let source: Arc<dyn Field> = Arc::new(MemoryField::new(Arc::new(image), grid));
     let keep = [plan.last_image()];
     let expected =
-        recipe::run(&plan, std::slice::from_ref(&source), &keep, &How::Memory, &Job::silent()).unwrap();
+        recipe::run(&plan, std::slice::from_ref(&source), &keep, &ExecutionMode::Memory, &Job::silent())
+            .unwrap();
     let expected = expected.images[0].read_all(&Job::silent()).unwrap();
-    for how in [How::Memory, How::Blocks(Engine::in_scratch([8; 3], std::env::temp_dir()))] {
+    for how in
+        [ExecutionMode::Memory, ExecutionMode::Blocks(Engine::in_scratch([8; 3], std::env::temp_dir()))]
+    {
         let gpu = Gpu::headless().unwrap();
         let lost = Arc::new(Losing { computer: Computer::new(gpu.clone()), gpu, runs: Mutex::new(0) });
         let accelerator: Arc<dyn Accelerator> = lost.clone();
@@ -659,9 +666,9 @@ impl Accelerator for Losing {
 #[test]
 fn all_shaders_are_valid_within_the_webgpu_baseline() {
     let mut count = 0;
-    for twin in TWINS {
-        let operator = find(twin.op).unwrap();
-        for text in cases(twin.op) {
+    for kernel in GPU_KERNELS {
+        let operator = find(kernel.op).unwrap();
+        for text in cases(kernel.op) {
             for voxel in [VoxelType::U8, VoxelType::I16, VoxelType::F32] {
                 let kinds: Vec<_> = operator.spec().inputs.iter().map(|i| i.kinds[0]).collect();
                 let inputs: Vec<_> = kinds
@@ -679,10 +686,10 @@ fn all_shaders_are_valid_within_the_webgpu_baseline() {
                     })
                     .collect();
                 let args = arguments(operator, text);
-                let call = Call { op: twin.op, args: &args, inputs: &inputs };
+                let call = Call { op: kernel.op, args: &args, inputs: &inputs };
                 let Ok(prepared) = operator.prepare(&call) else { continue };
                 let output = prepared.output;
-                let step = Step { op: twin.op, args: args.clone(), inputs: inputs.clone(), output };
+                let step = Step { op: kernel.op, args: args.clone(), inputs: inputs.clone(), output };
                 for (name, shader) in shaders_of(&step).unwrap_or_default() {
                     validate(&name, &shader);
                     count += 1;

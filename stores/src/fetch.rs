@@ -26,7 +26,7 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(4)
 
 /// What the server said of an object.
 #[derive(Debug, Clone, PartialEq)]
-struct Known {
+struct ObjectVersion {
     tag: Option<String>,
     /// Seconds since 1970 when it was written; none if the server doesn't say.
     modified: Option<i64>,
@@ -35,7 +35,7 @@ struct Known {
     read: bool,
 }
 
-impl Known {
+impl ObjectVersion {
     fn of(meta: &ObjectMeta) -> Self {
         // The epoch stands for a server that gives no time.
         let modified = Some(meta.last_modified.timestamp()).filter(|seconds| *seconds != 0);
@@ -99,11 +99,11 @@ pub(crate) struct Store {
     /// What tells its objects from those of other stores in the cache.
     name: String,
     cache: Option<Cache>,
-    patience: Duration,
-    silence: Duration,
+    retry_timeout: Duration,
+    idle_timeout: Duration,
     runtime: Handle,
     whole_only: AtomicBool,
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, ObjectVersion>>,
 }
 
 impl Store {
@@ -115,9 +115,9 @@ impl Store {
         options: &Options,
         runtime: Handle,
     ) -> Self {
-        let (patience, silence) = (options.patience, options.silence);
+        let (retry_timeout, idle_timeout) = (options.retry_timeout, options.idle_timeout);
         let (whole_only, known) = (AtomicBool::new(false), Mutex::default());
-        Self { store, prefix, name, cache, patience, silence, runtime, whole_only, known }
+        Self { store, prefix, name, cache, retry_timeout, idle_timeout, runtime, whole_only, known }
     }
 
     fn location(&self, key: &StoreKey) -> Result<Path, Failure> {
@@ -125,12 +125,12 @@ impl Store {
         Path::parse(&text).map_err(|e| Failure::Lasting(e.to_string()))
     }
 
-    fn known(&self, key: &StoreKey) -> Option<Known> {
+    fn known(&self, key: &StoreKey) -> Option<ObjectVersion> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_str()).cloned()
     }
 
     /// Remembers what an object is; an error if it is not what it was: parts of two versions make no whole.
-    fn learn(&self, key: &StoreKey, new: &Known) -> Result<(), Failure> {
+    fn learn(&self, key: &StoreKey, new: &ObjectVersion) -> Result<(), Failure> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_KNOWN {
             known.clear();
@@ -156,7 +156,7 @@ impl Store {
     /// # Errors
     /// In a sentence, if one isn't. A store that can't be asked has not changed.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let known: Vec<(String, Known)> = {
+        let known: Vec<(String, ObjectVersion)> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let step = known.len().div_ceil(LOOKED_AT).max(1);
             let all = known.iter().enumerate();
@@ -164,11 +164,11 @@ impl Store {
                 all.filter(|(i, (key, _))| i % step == 0 || is_document(key)).map(|(_, known)| known);
             chosen.map(|(key, known)| (key.clone(), known.clone())).collect()
         };
-        let same = |(key, known): (String, Known)| async move {
+        let same = |(key, known): (String, ObjectVersion)| async move {
             let key = StoreKey::new(&key).map_err(|e| e.to_string())?;
             let Ok(at) = self.location(&key) else { return Ok(()) };
             // An image that is written again has the same documents, but later.
-            let is_other = |now: &Known| {
+            let is_other = |now: &ObjectVersion| {
                 !known.is_same(now) || is_document(key.as_str()) && known.modified != now.modified
             };
             // What somebody in between says once may not be the store's.
@@ -184,7 +184,7 @@ impl Store {
         self.runtime.block_on(async {
             let asked = futures::stream::iter(known.into_iter().map(same));
             let all = asked.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
-            timeout(self.patience, all).await.map_or(Ok(()), |all| all.map(drop))
+            timeout(self.retry_timeout, all).await.map_or(Ok(()), |all| all.map(drop))
         })
     }
 
@@ -195,12 +195,12 @@ impl Store {
         range: Option<GetRange>,
         head: bool,
         expected: Option<u64>,
-    ) -> Result<(Known, Bytes), Failure> {
-        let silent = || Failure::Passing(format!("no answer for {} s", self.silence.as_secs_f32()));
+    ) -> Result<(ObjectVersion, Bytes), Failure> {
+        let silent = || Failure::Passing(format!("no answer for {} s", self.idle_timeout.as_secs_f32()));
         let options = GetOptions { range, head, ..GetOptions::default() };
         let answer =
-            timeout(self.silence, self.store.get_opts(at, options)).await.map_err(|_| silent())??;
-        let known = Known::of(&answer.meta);
+            timeout(self.idle_timeout, self.store.get_opts(at, options)).await.map_err(|_| silent())??;
+        let known = ObjectVersion::of(&answer.meta);
         if head {
             return Ok((known, Bytes::new()));
         }
@@ -210,13 +210,13 @@ impl Store {
         let length = expected.filter(|_| end.is_some_and(|end| end <= known.size)).unwrap_or(length);
         let mut bytes = Vec::new();
         let mut stream = answer.into_stream();
-        while let Some(part) = timeout(self.silence, stream.next()).await.map_err(|_| silent())? {
+        while let Some(part) = timeout(self.idle_timeout, stream.next()).await.map_err(|_| silent())? {
             bytes.extend_from_slice(&part?);
         }
         if bytes.len() as u64 != length {
             return Err(Failure::Passing(format!("{} bytes came instead of {length}", bytes.len())));
         }
-        let known = Known { read: true, ..known };
+        let known = ObjectVersion { read: true, ..known };
         if is_html(&bytes) {
             return Err(Failure::Passing("a web page came in place of data".to_owned()));
         }
@@ -230,13 +230,13 @@ impl Store {
         range: Option<GetRange>,
         head: bool,
         expected: Option<u64>,
-    ) -> Result<(Known, Bytes), Failure> {
-        let end = Instant::now() + self.patience;
+    ) -> Result<(ObjectVersion, Bytes), Failure> {
+        let end = Instant::now() + self.retry_timeout;
         let mut pause = PAUSE[0];
         loop {
             match self.once(at, range.clone(), head, expected).await {
                 Err(Failure::Passing(reason)) if Instant::now() + pause >= end => {
-                    let tried = self.patience.as_secs();
+                    let tried = self.retry_timeout.as_secs();
                     return Err(Failure::Lasting(format!(
                         "the store cannot be read ({reason}); it was tried for {tried} s"
                     )));
@@ -319,7 +319,7 @@ impl Store {
         at: &Path,
         range: Option<GetRange>,
         expected: Option<u64>,
-    ) -> Result<(Known, Bytes), Failure> {
+    ) -> Result<(ObjectVersion, Bytes), Failure> {
         let mut answer = self.request(at, range.clone(), false, expected).await?;
         for _ in 0..3 {
             if is_believable(key, &answer.1) || range.is_some() {
@@ -383,7 +383,7 @@ fn past(range: ByteRange, size: u64) -> Failure {
 }
 
 /// A missing object is none, everything else an error.
-fn settle<T>(key: &StoreKey, answer: Result<T, Failure>) -> Result<Option<T>, StorageError> {
+fn found_or_error<T>(key: &StoreKey, answer: Result<T, Failure>) -> Result<Option<T>, StorageError> {
     let reason = match answer {
         Ok(value) => return Ok(Some(value)),
         Err(Failure::Missing) => return Ok(None),
@@ -395,7 +395,7 @@ fn settle<T>(key: &StoreKey, answer: Result<T, Failure>) -> Result<Option<T>, St
 
 impl ReadableStorageTraits for Store {
     fn get(&self, key: &StoreKey) -> Result<MaybeBytes, StorageError> {
-        settle(key, self.runtime.block_on(self.read(key, ByteRange::FromStart(0, None))))
+        found_or_error(key, self.runtime.block_on(self.read(key, ByteRange::FromStart(0, None))))
     }
 
     fn get_partial_many<'a>(
@@ -408,7 +408,7 @@ impl ReadableStorageTraits for Store {
             let reads = ranges.into_iter().map(|range| self.read(key, range));
             futures::stream::iter(reads).buffered(AT_ONCE).try_collect::<Vec<_>>().await
         });
-        Ok(settle(key, parts)?.map(|parts| Box::new(parts.into_iter().map(Ok)) as _))
+        Ok(found_or_error(key, parts)?.map(|parts| Box::new(parts.into_iter().map(Ok)) as _))
     }
 
     fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
@@ -420,7 +420,7 @@ impl ReadableStorageTraits for Store {
             self.learn(key, &known)?;
             Ok(known.size)
         });
-        settle(key, answer)
+        found_or_error(key, answer)
     }
 
     fn supports_get_partial(&self) -> bool {

@@ -31,9 +31,9 @@ pub struct Options {
     /// Bytes that the cache may hold.
     pub budget: u64,
     /// How long a request is tried before it has failed.
-    pub patience: Duration,
+    pub retry_timeout: Duration,
     /// How long a server may be silent before it is asked again.
-    pub silence: Duration,
+    pub idle_timeout: Duration,
 }
 
 impl Options {
@@ -49,7 +49,12 @@ impl Options {
             Err(_) => BUDGET,
         };
         let cache = directories::ProjectDirs::from("", "", "voxelry").map(|d| d.cache_dir().join("stores"));
-        Ok(Self { cache, budget, patience: Duration::from_secs(25), silence: Duration::from_secs(8) })
+        Ok(Self {
+            cache,
+            budget,
+            retry_timeout: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(8),
+        })
     }
 }
 
@@ -129,7 +134,7 @@ pub fn open_with(address: &str, options: &Options) -> Result<(ReadableStorage, C
 
 fn client(options: &Options) -> ClientOptions {
     // No limit on the whole of a request: a large chunk over a slow line takes its time.
-    ClientOptions::new().with_timeout_disabled().with_connect_timeout(options.silence)
+    ClientOptions::new().with_timeout_disabled().with_connect_timeout(options.idle_timeout)
 }
 
 /// Requests are repeated in `fetch`, which also sees what goes wrong after the first byte.
@@ -159,8 +164,8 @@ mod tests {
         let options = Options {
             cache: None,
             budget: 0,
-            patience: Duration::from_secs(1),
-            silence: Duration::from_secs(1),
+            retry_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
         };
         for (address, says) in [
             ("ftp://host/a.zarr", "ftp:// is not a store"),

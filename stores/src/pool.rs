@@ -191,7 +191,7 @@ pub struct Pool {
 }
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Serialize, Deserialize)]
 struct Failure {
@@ -204,7 +204,7 @@ impl Pool {
     /// # Errors
     /// In a sentence, if the certificate can't be read.
     pub fn new(address: Address) -> Result<Self, String> {
-        let mut client = reqwest::Client::builder().timeout(PATIENCE).connect_timeout(PATIENCE);
+        let mut client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(REQUEST_TIMEOUT);
         if let Some(path) = &address.certificate {
             let wrong = |e: String| format!("{}: {e}", path.display());
             let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;

@@ -96,8 +96,8 @@ fn reads_what_the_environment_names() {
     let options = Options {
         cache: Some(folder.path().into()),
         budget: 1 << 20,
-        patience: Duration::from_secs(10),
-        silence: Duration::from_secs(5),
+        retry_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(5),
     };
     let key = |text: &str| StoreKey::new(text).expect("a key");
     let content = content();

@@ -159,12 +159,12 @@ fn content() -> Vec<u8> {
     (0..100_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-fn store(server: &Server, cache: Option<&Path>, patience: u64) -> ReadableStorage {
+fn store(server: &Server, cache: Option<&Path>, retry_timeout: u64) -> ReadableStorage {
     let options = Options {
         cache: cache.map(Into::into),
         budget: 10 << 20,
-        patience: Duration::from_secs(patience),
-        silence: Duration::from_secs(1),
+        retry_timeout: Duration::from_secs(retry_timeout),
+        idle_timeout: Duration::from_secs(1),
     };
     open_with(&server.address, &options).expect("an address").0
 }
@@ -276,8 +276,12 @@ fn a_store_says_whether_what_was_read_of_it_is_what_it_was() {
     for number in 1..2000 {
         server.put(&format!("0/c/{number}"), &[1], 1);
     }
-    let options =
-        Options { cache: None, budget: 0, patience: Duration::from_secs(5), silence: Duration::from_secs(1) };
+    let options = Options {
+        cache: None,
+        budget: 0,
+        retry_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(1),
+    };
     let (store, check) = open_with(&server.address, &options).expect("an address");
     store.get(&key("0/c/0")).expect("read");
     check().expect("the same");

@@ -12,7 +12,7 @@ use voxelry_core::io::verify::check_complete;
 use voxelry_core::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal, WriteOptions, target};
 use voxelry_core::measure::{self, Table};
 use voxelry_core::ops::{Default, Input, KIND_WORDS, Kind, OPERATORS, Operator, ParamType, Produces, Value};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe, Step};
 use voxelry_core::results;
 use voxelry_core::{Error, Job};
 
@@ -132,15 +132,15 @@ pub fn run_operator(id: &str, matches: &ArgMatches) -> Result<Vec<Table>> {
     let scratch = common::near(out);
     let device = common::device(matches, &job)?;
     let needed = plan.memory(keep) + overhead(device.is_some());
-    let how = match common::block(matches, needed)? {
+    let execution = match common::block(matches, needed)? {
         Some(block) => {
             progress.say(&format!("block by block within {}", bytes(common::memory(matches)?)));
-            How::Blocks(Engine::in_scratch(block, scratch))
+            ExecutionMode::Blocks(Engine::in_scratch(block, scratch))
         }
-        None => How::Memory,
+        None => ExecutionMode::Memory,
     };
     plan.costs().for_each(|cost| progress.say(cost));
-    let ran = recipe::run_on(&plan, &fields, keep, &how, device.as_ref(), &job)?;
+    let ran = recipe::run_on(&plan, &fields, keep, &execution, device.as_ref(), &job)?;
     match ran.images.first() {
         Some(field) => results::save(out, &**field, &WriteOptions::default(), &seals, &job)?,
         None => seals.iter().try_for_each(Seal::check)?,

@@ -247,7 +247,7 @@ mod tests {
     use voxelry_core::blocks::MemoryField;
     use voxelry_core::io::browse::Cache;
     use voxelry_core::ops::Grid;
-    use voxelry_core::recipe::{self, How};
+    use voxelry_core::recipe::{self, ExecutionMode};
 
     fn image() -> (Arc<Browsed>, Volume) {
         let shape = [70, 150, 330];
@@ -277,7 +277,7 @@ mod tests {
         let plan = Plan::new(&recipe, &[(IMAGE.to_owned(), grid)]).unwrap();
         let field: Arc<dyn Field> = Arc::new(MemoryField::new(Arc::new(voxels), grid));
         let last = plan.last_image();
-        let made = recipe::run(&plan, &[field], &[last], &How::Memory, &Job::silent()).unwrap();
+        let made = recipe::run(&plan, &[field], &[last], &ExecutionMode::Memory, &Job::silent()).unwrap();
         made.images[0].read_all(&Job::silent()).unwrap().as_ref().clone()
     }
 

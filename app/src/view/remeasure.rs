@@ -12,9 +12,9 @@ use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::{Labels, Version};
 use voxelry_core::measure::Table;
-use voxelry_core::measure::shares::with_nearest;
+use voxelry_core::measure::partitions::with_nearest;
 use voxelry_core::ops::Kind;
-use voxelry_core::recipe::{self, How, IMAGE, Plan};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan};
 use voxelry_core::{Error, Geometry, Job, Region, Result};
 
 /// Voxels of a block along each axis.
@@ -85,7 +85,7 @@ impl EditedLabels {
         let fields: Vec<Arc<dyn Field>> = fields.into_iter().map(|f| f.1).collect();
         let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
         let engine = Engine { within: Some(boxes), ..Engine::in_scratch(BLOCK, folder.path()) };
-        let made = recipe::run(&plan, &fields, &[], &How::Blocks(engine), job)?;
+        let made = recipe::run(&plan, &fields, &[], &ExecutionMode::Blocks(engine), job)?;
         Ok(made.tables.into_iter().map(|t| t.1).collect())
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let grids: Vec<_> = fields.iter().map(|(name, field)| (name.clone(), field.grid())).collect();
         let plan = Plan::new(&recipe_run::measuring(image.is_some()).unwrap(), &grids).unwrap();
         let fields: Vec<Arc<dyn Field>> = fields.into_iter().map(|f| f.1).collect();
-        let made = recipe::run(&plan, &fields, &[], &How::Memory, &Job::silent()).unwrap();
+        let made = recipe::run(&plan, &fields, &[], &ExecutionMode::Memory, &Job::silent()).unwrap();
         made.tables.into_iter().map(|t| t.1).collect()
     }
 

@@ -28,7 +28,7 @@ impl Step {
 
 /// Voxels of a region of an image.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct RegionVoxels {
     /// Where they lie.
     pub region: Region,
     /// The voxels.
@@ -40,9 +40,9 @@ pub struct Chain<'a> {
     /// The steps in order.
     pub steps: &'a [&'a Step],
     /// The first input of the first step: the region that [`Chain::out`] needs, or more.
-    pub input: Part,
+    pub input: RegionVoxels,
     /// Further inputs of each step, in the operator's order from the second on.
-    pub others: Vec<Vec<Option<Part>>>,
+    pub others: Vec<Vec<Option<RegionVoxels>>>,
     /// The region of the last step's result that is to be made.
     pub out: Region,
 }

@@ -1,6 +1,6 @@
 //! Images of which regions can be had: in memory, in a file, or made by a local operator on demand.
 
-use super::accelerator::{Accelerator, Chain, Part, Step};
+use super::accelerator::{Accelerator, Chain, RegionVoxels, Step};
 use crate::io::{Frame, ImageSource, remote};
 use crate::ops::{Block, Grid, Kind, Mode, Prepared};
 use crate::{Job, Region, Result, Volume, VoxelType};
@@ -97,7 +97,7 @@ impl Field for FileField {
 
     fn read(&self, region: Region, job: &Job) -> Result<Arc<Volume>> {
         let (frame, whole) = (self.frame, region == Region::whole(self.grid.shape));
-        let volume = remote::patiently(&self.source, job, move |source| {
+        let volume = remote::cancellable(&self.source, job, move |source| {
             if whole { source.read_all(frame) } else { source.read(frame, region) }
         })?;
         self.convert(volume).map(Arc::new)
@@ -154,7 +154,7 @@ impl LocalField {
             return Ok(None);
         }
         let part = |field: &Option<Arc<dyn Field>>, region: Region| {
-            field.as_ref().map(|f| Ok(Part { region, voxels: f.read(region, job)? })).transpose()
+            field.as_ref().map(|f| Ok(RegionVoxels { region, voxels: f.read(region, job)? })).transpose()
         };
         let input = part(&first.inputs[0], needed)?.expect("the first input is required");
         let others = fields

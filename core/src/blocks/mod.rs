@@ -1,21 +1,26 @@
 //! The block engine: runs a planned recipe over an image of any size within a memory budget, block
-//! by block, and merges what is global. Also the [`Field`]s that it reads and writes: an image of
-//! which regions can be had, wherever its voxels are.
+//! by block, and merges what is global. `engine.rs` drives the phases, a `PhaseStore` holds what they
+//! make (`phase_store.rs` in temporary files, `checkpoint_store.rs` in a folder from which a run is
+//! resumed), `tile_task.rs` makes one tile. No operator is declared here.
 //!
 //! Architecture invariant: whole = blocked, bit for bit, for every operator; a property test holds it.
 
 mod accelerator;
+pub mod checkpoint;
+mod checkpoint_store;
 mod engine;
 mod field;
-pub mod kept;
 mod memory;
+mod partial_store;
+mod phase_store;
 mod scratch;
-mod shelf;
+mod tile_task;
 pub mod tiles;
 
-pub use accelerator::{Accelerator, Chain, Part, Step};
-pub use engine::{Engine, Keep, Place, Ran, Work, run_prepared};
+pub use accelerator::{Accelerator, Chain, RegionVoxels, Step};
+pub use checkpoint::{Checkpoint, Runner};
+pub use engine::{Engine, StepOutput, Storage, run_prepared};
 pub use field::{Field, FileField, LocalField, MemoryField};
-pub use kept::{Kept, Runner};
 pub use memory::{block_for, overhead, physical_memory};
 pub use scratch::ScratchField;
+pub use tile_task::{CopyProgram, TileTask};

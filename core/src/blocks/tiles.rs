@@ -231,7 +231,7 @@ pub fn partial(path: &Path) -> Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// As [`partial`].
-pub fn part_of(path: &Path, bytes: Range<u64>) -> Result<Vec<u8>> {
+pub fn partial_range(path: &Path, bytes: Range<u64>) -> Result<Vec<u8>> {
     let Some(open) = Open::new(path)? else { return Ok(Vec::new()) };
     let end = bytes.end.min(open.head.partial.0);
     let mut found = Vec::new();
@@ -369,7 +369,7 @@ mod tests {
                 write(&path, &[i as u8; 5], &[other.crop(t), whole.crop(t)]).unwrap();
                 assert_eq!(partial(&path).unwrap(), Some(vec![i as u8; 5]));
                 for (from, to, length) in [(0, 5, 5), (1, 3, 2), (4, 9, 1), (7, 9, 0), (3, 2, 0)] {
-                    assert_eq!(part_of(&path, from..to).unwrap(), vec![i as u8; length]);
+                    assert_eq!(partial_range(&path, from..to).unwrap(), vec![i as u8; length]);
                 }
             }
             let field = |voxel, slot| {

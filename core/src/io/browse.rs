@@ -25,13 +25,13 @@ type Key = (u64, Frame, [usize; 3]);
 #[derive(Debug)]
 pub struct Cache {
     budget: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<CacheState>,
     made: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    blocks: HashMap<Key, Slot>,
+struct CacheState {
+    blocks: HashMap<Key, CachedBlock>,
     /// Blocks by the time until which they are worth keeping.
     order: BTreeSet<(u64, Key)>,
     bytes: u64,
@@ -41,9 +41,9 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Slot {
+enum CachedBlock {
     Making,
-    Made(Arc<Volume>, u64),
+    Ready(Arc<Volume>, u64),
 }
 
 impl Cache {
@@ -67,12 +67,12 @@ impl Cache {
         self.lock().bytes
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has(&self, key: &Key) -> bool {
-        matches!(self.lock().blocks.get(key), Some(Slot::Made(..)))
+        matches!(self.lock().blocks.get(key), Some(CachedBlock::Ready(..)))
     }
 
     /// The block, made by `make` if it isn't there.
@@ -80,18 +80,18 @@ impl Cache {
         let mut state = self.lock();
         loop {
             match state.blocks.get(&key) {
-                Some(Slot::Made(volume, _)) => {
+                Some(CachedBlock::Ready(volume, _)) => {
                     let volume = volume.clone();
                     state.touch(key);
                     return Ok(volume);
                 }
-                Some(Slot::Making) => {
+                Some(CachedBlock::Making) => {
                     state = self.made.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 None => break,
             }
         }
-        state.blocks.insert(key, Slot::Making);
+        state.blocks.insert(key, CachedBlock::Making);
         let before = state.changes.get(&key.0).copied();
         drop(state);
         let unmade = Unmade { cache: self, key };
@@ -106,7 +106,7 @@ impl Cache {
             return Ok(volume);
         }
         state.bytes += volume.byte_len() as u64;
-        state.blocks.insert(key, Slot::Made(volume.clone(), 0));
+        state.blocks.insert(key, CachedBlock::Ready(volume.clone(), 0));
         state.touch(key);
         while state.bytes > self.budget() && state.order.len() > 1 {
             let (_, oldest) = state.order.pop_first().expect("there are several");
@@ -141,12 +141,12 @@ impl Drop for Unmade<'_> {
     }
 }
 
-impl State {
+impl CacheState {
     /// Coarse blocks are kept longer: what they are made of is eight times more a level.
     fn touch(&mut self, key: Key) {
         self.clock += 1;
         let until = self.clock + (64 << (3 * key.1.level.min(8)));
-        if let Some(Slot::Made(_, old)) = self.blocks.get_mut(&key) {
+        if let Some(CachedBlock::Ready(_, old)) = self.blocks.get_mut(&key) {
             self.order.remove(&(*old, key));
             *old = until;
             self.order.insert((until, key));
@@ -154,7 +154,7 @@ impl State {
     }
 
     fn drop_block(&mut self, key: &Key) {
-        if let Some(Slot::Made(volume, _)) = self.blocks.remove(key) {
+        if let Some(CachedBlock::Ready(volume, _)) = self.blocks.remove(key) {
             self.bytes -= volume.byte_len() as u64;
         }
     }
@@ -323,7 +323,7 @@ impl Browsed {
         let start: [usize; 3] = std::array::from_fn(|a| voxel[a] / block[a] * block[a]);
         let state = self.cache.lock();
         match state.blocks.get(&(self.id, Frame::new(channel, time), start)) {
-            Some(Slot::Made(volume, _)) => volume.get(std::array::from_fn(|a| voxel[a] - start[a])),
+            Some(CachedBlock::Ready(volume, _)) => volume.get(std::array::from_fn(|a| voxel[a] - start[a])),
             _ => None,
         }
     }

@@ -223,7 +223,7 @@ fn cast_loss(from: VoxelType, to: VoxelType) -> Option<String> {
 
 /// A piece of work: some whole tiles of the sink, read at once.
 #[derive(Clone, Copy)]
-struct Piece {
+struct ReadTask {
     frame: Frame,
     region: Region,
 }
@@ -257,7 +257,7 @@ fn copy(
     let frames =
         (0..spec.times).flat_map(|t| (0..channels).map(move |c| Frame { level, channel: c, time: t }));
     // What a call before has written is not read again.
-    let is_there = |piece: &Piece| {
+    let is_there = |piece: &ReadTask| {
         let frame = Frame::new(piece.frame.channel, piece.frame.time);
         let there = piece.region.tiles(block).iter().all(|tile| sink.is_written(frame, tile.start));
         if there {
@@ -266,9 +266,9 @@ fn copy(
         there
     };
     let mut work = frames
-        .flat_map(|frame| regions.iter().map(move |r| Piece { frame, region: *r }))
+        .flat_map(|frame| regions.iter().map(move |r| ReadTask { frame, region: *r }))
         .filter(|piece| !is_there(piece));
-    let read = |piece: Piece, volume: &mut Volume| -> Result<()> {
+    let read = |piece: ReadTask, volume: &mut Volume| -> Result<()> {
         job.check()?;
         let start = std::array::from_fn(|a| origin[a] + piece.region.start[a]);
         source.read_into(piece.frame, Region::new(start, piece.region.shape), volume)
@@ -295,7 +295,7 @@ fn write(
     sink: &dyn ImageSink,
     spec: &ImageSpec,
     block: [usize; 3],
-    piece: &Piece,
+    piece: &ReadTask,
     volume: &Volume,
     job: &Job,
 ) -> Result<()> {

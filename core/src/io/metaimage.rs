@@ -7,7 +7,7 @@
 
 use super::planar::sink::{FrameOrder, Plan, Wrap};
 use super::planar::text::{self, shorten, values};
-use super::planar::{Codec, Layout, Part, Planar, Sample, Store, byte_count, file_len, sink, slab};
+use super::planar::{Codec, FileExtent, Layout, Planar, Sample, Store, byte_count, file_len, sink, slab};
 use super::{
     Calibration, Channel, Format, ImageInfo, ImageSink, ImageSource, ImageSpec, OpenOptions, WriteOptions,
 };
@@ -219,7 +219,7 @@ impl<'a> Header<'a> {
             if file_len(&file)?.saturating_sub(offset) < each {
                 return Err(Error::file(&file, format!("is shorter than the {each} bytes of its slices")));
             }
-            parts.push(Part { path: file, offset, len: each });
+            parts.push(FileExtent { path: file, offset, len: each });
         }
         Ok(Store::parts(self.path, parts))
     }

@@ -292,7 +292,7 @@ pub trait ImageSource: Send + Sync {
     }
 
     /// Whether reading may wait for a network, so that whoever may be told to stop had better not wait along
-    /// ([`remote::patiently`]).
+    /// ([`remote::cancellable`]).
     fn waits(&self) -> bool {
         false
     }

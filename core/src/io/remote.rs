@@ -109,7 +109,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// As `read` says, or [`Error::Cancelled`].
-pub fn patiently<T: Send + 'static>(
+pub fn cancellable<T: Send + 'static>(
     source: &Arc<dyn ImageSource>,
     job: &Job,
     read: impl FnOnce(&dyn ImageSource) -> Result<T> + Send + 'static,
@@ -131,7 +131,7 @@ pub fn patiently<T: Send + 'static>(
     }
 }
 
-/// An image that is read [`patiently`] on behalf of a job, for what reads images but knows nothing of networks.
+/// An image that is read [`cancellable`] on behalf of a job, for what reads images but knows nothing of networks.
 pub struct Patient {
     source: Arc<dyn ImageSource>,
     job: Job,
@@ -150,7 +150,7 @@ impl ImageSource for Patient {
     }
 
     fn read(&self, frame: Frame, region: Region) -> Result<Volume> {
-        patiently(&self.source, &self.job, move |source| source.read(frame, region))
+        cancellable(&self.source, &self.job, move |source| source.read(frame, region))
     }
 
     fn read_into(&self, frame: Frame, region: Region, volume: &mut Volume) -> Result<()> {
@@ -162,11 +162,11 @@ impl ImageSource for Patient {
     }
 
     fn read_all(&self, frame: Frame) -> Result<Volume> {
-        patiently(&self.source, &self.job, move |source| source.read_all(frame))
+        cancellable(&self.source, &self.job, move |source| source.read_all(frame))
     }
 
     fn is_stored(&self, frame: Frame, region: Region) -> Result<bool> {
-        patiently(&self.source, &self.job, move |source| source.is_stored(frame, region))
+        cancellable(&self.source, &self.job, move |source| source.is_stored(frame, region))
     }
 
     fn absent(&self) -> u64 {
@@ -186,7 +186,7 @@ impl ImageSource for Patient {
     }
 
     fn seal(&self) -> Result<Seal> {
-        patiently(&self.source, &self.job, |source| source.seal())
+        cancellable(&self.source, &self.job, |source| source.seal())
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
         let read = |source: &dyn ImageSource| source.read_all(Frame::default());
         let expected = image().read_all(Frame::default()).unwrap();
         let quick: Arc<dyn ImageSource> = Arc::new(Slow(image(), Duration::from_millis(1)));
-        assert_eq!(patiently(&quick, &Job::silent(), read).unwrap(), expected);
+        assert_eq!(cancellable(&quick, &Job::silent(), read).unwrap(), expected);
         let slow: Arc<dyn ImageSource> = Arc::new(Slow(image(), Duration::from_secs(30)));
         let (job, begun) = (Job::silent(), Instant::now());
         let other = job.clone();
@@ -229,7 +229,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             other.cancel();
         });
-        assert!(matches!(patiently(&slow, &job, read), Err(Error::Cancelled)));
+        assert!(matches!(cancellable(&slow, &job, read), Err(Error::Cancelled)));
         let folder = tempfile::tempdir().unwrap();
         for ending in ["a.nrrd", "a.ome.zarr"] {
             let (job, other) = (Job::silent(), slow.clone());

@@ -3,7 +3,7 @@
 use super::code::{decode, encode};
 use super::edit::Edit;
 use super::info::Info;
-use super::log::{Log, Place};
+use super::log::{Log, RecordLocation};
 use super::{EDGE, VOXELS};
 use crate::io::{Frame, ImageInfo, ImageSource};
 use crate::{Error, Geometry, Job, Region, Result, Volume, VoxelType};
@@ -20,7 +20,7 @@ const CHUNK: u8 = 1;
 const COMMIT: u8 = 2;
 const UNDO: u8 = 3;
 const REDO: u8 = 4;
-const SETTLE: u8 = 5;
+const RESET_UNDO_BASE: u8 = 5;
 
 /// The voxels of a chunk, x fastest; beyond the image they are 0.
 pub(super) type Voxels = Arc<Vec<u32>>;
@@ -82,8 +82,8 @@ pub struct Changed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moved {
     pub index: u32,
-    pub before: Option<Place>,
-    pub after: Option<Place>,
+    pub before: Option<RecordLocation>,
+    pub after: Option<RecordLocation>,
 }
 
 /// An edit that can be taken back.
@@ -110,22 +110,22 @@ struct Commit {
 
 /// A chunk that is being edited.
 #[derive(Debug, Clone)]
-pub(super) enum Open {
+pub(super) enum OpenChunk {
     /// In memory.
-    Here(Voxels),
+    Memory(Voxels),
     /// In the log already, as there are many.
-    Written(Place),
+    Logged(RecordLocation),
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub log: Log,
     /// Where chunks lie; those that aren't here are the base's.
-    pub places: HashMap<u32, Place>,
+    pub places: HashMap<u32, RecordLocation>,
     /// The edit that is under way.
-    pub open: HashMap<u32, Open>,
+    pub open: HashMap<u32, OpenChunk>,
     pub editing: bool,
-    recent: HashMap<(u32, Option<Place>), (Voxels, u64)>,
+    recent: HashMap<(u32, Option<RecordLocation>), (Voxels, u64)>,
     clock: u64,
     past: Vec<Step>,
     /// How many of them are in force.
@@ -136,7 +136,7 @@ pub(super) struct State {
     /// Sums of the base, once it was looked through.
     base: Option<HashMap<u32, Sum>>,
     /// Chunks of the base that lie in a log of their own, as those in its file are others now.
-    kept: Option<(Log, HashMap<u32, Place>)>,
+    kept: Option<(Log, HashMap<u32, RecordLocation>)>,
 }
 
 /// An image that labels were read from, and its frame.
@@ -223,7 +223,7 @@ impl Labels {
     ) -> Result<Arc<Self>> {
         let wrong = |what: &str| Error::file(log, format!("a record of the log is {what}"));
         let (mut steps, mut at) = (Vec::<Step>::new(), 0);
-        let (mut places, mut infos) = (HashMap::<u32, Place>::new(), BTreeMap::<u32, Info>::new());
+        let (mut places, mut infos) = (HashMap::<u32, RecordLocation>::new(), BTreeMap::<u32, Info>::new());
         let mut sums = HashMap::<u32, Sum>::new();
         let (mut pending, mut begun, mut whole) = (BTreeMap::new(), false, 0);
         let count = shape.map(|n| n.div_ceil(EDGE) as u64).iter().product::<u64>();
@@ -276,7 +276,7 @@ impl Labels {
                     at = if back { at - 1 } else { at + 1 };
                     pending.clear();
                 }
-                SETTLE => {
+                RESET_UNDO_BASE => {
                     steps.clear();
                     at = 0;
                 }
@@ -361,8 +361,8 @@ impl Labels {
     pub(super) fn chunk(&self, index: u32) -> Result<Voxels> {
         let mut state = self.lock();
         let place = match state.open.get(&index) {
-            Some(Open::Here(voxels)) => return Ok(voxels.clone()),
-            Some(Open::Written(place)) => Some(*place),
+            Some(OpenChunk::Memory(voxels)) => return Ok(voxels.clone()),
+            Some(OpenChunk::Logged(place)) => Some(*place),
             None => state.places.get(&index).copied(),
         };
         if let Some(voxels) = state.recall(index, place) {
@@ -377,7 +377,7 @@ impl Labels {
     }
 
     /// The voxels of a chunk at a place.
-    pub(super) fn chunk_at(&self, index: u32, place: Option<Place>) -> Result<Voxels> {
+    pub(super) fn chunk_at(&self, index: u32, place: Option<RecordLocation>) -> Result<Voxels> {
         let mut state = self.lock();
         if let Some(voxels) = state.recall(index, place) {
             return Ok(voxels);
@@ -466,7 +466,7 @@ impl Labels {
     }
 
     /// How many chunks an edit keeps in memory before it writes them.
-    pub(super) fn patience(&self) -> usize {
+    pub(super) fn chunks_in_memory(&self) -> usize {
         self.keep
     }
 
@@ -527,7 +527,7 @@ impl Labels {
         turn(&step, false, &mut state.places, &mut state.infos);
         // What was open is what was used last.
         for (index, open) in std::mem::take(&mut state.open) {
-            if let (Open::Here(voxels), Some(place)) = (open, state.places.get(&index).copied()) {
+            if let (OpenChunk::Memory(voxels), Some(place)) = (open, state.places.get(&index).copied()) {
                 state.remember((index, Some(place)), &voxels, self.keep);
             }
         }
@@ -540,7 +540,7 @@ impl Labels {
     }
 
     /// Writes a chunk of an edit that isn't finished.
-    pub(super) fn write_early(&self, index: u32, bytes: &[u8]) -> Result<Place> {
+    pub(super) fn write_early(&self, index: u32, bytes: &[u8]) -> Result<RecordLocation> {
         self.lock().log.append(CHUNK, &record(index, bytes))
     }
 
@@ -548,12 +548,12 @@ impl Labels {
     ///
     /// # Errors
     /// If that can't be written, or an edit is under way.
-    pub fn settle(&self) -> Result<()> {
+    pub fn reset_undo_base(&self) -> Result<()> {
         let mut state = self.lock();
         if state.editing {
             return Err(Error::Usage("an edit of these labels is under way".into()));
         }
-        state.log.append(SETTLE, &[])?;
+        state.log.append(RESET_UNDO_BASE, &[])?;
         state.past.clear();
         state.at = 0;
         Ok(())
@@ -696,14 +696,14 @@ impl ImageSource for Labels {
 }
 
 impl State {
-    fn recall(&mut self, index: u32, place: Option<Place>) -> Option<Voxels> {
+    fn recall(&mut self, index: u32, place: Option<RecordLocation>) -> Option<Voxels> {
         self.clock += 1;
         let (voxels, used) = self.recent.get_mut(&(index, place))?;
         *used = self.clock;
         Some(voxels.clone())
     }
 
-    fn remember(&mut self, key: (u32, Option<Place>), voxels: &Voxels, keep: usize) {
+    fn remember(&mut self, key: (u32, Option<RecordLocation>), voxels: &Voxels, keep: usize) {
         self.clock += 1;
         self.recent.insert(key, (voxels.clone(), self.clock));
         if self.recent.len() > keep {
@@ -729,7 +729,7 @@ fn add(all: &mut HashMap<u32, Sum>, sums: &[(u32, Sum)], sign: i64) {
 }
 
 /// Puts a step in force, or takes it back.
-fn turn(step: &Step, back: bool, places: &mut HashMap<u32, Place>, infos: &mut BTreeMap<u32, Info>) {
+fn turn(step: &Step, back: bool, places: &mut HashMap<u32, RecordLocation>, infos: &mut BTreeMap<u32, Info>) {
     for Moved { index, before, after } in &step.chunks {
         match if back { before } else { after } {
             Some(place) => places.insert(*index, *place),

@@ -1,9 +1,9 @@
 //! One edit: what it changes is seen at once, and kept or forgotten as a whole.
 
 use super::EDGE;
-use super::document::{Changed, Labels, Moved, Open, Step, Sum, Voxels, add_up, encoded};
+use super::document::{Changed, Labels, Moved, OpenChunk, Step, Sum, Voxels, add_up, encoded};
 use super::info::Info;
-use super::log::Place;
+use super::log::RecordLocation;
 use crate::{Region, Result};
 use ndarray::{Array3, ArrayView3, Zip};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Edit {
     labels: Arc<Labels>,
     /// Where the chunks that it changes lay before.
-    before: BTreeMap<u32, Option<Place>>,
+    before: BTreeMap<u32, Option<RecordLocation>>,
     infos: BTreeMap<u32, Option<Info>>,
     /// How long the log was.
     begun: u64,
@@ -64,7 +64,7 @@ impl Edit {
                 let mut state = self.labels.lock();
                 let place = state.places.get(&index).copied();
                 self.before.entry(index).or_insert(place);
-                state.open.insert(index, Open::Here(voxels));
+                state.open.insert(index, OpenChunk::Memory(voxels));
             }
         }
         self.write_some()?;
@@ -74,16 +74,16 @@ impl Edit {
     /// Where there are many chunks in memory, writes them to the log.
     fn write_some(&self) -> Result<()> {
         let mut state = self.labels.lock();
-        let here = state.open.values().filter(|open| matches!(open, Open::Here(_))).count();
-        if here <= self.labels.patience() {
+        let here = state.open.values().filter(|open| matches!(open, OpenChunk::Memory(_))).count();
+        if here <= self.labels.chunks_in_memory() {
             return Ok(());
         }
-        let open: Vec<(u32, Voxels)> = here_of(&state.open);
+        let open: Vec<(u32, Voxels)> = in_memory_of(&state.open);
         drop(state);
         for (index, bytes) in encoded(&open) {
             let place = self.labels.write_early(index, &bytes)?;
             state = self.labels.lock();
-            state.open.insert(index, Open::Written(place));
+            state.open.insert(index, OpenChunk::Logged(place));
             drop(state);
         }
         Ok(())
@@ -112,7 +112,7 @@ impl Edit {
             add_up(&old, region, -1, &mut sums);
             add_up(&new, region, 1, &mut sums);
             let written = match self.labels.lock().open.get(index) {
-                Some(Open::Written(place)) => Some(*place),
+                Some(OpenChunk::Logged(place)) => Some(*place),
                 _ => None,
             };
             chunks.push(Moved { index: *index, before: *before, after: written });
@@ -126,7 +126,7 @@ impl Edit {
         }
         let mut sums: Vec<(u32, Sum)> = sums.into_iter().filter(|(_, s)| *s != Sum::default()).collect();
         sums.sort_unstable_by_key(|s| s.0);
-        let fresh = encoded(&here_of(&self.labels.lock().open));
+        let fresh = encoded(&in_memory_of(&self.labels.lock().open));
         let changed = self.labels.commit(Step { name: name.to_owned(), chunks, infos, sums }, fresh)?;
         self.done = true;
         self.labels.lock().editing = false;
@@ -155,12 +155,12 @@ impl Drop for Edit {
     }
 }
 
-fn here_of(open: &HashMap<u32, Open>) -> Vec<(u32, Voxels)> {
+fn in_memory_of(open: &HashMap<u32, OpenChunk>) -> Vec<(u32, Voxels)> {
     let mut here: Vec<(u32, Voxels)> = open
         .iter()
         .filter_map(|(index, open)| match open {
-            Open::Here(voxels) => Some((*index, voxels.clone())),
-            Open::Written(_) => None,
+            OpenChunk::Memory(voxels) => Some((*index, voxels.clone())),
+            OpenChunk::Logged(_) => None,
         })
         .collect();
     here.sort_unstable_by_key(|c| c.0);

@@ -12,7 +12,7 @@ const HEAD: usize = 9;
 
 /// Where the bytes of a record lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct RecordLocation {
     offset: u64,
     length: u32,
 }
@@ -41,7 +41,10 @@ impl Log {
     ///
     /// # Errors
     /// If it isn't such a file or can't be read, or what `each` says.
-    pub fn reopen(path: &Path, mut each: impl FnMut(u8, Place, &[u8]) -> Result<()>) -> Result<Self> {
+    pub fn reopen(
+        path: &Path,
+        mut each: impl FnMut(u8, RecordLocation, &[u8]) -> Result<()>,
+    ) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path).at(path)?;
         let length = file.metadata().at(path)?.len();
         let mut reader = BufReader::new(&file);
@@ -64,7 +67,7 @@ impl Log {
             if checksum(kind, &bytes) != sum {
                 break;
             }
-            let place = Place { offset: end + HEAD as u64, length: size };
+            let place = RecordLocation { offset: end + HEAD as u64, length: size };
             each(kind, place, &bytes)?;
             end = place.offset + u64::from(size);
         }
@@ -87,7 +90,7 @@ impl Log {
     ///
     /// # Errors
     /// If it can't be written; the file is then as it was.
-    pub fn append(&mut self, kind: u8, bytes: &[u8]) -> Result<Place> {
+    pub fn append(&mut self, kind: u8, bytes: &[u8]) -> Result<RecordLocation> {
         let length =
             u32::try_from(bytes.len()).map_err(|_| Error::file(&self.path, "a record is too long"))?;
         let mut record = Vec::with_capacity(HEAD + bytes.len());
@@ -104,7 +107,7 @@ impl Log {
             self.cut(self.end);
             return Err(error);
         }
-        let place = Place { offset: self.end + HEAD as u64, length };
+        let place = RecordLocation { offset: self.end + HEAD as u64, length };
         self.end = place.offset + u64::from(length);
         Ok(place)
     }
@@ -120,7 +123,7 @@ impl Log {
     ///
     /// # Errors
     /// If they can't be read.
-    pub fn read(&mut self, place: Place) -> Result<Vec<u8>> {
+    pub fn read(&mut self, place: RecordLocation) -> Result<Vec<u8>> {
         let mut bytes = vec![0; place.length as usize];
         self.file
             .seek(SeekFrom::Start(place.offset))
@@ -164,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut log = Log::create(&path).unwrap();
-        let places: Vec<Place> =
+        let places: Vec<RecordLocation> =
             (0..4u8).map(|i| log.append(i, &vec![i; 10 * usize::from(i)]).unwrap()).collect();
         assert_eq!(log.read(places[2]).unwrap(), vec![2; 20]);
         let before = places[3].offset - HEAD as u64;

@@ -73,7 +73,7 @@ fn edits_undo_and_redo_are_those_of_a_list_of_whole_images() {
         for _ in 0..40 {
             match random.below(9) {
                 8 if at > 3 => {
-                    labels.settle().unwrap();
+                    labels.reset_undo_base().unwrap();
                     past.drain(..at);
                     past.truncate(1);
                     at = 0;

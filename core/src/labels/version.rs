@@ -1,7 +1,7 @@
 //! The labels as they were at one moment, while they are edited further.
 
 use super::document::Labels;
-use super::log::Place;
+use super::log::RecordLocation;
 use crate::io::{Frame, ImageInfo, ImageSource};
 use crate::{Error, Region, Result, Volume};
 use std::collections::{BTreeSet, HashMap};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Labels as they were after an edit. Whatever is done to them since does not show: what the log holds stays there.
 pub struct Version {
     labels: Arc<Labels>,
-    places: HashMap<u32, Place>,
+    places: HashMap<u32, RecordLocation>,
 }
 
 impl Labels {

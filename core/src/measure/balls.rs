@@ -7,7 +7,7 @@
 use super::object::Frame;
 use super::pass::Body;
 use super::rows::by_plane;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::ops::components::Connectivity;
 use crate::ops::distance::{Metric, Squared, lines};
@@ -26,7 +26,7 @@ pub type BallCount = (u32, u32, u64);
 pub type ReferenceSums = Vec<(u32, u64, u128, f64)>;
 
 /// Labels as `u32`; a mask is label 1.
-pub fn ids<'a>(labels: &Part<'a>) -> Cow<'a, [u32]> {
+pub fn ids<'a>(labels: &RegionView<'a>) -> Cow<'a, [u32]> {
     if let Volume::U32(a) = labels.volume {
         return Cow::Borrowed(a.as_slice().expect("volumes are in C order"));
     }
@@ -38,7 +38,7 @@ pub fn ids<'a>(labels: &Part<'a>) -> Cow<'a, [u32]> {
 }
 
 /// What is not 0, as bytes.
-fn mask(part: &Part) -> Vec<u8> {
+fn mask(part: &RegionView) -> Vec<u8> {
     with_volume!(part.volume, |a| a.iter().map(|v| u8::from(v.to_f64() != 0.0)).collect())
 }
 
@@ -46,7 +46,7 @@ fn volume(squared: Vec<u32>, shape: [usize; 3]) -> Volume {
     Volume::U32(Array3::from_shape_vec(shape, squared).expect("of the shape of the block"))
 }
 
-fn squares<'a>(field: &Part<'a>) -> &'a [u32] {
+fn squares<'a>(field: &RegionView<'a>) -> &'a [u32] {
     let Volume::U32(a) = field.volume else { unreachable!("squared distances are u32") };
     a.as_slice().expect("volumes are in C order")
 }
@@ -55,7 +55,7 @@ fn squares<'a>(field: &Part<'a>) -> &'a [u32] {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn within(body: Body, seen: &Part, metric: Metric, job: &Job) -> Result<Volume> {
+pub fn within(body: Body, seen: &RegionView, metric: Metric, job: &Job) -> Result<Volume> {
     let shape = seen.region.shape;
     let mut squared = vec![0u32; seen.region.len()];
     let job = &job.part();
@@ -70,7 +70,7 @@ pub fn within(body: Body, seen: &Part, metric: Metric, job: &Job) -> Result<Volu
 
 fn within_as<T: Squared>(
     body: Body,
-    seen: &Part,
+    seen: &RegionView,
     squared: &mut [T],
     metric: Metric,
     job: &Job,
@@ -165,7 +165,7 @@ fn ends<T: Squared>(mut squared: ArrayViewMut2<T>, ids: ArrayView2<u32>, steps: 
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn across(labels: Option<&Part>, field: &Part, metric: Metric, job: &Job) -> Result<Volume> {
+pub fn across(labels: Option<&RegionView>, field: &RegionView, metric: Metric, job: &Job) -> Result<Volume> {
     let shape = field.region.shape;
     let mut squared = squares(field).to_vec();
     let ids = labels.map(ids);
@@ -206,11 +206,11 @@ fn across_as<T: Squared>(
 pub fn innermost(
     frame: &Frame,
     objects: &Objects,
-    labels: &Part,
+    labels: &RegionView,
     squared: &Volume,
     job: &Job,
 ) -> Result<Vec<Innermost>> {
-    let squared = Part { volume: squared, region: labels.region };
+    let squared = RegionView { volume: squared, region: labels.region };
     let values = squares(&squared);
     let [_, ny, nx] = frame.shape;
     let planes = by_plane(objects, labels, labels.region, job, |_, runs| {
@@ -243,7 +243,7 @@ pub fn farthest(mut found: Vec<Innermost>) -> Vec<Innermost> {
 /// [`crate::Error::Cancelled`].
 pub fn counts(
     objects: &Objects,
-    labels: Option<&Part>,
+    labels: Option<&RegionView>,
     radii: &[u32],
     out: Region,
     job: &Job,
@@ -256,7 +256,7 @@ pub fn counts(
     let pieces: Vec<Vec<BallCount>> = match labels {
         Some(labels) => by_plane(objects, labels, out, job, |_, runs| {
             let counts = runs.iter().flat_map(|run| {
-                let from = Part { volume: labels.volume, region: out }.offset(run.at);
+                let from = RegionView { volume: labels.volume, region: out }.offset(run.at);
                 counted(run.row as u32, &radii[from..from + run.length])
             });
             added(counts.collect())
@@ -279,7 +279,7 @@ pub fn added(mut counts: Vec<BallCount>) -> Vec<BallCount> {
 /// contains and that are at least half as thick as the structure there.
 pub fn between(
     local: &LocalThickness,
-    squared: &Part,
+    squared: &RegionView,
     centres: &[(u64, u32)],
     radii: &[u32],
     out: Region,
@@ -302,7 +302,7 @@ pub fn between(
 }
 
 /// Whether the ball of a voxel lies inside the ball of one of its neighbours, but for rounding.
-fn inside_another(local: &LocalThickness, field: &Part, p: [usize; 3], shape: [usize; 3]) -> bool {
+fn inside_another(local: &LocalThickness, field: &RegionView, p: [usize; 3], shape: [usize; 3]) -> bool {
     let spacing = match local.metric {
         Metric::Isotropic(edge) => [edge; 3],
         Metric::Anisotropic(spacing) => spacing,
@@ -321,7 +321,12 @@ fn inside_another(local: &LocalThickness, field: &Part, p: [usize; 3], shape: [u
 
 /// Marks the centres of balls in a block with their squared radii, and gives the greatest; `field`
 /// reaches one voxel around the block where the image does.
-pub fn centres(local: &LocalThickness, field: &Part, out: Region, [_, ny, nx]: [usize; 3]) -> (Volume, u32) {
+pub fn centres(
+    local: &LocalThickness,
+    field: &RegionView,
+    out: Region,
+    [_, ny, nx]: [usize; 3],
+) -> (Volume, u32) {
     let squared = squares(field);
     let mut marked = Array3::<u32>::zeros(out.shape);
     let mut greatest = 0;
@@ -337,7 +342,7 @@ pub fn centres(local: &LocalThickness, field: &Part, out: Region, [_, ny, nx]: [
 }
 
 /// The marked centres of balls, largest first.
-pub fn marked(field: &Part, [_, ny, nx]: [usize; 3]) -> Vec<(u64, u32)> {
+pub fn marked(field: &RegionView, [_, ny, nx]: [usize; 3]) -> Vec<(u64, u32)> {
     let Region { start, shape: [_, h, w] } = field.region;
     let mut centres: Vec<(u64, u32)> = (squares(field).par_iter().enumerate())
         .filter(|(_, bits)| **bits != 0)
@@ -351,7 +356,7 @@ pub fn marked(field: &Part, [_, ny, nx]: [usize; 3]) -> Vec<(u64, u32)> {
 }
 
 /// Squared distances in a block, which the field reaches around.
-pub fn within_block(field: &Part, out: Region) -> Vec<u32> {
+pub fn within_block(field: &RegionView, out: Region) -> Vec<u32> {
     let Volume::U32(squared) = field.volume else { unreachable!("squared distances are u32") };
     let [z, y, x] = out.relative_to(field.region.start).ranges();
     squared.slice(ndarray::s![z, y, x]).iter().copied().collect()
@@ -365,12 +370,12 @@ pub fn within_block(field: &Part, out: Region) -> Vec<u32> {
 pub fn to_reference(
     frame: &Frame,
     objects: &Objects,
-    labels: &Part,
+    labels: &RegionView,
     squared: &Volume,
     local: &LocalThickness,
     job: &Job,
 ) -> Result<ReferenceSums> {
-    let squared = Part { volume: squared, region: labels.region };
+    let squared = RegionView { volume: squared, region: labels.region };
     let squared = squares(&squared);
     if local.unbounded(squared) {
         return Ok(Vec::new());

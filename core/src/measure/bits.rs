@@ -1,20 +1,20 @@
 //! A mask packed 64 voxels to the word, for counting pairs of voxels a step apart.
 
-use super::scan::Part;
+use super::scan::RegionView;
 use crate::{Region, Voxel, with_volume};
 use rayon::prelude::*;
 
 /// Rows of a region of a mask; a row begins at a word.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Bits {
+pub struct BitVolume {
     region: Region,
     words: usize,
     rows: Vec<u64>,
 }
 
-impl Bits {
+impl BitVolume {
     /// What is not 0 in a part of an image.
-    pub fn of(part: &Part) -> Self {
+    pub fn of(part: &RegionView) -> Self {
         let region = part.region;
         let [d, h, w] = region.shape;
         let words = w.div_ceil(64);
@@ -149,10 +149,10 @@ mod tests {
         for shape in [[3, 4, 150], [1, 5, 64], [4, 1, 63], [2, 2, 1]] {
             let a = Array3::from_shape_fn(shape, |_| u8::from(next()));
             let volume = Volume::from(a.clone());
-            let bits = Bits::of(&Part { volume: &volume, region: Region::whole(shape) });
-            let mut put = Bits::none(Region::whole(shape));
+            let bits = BitVolume::of(&RegionView { volume: &volume, region: Region::whole(shape) });
+            let mut put = BitVolume::none(Region::whole(shape));
             for region in Region::whole(shape).tiles([2, 1, 37]) {
-                put.add(&Bits::of(&Part { volume: &volume.crop(region), region }));
+                put.add(&BitVolume::of(&RegionView { volume: &volume.crop(region), region }));
             }
             assert_eq!(put.rows, bits.rows);
             for step in [[0, 0, 1], [1, -2, -70], [0, 1, -1], [2, 2, 3], [0, 0, 64], [9, 0, 0]] {

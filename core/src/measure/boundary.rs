@@ -4,7 +4,7 @@
 use super::balls::ids;
 use super::exact_sum::ExactSum;
 use super::index::Index;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Geometry, Job, Region, Result, Voxel, parallel, with_volume};
 use glam::DVec3;
@@ -38,8 +38,8 @@ pub fn boundary(
     objects: &Objects,
     image: [usize; 3],
     geometry: &Geometry,
-    labels: &Part,
-    channels: &[Part],
+    labels: &RegionView,
+    channels: &[RegionView],
     out: Region,
     job: &Job,
 ) -> Result<Vec<BoundarySums>> {
@@ -96,7 +96,7 @@ impl Plane {
 /// positions along x and their labels.
 fn exposed_in_row(
     ids: &[u32],
-    labels: &Part,
+    labels: &RegionView,
     image: [usize; 3],
     [z, y, x]: [usize; 3],
     width: usize,
@@ -151,7 +151,7 @@ pub fn added(mut sums: Vec<BoundarySums>) -> Vec<BoundarySums> {
 }
 
 /// Slopes per voxel along `(x, y, z)`.
-fn slopes(part: &Part, image: [usize; 3], at: [usize; 3]) -> DVec3 {
+fn slopes(part: &RegionView, image: [usize; 3], at: [usize; 3]) -> DVec3 {
     let value = |at: [usize; 3]| {
         let offset = part.offset(at);
         with_volume!(part.volume, |a| a.as_slice().expect("volumes are in C order")[offset].to_f64())

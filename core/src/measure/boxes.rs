@@ -4,7 +4,7 @@
 use super::geodesic::{self, Geodesic};
 use super::object::Frame;
 use super::objects::rows_by_label;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::skeleton::{self, Skeleton};
 use super::sums::Objects;
 use super::thickness::Moments;
@@ -175,7 +175,7 @@ pub fn figures(
     frame: &Frame,
     objects: &Objects,
     mut rows: Vec<usize>,
-    labels: &Part,
+    labels: &RegionView,
     wanted: Wanted,
     job: &Job,
 ) -> Result<Vec<(u32, Paths)>> {
@@ -203,7 +203,7 @@ pub fn figures(
 }
 
 /// The object in its box: 1 inside, with a frame of so many voxels of 0.
-fn boxed(labels: &Part, label: u64, region: Region, frame: usize) -> Vec<u8> {
+fn boxed(labels: &RegionView, label: u64, region: Region, frame: usize) -> Vec<u8> {
     let [d, h, w] = region.shape;
     let mut mask = vec![0u8; region.shape.iter().map(|n| n + 2 * frame).product()];
     let is_mask = labels.volume.voxel_type() == VoxelType::U8;

@@ -5,7 +5,7 @@ use super::index::Index;
 use super::mode;
 use super::percentiles::{key, of_counts, select, value};
 use super::rows::by_plane;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ pub fn whole(
     objects: &Objects,
     rows: &[usize],
     channel: usize,
-    (labels, values): (&Part, &Part),
+    (labels, values): (&RegionView, &RegionView),
     out: Region,
     wanted: [bool; 2],
     job: &Job,
@@ -44,7 +44,7 @@ pub fn whole(
 }
 
 /// A slot that threads write to, each slot by one thread.
-trait Slot: Send + Sync {
+trait Counter: Send + Sync {
     type Key: Copy + Ord + Send + Into<u64>;
     fn zero() -> Self;
     fn set(&self, key: u64);
@@ -53,7 +53,7 @@ trait Slot: Send + Sync {
 
 macro_rules! slot {
     ($($atomic:ty, $key:ty);*) => { $(
-        impl Slot for $atomic {
+        impl Counter for $atomic {
             type Key = $key;
             fn zero() -> Self {
                 Self::new(0)
@@ -73,14 +73,14 @@ struct Gather<'a> {
     objects: &'a Objects,
     rows: &'a [usize],
     channel: usize,
-    labels: &'a Part<'a>,
-    values: &'a Part<'a>,
+    labels: &'a RegionView<'a>,
+    values: &'a RegionView<'a>,
     out: Region,
     wanted: [bool; 2],
 }
 
 impl Gather<'_> {
-    fn found<S: Slot>(&self, job: &Job) -> Result<Found> {
+    fn found<S: Counter>(&self, job: &Job) -> Result<Found> {
         let table = &self.objects.channels[self.channel];
         let counts: Vec<usize> = self.rows.iter().map(|row| table.valid(*row) as usize).collect();
         let mut keys = self.keys::<S>(&counts, job)?;
@@ -105,7 +105,7 @@ impl Gather<'_> {
     }
 
     /// The keys of the objects' finite intensities, one object after the other.
-    fn keys<S: Slot>(&self, counts: &[usize], job: &Job) -> Result<Vec<S::Key>> {
+    fn keys<S: Counter>(&self, counts: &[usize], job: &Job) -> Result<Vec<S::Key>> {
         let mut total = 0;
         let wanted: Index = self.rows.iter().map(|row| *row as u64 + 1).collect();
         let mut cursors: Vec<AtomicUsize> = Vec::with_capacity(counts.len());
@@ -132,7 +132,7 @@ impl Gather<'_> {
                 }
             });
         })?;
-        Ok(slots.into_par_iter().map(Slot::into_key).collect())
+        Ok(slots.into_par_iter().map(Counter::into_key).collect())
     }
 }
 

@@ -2,10 +2,10 @@
 //! correlation. All are counts of voxels, chords or pairs.
 
 use super::Table;
-use super::bits::{Bits, Pairs};
+use super::bits::{BitVolume, Pairs};
 use super::columns::UnitRule;
 use super::object::Frame;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::table::{Builder, Values};
 use super::thickness::Distribution;
 use crate::ops::thickness::LocalThickness;
@@ -40,8 +40,8 @@ impl Chords {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn chords(labels: &Part, axis: usize, job: &Job) -> Result<Chords> {
-    let bits = Bits::of(labels);
+pub fn chords(labels: &RegionView, axis: usize, job: &Job) -> Result<Chords> {
+    let bits = BitVolume::of(labels);
     let Region { start, shape } = labels.region;
     let (outer, inner) = [(1, 2), (0, 2), (0, 1)][axis];
     let lines: Vec<[BTreeMap<u64, u64>; 2]> = (0..shape[outer])
@@ -193,7 +193,12 @@ fn radial_steps(bins: usize, geometry: &Geometry) -> Vec<(usize, [i32; 3])> {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn correlation(bits: &Bits, shape: [usize; 3], geometry: &Geometry, job: &Job) -> Result<Correlation> {
+pub fn correlation(
+    bits: &BitVolume,
+    shape: [usize; 3],
+    geometry: &Geometry,
+    job: &Job,
+) -> Result<Correlation> {
     let spacing = geometry.spacing();
     let whole = Region::whole(shape);
     let pairs = |step: [i32; 3]| {

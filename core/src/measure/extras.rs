@@ -10,7 +10,7 @@ use super::object::{Frame, unweighted};
 use super::objects::rows_by_label;
 use super::pass::Body;
 use super::rows::{Run, by_plane};
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use super::thickness::Distribution;
 use crate::ops::thickness::LocalThickness;
@@ -205,7 +205,7 @@ pub fn distance_unit(frame: &Frame) -> f64 {
 pub fn radius_pass(
     frame: &Frame,
     objects: &Objects,
-    labels: &Part,
+    labels: &RegionView,
     out: Region,
     job: &Job,
 ) -> Result<RadiusSums> {
@@ -253,7 +253,7 @@ pub type Corners = Vec<(u32, Vec<Point>)>;
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn hull_pass(objects: &Objects, labels: &Part, out: Region, job: &Job) -> Result<Corners> {
+pub fn hull_pass(objects: &Objects, labels: &RegionView, out: Region, job: &Job) -> Result<Corners> {
     let planes = by_plane(objects, labels, out, job, |z, runs: &[Run]| {
         let mut runs = runs.to_vec();
         runs.sort_by_key(|r| r.row);
@@ -358,7 +358,7 @@ pub struct Found {
     /// Chords of the structure.
     pub chords: super::distributions::Chords,
     /// The structure, while it is needed.
-    pub mask: Option<super::bits::Bits>,
+    pub mask: Option<super::bits::BitVolume>,
     /// Pairs by distance.
     pub correlation: super::distributions::Correlation,
     /// Where lines meet surfaces.

@@ -50,12 +50,12 @@ pub fn choose(names: Option<&[String]>) -> Result<Vec<ImageTable>, String> {
 }
 
 /// Columns of one row.
-struct Row {
+struct RowBuilder {
     builder: Builder,
     unit: crate::Unit,
 }
 
-impl Row {
+impl RowBuilder {
     fn real(&mut self, name: impl Into<String>, unit: UnitRule, doc: &str, value: f64) {
         self.builder.column(name, &unit.text(self.unit), doc, Values::Real(vec![value]));
     }
@@ -90,7 +90,7 @@ pub fn table(
     with_thickness: bool,
 ) -> Table {
     use UnitRule::{Length, One};
-    let mut row = Row { builder: Builder::default(), unit: frame.geometry.unit };
+    let mut row = RowBuilder { builder: Builder::default(), unit: frame.geometry.unit };
     let count = totals.voxels;
     let voxel = frame.geometry.voxel_volume();
     let total = frame.shape.iter().product::<usize>() as f64 * voxel;
@@ -116,7 +116,7 @@ pub fn table(
 }
 
 /// Surface, topology and shape, from the sums over neighbourhoods.
-fn neighbourhoods(row: &mut Row, frame: &Frame, union: &UnionSums, [volume, total]: [f64; 2]) {
+fn neighbourhoods(row: &mut RowBuilder, frame: &Frame, union: &UnionSums, [volume, total]: [f64; 2]) {
     use UnitRule::{Length, One, PerLength};
     let surface = (union.all.surface - union.cut) as f64 * frame.area_unit;
     let breadth = union.inner.breadth as f64 * frame.length_unit;
@@ -162,7 +162,7 @@ const THICKNESS: &str = "Over its voxels, of the diameter of the largest ball in
 const SEPARATION: &str = "The same of the background (Tb.Sp).";
 
 /// Thickness, separation and number.
-fn thickness(row: &mut Row, found: &Found, local: &LocalThickness) {
+fn thickness(row: &mut RowBuilder, found: &Found, local: &LocalThickness) {
     use UnitRule::{Length, PerLength};
     let [thickness, separation, mid_axes] =
         [Body::Structure, Body::Background, Body::MidAxes].map(|body| found.thickness(body).moments(local));
@@ -185,7 +185,7 @@ const INTERCEPT_AXIS: &str =
     "Unit vector of that axis in world coordinates; its largest component is positive.";
 
 /// What lines through the structure meet.
-fn fabric(row: &mut Row, frame: &Frame, found: &Found) {
+fn fabric(row: &mut RowBuilder, frame: &Frame, found: &Found) {
     use UnitRule::{Length, One};
     let fabric = intercepts::fabric(&found.intercepts, frame.geometry.world_from_index.matrix3);
     for (phase, chords) in ["chord", "background_chord"].iter().zip(fabric.chords) {
@@ -215,7 +215,7 @@ fn fabric(row: &mut Row, frame: &Frame, found: &Found) {
 }
 
 /// Figures of each channel over the whole image.
-fn intensities(row: &mut Row, frame: &Frame, found: &Found) {
+fn intensities(row: &mut RowBuilder, frame: &Frame, found: &Found) {
     use UnitRule::{Intensity, One};
     for (c, quality) in found.quality.iter().enumerate() {
         let figures = quality.figures(frame.shape);

@@ -7,10 +7,10 @@
 //! axis ratio of 2 to 1.5. What is lost are intercepts shorter than a step (up to 3 voxels): (s/2R)²/3
 //! of those of a ball of radius R, 0.2 % for a radius of 20.
 
-use super::bits::{Bits, Pairs};
+use super::bits::{BitVolume, Pairs};
 use super::crofton::direction_weights;
 use super::linear::{axes, eliminate};
-use super::scan::Part;
+use super::scan::RegionView;
 use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
@@ -79,13 +79,13 @@ fn shared(a: Region, b: Region) -> Region {
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn intercepts(
-    labels: &Part,
+    labels: &RegionView,
     out: Region,
     shape: [usize; 3],
     objects: bool,
     job: &Job,
 ) -> Result<Intercepts> {
-    let bits = Bits::of(labels);
+    let bits = BitVolume::of(labels);
     job.advance(out.len() as u64);
     let out = shared(out, window(shape));
     let pairs = steps()
@@ -99,7 +99,7 @@ pub fn intercepts(
     Ok(Intercepts { window: bits.pairs(out, [0; 3], shape), pairs, surfaces })
 }
 
-fn surfaces(labels: &Part, out: Region, shape: [usize; 3], job: &Job) -> Result<Vec<u64>> {
+fn surfaces(labels: &RegionView, out: Region, shape: [usize; 3], job: &Job) -> Result<Vec<u64>> {
     let is_mask = labels.volume.voxel_type() == VoxelType::U8;
     with_volume!(labels.volume, |a| {
         let all = a.as_slice().expect("volumes are in C order");

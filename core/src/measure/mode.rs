@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::percentiles::{key, value};
 use super::rows::{Run, by_plane};
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
 
@@ -21,8 +21,8 @@ pub fn count(
     objects: &Objects,
     rows: &[usize],
     channel: usize,
-    labels: &Part,
-    values: &Part,
+    labels: &RegionView,
+    values: &RegionView,
     out: Region,
     job: &Job,
 ) -> Result<Counts> {

@@ -5,7 +5,7 @@
 use super::channel::ChannelTable;
 use super::index::Index;
 use super::rows::{Run, by_slab};
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
 use serde::{Deserialize, Serialize};
@@ -170,8 +170,8 @@ pub fn exponent_of(value: f64) -> i32 {
 pub fn moments(
     objects: &Objects,
     channel: usize,
-    labels: &Part,
-    values: &Part,
+    labels: &RegionView,
+    values: &RegionView,
     out: Region,
     job: &Job,
 ) -> Result<Vec<(u32, MomentSums)>> {

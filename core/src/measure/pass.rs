@@ -25,7 +25,7 @@ pub enum Body {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     /// Which labels are in which block.
-    Census,
+    LabelIndex,
     /// Range of the intensities that are wider than 16 bits, for the image's histogram.
     Range,
     /// All sums.
@@ -75,7 +75,7 @@ pub enum Pass {
     /// The nearest object.
     Voronoi,
     /// All of it for the objects of a share.
-    Share,
+    Partition,
 }
 
 /// Scratch fields: squared distances.
@@ -95,7 +95,7 @@ impl Pass {
     /// What it does, for progress.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Census => "index of labels",
+            Self::LabelIndex => "index of labels",
             Self::Range => "range of intensities",
             Self::Sums => "measure objects",
             Self::Moments => "moments of intensities",
@@ -123,7 +123,7 @@ impl Pass {
             Self::Intercepts => "mean intercept lengths",
             Self::Quality => "entropy and noise",
             Self::Nearest | Self::Voronoi => "Voronoi cells",
-            Self::Share => "objects, part by part",
+            Self::Partition => "objects, part by part",
         }
     }
 
@@ -138,7 +138,7 @@ impl Pass {
             | Self::Balls(Body::Structure | Body::MidAxes | Body::Background)
             | Self::Correlation
             | Self::Voronoi
-            | Self::Share => None,
+            | Self::Partition => None,
             _ => Some([0; 3]),
         }
     }
@@ -185,7 +185,7 @@ impl Pass {
             Self::Across(_) | Self::Voronoi => Tiling::Spanning([true, false, false]),
             Self::Chords(axis) => Tiling::Spanning([0, 1, 2].map(|a| a == axis)),
             Self::Correlation => Tiling::Spanning([true; 3]),
-            Self::Share => Tiling::Shares,
+            Self::Partition => Tiling::SerialReduce,
             _ => Tiling::Blocks,
         }
     }

@@ -7,7 +7,7 @@
 
 use super::index::Index;
 use super::rows::{Run, by_plane};
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Voxel, VoxelType, with_volume};
 use serde::{Deserialize, Serialize};
@@ -185,8 +185,8 @@ impl Search {
     pub fn count(
         &self,
         objects: &Objects,
-        labels: &Part,
-        values: &Part,
+        labels: &RegionView,
+        values: &RegionView,
         out: Region,
         job: &Job,
     ) -> Result<Counts> {

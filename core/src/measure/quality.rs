@@ -1,9 +1,9 @@
 //! Figures of the intensities of a whole image: histogram, entropy and noise.
 
-use super::bits::Bits;
+use super::bits::BitVolume;
 use super::exact_sum::ExactSum;
 use super::intensity;
-use super::scan::Part;
+use super::scan::RegionView;
 use crate::{Job, Region, Result, Voxel, VoxelType, parallel, with_volume};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
@@ -135,8 +135,8 @@ fn bins(voxel: VoxelType) -> usize {
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn quality(
-    labels: &Bits,
-    values: &Part,
+    labels: &BitVolume,
+    values: &RegionView,
     range: (f64, f64),
     out: Region,
     shape: [usize; 3],
@@ -170,8 +170,8 @@ pub fn quality(
 
 /// What is counted, and where.
 struct Image<'a, T> {
-    labels: &'a Bits,
-    values: &'a Part<'a>,
+    labels: &'a BitVolume,
+    values: &'a RegionView<'a>,
     all: &'a [T],
     range: (f64, f64),
     out: Region,
@@ -292,8 +292,8 @@ mod tests {
             let (low, high) = super::super::intensity::range(a.as_slice().unwrap());
             let region = Region::whole(shape);
             let (volume, mask) = (Volume::from(a), Volume::zeros(VoxelType::U8, shape));
-            let labels = Bits::of(&Part { volume: &mask, region });
-            let values = Part { volume: &volume, region };
+            let labels = BitVolume::of(&RegionView { volume: &mask, region });
+            let values = RegionView { volume: &volume, region };
             let found = quality(&labels, &values, (low, high), region, shape, &Job::silent()).unwrap();
             let figures = found.figures(shape);
             assert!((figures.noise / 5.0 - 1.0).abs() < 0.03, "{shape:?}: {}", figures.noise);

@@ -7,7 +7,7 @@
 
 use super::balls::ids;
 use super::index::Index;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::ops::components::{Components, Connectivity, Forest, blocked};
 use crate::{Job, Region, Result, Volume};
@@ -42,7 +42,7 @@ pub struct Graph {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn name(labels: &Part, shape: [usize; 3], job: &Job) -> Result<(Volume, Vec<Piece>)> {
+pub fn name(labels: &RegionView, shape: [usize; 3], job: &Job) -> Result<(Volume, Vec<Piece>)> {
     let block = labels.region;
     let labels = ids(labels);
     // Background has a number too; numbers are those of the labels as they come.
@@ -77,7 +77,7 @@ pub fn name(labels: &Part, shape: [usize; 3], job: &Job) -> Result<(Volume, Vec<
 
 /// How the regions of a block touch each other and those of the blocks around it. `labels` and
 /// `names` reach one voxel around `out` where the image does; of two voxels the later one reports.
-pub fn touching(labels: &Part, names: &Part, out: Region) -> Vec<(u64, u64, Touch)> {
+pub fn touching(labels: &RegionView, names: &RegionView, out: Region) -> Vec<(u64, u64, Touch)> {
     let source = labels.region;
     let labels = ids(labels);
     let Volume::U64(names) = names.volume else { unreachable!("names are u64") };
@@ -316,11 +316,11 @@ mod tests {
         let check = |a: &Array3<u32>, expected: (u64, u64)| {
             let volume = Volume::from(a.clone());
             let region = Region::whole(volume.shape());
-            let part = Part { volume: &volume, region };
+            let part = RegionView { volume: &volume, region };
             let plan = Plan { image: region.shape, table: None, moments: false, pairs: false };
             let objects = scan(&plan, region, part, &[], &Job::silent()).unwrap();
             let (names, pieces) = name(&part, region.shape, &Job::silent()).unwrap();
-            let touches = touching(&part, &Part { volume: &names, region }, region);
+            let touches = touching(&part, &RegionView { volume: &names, region }, region);
             let found = figures(&objects, &Graph { pieces, touches }).unwrap();
             let row = objects.labels.find(5).unwrap() as u32;
             let found = found.iter().find(|f| f.0 == row).unwrap();

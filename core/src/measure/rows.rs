@@ -1,6 +1,6 @@
 //! Walks the runs of objects in a region, for the passes that come after the sums.
 
-use super::scan::Part;
+use super::scan::RegionView;
 use super::sums::Objects;
 use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 
@@ -22,7 +22,7 @@ pub struct Run {
 /// [`crate::Error::Cancelled`].
 pub fn by_plane<R: Send>(
     objects: &Objects,
-    labels: &Part,
+    labels: &RegionView,
     out: Region,
     job: &Job,
     visit: impl Fn(usize, &[Run]) -> R + Sync,
@@ -49,7 +49,7 @@ pub fn by_plane<R: Send>(
 /// [`crate::Error::Cancelled`].
 pub fn by_slab<S>(
     objects: &Objects,
-    labels: &Part,
+    labels: &RegionView,
     out: Region,
     job: &Job,
     (begin, visit, end): (impl Fn() -> S + Sync, impl Fn(&mut S, &[Run]) + Sync, impl Fn(S) + Sync),

@@ -3,7 +3,7 @@
 //! block it is each block, and partial results and state travel as bytes.
 
 use super::balls;
-use super::bits::Bits;
+use super::bits::BitVolume;
 use super::boundary;
 use super::boxes;
 use super::columns::{self, Chosen, Cost, Needs};
@@ -17,12 +17,12 @@ use super::intercepts;
 use super::mode;
 use super::moments;
 use super::object::Frame;
+use super::partitions;
 use super::pass::{Body, FIELDS, Pass};
 use super::percentiles::{Counts, Search};
 use super::quality;
 use super::regions;
-use super::scan::{self, Part, Plan};
-use super::shares;
+use super::scan::{self, Plan, RegionView};
 use super::state::{Partial, State};
 use super::structure;
 use super::voronoi;
@@ -53,7 +53,7 @@ pub struct Measure {
     /// channels, in that pass alone.
     pub reference: bool,
     /// Block by block, about so many objects are measured at once.
-    pub share: usize,
+    pub partition: usize,
 }
 
 impl Measure {
@@ -104,7 +104,7 @@ impl Measure {
     pub fn passes_of_blocks(&self) -> Vec<Pass> {
         let passes = self.passes().into_iter();
         if self.is_divisible() {
-            [Pass::Census].into_iter().chain(passes).chain([Pass::Share]).collect()
+            [Pass::LabelIndex].into_iter().chain(passes).chain([Pass::Partition]).collect()
         } else {
             passes.collect()
         }
@@ -113,7 +113,7 @@ impl Measure {
     /// Whether objects can be measured share by share: not if a figure hangs on what is far away, or the image's on all
     /// of them.
     fn is_divisible(&self) -> bool {
-        self.share < usize::MAX
+        self.partition < usize::MAX
             && !self.needs(Needs::Reference)
             && !self.needs(Needs::Voronoi)
             && !self.tables.contains(&ImageTable::Foam)
@@ -135,13 +135,13 @@ impl Measure {
 
     /// Whether a phase of a run block by block runs on a block.
     pub fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
-        let share = &state.share;
-        share.is_first()
+        let partition = &state.partition;
+        partition.is_first()
             || match self.passes_of_blocks()[phase] {
                 // A neighbourhood is summed with the last of its voxels.
-                Pass::Sums => share.is_in(out, 1),
+                Pass::Sums => partition.is_in(out, 1),
                 Pass::Radius | Pass::Moments | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => {
-                    share.is_in(out, 0)
+                    partition.is_in(out, 0)
                 }
                 // A box may begin, and a cavity be, where no voxel of its object is.
                 Pass::Near | Pass::Boxes => !state.places().beginning(&state.objects, out).is_empty(),
@@ -149,7 +149,7 @@ impl Measure {
                 Pass::Within(body) | Pass::Across(body) | Pass::Centres(body) | Pass::Balls(body) => {
                     body == Body::Objects && state.places().has_box_in(out)
                 }
-                Pass::Share => true,
+                Pass::Partition => true,
                 _ => false,
             }
     }
@@ -256,7 +256,7 @@ impl Measure {
         pass: Pass,
         state: &State,
         out: Region,
-        parts: &[Part],
+        parts: &[RegionView],
         job: &Job,
     ) -> Result<(Vec<Volume>, Partial)> {
         let objects = &state.objects;
@@ -305,14 +305,21 @@ impl Measure {
     }
 
     /// What a pass finds that writes nothing.
-    fn found(&self, pass: Pass, state: &State, out: Region, parts: &[Part], job: &Job) -> Result<Partial> {
+    fn found(
+        &self,
+        pass: Pass,
+        state: &State,
+        out: Region,
+        parts: &[RegionView],
+        job: &Job,
+    ) -> Result<Partial> {
         let objects = &state.objects;
         let channels = || parts[1..].iter().zip(&self.channels).enumerate();
         let spacing = self.geometry.spacing();
         match pass {
-            Pass::Census => {
+            Pass::LabelIndex => {
                 job.advance(out.len() as u64);
-                Ok(Partial::Labels(shares::labels_in(&parts[0], out)))
+                Ok(Partial::Labels(partitions::labels_in(&parts[0], out)))
             }
             Pass::Range => channels()
                 .map(|(_, (part, &ty))| match intensity::offset(ty) {
@@ -330,8 +337,8 @@ impl Measure {
                     pairs: foam || self.contacts || self.needs(Needs::Contacts),
                 };
                 let sums = scan::scan(&plan, out, parts[0], &parts[1..], job)?;
-                let sums = match state.share.labels() {
-                    Some(_) => sums.only(|label| state.share.has(label)),
+                let sums = match state.partition.labels() {
+                    Some(_) => sums.only(|label| state.partition.has(label)),
                     None => sums,
                 };
                 Ok(Partial::Sums(Box::new(sums)))
@@ -359,7 +366,7 @@ impl Measure {
                 Ok(Partial::Fractal(structure::boxes(&parts[0], self.shape)))
             }
             Pass::Chords(axis) => distributions::chords(&parts[0], axis, job).map(Partial::Chords),
-            Pass::Mask => Ok(Partial::Mask(Bits::of(&parts[0]))),
+            Pass::Mask => Ok(Partial::Mask(BitVolume::of(&parts[0]))),
             Pass::Correlation => {
                 let bits = state.found.mask.as_ref().expect("the pass before made them");
                 distributions::correlation(bits, self.shape, &self.geometry, job).map(Partial::Correlation)
@@ -372,7 +379,7 @@ impl Measure {
                 voronoi::cells(parts[0].volume, parts[1].volume, spacing, job).map(Partial::Voronoi)
             }
             Pass::Quality => {
-                let bits = Bits::of(&parts[0]);
+                let bits = BitVolume::of(&parts[0]);
                 channels()
                     .map(|(c, (part, _))| {
                         let range = state.ranges.get(c).copied().unwrap_or((0.0, 0.0));
@@ -382,7 +389,7 @@ impl Measure {
                     .map(Partial::Quality)
             }
             Pass::Moments => {
-                let of = |(c, (part, &ty)): (usize, (&Part, &VoxelType))| match intensity::offset(ty) {
+                let of = |(c, (part, &ty)): (usize, (&RegionView, &VoxelType))| match intensity::offset(ty) {
                     Some(_) => Ok(Vec::new()),
                     None => moments::moments(objects, c, &parts[0], part, out, job),
                 };
@@ -433,7 +440,7 @@ impl Measure {
     }
 
     /// Percentiles and modes of the objects that begin in a block and are seen as a whole.
-    fn near(&self, state: &State, out: Region, parts: &[Part], job: &Job) -> Result<Partial> {
+    fn near(&self, state: &State, out: Region, parts: &[RegionView], job: &Job) -> Result<Partial> {
         let (objects, labels, region) = (&state.objects, &parts[0], parts[0].region);
         let rows = self.rows(Pass::Near, state, out);
         let wanted = [Needs::Percentiles, Needs::Mode].map(|needs| self.needs(needs));
@@ -450,7 +457,7 @@ impl Measure {
     }
 }
 
-fn range(part: &Part, out: Region, job: &Job) -> Result<(f64, f64)> {
+fn range(part: &RegionView, out: Region, job: &Job) -> Result<(f64, f64)> {
     let [d, h, w] = out.shape;
     let [_, ph, pw] = part.region.shape;
     let start: [usize; 3] = std::array::from_fn(|a| out.start[a] - part.region.start[a]);
@@ -490,13 +497,13 @@ pub fn passes_whole(
     for (number, &pass) in passes.iter().enumerate() {
         job.stage(pass.name(), region.len() as u64);
         loop {
-            let parts: Vec<Part> = (what.reads(pass).into_iter())
+            let parts: Vec<RegionView> = (what.reads(pass).into_iter())
                 .map(|read| match read {
                     Source::Input(0, _) => labels,
                     Source::Input(i, _) => channels[i - 1],
                     Source::Field(i, _) => fields[i].as_ref().expect("a pass before wrote it"),
                 })
-                .map(|volume| Part { volume, region })
+                .map(|volume| RegionView { volume, region })
                 .collect();
             let elsewhere = accelerator.filter(|_| pass == Pass::Sums).and_then(|accelerator| {
                 let channels: Vec<_> = parts[1..].iter().map(|part| part.volume).collect();

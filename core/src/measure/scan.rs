@@ -24,14 +24,14 @@ pub struct Plan {
 
 /// A volume that covers a region of the image.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
+pub struct RegionView<'a> {
     /// The voxels.
     pub volume: &'a Volume,
     /// Which part of the image they are.
     pub region: Region,
 }
 
-impl Part<'_> {
+impl RegionView<'_> {
     /// Offset of an image position in the voxels' memory order.
     #[inline(always)]
     pub fn offset(&self, [z, y, x]: [usize; 3]) -> usize {
@@ -47,7 +47,13 @@ impl Part<'_> {
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn scan(plan: &Plan, out: Region, labels: Part, channels: &[Part], job: &Job) -> Result<Objects> {
+pub fn scan(
+    plan: &Plan,
+    out: Region,
+    labels: RegionView,
+    channels: &[RegionView],
+    job: &Job,
+) -> Result<Objects> {
     let all = Mutex::new(Objects::new(
         channels.iter().map(|c| c.volume.voxel_type()),
         plan.moments,
@@ -172,15 +178,15 @@ impl<'a> Scanner<'a> {
     fn run_any<T: Voxel>(
         &mut self,
         a: &ndarray::Array3<T>,
-        labels: Part,
-        channels: &[Part],
+        labels: RegionView,
+        channels: &[RegionView],
         job: &Job,
     ) -> Result<()> {
         let cast = Volume::from(a.mapv(|v| u32::from_f64(v.to_f64())));
-        self.run::<u32>(Part { volume: &cast, region: labels.region }, channels, job)
+        self.run::<u32>(RegionView { volume: &cast, region: labels.region }, channels, job)
     }
 
-    fn run<L: Label>(&mut self, labels: Part, channels: &[Part], job: &Job) -> Result<()> {
+    fn run<L: Label>(&mut self, labels: RegionView, channels: &[RegionView], job: &Job) -> Result<()> {
         let ids =
             L::of(labels.volume).expect("the type was matched").as_slice().expect("volumes are in C order");
         let [oz, oy, ox] = self.slab.start;
@@ -269,7 +275,7 @@ impl<'a> Scanner<'a> {
         number as u32 + 1
     }
 
-    fn sum_row(&mut self, [z, y]: [usize; 2], channels: &[Part]) {
+    fn sum_row(&mut self, [z, y]: [usize; 2], channels: &[RegionView]) {
         let [oz, oy, ox] = self.slab.start;
         let (lz, ly) = (z - oz, y - oy);
         for &(x, length, object) in &self.runs {

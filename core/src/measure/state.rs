@@ -2,7 +2,7 @@
 
 use super::Table;
 use super::balls::{self, BallCount, Innermost, ReferenceSums};
-use super::bits::Bits;
+use super::bits::BitVolume;
 use super::boundary::{self, BoundarySums};
 use super::boxes::{Paths, Places};
 use super::columns::Needs;
@@ -14,13 +14,13 @@ use super::intercepts::Intercepts;
 use super::mode;
 use super::moments::MomentSums;
 use super::objects::{contacts_table, objects_table};
+use super::partitions::{self, LabelIndex, LabelPartition, MeasuredPartitions};
 use super::pass::{Body, Pass};
 use super::percentiles::{Counts, Search};
 use super::quality::Quality;
 use super::regions::{self, Piece, Touch};
 use super::run::Measure;
-use super::scan::Part;
-use super::shares::{self, Census, Done, Share};
+use super::scan::RegionView;
 use super::structure::BoxCounts;
 use super::sums::Objects;
 use super::voronoi;
@@ -34,9 +34,9 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// The objects that are being measured.
-    pub share: Share,
+    pub partition: LabelPartition,
     /// How many shares there are.
-    pub shares: usize,
+    pub partitions: usize,
     /// Shape of the blocks.
     pub block: [usize; 3],
     /// Least and greatest finite intensity by channel.
@@ -50,10 +50,10 @@ pub struct State {
     places: OnceLock<Places>,
     /// All shares of the objects.
     #[serde(skip)]
-    pub census: Census,
+    pub label_index: LabelIndex,
     /// Those that were measured.
     #[serde(skip)]
-    pub done: Option<Done>,
+    pub done: Option<MeasuredPartitions>,
 }
 
 impl State {
@@ -111,7 +111,7 @@ pub enum Partial {
     /// Chords.
     Chords(Chords),
     /// The structure.
-    Mask(Bits),
+    Mask(BitVolume),
     /// Pairs by distance.
     Correlation(Correlation),
     /// Where lines meet surfaces.
@@ -128,7 +128,7 @@ pub enum Partial {
 
 /// What partial results add up to before they go into the state.
 #[derive(Default)]
-struct Round {
+struct PassTotals {
     counts: Vec<Counts>,
     modes: Vec<mode::Tally>,
 }
@@ -154,25 +154,25 @@ impl Measure {
         state: &mut State,
         partials: impl IntoIterator<Item = Result<(Region, Partial)>>,
     ) -> Result<bool> {
-        let mut round = Round::default();
+        let mut totals = PassTotals::default();
         for partial in partials {
             let (block, partial) = partial?;
             if pass == Pass::Far && state.found.search.is_empty() {
                 state.found.search = self.searches(state, block);
             }
             match partial {
-                Partial::Labels(labels) => state.census.add(block, &labels, self.share),
-                partial => self.merge_one(state, partial, &mut round),
+                Partial::Labels(labels) => state.label_index.add(block, &labels, self.partition),
+                partial => self.merge_one(state, partial, &mut totals),
             }
         }
         let (objects, found) = (&state.objects, &mut state.found);
         let rows = objects.labels.len();
         let take = |counts: &mut Vec<BallCount>| *counts = balls::added(std::mem::take(counts));
         match pass {
-            Pass::Census => {
-                state.shares = state.census.shares();
-                if state.shares > 1 {
-                    state.share = state.census.share(0);
+            Pass::LabelIndex => {
+                state.partitions = state.label_index.partitions();
+                if state.partitions > 1 {
+                    state.partition = state.label_index.partition(0);
                 }
             }
             Pass::Boundary => found.boundary = boundary::added(std::mem::take(&mut found.boundary)),
@@ -193,11 +193,11 @@ impl Measure {
             }
             Pass::Correlation => found.mask = None,
             Pass::FarMode => {
-                let counts = round.modes.into_iter().map(mode::Tally::sum).enumerate();
+                let counts = totals.modes.into_iter().map(mode::Tally::sum).enumerate();
                 let modes = counts.map(|(c, n)| mode::modes(objects, c, self.channels[c], &n)).collect();
                 spread(&mut found.modes, rows, f64::NAN, modes);
             }
-            Pass::Far => return Ok(self.narrow(state, &round.counts)),
+            Pass::Far => return Ok(self.narrow(state, &totals.counts)),
             _ => {}
         }
         Ok(true)
@@ -221,7 +221,7 @@ impl Measure {
         done
     }
 
-    fn merge_one(&self, state: &mut State, partial: Partial, round: &mut Round) {
+    fn merge_one(&self, state: &mut State, partial: Partial, totals: &mut PassTotals) {
         let found = &mut state.found;
         match partial {
             Partial::Nothing | Partial::Labels(_) => {}
@@ -238,14 +238,14 @@ impl Measure {
             Partial::Fractal(counts) => found.fractal.merge(&counts),
             Partial::Chords(chords) => found.chords.merge(&chords),
             Partial::Mask(bits) => {
-                found.mask.get_or_insert_with(|| Bits::none(Region::whole(self.shape))).add(&bits);
+                found.mask.get_or_insert_with(|| BitVolume::none(Region::whole(self.shape))).add(&bits);
             }
             Partial::Correlation(correlation) => found.correlation = correlation,
             Partial::Intercepts(more) => found.intercepts.merge(&more),
             Partial::Voronoi(cells) => found.voronoi.extend(cells),
             Partial::ModeCounts(more) => {
-                round.modes.resize_with(more.len(), mode::Tally::default);
-                for (mine, theirs) in round.modes.iter_mut().zip(more) {
+                totals.modes.resize_with(more.len(), mode::Tally::default);
+                for (mine, theirs) in totals.modes.iter_mut().zip(more) {
                     mine.add(theirs);
                 }
             }
@@ -271,10 +271,10 @@ impl Measure {
                 spread(&mut found.modes, rows, f64::NAN, modes);
             }
             Partial::Counts(more) => {
-                if round.counts.is_empty() {
-                    round.counts = more;
+                if totals.counts.is_empty() {
+                    totals.counts = more;
                 } else {
-                    for (mine, theirs) in round.counts.iter_mut().zip(&more) {
+                    for (mine, theirs) in totals.counts.iter_mut().zip(&more) {
                         mine.merge(theirs);
                     }
                 }
@@ -300,7 +300,7 @@ impl Measure {
         let mut tables = self.tables_of_objects(state);
         if self.needs(Needs::Nearest) {
             let points = extras::centroids(&self.frame(None), &state.objects);
-            let objects = shares::with_nearest(tables.remove(0), &points);
+            let objects = partitions::with_nearest(tables.remove(0), &points);
             tables.insert(0, objects);
         }
         tables.extend(self.tables_of_image(state, &Totals::of(&state.objects), &state.found));
@@ -328,7 +328,7 @@ impl Measure {
         extras.fill_rows(&frame, objects, found, &local);
         let mut tables = vec![objects_table(&frame, objects, &extras, &self.columns)];
         if self.contacts {
-            tables.push(contacts_table(&frame, objects, |label| state.share.has(label)));
+            tables.push(contacts_table(&frame, objects, |label| state.partition.has(label)));
         }
         tables
     }
@@ -364,7 +364,7 @@ impl Measure {
         match state.done.take() {
             Some(done) => {
                 state.forget_objects();
-                self.finish_shares(&state, done)
+                self.finish_partitions(&state, done)
             }
             None => Ok(self.finish(&state)),
         }
@@ -386,8 +386,8 @@ impl Measure {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let volumes = inputs.iter().map(|v| v.as_deref().expect("given when prepared"));
-        let parts: Vec<Part> =
-            volumes.zip(&block.sources).map(|(volume, &region)| Part { volume, region }).collect();
+        let parts: Vec<RegionView> =
+            volumes.zip(&block.sources).map(|(volume, &region)| RegionView { volume, region }).collect();
         let (volumes, partial) = self.run(self.passes_of_blocks()[phase], state, block.out, &parts, job)?;
         Ok((volumes, encode(&partial)))
     }

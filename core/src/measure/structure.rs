@@ -1,6 +1,6 @@
 //! The fractal dimension of a structure, by counting boxes block by block.
 
-use super::scan::Part;
+use super::scan::RegionView;
 use crate::{Region, Voxel, with_volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl BoxCounts {
 }
 
 /// Counts the boxes of a block of an image of `shape`; boxes begin at multiples of their side.
-pub fn boxes(labels: &Part, shape: [usize; 3]) -> BoxCounts {
+pub fn boxes(labels: &RegionView, shape: [usize; 3]) -> BoxCounts {
     let block = labels.region;
     let limit = shape.iter().copied().max().unwrap_or(0) / 4;
     let mut counts = BoxCounts::default();
@@ -96,7 +96,7 @@ fn halved(boxes: Region) -> Region {
 
 impl Level {
     /// Boxes of two voxels.
-    fn finest(labels: &Part) -> Self {
+    fn finest(labels: &RegionView) -> Self {
         with_volume!(labels.volume, |a| {
             let all = a.as_slice().expect("volumes are in C order");
             Self::of(labels.region, |i| if all[i].to_f64() == 0.0 { 1 } else { 2 })
@@ -145,7 +145,8 @@ mod tests {
             let off = |v: usize| (v % 16) as f64 - 7.5;
             u8::from(off(z).powi(2) + off(y).powi(2) + off(x).powi(2) < 30.0)
         }));
-        let f = boxes(&Part { volume: &volume, region: Region::whole([n; 3]) }, [n; 3]).fractal_dimension();
+        let f =
+            boxes(&RegionView { volume: &volume, region: Region::whole([n; 3]) }, [n; 3]).fractal_dimension();
         assert!((1.8..3.0).contains(&f), "{f}");
     }
 }

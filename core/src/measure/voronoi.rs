@@ -2,7 +2,7 @@
 
 use super::balls::ids;
 use super::index::Index;
-use super::scan::Part;
+use super::scan::RegionView;
 use crate::{Job, Result, Volume};
 use ndarray::{Array3, ArrayView3, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
@@ -32,7 +32,7 @@ fn lines(near: &mut Array3<Near>, axis: usize, spacing: [f64; 3], job: &Job) -> 
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub fn within(labels: &Part, spacing: [f64; 3], job: &Job) -> Result<[Volume; 2]> {
+pub fn within(labels: &RegionView, spacing: [f64; 3], job: &Job) -> Result<[Volume; 2]> {
     let mut near = ArrayView3::from_shape(labels.region.shape, &ids(labels))
         .expect("of the shape of the block")
         .mapv(|label| (if label == 0 { f32::INFINITY } else { 0.0 }, label));
@@ -147,7 +147,7 @@ mod tests {
             let seeds: Vec<([usize; 3], u32)> =
                 a.indexed_iter().filter(|(_, l)| **l != 0).map(|((z, y, x), l)| ([z, y, x], *l)).collect();
             let volume = Volume::from(a.clone());
-            let part = Part { volume: &volume, region: Region::whole(shape) };
+            let part = RegionView { volume: &volume, region: Region::whole(shape) };
             let [near, nearest] = within(&part, spacing, &Job::silent()).unwrap();
             let found = cells(&near, &nearest, spacing, &Job::silent()).unwrap();
             assert_eq!(found.iter().map(|c| c.1).sum::<u64>(), a.len() as u64);

@@ -3,14 +3,14 @@
 use super::kernel::{decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::measure::columns;
 use crate::measure::expression::Expression;
+use crate::measure::partitions::OBJECTS;
 use crate::measure::pass::{FIELDS, Pass};
 use crate::measure::run::{Measure, passes_whole};
-use crate::measure::shares::OBJECTS;
 use crate::measure::state::State;
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -89,11 +89,11 @@ impl Operator for FilterObjects {
             image: false,
             tables: Vec::new(),
             reference: false,
-            share: OBJECTS,
+            partition: OBJECTS,
         };
         if what.wants_nearest() {
             // All objects have to be known for that.
-            what.share = usize::MAX;
+            what.partition = usize::MAX;
         }
         if let Some(names) = what.by_distance() {
             call.at_right_angles(&names)?;
@@ -190,7 +190,7 @@ impl Kernel for Filter {
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
-struct Known {
+struct FilterObjectsState {
     /// Until it is known what stays.
     measured: State,
     /// Labels that stay.
@@ -198,7 +198,7 @@ struct Known {
 }
 
 impl Program for Filter {
-    type State = Known;
+    type State = FilterObjectsState;
 
     fn fields(&self) -> Vec<FieldSpec> {
         let mut fields = self.what.fields();
@@ -221,35 +221,35 @@ impl Program for Filter {
         Some(FIELDS)
     }
 
-    fn region(&self, phase: usize, state: &Known, out: Region) -> Region {
+    fn region(&self, phase: usize, state: &FilterObjectsState, out: Region) -> Region {
         let passes = self.what.passes_of_blocks();
         passes.get(phase).map_or(out, |pass| self.what.region(*pass, &state.measured, out))
     }
 
-    fn visits(&self, phase: usize, state: &Known, out: Region) -> bool {
+    fn visits(&self, phase: usize, state: &FilterObjectsState, out: Region) -> bool {
         phase == self.what.passes_of_blocks().len() || self.what.visits(phase, &state.measured, out)
     }
 
-    fn parts(&self, phase: usize, state: &Known) -> usize {
-        self.what.further_shares(phase, &state.measured)
+    fn parts(&self, phase: usize, state: &FilterObjectsState) -> usize {
+        self.what.further_partitions(phase, &state.measured)
     }
 
-    fn order(&self, _: usize, state: &Known, part: usize) -> Vec<u8> {
-        self.what.order(&state.measured, part)
+    fn payload(&self, _: usize, state: &FilterObjectsState, part: usize) -> Vec<u8> {
+        self.what.payload(&state.measured, part)
     }
 
     fn run(
         &self,
         phase: usize,
-        state: &Known,
+        state: &FilterObjectsState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if self.what.passes_of_blocks().get(phase) == Some(&Pass::Share) {
+        if self.what.passes_of_blocks().get(phase) == Some(&Pass::Partition) {
             let (part, channels) = (block.out.start[0], &[1][..self.what.channels.len()]);
-            let measured = self.what.measure_share(&state.measured, part, channels, around, job)?;
+            let measured = self.what.measure_partition(&state.measured, part, channels, context, job)?;
             return Ok((Vec::new(), encode(&self.kept(&measured)?)));
         }
         if phase == self.what.passes_of_blocks().len() {
@@ -259,12 +259,12 @@ impl Program for Filter {
         self.what.run_phase(phase, &state.measured, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut FilterObjectsState, partials: Partials) -> Result<Next> {
         let passes = self.what.passes_of_blocks().len();
         if phase == passes {
             return Ok(Next::Continue);
         }
-        if self.what.passes_of_blocks()[phase] == Pass::Share {
+        if self.what.passes_of_blocks()[phase] == Pass::Partition {
             for partial in partials {
                 state.kept.add(&decode(&partial?.1)?);
             }

@@ -4,8 +4,8 @@ use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Flood, Relax, same_shapes};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    Source,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext,
 };
 use crate::{Job, Region, Result, Volume, Voxel, with_volume};
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl Program for GrowKernel {
         _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = |i: usize| inputs.get(i).and_then(|v| v.as_deref());

@@ -1,11 +1,11 @@
 //! Threshold with hysteresis.
 
-use super::components::{Components, Connectivity, Part};
+use super::components::{Components, Connectivity, MaskSide};
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
@@ -98,7 +98,7 @@ impl Kernel for Levels {
         job.stage("threshold", 2 * image.len() as u64);
         let mut levels = self.classify(image, job)?;
         let voxels = levels.as_slice_mut().expect("just made");
-        let components = Components::of_mask(voxels, shape, self.connectivity, Part::Inside, job)?;
+        let components = Components::of_mask(voxels, shape, self.connectivity, MaskSide::Inside, job)?;
         let mut strong = vec![false; components.count() as usize];
         components.for_each_run(|id, z, y, x| {
             let line = &voxels[(z * shape[1] + y) * shape[2]..][..shape[2]];
@@ -146,7 +146,7 @@ impl Program for Levels {
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("each phase reads one volume");

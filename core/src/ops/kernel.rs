@@ -279,22 +279,22 @@ pub enum Tiling {
     Spanning([bool; 3]),
     /// Not the image but what earlier phases found in it, in as many parts as [`Program::parts`] says: merges that are
     /// too large for one process, or are worth sharing out. Part `i` is the tile of one voxel at `[i, 0, 0]`; it
-    /// finds what it needs in [`Around`], and writes no images.
-    Rows,
+    /// finds what it needs in [`TileContext`], and writes no images.
+    Reduce,
     /// Parts as well, each of which takes much, as of the operator's inputs: one after another in a process, and on a
     /// pool always by a worker.
-    Shares,
+    SerialReduce,
 }
 
 impl Tiling {
     /// Whether there are parts instead of blocks.
-    pub fn in_parts(self) -> bool {
-        matches!(self, Self::Rows | Self::Shares)
+    pub fn is_reduce(self) -> bool {
+        matches!(self, Self::Reduce | Self::SerialReduce)
     }
 }
 
 /// What there is beside the block that a program works on.
-pub trait Around: Sync {
+pub trait TileContext: Sync {
     /// The partial result of a tile, by its number, of a round of a phase; those that run once have round 0. Empty if
     /// the tile was passed over.
     ///
@@ -306,32 +306,38 @@ pub trait Around: Sync {
     ///
     /// # Errors
     /// If they can't be read.
-    fn part_of(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>>;
+    fn partial_range(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>>;
 
-    /// What a part of a phase of rows is told: [`Program::order`].
+    /// What a part of a phase of rows is told: [`Program::payload`].
     ///
     /// # Errors
     /// If it can't be read.
-    fn order(&self, part: usize) -> Result<Vec<u8>>;
+    fn payload(&self, part: usize) -> Result<Vec<u8>>;
 
     /// The operator's inputs.
     fn inputs(&self) -> &[Option<Arc<dyn Field>>];
 
     /// A folder for temporary files.
     fn scratch(&self) -> &Path;
+
+    /// Runs another program on the same inputs, block by block, in this process; it hands its result out itself.
+    ///
+    /// # Errors
+    /// If something can't be read, a full disk, or [`Error::Cancelled`].
+    fn run_program(&self, block: [usize; 3], grid: Grid, program: &dyn AnyProgram, job: &Job) -> Result<()>;
 }
 
-/// Nothing: for programs whose phases are run by hand.
-impl Around for () {
+/// An empty context: for programs whose phases are run by hand.
+impl TileContext for () {
     fn partial(&self, _: usize, _: usize, _: usize) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
-    fn part_of(&self, _: usize, _: usize, _: usize, _: Range<u64>) -> Result<Vec<u8>> {
+    fn partial_range(&self, _: usize, _: usize, _: usize, _: Range<u64>) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
-    fn order(&self, _: usize) -> Result<Vec<u8>> {
+    fn payload(&self, _: usize) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
@@ -341,6 +347,10 @@ impl Around for () {
 
     fn scratch(&self) -> &Path {
         Path::new(".")
+    }
+
+    fn run_program(&self, _: [usize; 3], _: Grid, _: &dyn AnyProgram, _: &Job) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -489,7 +499,7 @@ pub trait Program: Send + Sync {
         Self::State::default()
     }
 
-    /// How many parts a phase of [`Tiling::Rows`] or [`Tiling::Shares`] has.
+    /// How many parts a phase of [`Tiling::Reduce`] or [`Tiling::SerialReduce`] has.
     fn parts(&self, phase: usize, state: &Self::State) -> usize {
         let _ = (phase, state);
         0
@@ -497,7 +507,7 @@ pub trait Program: Send + Sync {
 
     /// What a part of such a phase is told that only whoever merges knows, and that is too much to tell
     /// all of them.
-    fn order(&self, phase: usize, state: &Self::State, part: usize) -> Vec<u8> {
+    fn payload(&self, phase: usize, state: &Self::State, part: usize) -> Vec<u8> {
         let _ = (phase, state, part);
         Vec::new()
     }
@@ -506,7 +516,7 @@ pub trait Program: Send + Sync {
     /// phase's `writes`, and a partial result for `merge` (may be empty). `inputs[i]` covers
     /// `block.sources[i]`, for each of the phase's `reads`. It takes time for the block and what
     /// of the state concerns it, not for all of the state: there may be very many blocks. What
-    /// earlier phases found is there if the program has phases of [`Tiling::Rows`].
+    /// earlier phases found is there if the program has phases of [`Tiling::Reduce`].
     ///
     /// # Errors
     /// [`Error::Cancelled`], or what the operator cannot do.
@@ -516,7 +526,7 @@ pub trait Program: Send + Sync {
         state: &Self::State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
 
@@ -578,8 +588,8 @@ pub trait AnyProgram: Send + Sync {
     fn visits(&self, phase: usize, state: &AnyState, out: Region) -> bool;
     /// [`Program::parts`].
     fn parts(&self, phase: usize, state: &AnyState) -> usize;
-    /// [`Program::order`].
-    fn order(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8>;
+    /// [`Program::payload`].
+    fn payload(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8>;
     /// [`Program::run`].
     ///
     /// # Errors
@@ -590,7 +600,7 @@ pub trait AnyProgram: Send + Sync {
         state: &AnyState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)>;
     /// [`Program::fold`].
@@ -650,8 +660,8 @@ impl<P: Program> AnyProgram for P {
         Program::parts(self, phase, known(state))
     }
 
-    fn order(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8> {
-        Program::order(self, phase, known(state), part)
+    fn payload(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8> {
+        Program::payload(self, phase, known(state), part)
     }
 
     fn run(
@@ -660,10 +670,10 @@ impl<P: Program> AnyProgram for P {
         state: &AnyState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        Program::run(self, phase, known(state), block, inputs, around, job)
+        Program::run(self, phase, known(state), block, inputs, context, job)
     }
 
     fn fold(&self, phase: usize) -> Option<Fold> {

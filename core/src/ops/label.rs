@@ -1,12 +1,12 @@
 //! Connected components.
 
-use super::components::uniting::{self, Uniting};
-use super::components::{Components, Connectivity, Part, blocked};
+use super::components::equivalences::{self, LabelEquivalences};
+use super::components::{Components, Connectivity, MaskSide, blocked};
 use super::kernel::{Partials, encode};
 use super::spec::{Default, Group, Input, Kind, Param, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Job, Result, Volume, VoxelType};
 use std::sync::Arc;
@@ -67,8 +67,10 @@ impl Kernel for LabelKernel {
                 let a = a.as_slice().expect("volumes are in C order");
                 Components::of_labels(a, self.shape, self.connectivity, job)?.labels(job)?
             }
-            mask => Components::of_mask(mask.as_bytes(), self.shape, self.connectivity, Part::Inside, job)?
-                .labels(job)?,
+            mask => {
+                Components::of_mask(mask.as_bytes(), self.shape, self.connectivity, MaskSide::Inside, job)?
+                    .labels(job)?
+            }
         };
         Ok(Output::Volume(Volume::U32(labels)))
     }
@@ -79,11 +81,11 @@ impl Kernel for LabelKernel {
 }
 
 /// Names get their numbers.
-const NUMBERS: usize = uniting::AFTER;
+const NUMBERS: usize = equivalences::AFTER;
 
 /// Field 0: names of components within blocks; field 1: the result.
 impl Program for LabelKernel {
-    type State = Uniting;
+    type State = LabelEquivalences;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
@@ -99,8 +101,8 @@ impl Program for LabelKernel {
             phase("components of blocks", vec![Source::Input(0, [0; 3])], vec![0]),
             phase("components across blocks", touching, vec![]),
         ];
-        phases.extend(uniting::phases());
-        phases.push(Phase { name: "numbers", tiling: Tiling::Rows, reads: vec![], writes: vec![] });
+        phases.extend(equivalences::phases());
+        phases.push(Phase { name: "numbers", tiling: Tiling::Reduce, reads: vec![], writes: vec![] });
         phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
         phases
     }
@@ -112,22 +114,22 @@ impl Program for LabelKernel {
     fn run(
         &self,
         phase: usize,
-        state: &Uniting,
+        state: &LabelEquivalences,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
         match phase {
             0 | 1 => {}
             NUMBERS => {
-                let begin = |slab| state.begin_in(slab, around);
+                let begin = |slab| state.begin_in(slab, context);
                 let numbers =
-                    state.numbers(part, around, begin, |roots, root| state.slabs.number(roots, root))?;
+                    state.numbers(part, context, begin, |roots, root| state.slabs.number(roots, root))?;
                 return Ok((vec![], numbers));
             }
-            _ if phase < NUMBERS => return Ok((vec![], state.run(phase, part, around)?)),
+            _ if phase < NUMBERS => return Ok((vec![], state.run(phase, part, context)?)),
             _ => {}
         }
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
@@ -143,7 +145,7 @@ impl Program for LabelKernel {
                     }
                     mask => {
                         let mask = mask.as_bytes();
-                        let c = Components::of_mask(mask, shape, self.connectivity, Part::Inside, &part)?;
+                        let c = Components::of_mask(mask, shape, self.connectivity, MaskSide::Inside, &part)?;
                         blocked::name(&c, block.out, self.shape, job)?
                     }
                 };
@@ -157,19 +159,19 @@ impl Program for LabelKernel {
                 Ok((vec![], encode(&pairs)))
             }
             (_, Volume::U64(names)) => {
-                Ok((vec![Volume::U32(state.relabel(NUMBERS, block.out, names, around)?)], vec![]))
+                Ok((vec![Volume::U32(state.relabel(NUMBERS, block.out, names, context)?)], vec![]))
             }
             _ => unreachable!("field 0 is u64"),
         }
     }
 
-    fn parts(&self, phase: usize, state: &Uniting) -> usize {
+    fn parts(&self, phase: usize, state: &LabelEquivalences) -> usize {
         state.parts(phase)
     }
 
-    fn merge(&self, phase: usize, state: &mut Uniting, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut LabelEquivalences, partials: Partials) -> Result<Next> {
         if phase == 0 {
-            *state = Uniting::new(self.shape, partials.cut());
+            *state = LabelEquivalences::new(self.shape, partials.cut());
         }
         state.merge(phase, partials)
     }

@@ -1,13 +1,13 @@
 //! Local maxima.
 
+use super::components::equivalences::{self, LabelEquivalences};
 use super::components::slabs::Slabs;
-use super::components::uniting::{self, Uniting};
-use super::components::{Components, Connectivity, Part, blocked};
+use super::components::{Components, Connectivity, MaskSide, blocked};
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling, apart, pieces,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling, distance_suppression, indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -64,7 +64,7 @@ impl Operator for LocalMaxima {
             shape: grid.shape,
             connectivity: Connectivity::of(call.args, "connectivity"),
             above: call.args.float("above"),
-            apart: call.voxels("min_distance")?,
+            distance_suppression: call.voxels("min_distance")?,
         };
         Ok(Prepared::new(grid.labels(), kernel).scratch(2.5))
     }
@@ -74,16 +74,16 @@ struct MaximaKernel {
     shape: [usize; 3],
     connectivity: Connectivity,
     above: f64,
-    apart: [f64; 3],
+    distance_suppression: [f64; 3],
 }
 
 /// No neighbour is brighter.
 const CANDIDATE: u8 = 1;
 /// A candidate with a neighbour of the same intensity that is none: its piece is no maximum.
-const SPOILT: u8 = 2;
+const REJECTED: u8 = 2;
 
 /// A piece of candidates: its intensity, and whether it is no maximum.
-type Piece = (f64, bool);
+type Plateau = (f64, bool);
 
 /// A maximum: the name of its first voxel, and its intensity.
 type Maximum = (u64, f64);
@@ -106,9 +106,9 @@ impl MaximaKernel {
                 return 0;
             }
             let own = voxels[index(p, source)];
-            let spoilt = around(p, &steps, self.shape)
+            let rejected = around(p, &steps, self.shape)
                 .any(|q| voxels[index(q, source)] == own && judged[index(q, wide)] == 0);
-            if spoilt { CANDIDATE | SPOILT } else { CANDIDATE }
+            if rejected { CANDIDATE | REJECTED } else { CANDIDATE }
         })
     }
 
@@ -126,14 +126,14 @@ impl MaximaKernel {
 
     /// Whether maxima are left out because they are near to others.
     fn keeps_apart(&self) -> bool {
-        self.apart.iter().any(|d| *d > 0.0)
+        self.distance_suppression.iter().any(|d| *d > 0.0)
     }
 
     /// Which maxima are taken, the brightest first.
     fn taken(&self, maxima: &[Maximum]) -> Vec<bool> {
         let mut taken = vec![true; maxima.len()];
         if self.keeps_apart() {
-            let scale = self.apart.map(|d| 1.0 / d.max(1e-9));
+            let scale = self.distance_suppression.map(|d| 1.0 / d.max(1e-9));
             let place = |name: u64| {
                 let (i, [_, ny, nx]) = (name as usize - 1, self.shape);
                 let p = [i / (ny * nx), i / nx % ny, i % nx];
@@ -141,52 +141,52 @@ impl MaximaKernel {
             };
             let mut order: Vec<usize> = (0..maxima.len()).collect();
             order.sort_by(|&a, &b| maxima[b].1.total_cmp(&maxima[a].1).then(maxima[a].0.cmp(&maxima[b].0)));
-            let found = apart::taken(order.iter().map(|i| place(maxima[*i].0)), 1.0);
+            let found = distance_suppression::accepted(order.iter().map(|i| place(maxima[*i].0)), 1.0);
             order.into_iter().zip(found).for_each(|(i, found)| taken[i] = found);
         }
         taken
     }
 
     /// Components that are no maxima: their names, by the slabs that these lie in.
-    fn spoilt(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let mut spoilt = Vec::new();
+    fn rejected(&self, of: &LabelEquivalences, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let mut rejected = Vec::new();
         let blocks = of.slabs.blocks(slab);
-        for (block, components) in blocks.zip(of.components(slab, around)?) {
-            let (_, pieces) = found_in(block, around)?;
-            spoilt.extend(
+        for (block, components) in blocks.zip(of.components(slab, context)?) {
+            let (_, pieces) = found_in(block, context)?;
+            rejected.extend(
                 components.into_iter().zip(pieces).filter(|(_, piece)| piece.1).map(|(root, _)| root),
             );
         }
-        spoilt.sort_unstable();
-        spoilt.dedup();
+        rejected.sort_unstable();
+        rejected.dedup();
         let mut by_slab = vec![Vec::new(); of.slabs.count()];
-        spoilt.into_iter().for_each(|root| by_slab[of.slabs.slab_of(root)].push(root));
-        Ok(pieces::join(&by_slab.iter().map(encode).collect::<Vec<_>>()))
+        rejected.into_iter().for_each(|root| by_slab[of.slabs.slab_of(root)].push(root));
+        Ok(indexed_blob::join(&by_slab.iter().map(encode).collect::<Vec<_>>()))
     }
 
     /// The maxima that begin in a slab: their number, and they.
-    fn maxima(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let mut spoilt: HashSet<u64> = HashSet::new();
+    fn maxima(&self, of: &LabelEquivalences, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let mut rejected: HashSet<u64> = HashSet::new();
         for later in slab..of.slabs.count() {
-            spoilt.extend(decode::<Vec<u64>>(&pieces::read(around, REJECTS, later, slab)?)?);
+            rejected.extend(decode::<Vec<u64>>(&indexed_blob::read(context, REJECTS, later, slab)?)?);
         }
-        let roots = of.begin_in(slab, around)?;
+        let roots = of.begin_in(slab, context)?;
         let mut maxima: Vec<Maximum> = Vec::new();
         for block in of.slabs.blocks(slab) {
-            let (names, pieces) = found_in(block, around)?;
+            let (names, pieces) = found_in(block, context)?;
             let begin = names.into_iter().zip(pieces).map(|(name, piece)| (name, piece.0));
-            maxima.extend(begin.filter(|m| roots.binary_search(&m.0).is_ok() && !spoilt.contains(&m.0)));
+            maxima.extend(begin.filter(|m| roots.binary_search(&m.0).is_ok() && !rejected.contains(&m.0)));
         }
         maxima.sort_unstable_by_key(|maximum| maximum.0);
-        Ok(pieces::join(&[encode(&(maxima.len() as u64)), encode(&maxima)]))
+        Ok(indexed_blob::join(&[encode(&(maxima.len() as u64)), encode(&maxima)]))
     }
 
     /// The maxima that keep their distance, by the slabs that they begin in, and how many these are in each. This is done
     /// by one, with all maxima.
-    fn far_apart(&self, of: &Uniting, around: &dyn Around) -> Result<Vec<u8>> {
+    fn far_apart(&self, of: &LabelEquivalences, context: &dyn TileContext) -> Result<Vec<u8>> {
         let mut maxima: Vec<Maximum> = Vec::new();
         for slab in 0..of.slabs.count() {
-            maxima.append(&mut decode(&pieces::read(around, MAXIMA, slab, 1)?)?);
+            maxima.append(&mut decode(&indexed_blob::read(context, MAXIMA, slab, 1)?)?);
         }
         let mut by_slab: Vec<Vec<u64>> = vec![Vec::new(); of.slabs.count()];
         for ((name, _), taken) in maxima.iter().zip(self.taken(&maxima)) {
@@ -197,19 +197,19 @@ impl MaximaKernel {
         let counts: Vec<u64> = by_slab.iter().map(|names| names.len() as u64).collect();
         let mut found: Vec<Vec<u8>> = by_slab.iter().map(encode).collect();
         found.push(encode(&counts));
-        Ok(pieces::join(&found))
+        Ok(indexed_blob::join(&found))
     }
 
     /// Numbers for the names of a slab.
-    fn numbers(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
+    fn numbers(&self, state: &MaximaState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let taken = |slab| -> Result<Vec<u64>> {
             if self.keeps_apart() {
-                return decode(&pieces::read(around, APART, 0, slab)?);
+                return decode(&indexed_blob::read(context, APART, 0, slab)?);
             }
-            let maxima: Vec<Maximum> = decode(&pieces::read(around, MAXIMA, slab, 1)?)?;
+            let maxima: Vec<Maximum> = decode(&indexed_blob::read(context, MAXIMA, slab, 1)?)?;
             Ok(maxima.into_iter().map(|maximum| maximum.0).collect())
         };
-        state.uniting.numbers(slab, around, taken, |taken, root| match taken.binary_search(&root) {
+        state.equivalences.numbers(slab, context, taken, |taken, root| match taken.binary_search(&root) {
             Ok(_) => state.maxima.number(taken, root),
             Err(_) => Ok(0),
         })
@@ -217,8 +217,8 @@ impl MaximaKernel {
 }
 
 /// The pieces that a block has found, with their names.
-fn found_in(block: usize, around: &dyn Around) -> Result<(Vec<u64>, Vec<Piece>)> {
-    decode(&around.partial(0, 0, block)?)
+fn found_in(block: usize, context: &dyn TileContext) -> Result<(Vec<u64>, Vec<Plateau>)> {
+    decode(&context.partial(0, 0, block)?)
 }
 
 #[inline(always)]
@@ -243,29 +243,29 @@ impl Kernel for MaximaKernel {
         let marks = with_volume!(input, |a| self.candidates(a, whole, whole));
         job.check()?;
         let part = job.part();
-        let c = Components::of_mask(&marks, self.shape, self.connectivity, Part::Inside, &part)?;
-        let mut spoilt = vec![false; c.count() as usize];
+        let c = Components::of_mask(&marks, self.shape, self.connectivity, MaskSide::Inside, &part)?;
+        let mut rejected = vec![false; c.count() as usize];
         let [_, ny, nx] = self.shape;
         c.for_each_run(|id, z, y, x| {
             let row = (z * ny + y) * nx;
-            if marks[row + x.start..row + x.end].iter().any(|m| m & SPOILT != 0) {
-                spoilt[id as usize - 1] = true;
+            if marks[row + x.start..row + x.end].iter().any(|m| m & REJECTED != 0) {
+                rejected[id as usize - 1] = true;
             }
         });
         let value = |i: u64| {
             let i = i as usize;
             input.get([i / (ny * nx), i / nx % ny, i % nx]).expect("a voxel of the image")
         };
-        let maxima: Vec<Maximum> = (c.first_voxels().into_iter().zip(&spoilt))
-            .filter(|(_, spoilt)| !**spoilt)
+        let maxima: Vec<Maximum> = (c.first_voxels().into_iter().zip(&rejected))
+            .filter(|(_, rejected)| !**rejected)
             .map(|(i, _)| (i + 1, value(i)))
             .collect();
         let mut taken = self.taken(&maxima).into_iter();
         let mut count = 0;
-        let numbers: Vec<u32> = spoilt
+        let numbers: Vec<u32> = rejected
             .iter()
-            .map(|spoilt| {
-                let taken = !spoilt && taken.next().expect("each maximum is taken or not");
+            .map(|rejected| {
+                let taken = !rejected && taken.next().expect("each maximum is taken or not");
                 count += u32::from(taken);
                 if taken { count } else { 0 }
             })
@@ -282,7 +282,7 @@ impl Kernel for MaximaKernel {
 }
 
 /// Slabs find which components are no maxima.
-const REJECTS: usize = uniting::AFTER;
+const REJECTS: usize = equivalences::AFTER;
 /// Slabs find the maxima that begin in them.
 const MAXIMA: usize = REJECTS + 1;
 /// Maxima near to brighter ones are left out, if that is asked for.
@@ -292,14 +292,14 @@ const NUMBERS: usize = APART + 1;
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
-struct Known {
-    uniting: Uniting,
+struct MaximaState {
+    equivalences: LabelEquivalences,
     maxima: Slabs,
 }
 
 /// Field 0: names of pieces within blocks; field 1: the result.
 impl Program for MaximaKernel {
-    type State = Known;
+    type State = MaximaState;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
@@ -307,15 +307,15 @@ impl Program for MaximaKernel {
 
     fn phases(&self) -> Vec<Phase> {
         let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+        let rows = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
         let mut phases = vec![
             phase("candidates", vec![Source::Input(0, [2; 3])], vec![0]),
             phase("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![]),
         ];
-        phases.extend(uniting::phases());
+        phases.extend(equivalences::phases());
         phases.extend(["no maxima", "maxima"].map(rows));
         // Much to hold: a worker of a pool does it, not the coordinator.
-        phases.push(Phase { tiling: Tiling::Shares, ..rows("distances") });
+        phases.push(Phase { tiling: Tiling::SerialReduce, ..rows("distances") });
         phases.push(rows("numbers"));
         phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
         phases
@@ -328,20 +328,20 @@ impl Program for MaximaKernel {
     fn run(
         &self,
         phase: usize,
-        state: &Known,
+        state: &MaximaState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        let (part, of) = (block.out.start[0], &state.uniting);
+        let (part, of) = (block.out.start[0], &state.equivalences);
         let rows = match phase {
             0 | 1 => None,
-            REJECTS => Some(self.spoilt(of, part, around)),
-            MAXIMA => Some(self.maxima(of, part, around)),
-            APART => Some(self.far_apart(of, around)),
-            NUMBERS => Some(self.numbers(state, part, around)),
-            _ if phase < REJECTS => Some(of.run(phase, part, around)),
+            REJECTS => Some(self.rejected(of, part, context)),
+            MAXIMA => Some(self.maxima(of, part, context)),
+            APART => Some(self.far_apart(of, context)),
+            NUMBERS => Some(self.numbers(state, part, context)),
+            _ if phase < REJECTS => Some(of.run(phase, part, context)),
             _ => None,
         };
         if let Some(rows) = rows {
@@ -351,9 +351,9 @@ impl Program for MaximaKernel {
         let out = block.out;
         if phase == 0 {
             let marks = with_volume!(input, |a| self.candidates(a, block.sources[0], out));
-            let c = Components::of_mask(&marks, out.shape, self.connectivity, Part::Inside, &job.part())?;
+            let c = Components::of_mask(&marks, out.shape, self.connectivity, MaskSide::Inside, &job.part())?;
             let (field, names) = blocked::name(&c, out, self.shape, job)?;
-            let mut found: Vec<Piece> = names
+            let mut found: Vec<Plateau> = names
                 .iter()
                 .map(|name| {
                     let (i, [_, ny, nx]) = (*name as usize - 1, self.shape);
@@ -365,7 +365,7 @@ impl Program for MaximaKernel {
             let [_, ny, nx] = out.shape;
             c.for_each_run(|id, z, y, x| {
                 let row = (z * ny + y) * nx;
-                if marks[row + x.start..row + x.end].iter().any(|m| m & SPOILT != 0) {
+                if marks[row + x.start..row + x.end].iter().any(|m| m & REJECTED != 0) {
                     found[id as usize - 1].1 = true;
                 }
             });
@@ -376,29 +376,30 @@ impl Program for MaximaKernel {
             let pairs = blocked::touching(names, block.sources[0], out, self.connectivity, |_, _| true);
             return Ok((vec![], encode(&pairs)));
         }
-        Ok((vec![Volume::U32(of.relabel(NUMBERS, out, names, around)?)], vec![]))
+        Ok((vec![Volume::U32(of.relabel(NUMBERS, out, names, context)?)], vec![]))
     }
 
-    fn parts(&self, phase: usize, state: &Known) -> usize {
-        if phase == APART { usize::from(self.keeps_apart()) } else { state.uniting.parts(phase) }
+    fn parts(&self, phase: usize, state: &MaximaState) -> usize {
+        if phase == APART { usize::from(self.keeps_apart()) } else { state.equivalences.parts(phase) }
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, mut partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut MaximaState, mut partials: Partials) -> Result<Next> {
         match phase {
             0 => {
-                state.uniting = Uniting::new(self.shape, partials.cut());
+                state.equivalences = LabelEquivalences::new(self.shape, partials.cut());
                 state.maxima = Slabs::new(self.shape, partials.cut());
             }
             MAXIMA if !self.keeps_apart() => {
-                state.maxima.begin_with(partials.map(|found| decode(&pieces::of(&found?.1, 0)?)))?;
+                state.maxima.begin_with(partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?)))?;
             }
             APART => {
                 if let Some(found) = partials.next() {
-                    let counts: Vec<u64> = decode(&pieces::of(&found?.1, state.uniting.slabs.count())?)?;
+                    let counts: Vec<u64> =
+                        decode(&indexed_blob::of(&found?.1, state.equivalences.slabs.count())?)?;
                     state.maxima.begin_with(counts.into_iter().map(Ok))?;
                 }
             }
-            _ if phase < REJECTS => return state.uniting.merge(phase, partials),
+            _ if phase < REJECTS => return state.equivalences.merge(phase, partials),
             _ => {}
         }
         Ok(Next::Continue)

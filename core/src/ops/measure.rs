@@ -2,12 +2,13 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
+    TileContext,
 };
 use crate::blocks::Accelerator;
+use crate::measure::partitions::OBJECTS;
 use crate::measure::pass::Pass;
 use crate::measure::run::{Measure, passes_whole};
-use crate::measure::shares::OBJECTS;
 use crate::measure::state::State;
 use crate::measure::{columns, image};
 use crate::{Job, Region, Result, Volume};
@@ -41,7 +42,7 @@ static SPEC: Spec = Spec {
               Exact block by block. So many objects that they don't fit into memory are measured some at a \
               time, except where Voronoi cells, distances from a reference or the table foam are asked for; \
               nearest objects take about 60 bytes an object, the table correlation a bit for each voxel. \
-              Thickness needs a block together with what lies around it as far as the largest radius, \
+              Thickness needs a block together with what lies context it as far as the largest radius, \
               skeletons and geodesic diameters an object's whole box (at most about 24 bytes a voxel): a \
               warning says so where that is more than the memory to work within.",
     inputs: &[
@@ -135,7 +136,7 @@ impl Operator for MeasureObjects {
             image,
             tables,
             reference,
-            share: OBJECTS,
+            partition: OBJECTS,
         };
         if let Some(names) = what.by_distance() {
             call.at_right_angles(&names)?;
@@ -204,11 +205,11 @@ impl Program for Measuring {
     }
 
     fn parts(&self, phase: usize, state: &State) -> usize {
-        self.what.further_shares(phase, state)
+        self.what.further_partitions(phase, state)
     }
 
-    fn order(&self, _: usize, state: &State, part: usize) -> Vec<u8> {
-        self.what.order(state, part)
+    fn payload(&self, _: usize, state: &State, part: usize) -> Vec<u8> {
+        self.what.payload(state, part)
     }
 
     fn run(
@@ -217,25 +218,25 @@ impl Program for Measuring {
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if self.what.passes_of_blocks()[phase] == Pass::Share {
+        if self.what.passes_of_blocks()[phase] == Pass::Partition {
             let part = block.out.start[0];
-            let measured = self.what.measure_share(state, part, &self.inputs, around, job)?;
+            let measured = self.what.measure_partition(state, part, &self.inputs, context, job)?;
             return Ok((Vec::new(), self.what.packed(&measured)));
         }
         self.what.run_phase(phase, state, block, &inputs, job)
     }
 
     fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        if self.what.passes_of_blocks()[phase] == Pass::Share {
+        if self.what.passes_of_blocks()[phase] == Pass::Partition {
             self.what.put_others(state, partials)?;
             return Ok(Next::Continue);
         }
         let scratch = partials.scratch();
         let next = self.what.merge_phase(phase, state, partials)?;
-        if next == Next::Continue && self.what.ends_with(phase) && state.shares > 1 {
+        if next == Next::Continue && self.what.ends_with(phase) && state.partitions > 1 {
             self.what.put_first(state, scratch)?;
         }
         Ok(next)

@@ -12,12 +12,12 @@ pub mod morphology;
 pub mod spec;
 
 mod anisotropic_diffusion;
-mod apart;
 mod bilateral;
 mod boundaries;
 pub mod classify;
 pub mod components;
 pub mod distance;
+mod distance_suppression;
 mod expand;
 mod filter;
 mod filter_objects;
@@ -27,16 +27,17 @@ mod grid;
 mod grow;
 pub mod histogram;
 mod hysteresis;
+pub(crate) mod indexed_blob;
 mod intensity;
 mod label;
 mod local_maxima;
+mod local_threshold;
 mod logarithm;
 mod mean;
 mod measure;
 mod median;
 mod mesh;
 mod non_local_means;
-pub(crate) mod pieces;
 pub(crate) mod relabel;
 mod slice_stats;
 mod split;
@@ -44,14 +45,13 @@ pub(crate) mod thickness;
 mod threshold;
 mod total_variation;
 mod watershed;
-mod window;
 
 pub use args::{Args, Length, Value};
 pub use filter::rank::Window;
 pub use filter::{Border, Taps};
 pub use kernel::{
-    AnyProgram, AnyState, Around, Block, Call, FieldSpec, Fold, Grid, Kernel, Local, LocalKernel, Mode, Next,
-    Output, Partials, Phase, Prepared, Program, Source, Tiling,
+    AnyProgram, AnyState, Block, Call, FieldSpec, Fold, Grid, Kernel, Local, LocalKernel, Mode, Next, Output,
+    Partials, Phase, Prepared, Program, Source, TileContext, Tiling,
 };
 pub use spec::{Default, Group, Input, KIND_WORDS, Kind, Param, ParamType, Produces, Spec};
 
@@ -118,8 +118,8 @@ pub static OPERATORS: &[&dyn Operator] = &[
     &histogram::TRIANGLE,
     &histogram::ISODATA,
     &hysteresis::Hysteresis,
-    &window::LocalMean,
-    &window::Sauvola,
+    &local_threshold::LocalMean,
+    &local_threshold::Sauvola,
     &classify::Classify,
     // Morphology
     &morphology::Erode,

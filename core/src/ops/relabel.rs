@@ -1,12 +1,12 @@
 //! Consecutive label numbers.
 
-use super::components::scattered::{self, Firsts, Scattered};
+use super::components::label_shuffle::{self, Firsts, LabelShuffle};
 use super::components::slabs::Slabs;
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -128,11 +128,11 @@ impl Kernel for RelabelKernel {
 /// Blocks find their labels, ascending, each with the name of its first voxel.
 const FOUND: usize = 0;
 /// Then they are numbered.
-const SCATTERED: Scattered = Scattered { first: FOUND + 1 };
+const SHUFFLE: LabelShuffle = LabelShuffle { first: FOUND + 1 };
 
 /// What a block has found.
-fn found_in(block: usize, around: &dyn Around) -> Result<Firsts> {
-    decode(&around.partial(FOUND, 0, block)?)
+fn found_in(block: usize, context: &dyn TileContext) -> Result<Firsts> {
+    decode(&context.partial(FOUND, 0, block)?)
 }
 
 impl Program for RelabelKernel {
@@ -148,7 +148,7 @@ impl Program for RelabelKernel {
             Phase { name, tiling: Tiling::Blocks, reads, writes }
         };
         let mut phases = vec![blocks("finding labels", vec![])];
-        phases.extend(scattered::phases());
+        phases.extend(label_shuffle::phases());
         phases.push(blocks("renumbering", vec![0]));
         phases
     }
@@ -158,7 +158,7 @@ impl Program for RelabelKernel {
     }
 
     fn parts(&self, phase: usize, state: &Slabs) -> usize {
-        SCATTERED.parts(phase, state)
+        SHUFFLE.parts(phase, state)
     }
 
     fn run(
@@ -167,11 +167,11 @@ impl Program for RelabelKernel {
         state: &Slabs,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         _: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if SCATTERED.has(phase) {
-            return Ok((vec![], SCATTERED.run(phase, block.out.start[0], state, found_in, around)?));
+        if SHUFFLE.has(phase) {
+            return Ok((vec![], SHUFFLE.run(phase, block.out.start[0], state, found_in, context)?));
         }
         let Some(Volume::U32(labels)) = inputs[0].as_deref() else { unreachable!("labels are u32") };
         if phase == FOUND {
@@ -182,7 +182,7 @@ impl Program for RelabelKernel {
             return Ok((vec![], encode(&found)));
         }
         let number = state.block(block.out);
-        let numbers = SCATTERED.numbers(&found_in(number, around)?, number, state, around)?;
+        let numbers = SHUFFLE.numbers(&found_in(number, context)?, number, state, context)?;
         let mut labels = labels.clone();
         map(labels.as_slice_mut().expect("volumes are in C order"), &numbers);
         Ok((vec![Volume::U32(labels)], vec![]))
@@ -192,7 +192,7 @@ impl Program for RelabelKernel {
         if phase == FOUND {
             *state = Slabs::new(self.shape, partials.cut());
         }
-        SCATTERED.merge(phase, state, partials)
+        SHUFFLE.merge(phase, state, partials)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
     kernel::{Partials, chained, decode, encode, folded, rows},
 };
 use crate::measure::histogram::{self, Bins};
@@ -144,7 +144,7 @@ impl Program for Slices {
         _: &Vec<SliceFigures>,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("the first input is required");
@@ -251,7 +251,7 @@ impl Program for Counting {
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("the first input is required");

@@ -1,16 +1,16 @@
 //! Touching objects parted by the distance from their surface.
 
-use super::components::scattered::{self, Firsts, Scattered};
+use super::components::label_shuffle::{self, Firsts, LabelShuffle};
 use super::components::slabs::{self, Slabs};
 use super::components::{Connectivity, Forest};
 use super::distance::{Metric, lines};
 use super::kernel::{Partials, decode, encode};
 use super::relabel::{self, Numbers};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::watershed::{Changed, Peak, Relax, ascent};
+use super::watershed::{Changed, Maximum, Relax, ascent};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling, apart, pieces,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling, distance_suppression, indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -28,12 +28,12 @@ static SPEC: Spec = Spec {
     group: Group::Objects,
     summary: "Parts touching objects of a mask at their necks, and labels them.",
     details: "The basins of the watershed of the negative exact distance to the background, flooded from \
-        every maximum in the total order of watershed. Then basins are joined at their widest necks first, as \
-        long as the smaller of two maxima is less than min_depth above the neck between them (its dynamics, \
+        every maximum in the total order of watershed. Then basins are joined at their highest saddles first, as \
+        long as the smaller of two maxima is less than min_depth above the saddle between them (its dynamics, \
         Grimaud 1992; the same as suppressing maxima by height before the watershed), or less than \
         min_distance from a greater maximum. Objects are numbered by their first voxels. The border of the \
         image is not background. Exact block by block: distances in slabs and lines, floods relaxed until \
-        nothing changes, necks merged.",
+        nothing changes, saddles merged.",
     inputs: &[Input { name: "input", kinds: &[Kind::Mask], optional: false, help: "The mask." }],
     output: Produces::Image(Kind::Labels),
     params: &[
@@ -94,7 +94,7 @@ struct SplitKernel {
 }
 
 /// The widest neck between two basins, `(a, b)` with `a < b`: the bits of its squared distance.
-type Necks = HashMap<(u32, u32), u32>;
+type Saddles = HashMap<(u32, u32), u32>;
 
 impl SplitKernel {
     fn within(&self, mask: &[u8], squared: &mut [u32], shape: [usize; 3], job: &Job) -> Result<()> {
@@ -125,7 +125,7 @@ impl SplitKernel {
     }
 
     /// Voxels that no neighbour exceeds; of equal ones the last counts as the greatest.
-    fn peaks(&self, squared: &[u32], block: Region, source: Region) -> Vec<Peak> {
+    fn maxima(&self, squared: &[u32], block: Region, source: Region) -> Vec<Maximum> {
         let steps = self.connectivity.neighbours();
         let inner = block.relative_to(source.start);
         let [sz, sy, sx] = source.shape;
@@ -139,29 +139,30 @@ impl SplitKernel {
             })
         };
         let of_slice = |z: usize| {
-            let mut peaks = Vec::new();
+            let mut maxima = Vec::new();
             for y in inner.start[1]..inner.end()[1] {
                 for x in inner.start[2]..inner.end()[2] {
                     let (p, at) = ([z, y, x], (z * sy + y) * sx + x);
                     if squared[at] != 0 && !exceeds(p, at) {
                         let [z, y, x]: [usize; 3] = std::array::from_fn(|a| p[a] + source.start[a]);
-                        peaks.push((((z * self.shape[1] + y) * self.shape[2] + x) as u64, squared[at]));
+                        maxima.push((((z * self.shape[1] + y) * self.shape[2] + x) as u64, squared[at]));
                     }
                 }
             }
-            peaks
+            maxima
         };
-        let slices: Vec<Vec<Peak>> = (inner.start[0]..inner.end()[0]).into_par_iter().map(of_slice).collect();
+        let slices: Vec<Vec<Maximum>> =
+            (inner.start[0]..inner.end()[0]).into_par_iter().map(of_slice).collect();
         slices.concat()
     }
 
     /// The widest necks between the basins of a block and their neighbours.
-    fn necks(&self, squared: &[u32], labels: &[u32], block: Region, source: Region) -> Necks {
+    fn saddles(&self, squared: &[u32], labels: &[u32], block: Region, source: Region) -> Saddles {
         let steps = self.connectivity.preceding();
         let inner = block.relative_to(source.start);
         let [sz, sy, sx] = source.shape;
         let (first, last) = (inner.start[2], inner.end()[2]);
-        let of_slice = |mut widest: Widest, z: usize| {
+        let of_slice = |mut highest: HighestSaddles, z: usize| {
             for y in inner.start[1]..inner.end()[1] {
                 for [dz, dy, dx] in &steps {
                     let (qz, qy) = (z.wrapping_add_signed(*dz), y.wrapping_add_signed(*dy));
@@ -173,32 +174,32 @@ impl SplitKernel {
                     let own = (z * sy + y) * sx + begin;
                     let other = ((qz * sy + qy) * sx + begin).wrapping_add_signed(*dx);
                     let n = end.saturating_sub(begin);
-                    widest.between([own, other].map(|at| (&labels[at..at + n], &squared[at..at + n])));
+                    highest.between([own, other].map(|at| (&labels[at..at + n], &squared[at..at + n])));
                 }
             }
-            widest
+            highest
         };
         (inner.start[0]..inner.end()[0])
             .into_par_iter()
-            .fold(Widest::default, of_slice)
-            .map(Widest::found)
-            .reduce(Necks::new, |a, b| {
+            .fold(HighestSaddles::default, of_slice)
+            .map(HighestSaddles::found)
+            .reduce(Saddles::new, |a, b| {
                 let (mut all, other) = if a.len() < b.len() { (b, a) } else { (a, b) };
-                other.into_iter().for_each(|(pair, neck)| widen(&mut all, pair, neck));
+                other.into_iter().for_each(|(pair, saddle)| keep_highest(&mut all, pair, saddle));
                 all
             })
     }
 
-    /// Which basins are one object: for each label, the index of the maximum that stands for its object. `necks` are in
+    /// Which basins are one object: for each label, the index of the maximum that stands for its object. `saddles` are in
     /// order; only those matter that [`spanning`] keeps.
-    fn join(&self, peaks: &[Peak], necks: &[Neck]) -> Vec<u32> {
-        let counts = self.accepted(peaks);
-        let rank = |b: u32| (counts[b as usize], peaks[b as usize].1, Reverse(peaks[b as usize].0));
-        let n = peaks.len() as u32;
+    fn join(&self, maxima: &[Maximum], saddles: &[Saddle]) -> Vec<u32> {
+        let counts = self.accepted(maxima);
+        let rank = |b: u32| (counts[b as usize], maxima[b as usize].1, Reverse(maxima[b as usize].0));
+        let n = maxima.len() as u32;
         let (mut regions, mut objects): (Vec<u32>, Vec<u32>) = ((0..n).collect(), (0..n).collect());
         // The greatest maximum of each region, by the region's root.
         let mut top: Vec<u32> = (0..n).collect();
-        for &(Reverse(neck), a, b) in necks {
+        for &(Reverse(saddle), a, b) in saddles {
             let (a, b) = (a - 1, b - 1);
             let mut forest = Forest::new(0, &mut regions);
             let (ra, rb) = (forest.root(a), forest.root(b));
@@ -209,9 +210,9 @@ impl SplitKernel {
             let (high, low) = if rank(ta) > rank(tb) { (ta, tb) } else { (tb, ta) };
             forest.unite(a, b);
             top[ra.min(rb) as usize] = high;
-            let peak = peaks[low as usize].1;
-            let depth = self.distance(peak) - self.distance(neck);
-            if peak == neck || depth < self.min_depth || !counts[low as usize] {
+            let maximum = maxima[low as usize].1;
+            let depth = self.distance(maximum) - self.distance(saddle);
+            if maximum == saddle || depth < self.min_depth || !counts[low as usize] {
                 Forest::new(0, &mut objects).unite(a, b);
             }
         }
@@ -222,8 +223,8 @@ impl SplitKernel {
     }
 
     /// Which maxima are far enough from all greater ones that count.
-    fn accepted(&self, peaks: &[Peak]) -> Vec<bool> {
-        let mut counts = vec![true; peaks.len()];
+    fn accepted(&self, maxima: &[Maximum]) -> Vec<bool> {
+        let mut counts = vec![true; maxima.len()];
         if self.min_distance <= 0.0 {
             return counts;
         }
@@ -232,16 +233,17 @@ impl SplitKernel {
             let p = [i / (ny * nx), i / nx % ny, i % nx];
             std::array::from_fn::<f64, 3, _>(|a| p[a] as f64 * self.spacing[a])
         };
-        let mut order: Vec<usize> = (0..peaks.len()).collect();
-        order.sort_unstable_by_key(|&i| (Reverse(peaks[i].1), peaks[i].0));
-        let taken = apart::taken(order.iter().map(|i| place(peaks[*i].0)), self.min_distance);
+        let mut order: Vec<usize> = (0..maxima.len()).collect();
+        order.sort_unstable_by_key(|&i| (Reverse(maxima[i].1), maxima[i].0));
+        let taken =
+            distance_suppression::accepted(order.iter().map(|i| place(maxima[*i].0)), self.min_distance);
         order.into_iter().zip(taken).for_each(|(i, taken)| counts[i] = taken);
         counts
     }
 
     /// Final numbers of basins that are named by their maxima, from where each is first seen.
-    fn numbers(peaks: &[Peak], objects: &[u32], firsts: &HashMap<u32, u64>) -> HashMap<u32, u32> {
-        let object = |name: u32| objects[place(peaks, name)];
+    fn numbers(maxima: &[Maximum], objects: &[u32], firsts: &HashMap<u32, u64>) -> HashMap<u32, u32> {
+        let object = |name: u32| objects[place(maxima, name)];
         let mut of_object: HashMap<u32, u64> = HashMap::new();
         for (name, at) in firsts {
             of_object.entry(object(*name)).and_modify(|f| *f = (*f).min(*at)).or_insert(*at);
@@ -254,31 +256,32 @@ impl SplitKernel {
 }
 
 /// Which of the maxima gives a basin of a run in memory its name: its index in the image, plus 1.
-fn place(peaks: &[Peak], name: u32) -> usize {
-    let found = peaks.binary_search_by_key(&(u64::from(name) - 1), |peak| peak.0);
+fn place(maxima: &[Maximum], name: u32) -> usize {
+    let found = maxima.binary_search_by_key(&(u64::from(name) - 1), |maximum| maximum.0);
     found.expect("basins are named by maxima")
 }
 
 /// A neck, in the order in which basins are joined: the widest first.
-type Neck = (Reverse<u32>, u32, u32);
+type Saddle = (Reverse<u32>, u32, u32);
 
 /// Necks in order.
-fn in_order(necks: Necks) -> Vec<Neck> {
-    let mut order: Vec<Neck> = necks.into_iter().map(|((a, b), neck)| (Reverse(neck), a, b)).collect();
+fn in_order(saddles: Saddles) -> Vec<Saddle> {
+    let mut order: Vec<Saddle> =
+        saddles.into_iter().map(|((a, b), saddle)| (Reverse(saddle), a, b)).collect();
     order.sort_unstable();
     order
 }
 
 /// Of necks of a part of the image, in order, those that may join two basins that no wider ones have joined: a neck that
 /// closes a ring of wider ones there closes it in the whole image, too.
-fn spanning(mut necks: Vec<Neck>) -> Vec<Neck> {
-    let mut labels: Vec<u32> = necks.iter().flat_map(|(_, a, b)| [*a, *b]).collect();
+fn spanning(mut saddles: Vec<Saddle>) -> Vec<Saddle> {
+    let mut labels: Vec<u32> = saddles.iter().flat_map(|(_, a, b)| [*a, *b]).collect();
     labels.sort_unstable();
     labels.dedup();
     let mut parent: Vec<u32> = (0..labels.len() as u32).collect();
     let mut forest = Forest::new(0, &mut parent);
     let index = |label: u32| labels.binary_search(&label).expect("it is one of them") as u32;
-    necks.retain(|&(_, a, b)| {
+    saddles.retain(|&(_, a, b)| {
         let (a, b) = (index(a), index(b));
         let joins = forest.root(a) != forest.root(b);
         if joins {
@@ -286,22 +289,22 @@ fn spanning(mut necks: Vec<Neck>) -> Vec<Neck> {
         }
         joins
     });
-    necks
+    saddles
 }
 
 /// Necks while they are looked for: those of neighbouring rows are mostly the same few.
-struct Widest {
+struct HighestSaddles {
     recent: Vec<((u32, u32), u32)>,
-    necks: Necks,
+    saddles: Saddles,
 }
 
-impl std::default::Default for Widest {
+impl std::default::Default for HighestSaddles {
     fn default() -> Self {
-        Self { recent: vec![((0, 0), 0); 1 << 10], necks: Necks::new() }
+        Self { recent: vec![((0, 0), 0); 1 << 10], saddles: Saddles::new() }
     }
 }
 
-impl Widest {
+impl HighestSaddles {
     /// The necks between two rows of labels and squared distances, voxel by voxel.
     fn between(&mut self, rows: [(&[u32], &[u32]); 2]) {
         const PIECE: usize = 16;
@@ -315,34 +318,34 @@ impl Widest {
             for i in piece {
                 let (a, b) = (labels[i], others[i]);
                 if a != b && a != 0 && b != 0 {
-                    self.widen((a.min(b), a.max(b)), squared[i].min(across[i]));
+                    self.keep_highest((a.min(b), a.max(b)), squared[i].min(across[i]));
                 }
             }
         }
     }
 
-    fn widen(&mut self, pair: (u32, u32), neck: u32) {
+    fn keep_highest(&mut self, pair: (u32, u32), saddle: u32) {
         let mixed = (pair.0.wrapping_mul(0x9e37_79b9) ^ pair.1).wrapping_mul(0x85eb_ca6b);
         let slot = &mut self.recent[(mixed >> 22) as usize];
         if slot.0 == pair {
-            slot.1 = slot.1.max(neck);
+            slot.1 = slot.1.max(saddle);
         } else {
-            let (pair, neck) = std::mem::replace(slot, (pair, neck));
-            widen(&mut self.necks, pair, neck);
+            let (pair, saddle) = std::mem::replace(slot, (pair, saddle));
+            keep_highest(&mut self.saddles, pair, saddle);
         }
     }
 
-    fn found(mut self) -> Necks {
-        for (pair, neck) in self.recent {
-            widen(&mut self.necks, pair, neck);
+    fn found(mut self) -> Saddles {
+        for (pair, saddle) in self.recent {
+            keep_highest(&mut self.saddles, pair, saddle);
         }
-        self.necks.remove(&(0, 0));
-        self.necks
+        self.saddles.remove(&(0, 0));
+        self.saddles
     }
 }
 
-fn widen(necks: &mut Necks, pair: (u32, u32), neck: u32) {
-    necks.entry(pair).and_modify(|n| *n = neck.max(*n)).or_insert(neck);
+fn keep_highest(saddles: &mut Saddles, pair: (u32, u32), saddle: u32) {
+    saddles.entry(pair).and_modify(|n| *n = saddle.max(*n)).or_insert(saddle);
 }
 
 /// The far end of the distance is flooded first.
@@ -358,16 +361,16 @@ impl Kernel for SplitKernel {
         self.within(mask.as_bytes(), &mut squared, self.shape, &part)?;
         self.across(&mut squared, self.shape, &part)?;
         drop(mask);
-        let (peaks, mut labels) = ascent::basins(&squared, self.shape, self.connectivity, &part)?;
+        let (maxima, mut labels) = ascent::basins(&squared, self.shape, self.connectivity, &part)?;
         let whole = Region::whole(self.shape);
-        let necks = self.necks(&squared, &labels, whole, whole);
+        let saddles = self.saddles(&squared, &labels, whole, whole);
         drop(squared);
-        let label = |name: u32| place(&peaks, name) as u32 + 1;
-        let necks = necks.into_iter().map(|((a, b), neck)| ((label(a), label(b)), neck)).collect();
-        let objects = self.join(&peaks, &in_order(necks));
+        let label = |name: u32| place(&maxima, name) as u32 + 1;
+        let saddles = saddles.into_iter().map(|((a, b), saddle)| ((label(a), label(b)), saddle)).collect();
+        let objects = self.join(&maxima, &in_order(saddles));
         job.check()?;
         let firsts = relabel::first_voxels(&labels, whole, self.shape);
-        let numbers = Self::numbers(&peaks, &objects, &firsts);
+        let numbers = Self::numbers(&maxima, &objects, &firsts);
         relabel::map_all(&mut labels, &numbers, job)?;
         let labels = Array3::from_shape_vec(self.shape, labels).expect("of the shape of the mask");
         Ok(Output::Volume(Volume::U32(labels)))
@@ -384,12 +387,12 @@ impl SplitKernel {
     }
 
     /// The labels of the maxima in a block.
-    fn markers(&self, state: &Known, block: Region, around: &dyn Around) -> Result<Vec<u32>> {
+    fn markers(&self, state: &SplitState, block: Region, context: &dyn TileContext) -> Result<Vec<u32>> {
         let (mut markers, number) = (vec![0; block.len()], state.maxima.block(block));
-        let peaks: Vec<Peak> = decode(&around.partial(MAXIMA, 0, number)?)?;
-        let labels = state.maxima.numbers_of(MARKS, number, around)?;
+        let maxima: Vec<Maximum> = decode(&context.partial(MAXIMA, 0, number)?)?;
+        let labels = state.maxima.numbers_of(MARKS, number, context)?;
         let [_, ny, nx] = self.shape;
-        for ((at, _), label) in peaks.into_iter().zip(labels) {
+        for ((at, _), label) in maxima.into_iter().zip(labels) {
             let at = at as usize;
             let place = Region::new([at / (ny * nx), at / nx % ny, at % nx], [1; 3]);
             let [z, y, x] = place.relative_to(block.start).start;
@@ -399,62 +402,63 @@ impl SplitKernel {
     }
 
     /// The maxima of a slab, in the order of the image.
-    fn of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let mut peaks = Vec::new();
+    fn of_slab(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let mut maxima = Vec::new();
         for block in state.maxima.blocks(slab) {
-            peaks.append(&mut decode::<Vec<Peak>>(&around.partial(MAXIMA, 0, block)?)?);
+            maxima.append(&mut decode::<Vec<Maximum>>(&context.partial(MAXIMA, 0, block)?)?);
         }
-        peaks.sort_unstable();
-        Ok(pieces::join(&[encode(&(peaks.len() as u64)), encode(&peaks)]))
+        maxima.sort_unstable();
+        Ok(indexed_blob::join(&[encode(&(maxima.len() as u64)), encode(&maxima)]))
     }
 
     /// The labels of the maxima of a slab, block by block.
-    fn marks(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let names = |peaks: Vec<Peak>| peaks.into_iter().map(|peak| peak.0 + 1).collect::<Vec<u64>>();
-        let of_block = |block| decode(&around.partial(MAXIMA, 0, block)?).map(names);
+    fn marks(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let names =
+            |maxima: Vec<Maximum>| maxima.into_iter().map(|maximum| maximum.0 + 1).collect::<Vec<u64>>();
+        let of_block = |block| decode(&context.partial(MAXIMA, 0, block)?).map(names);
         let blocks = state.maxima.blocks(slab).map(of_block).collect::<Result<Vec<_>>>()?;
-        let known = |slab| peaks_of(slab, around).map(names);
+        let known = |slab| maxima_of(slab, context).map(names);
         state.maxima.numbers(&blocks, known, |names, name| state.maxima.number(names, name))
     }
 
     /// The necks of a slab that matter.
-    fn necks_of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let mut necks: Vec<Neck> = Vec::new();
+    fn saddles_of_slab(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let mut saddles: Vec<Saddle> = Vec::new();
         for block in state.maxima.blocks(slab) {
-            necks.append(&mut decode(&pieces::read(around, NECKS, block, 0)?)?);
+            saddles.append(&mut decode(&indexed_blob::read(context, SADDLES, block, 0)?)?);
         }
-        necks.sort_unstable();
-        Ok(encode(&spanning(necks)))
+        saddles.sort_unstable();
+        Ok(encode(&spanning(saddles)))
     }
 
     /// Which maximum stands for the object of each label, in pieces by the slab of the label's maximum. This is done by
     /// one, with all maxima and the necks that matter.
-    fn objects(&self, state: &Known, around: &dyn Around) -> Result<Vec<u8>> {
-        let (mut peaks, mut necks, mut ends) = (Vec::new(), Vec::<Neck>::new(), Vec::new());
+    fn objects(&self, state: &SplitState, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let (mut maxima, mut saddles, mut ends) = (Vec::new(), Vec::<Saddle>::new(), Vec::new());
         for slab in 0..state.maxima.count() {
-            peaks.append(&mut peaks_of(slab, around)?);
-            ends.push(peaks.len());
-            necks.append(&mut decode(&around.partial(SPANNING, 0, slab)?)?);
+            maxima.append(&mut maxima_of(slab, context)?);
+            ends.push(maxima.len());
+            saddles.append(&mut decode(&context.partial(SPANNING, 0, slab)?)?);
         }
-        necks.sort_unstable();
-        let objects = self.join(&peaks, &necks);
+        saddles.sort_unstable();
+        let objects = self.join(&maxima, &saddles);
         let begins = [0].into_iter().chain(ends.iter().copied());
         let of_slab = begins
             .zip(&ends)
             .map(|(begin, end)| objects[begin..*end].iter().flat_map(|o| o.to_le_bytes()).collect());
-        Ok(pieces::join(&of_slab.collect::<Vec<_>>()))
+        Ok(indexed_blob::join(&of_slab.collect::<Vec<_>>()))
     }
 
     /// The objects of the labels of each block of a slab.
-    fn objects_of_slab(state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let blocks = state.maxima.blocks(slab).map(|block| basins_of(block, around));
+    fn objects_of_slab(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let blocks = state.maxima.blocks(slab).map(|block| basins_of(block, context));
         let blocks = blocks.collect::<Result<Vec<Firsts>>>()?;
         let mut labels: Vec<u32> = blocks.iter().flatten().map(|basin| basin.0).collect();
         labels.sort_unstable();
         labels.dedup();
         let mut objects = Vec::with_capacity(labels.len());
         for of_one in labels.chunk_by(|a, b| state.maxima.home_of(*a).0 == state.maxima.home_of(*b).0) {
-            let piece = pieces::read(around, OBJECTS, 0, state.maxima.home_of(of_one[0]).0)?;
+            let piece = indexed_blob::read(context, OBJECTS, 0, state.maxima.home_of(of_one[0]).0)?;
             let known = piece.as_chunks::<4>().0;
             for label in of_one {
                 let at = state.maxima.home_of(*label).1;
@@ -464,29 +468,29 @@ impl SplitKernel {
         }
         let object = |label: u32| objects[labels.binary_search(&label).expect("it is one of them")];
         let of_block = |basins: &Firsts| encode(&basins.iter().map(|b| object(b.0)).collect::<Vec<u32>>());
-        Ok(pieces::join(&blocks.iter().map(of_block).collect::<Vec<_>>()))
+        Ok(indexed_blob::join(&blocks.iter().map(of_block).collect::<Vec<_>>()))
     }
 }
 
 /// The maxima of a slab, in the order of the image.
-fn peaks_of(slab: usize, around: &dyn Around) -> Result<Vec<Peak>> {
-    decode(&pieces::read(around, PEAKS, slab, 1)?)
+fn maxima_of(slab: usize, context: &dyn TileContext) -> Result<Vec<Maximum>> {
+    decode(&indexed_blob::read(context, SLAB_MAXIMA, slab, 1)?)
 }
 
 /// The basins that a block has, ascending, with their first voxels there.
-fn basins_of(block: usize, around: &dyn Around) -> Result<Firsts> {
-    decode(&pieces::read(around, NECKS, block, 1)?)
+fn basins_of(block: usize, context: &dyn TileContext) -> Result<Firsts> {
+    decode(&indexed_blob::read(context, SADDLES, block, 1)?)
 }
 
 /// The objects of the basins that a block has.
-fn objects_of(block: usize, slabs: &Slabs, around: &dyn Around) -> Result<Vec<u32>> {
+fn objects_of(block: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Vec<u32>> {
     let of_slab = slabs.blocks(0).len();
-    decode(&pieces::read(around, OF_BLOCKS, block / of_slab, block % of_slab)?)
+    decode(&indexed_blob::read(context, OF_BLOCKS, block / of_slab, block % of_slab)?)
 }
 
 /// The objects that a block has, ascending, with their first voxels there.
-fn found_in(block: usize, slabs: &Slabs, around: &dyn Around) -> Result<Firsts> {
-    let (basins, objects) = (basins_of(block, around)?, objects_of(block, slabs, around)?);
+fn found_in(block: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Firsts> {
+    let (basins, objects) = (basins_of(block, context)?, objects_of(block, slabs, context)?);
     let mut found: Firsts =
         objects.into_iter().zip(basins).map(|(object, (_, name))| (object, name)).collect();
     found.sort_unstable();
@@ -497,7 +501,7 @@ fn found_in(block: usize, slabs: &Slabs, around: &dyn Around) -> Result<Firsts> 
 /// Blocks find maxima.
 const MAXIMA: usize = 2;
 /// Slabs put theirs in the order of the image: their number, and the maxima.
-const PEAKS: usize = 3;
+const SLAB_MAXIMA: usize = 3;
 /// Slabs find the labels of the maxima of their blocks.
 const MARKS: usize = 4;
 /// Maxima are marked.
@@ -505,7 +509,7 @@ const MARKERS: usize = 5;
 /// Basins are flooded.
 const FLOODING: usize = 6;
 /// Blocks find the necks to their neighbours, in order, and the first voxels of basins.
-const NECKS: usize = 7;
+const SADDLES: usize = 7;
 /// Slabs leave out necks that don't matter.
 const SPANNING: usize = 8;
 /// Basins are joined.
@@ -513,11 +517,11 @@ const OBJECTS: usize = 9;
 /// Slabs find the objects of the basins of their blocks.
 const OF_BLOCKS: usize = 10;
 /// Objects are numbered.
-const SCATTERED: Scattered = Scattered { first: 11 };
+const SHUFFLE: LabelShuffle = LabelShuffle { first: 11 };
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
-struct Known {
+struct SplitState {
     maxima: Slabs,
     changed: Changed,
     objects: Slabs,
@@ -525,7 +529,7 @@ struct Known {
 
 /// Field 0: squared distances; 1 and 2: keys and labels of the floods; 3: the result.
 impl Program for SplitKernel {
-    type State = Known;
+    type State = SplitState;
 
     fn fields(&self) -> Vec<FieldSpec> {
         [VoxelType::U32, VoxelType::U64, VoxelType::U32, VoxelType::U32]
@@ -538,7 +542,7 @@ impl Program for SplitKernel {
         let phase = |name, tiling, reads, writes| Phase { name, tiling, reads, writes };
         let slices = Tiling::Spanning([false, true, true]);
         let lines = Tiling::Spanning([true, false, false]);
-        let rows = |name| phase(name, Tiling::Rows, vec![], vec![]);
+        let rows = |name| phase(name, Tiling::Reduce, vec![], vec![]);
         let mut phases = vec![
             phase("distances within slices", slices, vec![Source::Input(0, [0; 3])], vec![0]),
             phase("distances across slices", lines, vec![field(0, 0)], vec![0]),
@@ -550,10 +554,10 @@ impl Program for SplitKernel {
             phase("necks", Tiling::Blocks, vec![field(0, 1), field(2, 1)], vec![]),
             rows("widest necks"),
             // Much to hold: a worker of a pool does it, not the coordinator.
-            phase("joining basins", Tiling::Shares, vec![], vec![]),
+            phase("joining basins", Tiling::SerialReduce, vec![], vec![]),
             rows("objects of slabs"),
         ];
-        phases.extend(scattered::phases());
+        phases.extend(label_shuffle::phases());
         phases.push(phase("numbering", Tiling::Blocks, vec![field(2, 0)], vec![3]));
         phases
     }
@@ -562,29 +566,29 @@ impl Program for SplitKernel {
         Some(3)
     }
 
-    fn visits(&self, phase: usize, state: &Known, out: Region) -> bool {
+    fn visits(&self, phase: usize, state: &SplitState, out: Region) -> bool {
         phase != FLOODING || state.changed.concerns(out)
     }
 
     fn run(
         &self,
         phase: usize,
-        state: &Known,
+        state: &SplitState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
         let rows = match phase {
-            PEAKS => Some(Self::of_slab(state, part, around)),
-            MARKS => Some(Self::marks(state, part, around)),
-            SPANNING => Some(Self::necks_of_slab(state, part, around)),
-            OBJECTS => Some(self.objects(state, around)),
-            OF_BLOCKS => Some(Self::objects_of_slab(state, part, around)),
-            phase if SCATTERED.has(phase) => {
-                let found = |block, around: &dyn Around| found_in(block, &state.objects, around);
-                Some(SCATTERED.run(phase, part, &state.objects, found, around))
+            SLAB_MAXIMA => Some(Self::of_slab(state, part, context)),
+            MARKS => Some(Self::marks(state, part, context)),
+            SPANNING => Some(Self::saddles_of_slab(state, part, context)),
+            OBJECTS => Some(self.objects(state, context)),
+            OF_BLOCKS => Some(Self::objects_of_slab(state, part, context)),
+            phase if SHUFFLE.has(phase) => {
+                let found = |block, context: &dyn TileContext| found_in(block, &state.objects, context);
+                Some(SHUFFLE.run(phase, part, &state.objects, found, context))
             }
             _ => None,
         };
@@ -608,35 +612,35 @@ impl Program for SplitKernel {
                 self.across(&mut squared, shape, &part)?;
                 Ok((vec![volume(squared)], vec![]))
             }
-            MAXIMA => Ok((vec![], encode(&self.peaks(first, block.out, block.sources[0])))),
+            MAXIMA => Ok((vec![], encode(&self.maxima(first, block.out, block.sources[0])))),
             MARKERS => {
-                let markers = self.markers(state, block.out, around)?;
+                let markers = self.markers(state, block.out, context)?;
                 Ok((Relax::begin(&|i: usize| depth(first[i]), &markers, Some(&inside(first)), shape), vec![]))
             }
             FLOODING => {
-                let markers = self.markers(state, block.out, around)?;
+                let markers = self.markers(state, block.out, context)?;
                 let levels = |i: usize| depth(first[i]);
                 let mask = inside(first);
                 self.relax().step(&levels, &markers, Some(&mask), block, &inputs[1..3], job)
             }
-            NECKS => {
+            SADDLES => {
                 let Some(Volume::U32(labels)) = inputs[1].as_deref() else { unreachable!("field 2 is u32") };
                 let slice = labels.as_slice().expect("volumes are in C order");
-                let necks = self.necks(first, slice, block.out, block.sources[0]);
+                let saddles = self.saddles(first, slice, block.out, block.sources[0]);
                 let [z, y, x] = block.inner().ranges();
                 let own = labels.slice(ndarray::s![z, y, x]).to_owned();
                 let own = own.as_slice().expect("just made");
                 let firsts = relabel::first_voxels(own, block.out, self.shape).into_iter();
                 let mut firsts: Firsts = firsts.map(|(label, at)| (label, at + 1)).collect();
                 firsts.sort_unstable();
-                Ok((vec![], pieces::join(&[encode(&in_order(necks)), encode(&firsts)])))
+                Ok((vec![], indexed_blob::join(&[encode(&in_order(saddles)), encode(&firsts)])))
             }
             _ => {
                 let number = state.objects.block(block.out);
-                let found = found_in(number, &state.objects, around)?;
-                let of_objects = SCATTERED.numbers(&found, number, &state.objects, around)?;
-                let basins = basins_of(number, around)?.into_iter().map(|basin| basin.0);
-                let objects = objects_of(number, &state.objects, around)?;
+                let found = found_in(number, &state.objects, context)?;
+                let of_objects = SHUFFLE.numbers(&found, number, &state.objects, context)?;
+                let basins = basins_of(number, context)?.into_iter().map(|basin| basin.0);
+                let objects = objects_of(number, &state.objects, context)?;
                 let numbers = basins.zip(objects.iter().map(|object| of_objects[object])).collect();
                 let mut labels = first.to_vec();
                 relabel::map(&mut labels, &numbers);
@@ -645,26 +649,26 @@ impl Program for SplitKernel {
         }
     }
 
-    fn parts(&self, phase: usize, state: &Known) -> usize {
+    fn parts(&self, phase: usize, state: &SplitState) -> usize {
         match phase {
             OBJECTS => 1,
-            phase if SCATTERED.has(phase) => SCATTERED.parts(phase, &state.objects),
+            phase if SHUFFLE.has(phase) => SHUFFLE.parts(phase, &state.objects),
             _ => state.maxima.count(),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut SplitState, partials: Partials) -> Result<Next> {
         match phase {
             MAXIMA => {
                 state.maxima = Slabs::new(self.shape, partials.cut());
                 state.objects = Slabs::new(self.shape, partials.cut());
             }
-            PEAKS => {
-                let counts = partials.map(|found| decode(&pieces::of(&found?.1, 0)?));
+            SLAB_MAXIMA => {
+                let counts = partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?));
                 state.maxima.begin_with(counts)?;
             }
             FLOODING => return Relax::merge(&mut state.changed, partials),
-            _ => return SCATTERED.merge(phase, &mut state.objects, partials),
+            _ => return SHUFFLE.merge(phase, &mut state.objects, partials),
         }
         Ok(Next::Continue)
     }

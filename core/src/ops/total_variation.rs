@@ -68,13 +68,13 @@ struct Chambolle {
 /// What the iterations run on: the voxels that are held, whose ends count as the image's. What is
 /// wrong there reaches one voxel further with each iteration, and the halo is as wide. Rows of the dual
 /// have a voxel more before them, where it is 0.
-struct Field<'a> {
+struct DualField<'a> {
     frame: Frame<'a>,
     /// Rows of a plane, voxels of a row.
     rows: [usize; 2],
 }
 
-impl Field<'_> {
+impl DualField<'_> {
     fn stride(&self) -> usize {
         self.rows[1] + 1
     }
@@ -111,7 +111,7 @@ impl Chambolle {
     /// primal of the first plane of each slab, which the slab before needs too.
     fn step(
         &self,
-        field: &Field,
+        field: &DualField,
         dual: &mut [Vec<f32>; 3],
         firsts: &mut [Vec<f32>],
         thick: usize,
@@ -232,7 +232,7 @@ impl Local for Chambolle {
             return Ok(Volume::zeros(self.output, out.shape));
         }
         let frame = Frame { input, source: Region::whole(shape), image: shape, border: Border::Nearest };
-        let field = Field { frame, rows: [shape[1], shape[2]] };
+        let field = DualField { frame, rows: [shape[1], shape[2]] };
         // The result is the image plus the divergence of the dual of one iteration before.
         let steps = self.iterations - 1;
         job.stage("total variation", (steps as u64 + 1) * input.len() as u64);

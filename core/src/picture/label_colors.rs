@@ -15,7 +15,7 @@ pub fn label_color(label: u32) -> [u8; 3] {
 }
 
 /// The place of a label's colour among the [`DISTINCT`] ones: all bits of large labels count. `colour_of` in
-/// `labels.wgsl` is its twin.
+/// `labels.wgsl` is its GPU kernel.
 pub fn label_index(label: u32) -> u32 {
     let index = label.wrapping_sub(1);
     if index < DISTINCT { index } else { mixed(label) % DISTINCT }

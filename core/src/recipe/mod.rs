@@ -7,7 +7,7 @@ mod plan;
 mod run;
 
 pub use plan::{Plan, PlannedStep};
-pub use run::{How, Results, run, run_on};
+pub use run::{ExecutionMode, Results, run, run_on};
 
 use crate::Error;
 use crate::ops::{Operator, Value};

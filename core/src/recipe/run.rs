@@ -1,7 +1,9 @@
 //! Runs a plan, whole in memory or block by block.
 
 use super::Plan;
-use crate::blocks::{Accelerator, Chain, Engine, Field, LocalField, MemoryField, Part, Place, Ran, Step};
+use crate::blocks::{
+    Accelerator, Chain, Engine, Field, LocalField, MemoryField, RegionVoxels, Step, StepOutput, Storage,
+};
 use crate::measure::{Mesh, Table};
 use crate::ops::{Mode, Output, Source};
 use crate::{Job, Region, Result, Volume};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 /// How to run.
 #[derive(Debug, Clone)]
-pub enum How {
+pub enum ExecutionMode {
     /// All in memory.
     Memory,
     /// Block by block.
@@ -41,8 +43,14 @@ impl Results {
 ///
 /// # Errors
 /// What an operator cannot do, an unreadable source, a full disk, or [`crate::Error::Cancelled`].
-pub fn run(plan: &Plan, sources: &[Arc<dyn Field>], keep: &[usize], how: &How, job: &Job) -> Result<Results> {
-    run_on(plan, sources, keep, how, None, job)
+pub fn run(
+    plan: &Plan,
+    sources: &[Arc<dyn Field>],
+    keep: &[usize],
+    execution: &ExecutionMode,
+    job: &Job,
+) -> Result<Results> {
+    run_on(plan, sources, keep, execution, None, job)
 }
 
 /// The same, where an accelerator may run steps.
@@ -53,14 +61,14 @@ pub fn run_on(
     plan: &Plan,
     sources: &[Arc<dyn Field>],
     keep: &[usize],
-    how: &How,
+    execution: &ExecutionMode,
     accelerator: Option<&Arc<dyn Accelerator>>,
     job: &Job,
 ) -> Result<Results> {
     assert_eq!(sources.len(), plan.sources, "the plan was made for these sources");
-    match how {
-        How::Memory => run_whole(plan, sources, keep, accelerator.map(|a| &**a), job),
-        How::Blocks(engine) => run_blocks(plan, sources, keep, engine, accelerator, job),
+    match execution {
+        ExecutionMode::Memory => run_whole(plan, sources, keep, accelerator.map(|a| &**a), job),
+        ExecutionMode::Blocks(engine) => run_blocks(plan, sources, keep, engine, accelerator, job),
     }
 }
 
@@ -169,7 +177,7 @@ fn accelerate(
     let planned = &plan.steps[number..number + taken.len()];
     let part = |value: usize| {
         let voxels = values[value].clone()?;
-        Some(Part { region: Region::whole(voxels.shape()), voxels })
+        Some(RegionVoxels { region: Region::whole(voxels.shape()), voxels })
     };
     let input = planned[0].inputs[0].and_then(part)?;
     let others = planned.iter().map(|s| s.inputs[1..].iter().map(|v| v.and_then(part)).collect()).collect();
@@ -201,12 +209,12 @@ fn run_blocks(
         let ran = match (&mode, accelerator) {
             (Mode::Local(_), Some(accelerator)) => {
                 let field = LocalField::new(step.prepared.clone(), inputs);
-                Ran::Field(Arc::new(field.accelerated(plan.step(number), accelerator.clone())))
+                StepOutput::Field(Arc::new(field.accelerated(plan.step(number), accelerator.clone())))
             }
             _ => engine.run((number, &step.title), step.prepared.clone(), inputs, job)?,
         };
         match ran {
-            Ran::Field(field) => {
+            StepOutput::Field(field) => {
                 let mut field = field;
                 if let Mode::Local(local) = mode {
                     let below = step.inputs.iter().flatten().map(|&v| fused[v]);
@@ -222,13 +230,15 @@ fn run_blocks(
                 }
                 values[value] = Some(field);
             }
-            Ran::Output(output) => results.add(&step.title, output),
+            StepOutput::Output(output) => results.add(&step.title, output),
         }
         for v in 0..values.len() {
             if last[v] == number {
                 values[v] = None;
-                if let (Place::Kept(kept), Some(step)) = (&engine.place, v.checked_sub(plan.sources)) {
-                    kept.forget(step)?;
+                if let (Storage::Checkpoint(checkpoint), Some(step)) =
+                    (&engine.storage, v.checked_sub(plan.sources))
+                {
+                    checkpoint.forget(step)?;
                 }
             }
         }

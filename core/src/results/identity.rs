@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// An input file or folder: its name, size and hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Written", into = "Written")]
+#[serde(from = "IdentityRecord", into = "IdentityRecord")]
 pub struct Identity {
     /// The name by which the recipe knows it.
     pub name: String,
@@ -64,7 +64,7 @@ impl Identity {
 
 /// An identity as text, which a path need not be.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct IdentityRecord {
     name: String,
     path: String,
     /// The path as bytes in hexadecimal digits, where it is not UTF-8.
@@ -74,14 +74,14 @@ struct Written {
     blake3: String,
 }
 
-impl From<Identity> for Written {
+impl From<Identity> for IdentityRecord {
     fn from(Identity { name, path, bytes, blake3 }: Identity) -> Self {
         Self { name, path: path.to_string_lossy().into_owned(), path_bytes: path_bytes(&path), bytes, blake3 }
     }
 }
 
-impl From<Written> for Identity {
-    fn from(Written { name, path, path_bytes, bytes, blake3 }: Written) -> Self {
+impl From<IdentityRecord> for Identity {
+    fn from(IdentityRecord { name, path, path_bytes, bytes, blake3 }: IdentityRecord) -> Self {
         let path = path_bytes.and_then(|hex| path_of_bytes(&hex)).unwrap_or_else(|| path.into());
         Self { name, path, bytes, blake3 }
     }
@@ -121,7 +121,7 @@ fn add_voxels(source: &Arc<dyn ImageSource>, hasher: &mut blake3::Hasher, job: &
             for part in Region::whole(shape).tiles(slab) {
                 job.check()?;
                 let frame = Frame::new(channel, time);
-                let volume = remote::patiently(source, job, move |source| source.read(frame, part))?;
+                let volume = remote::cancellable(source, job, move |source| source.read(frame, part))?;
                 hasher.update(volume.as_bytes());
                 total += volume.as_bytes().len() as u64;
             }

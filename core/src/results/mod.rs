@@ -5,19 +5,19 @@
 mod files;
 mod folder;
 mod identity;
-mod maker;
-mod order;
+mod job_spec;
+mod partial_result;
 mod provenance;
 mod summary;
-mod watched;
+mod tile_executor;
 
 pub use folder::{LabelsAs, Study, named, save, write};
 pub use identity::{Identity, path_bytes};
-pub use maker::Maker;
-pub use order::{Order, Ready};
+pub use job_spec::{JobSpec, OpenedJob};
+pub use partial_result::PartialResult;
 pub use provenance::{Provenance, Record};
 pub use summary::{ColumnSummary, summarise};
-pub use watched::Watched;
+pub use tile_executor::TileExecutor;
 
 /// The order of a job, in its folder.
-pub const ORDER: &str = "order.toml";
+pub const JOB_SPEC_FILE: &str = "order.toml";

@@ -51,15 +51,15 @@ struct Document {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct ProvenanceTable<'a> {
     provenance: &'a Record,
 }
 
 impl Provenance {
     /// The record as TOML.
     pub fn to_toml(&self) -> String {
-        let record =
-            toml::to_string(&Written { provenance: &self.record }).expect("plain data always encodes");
+        let record = toml::to_string(&ProvenanceTable { provenance: &self.record })
+            .expect("plain data always encodes");
         format!("{}\n{record}", self.recipe.to_toml())
     }
 

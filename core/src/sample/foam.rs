@@ -14,7 +14,7 @@ pub struct Foam {
 }
 
 /// Where a seed lies, µm, and its label.
-type Place = ([f64; 3], u32);
+type Bubble = ([f64; 3], u32);
 
 /// A seed near a brick: position relative to the brick's first voxel, and label.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ impl Scene for Foam {
         // No place is farther than 0.56 pitch + jitter from its nearest seed.
         let reach = (0.56 + 1.74 * self.lattice.jitter) * self.lattice.pitch + self.border;
         let (low, high) = patch.brick_bounds();
-        let seeds: Vec<Place> = self
+        let seeds: Vec<Bubble> = self
             .lattice
             .near(low, high, reach)
             .map(|site| (self.lattice.place(site).0, self.lattice.label(site).unwrap_or(0)))
@@ -67,7 +67,7 @@ impl Scene for Foam {
 }
 
 /// Of `seeds`, those that may be among the three nearest of a point in the box, in the same order.
-fn among_nearest(seeds: &[Place], (low, high): ([f64; 3], [f64; 3]), near: &mut Vec<Place>) {
+fn among_nearest(seeds: &[Bubble], (low, high): ([f64; 3], [f64; 3]), near: &mut Vec<Bubble>) {
     // Three seeds lie within `bound` of every point of the box; farther ones don't matter.
     let mut least = [f64::INFINITY; 3];
     for (c, _) in seeds {

@@ -44,11 +44,11 @@ pub struct Kind {
     dark: f32,
     contrast: f32,
     photons: bool,
-    scene: fn(seed: u64, extent: [f64; 3]) -> Made,
+    scene: fn(seed: u64, extent: [f64; 3]) -> SceneParts,
 }
 
 /// A scene, and the lattice whose labels have to fit.
-type Made = (Box<dyn Scene>, Option<Lattice>);
+type SceneParts = (Box<dyn Scene>, Option<Lattice>);
 
 /// All kinds.
 pub static KINDS: &[Kind] = &[
@@ -395,7 +395,7 @@ pub fn generate(kind: &'static Kind, options: &Options, job: &Job) -> Result<Sam
     let size = options.size;
     job.stage(format!("make {}", kind.name), size.iter().map(|&n| n as u64).product());
     let (mut image, mut truth) = (Array3::zeros(size), Array3::zeros(size));
-    let objects = std::sync::Mutex::new(BTreeMap::<u32, Seen>::new());
+    let objects = std::sync::Mutex::new(BTreeMap::<u32, LabelTruth>::new());
     sample.fill(0, [0; 3], image.view_mut(), truth.view_mut(), job, &|start, labels| {
         let seen = survey(start, size, &labels);
         let mut all = objects.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -416,13 +416,13 @@ pub fn generate(kind: &'static Kind, options: &Options, job: &Job) -> Result<Sam
 
 /// What shows of an object.
 #[derive(Default, Clone, Copy)]
-struct Seen {
+struct LabelTruth {
     voxels: u64,
     border: bool,
 }
 
-fn survey(start: [usize; 3], size: [usize; 3], labels: &ArrayViewMut3<u32>) -> BTreeMap<u32, Seen> {
-    let mut seen = BTreeMap::<u32, Seen>::new();
+fn survey(start: [usize; 3], size: [usize; 3], labels: &ArrayViewMut3<u32>) -> BTreeMap<u32, LabelTruth> {
+    let mut seen = BTreeMap::<u32, LabelTruth>::new();
     let on_face = |a: usize, i: usize| start[a] + i == 0 || start[a] + i + 1 == size[a];
     for (z, plane) in labels.outer_iter().enumerate() {
         for (y, line) in plane.outer_iter().enumerate() {
@@ -444,9 +444,9 @@ fn survey(start: [usize; 3], size: [usize; 3], labels: &ArrayViewMut3<u32>) -> B
     seen
 }
 
-fn table(sample: &Virtual, objects: &BTreeMap<u32, Seen>) -> Table {
+fn table(sample: &Virtual, objects: &BTreeMap<u32, LabelTruth>) -> Table {
     let voxel_volume = sample.kind.spacing.iter().product::<f64>();
-    let volume = |s: &Seen| s.voxels as f64 * voxel_volume;
+    let volume = |s: &LabelTruth| s.voxels as f64 * voxel_volume;
     let mut table = Builder::default();
     let labels = objects.keys().map(|&label| i64::from(label)).collect();
     table.column("label", "", "The object's number in the truth label image.", Values::Int(labels));

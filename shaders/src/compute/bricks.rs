@@ -5,14 +5,14 @@ use super::device::{Coming, Device, Failure, Held};
 use super::graph::{Graph, Node};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use voxelry_core::blocks::Part;
+use voxelry_core::blocks::RegionVoxels;
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
 /// An image that a graph reads.
 #[derive(Clone)]
 pub enum Image {
     /// In memory.
-    Host(Part),
+    Host(RegionVoxels),
     /// On the device, whole.
     Device(Arc<Resident>),
 }

@@ -1,7 +1,7 @@
 //! Which device runs what, as `--device` says.
 
-use super::twins::Bound;
-use super::{Computer, find_twin};
+use super::kernels::Bound;
+use super::{Computer, find_kernel};
 use crate::gpu::{BACKENDS, Gpu, NO_ADAPTER};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -45,7 +45,7 @@ pub fn adapters() -> Vec<wgpu::Adapter> {
     pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(BACKENDS))
 }
 
-/// A device that runs the steps it was chosen for: those whose twins are proven equal to their operators, so that
+/// A device that runs the steps it was chosen for: those whose GPU kernels are proven equal to their operators, so that
 /// a result never depends on what a machine has.
 pub struct Chosen {
     choice: Choice,
@@ -149,7 +149,7 @@ impl Accelerator for Chosen {
         let Some(computer) = self.computer() else { return 0 };
         let name = &computer.info().name;
         let equal = |step: &&&Step| {
-            find_twin(step.op).is_some_and(|t| t.bound == Bound::Exact) && computer.is_proven(step)
+            find_kernel(step.op).is_some_and(|t| t.bound == Bound::Exact) && computer.is_proven(step)
         };
         let count = computer.takes(steps, out);
         let count = steps[..count].iter().take_while(equal).count();
@@ -157,7 +157,7 @@ impl Accelerator for Chosen {
         if count == 0 {
             if let Some(step) = steps.first() {
                 self.say(format!(
-                    "{}: on the processor (no equal twin for these arguments or this size)",
+                    "{}: on the processor (no equal GPU kernel for these arguments or this size)",
                     step.op
                 ));
             }

@@ -1,13 +1,13 @@
-//! Operators on the device: WGSL twins of those of the core, with the same result.
+//! Operators on the device: WGSL kernels of those of the core, with the same result.
 //!
 //! A chain of steps becomes passes ([`graph`]); the image goes up in bricks with the halo that all passes need
 //! together, stays in storage buffers in its own width while they run, and comes down once ([`bricks`]). Steps
 //! from voxel to voxel ride on the pass before them; of images of up to 16 bits they are one table, however many
-//! there are. Which operators have twins is the table [`TWINS`]; [`Computer`] runs chains of them; what it cannot
+//! there are. Which operators have GPU kernels is the table [`GPU_KERNELS`]; [`Computer`] runs chains of them; what it cannot
 //! do it leaves to the operators.
 //!
 //! The limits of the WebGPU baseline suffice: storage bindings of 128 MiB, workgroups of 64, no numbers of 64
-//! bits. Operators that calculate in `f64` have twins that do so in pairs of words, bit by bit (`double.wgsl`).
+//! bits. Operators that calculate in `f64` have GPU kernels that do so in pairs of words, bit by bit (`double.wgsl`).
 //!
 //! ```no_run
 //! use voxelry_core::ops::{Args, Grid};
@@ -15,7 +15,7 @@
 //! use voxelry_shaders::{compute::Computer, gpu::Gpu};
 //! let Ok(gpu) = Gpu::headless() else { return };
 //! let computer = Computer::new(gpu);
-//! // `None` if a step has no twin or the device fails: run it on the processor then.
+//! // `None` if a step has no GPU kernel or the device fails: run it on the processor then.
 //! let made = computer.run(&[("gaussian", &args)], volume, grid, job);
 //! # }
 //! ```
@@ -24,26 +24,26 @@ mod bricks;
 mod choose;
 mod device;
 mod graph;
+mod kernels;
 mod model;
 mod pyramid;
 mod sums;
 mod timing;
-mod twins;
 
 pub use bricks::Limits;
 pub use choose::{Choice, Chosen, adapters};
 pub use device::Failure;
+pub use kernels::{Bound, GPU_KERNELS, GpuKernel, find as find_kernel, whole_shaders};
 pub use model::Estimate;
 pub use pyramid::shader as pyramid_shader;
 pub use sums::{by_processor as sums_by_processor, channel_shader, rows as sums_rows, shader as sums_shader};
 pub use timing::Timing;
-pub use twins::{Bound, TWINS, Twin, find as find_twin, whole_shaders};
 
 use crate::gpu::Gpu;
 use bricks::Image;
 use graph::{Graph, Node};
 use std::sync::{Arc, Mutex, PoisonError};
-use voxelry_core::blocks::{Chain, Part, Step};
+use voxelry_core::blocks::{Chain, RegionVoxels, Step};
 use voxelry_core::ops::{Args, Call, Grid, find as find_operator};
 use voxelry_core::{Error, Job, Region, Result, Volume};
 
@@ -88,30 +88,30 @@ impl Computer {
         self.device.is_lost()
     }
 
-    /// How many of the steps, from the first on, have twins that can make the region `out`.
+    /// How many of the steps, from the first on, have GPU kernels that can make the region `out`.
     pub fn takes(&self, steps: &[&Step], out: Region) -> usize {
         if self.is_lost() || steps.first().is_none_or(|s| s.inputs[0].is_none_or(|g| g.shape.contains(&0))) {
             return 0;
         }
-        steps.iter().take_while(|step| self.has_twin(step, out)).count()
+        steps.iter().take_while(|step| self.has_kernel(step, out)).count()
     }
 
-    fn has_twin(&self, step: &Step, out: Region) -> bool {
-        let Some(twin) = find_twin(step.op) else { return false };
+    fn has_kernel(&self, step: &Step, out: Region) -> bool {
+        let Some(kernel) = find_kernel(step.op) else { return false };
         let types = step.inputs.iter().flatten().map(|g| g.voxel).chain([step.output.voxel]);
-        if !step.keeps_shape() || !types.into_iter().all(twins::holds) {
+        if !step.keeps_shape() || !types.into_iter().all(kernels::holds) {
             return false;
         }
         let mut graph = Graph::default();
         let slots: Vec<_> =
             step.inputs.iter().enumerate().map(|(i, grid)| grid.map(|g| graph.input(i, g.voxel))).collect();
         let Some(of) = slots[0] else { return false };
-        let local = twin.local.and_then(|build| build(&mut graph, of, step, &slots[1..]));
+        let local = kernel.local.and_then(|build| build(&mut graph, of, step, &slots[1..]));
         let whole = out == Region::whole(step.output.shape);
-        local.is_some() || whole && twin.global.as_ref().is_some_and(|g| (g.takes)(step, &self.limits))
+        local.is_some() || whole && kernel.global.as_ref().is_some_and(|g| (g.takes)(step, &self.limits))
     }
 
-    /// Runs a chain. `None` if a step has no twin, or the device failed; the operators must do it then.
+    /// Runs a chain. `None` if a step has no GPU kernel, or the device failed; the operators must do it then.
     pub fn run_chain(&self, chain: &Chain, job: &Job) -> Option<Result<Volume>> {
         if self.takes(chain.steps, chain.out) < chain.steps.len() {
             return None;
@@ -140,7 +140,7 @@ impl Computer {
         let steps: Vec<&Step> = planned.iter().collect();
         let out = Region::whole(grid.shape);
         let others = steps.iter().map(|s| vec![None; s.inputs.len() - 1]).collect();
-        let input = Part { region: out, voxels: input };
+        let input = RegionVoxels { region: out, voxels: input };
         self.run_chain(&Chain { steps: &steps, input, others, out }, job)
     }
 
@@ -148,16 +148,16 @@ impl Computer {
         let shape = chain.steps[0].inputs[0].map_or([0; 3], |g| g.shape);
         let mut building = Building::on(Image::Host(chain.input.clone()));
         for (step, others) in chain.steps.iter().zip(&chain.others) {
-            let twin = find_twin(step.op).ok_or_else(no_twin)?;
+            let kernel = find_kernel(step.op).ok_or_else(no_kernel)?;
             let slots: Vec<_> =
                 others.iter().map(|o| o.clone().map(|part| building.add(Image::Host(part)))).collect();
             let of = building.graph.top;
-            if let Some(local) = twin.local
+            if let Some(local) = kernel.local
                 && local(&mut building.graph, of, step, &slots).is_some()
             {
                 continue;
             }
-            let global = twin.global.as_ref().ok_or_else(no_twin)?;
+            let global = kernel.global.as_ref().ok_or_else(no_kernel)?;
             let image = building.finish(self, shape, job)?;
             let others: Vec<_> = others.iter().map(|o| o.clone().map(Image::Host)).collect();
             let made = (global.run)(&self.device, step, &image, &others, &self.limits, job)?;
@@ -172,8 +172,8 @@ impl Computer {
     }
 }
 
-fn no_twin() -> Failure {
-    Failure::Refused("no twin".into())
+fn no_kernel() -> Failure {
+    Failure::Refused("no GPU kernel".into())
 }
 
 /// A graph that grows, and the images that it reads.
@@ -210,7 +210,7 @@ impl Building {
         }
         let region = Region::whole(shape);
         let volume = bricks::run(device, &self.graph, &self.images, shape, region, limits, &job.part())?;
-        Ok(Image::Host(Part { region, voxels: Arc::new(volume) }))
+        Ok(Image::Host(RegionVoxels { region, voxels: Arc::new(volume) }))
     }
 }
 
@@ -236,9 +236,9 @@ pub fn shaders_of(step: &Step) -> Option<Vec<(String, String)>> {
     let mut graph = Graph::default();
     let slots: Vec<_> =
         step.inputs.iter().enumerate().map(|(i, g)| g.map(|g| graph.input(i, g.voxel))).collect();
-    match find_twin(step.op)?.local {
+    match find_kernel(step.op)?.local {
         Some(local) => local(&mut graph, slots[0]?, step, &slots[1..])?,
-        None => twins::passes_of_whole(&mut graph, slots[0]?, step)?,
+        None => kernels::passes_of_whole(&mut graph, slots[0]?, step)?,
     };
     let pass = |node: &Node| match node {
         Node::Pass(pass) => Some((pass.name.to_owned(), graph.shader(pass).0)),

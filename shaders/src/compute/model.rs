@@ -1,12 +1,12 @@
 //! What takes how long, and whether it is the same: each step is run on two small images on the processor and on
-//! the device, once a start. Lines are drawn through the times, and a twin that is not equal to its operator to
+//! the device, once a start. Lines are drawn through the times, and a GPU kernel that is not equal to its operator to
 //! the last bit on this device is not used where that is promised. Nothing is kept on disk.
 
 use super::Computer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use voxelry_core::blocks::{Chain, Part, Step};
+use voxelry_core::blocks::{Chain, RegionVoxels, Step};
 use voxelry_core::ops::{Call, Grid, Kind, Output, find};
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
@@ -65,7 +65,7 @@ impl Model {
 }
 
 impl Computer {
-    /// Whether the twin of a step has been seen to make the same bits as its operator on this device.
+    /// Whether the GPU kernel of a step has been seen to make the same bits as its operator on this device.
     pub fn is_proven(&self, step: &Step) -> bool {
         self.lines(step).is_some()
     }
@@ -128,7 +128,7 @@ impl Computer {
     fn device_time(&self, step: &Step, edge: usize) -> Option<(f64, Volume)> {
         let (step, volumes) = sample(step, edge);
         let out = Region::whole([edge; 3]);
-        let part = |v: &Option<Arc<Volume>>| v.clone().map(|voxels| Part { region: out, voxels });
+        let part = |v: &Option<Arc<Volume>>| v.clone().map(|voxels| RegionVoxels { region: out, voxels });
         let steps = [&step];
         let mut best = f64::INFINITY;
         let mut made = None;

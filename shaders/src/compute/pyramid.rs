@@ -1,10 +1,10 @@
-//! The twin of `io::pyramid::downsample`: coarser levels of an image.
+//! The GPU kernel of `io::pyramid::downsample`: coarser levels of an image.
 
 use super::Computer;
 use super::bricks::{self, bytes, described, stride};
 use super::device::Failure;
 use super::graph::single;
-use super::twins::holds;
+use super::kernels::holds;
 use std::sync::PoisonError;
 use voxelry_core::io::pyramid::{coarser, finer_region};
 use voxelry_core::{Error, Job, Region, Result, Volume, VoxelType};
@@ -12,7 +12,7 @@ use voxelry_core::{Error, Job, Region, Result, Volume, VoxelType};
 const LEVEL: &str = include_str!("../../wgsl/compute/pyramid.wgsl");
 const FLOAT: &str = include_str!("../../wgsl/compute/pyramid_float.wgsl");
 
-/// The shader that makes a voxel of the coarser level; `None` for types without a twin.
+/// The shader that makes a voxel of the coarser level; `None` for types without a GPU kernel.
 pub fn shader(voxel: VoxelType, labels: bool) -> Option<String> {
     let (name, double) = match voxel {
         _ if !holds(voxel) => return None,
@@ -33,7 +33,7 @@ pub fn shader(voxel: VoxelType, labels: bool) -> Option<String> {
 
 impl Computer {
     /// A volume made coarser by `factor` (1 or 2 along each axis), with the same bits as
-    /// [`voxelry_core::io::pyramid::downsample`]. `None` if the type has no twin or the device failed.
+    /// [`voxelry_core::io::pyramid::downsample`]. `None` if the type has no GPU kernel or the device failed.
     pub fn downsample(
         &self,
         volume: &Volume,

@@ -1,17 +1,17 @@
-//! The twin of the additive sums of objects (`measure::sums`): voxels, sums of their indices and of products of those,
+//! The GPU kernel of the additive sums of objects (`measure::sums`): voxels, sums of their indices and of products of those,
 //! boxes, and the same of intensities of 8 and 16 bits.
 
 use super::Computer;
 use super::bricks::{bytes, take};
 use super::device::{Coming, Failure, Held};
 use super::graph::whole;
+use super::kernels::uniforms_of_whole;
 use super::model::{Estimate, Line, TRIED, noise, sample_grid};
-use super::twins::uniforms_of_whole;
 use std::sync::PoisonError;
 use std::time::Instant;
 use voxelry_core::measure::channel::ChannelSums;
 use voxelry_core::measure::intensity;
-use voxelry_core::measure::scan::{self, Part, Plan};
+use voxelry_core::measure::scan::{self, Plan, RegionView};
 use voxelry_core::measure::sums::{LocalSums, Objects, VoxelSums};
 use voxelry_core::ops::Kind;
 use voxelry_core::{Error, Job, Region, Result, Volume, VoxelType};
@@ -301,8 +301,8 @@ pub fn by_processor(labels: &Volume, channels: &[&Volume], moments: bool, job: &
     }
     let plan =
         Plan { image: labels.shape(), table: None, moments: moments || !channels.is_empty(), pairs: false };
-    let parts: Vec<_> = channels.iter().map(|volume| Part { volume, region }).collect();
-    scan::scan(&plan, region, Part { volume: labels, region }, &parts, job).ok()
+    let parts: Vec<_> = channels.iter().map(|volume| RegionView { volume, region }).collect();
+    scan::scan(&plan, region, RegionView { volume: labels, region }, &parts, job).ok()
 }
 
 /// The least and the greatest label of a tile; none if it has none.

@@ -3,10 +3,10 @@
 use super::bricks::{self, Image};
 use super::device::Failure;
 use super::graph::Graph;
-use super::{Computer, find_twin, no_twin};
+use super::{Computer, find_kernel, no_kernel};
 use std::sync::Arc;
 use std::time::Instant;
-use voxelry_core::blocks::Part;
+use voxelry_core::blocks::RegionVoxels;
 use voxelry_core::ops::{Args, Grid};
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
@@ -32,19 +32,19 @@ impl Computer {
     /// # Errors
     /// What the device did not do.
     pub fn time(&self, op: &str, args: &Args, input: &Arc<Volume>, grid: Grid) -> Result<Timing, Failure> {
-        let step = super::plan(&[(op, args)], grid).and_then(|mut p| p.pop()).ok_or_else(no_twin)?;
-        let twin = find_twin(op).ok_or_else(no_twin)?;
-        let part = Part { region: Region::whole(grid.shape), voxels: input.clone() };
+        let step = super::plan(&[(op, args)], grid).and_then(|mut p| p.pop()).ok_or_else(no_kernel)?;
+        let kernel = find_kernel(op).ok_or_else(no_kernel)?;
+        let part = RegionVoxels { region: Region::whole(grid.shape), voxels: input.clone() };
         let image = Image::Device(bricks::upload(&self.device, &Image::Host(part))?);
         let mut graph = Graph::default();
         let slot = graph.input(0, grid.voxel);
         let others = vec![None; step.inputs.len() - 1];
-        if let Some(local) = twin.local
+        if let Some(local) = kernel.local
             && local(&mut graph, slot, &step, &others).is_some()
         {
             return self.time_graph(&graph, &image, grid.shape);
         }
-        let global = twin.global.as_ref().ok_or_else(no_twin)?;
+        let global = kernel.global.as_ref().ok_or_else(no_kernel)?;
         let others = vec![None; step.inputs.len() - 1];
         let run = || -> Result<(), Failure> {
             (global.run)(&self.device, &step, &image, &others, &self.limits, &Job::silent())?;
@@ -68,7 +68,7 @@ impl Computer {
     /// # Errors
     /// What the device did not do.
     pub fn time_copy(&self, input: &Arc<Volume>) -> Result<Timing, Failure> {
-        let part = Part { region: Region::whole(input.shape()), voxels: input.clone() };
+        let part = RegionVoxels { region: Region::whole(input.shape()), voxels: input.clone() };
         let image = Image::Device(bricks::upload(&self.device, &Image::Host(part))?);
         let mut graph = Graph::default();
         let slot = graph.input(0, input.voxel_type());

@@ -1,5 +1,5 @@
 // Numbers of 64 bits (IEEE 754, round half to even) on devices that have none of their own: low word, high word.
-// Operators calculate with them, so their twins must.
+// Operators calculate with them, so their GPU kernels must.
 
 // ±significand / 2⁶² · 2^(exponent − 1023).
 struct Double {

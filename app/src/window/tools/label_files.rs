@@ -10,7 +10,7 @@ use voxelry_core::io::convert::{ConvertOptions, update_beside, write_beside};
 use voxelry_core::io::{Frame, OpenOptions, by_extension, open};
 use voxelry_core::labels::{Labels, Version};
 use voxelry_core::ops::Kind;
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe};
 use voxelry_core::{Error, Job, Result};
 
 /// State of labels as last saved in a file.
@@ -76,7 +76,7 @@ pub fn write_surfaces(
             format!("surfaces of these labels need {needed} bytes of memory, and {most} may be used");
         return Err(Error::Memory(reason));
     }
-    let made = recipe::run(&plan, &[labels], &[], &How::Memory, &Job::silent())?;
+    let made = recipe::run(&plan, &[labels], &[], &ExecutionMode::Memory, &Job::silent())?;
     let Some((_, mut mesh)) = made.meshes.into_iter().next() else {
         return Err(Error::file(path, "there is no surface to write"));
     };

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 pub struct Folder;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SliceFormat {
     Tiff,
     Png,
 }
 
-impl Kind {
+impl SliceFormat {
     fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy();
         // Hidden files are not slices: half-written ones and the shadows that macOS leaves.
@@ -68,16 +68,16 @@ fn natural(a: &str, b: &str) -> Ordering {
 }
 
 /// The slices of a folder in order, of the kind of which there are more, and how many of the other.
-fn slices(folder: &Path) -> Result<(Kind, Vec<PathBuf>, usize)> {
+fn slices(folder: &Path) -> Result<(SliceFormat, Vec<PathBuf>, usize)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).at(folder)? {
         let path = entry.at(folder)?.path();
-        if let Some(kind) = Kind::of(&path) {
+        if let Some(kind) = SliceFormat::of(&path) {
             found.push((kind, path));
         }
     }
-    let tiffs = found.iter().filter(|(kind, _)| *kind == Kind::Tiff).count();
-    let kind = if 2 * tiffs >= found.len() { Kind::Tiff } else { Kind::Png };
+    let tiffs = found.iter().filter(|(kind, _)| *kind == SliceFormat::Tiff).count();
+    let kind = if 2 * tiffs >= found.len() { SliceFormat::Tiff } else { SliceFormat::Png };
     let all = found.len();
     let mut paths: Vec<(String, PathBuf)> = found
         .into_iter()
@@ -133,9 +133,9 @@ impl Format for Folder {
 
     fn open(&self, path: &Path, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
         let (kind, paths, others) =
-            if path.is_dir() { slices(path)? } else { (Kind::Png, vec![path.to_owned()], 0) };
+            if path.is_dir() { slices(path)? } else { (SliceFormat::Png, vec![path.to_owned()], 0) };
         // What one OME-TIFF describes is more than slices.
-        if kind == Kind::Tiff
+        if kind == SliceFormat::Tiff
             && paths.len() > 1
             && let Some(stack) = open_set(&paths, options.dataset.as_deref())?
         {
@@ -154,8 +154,8 @@ impl Format for Folder {
             }
         };
         Ok(match kind {
-            Kind::Tiff => Box::new(open_slices(&paths, adjust)?),
-            Kind::Png => Box::new(png::Slices::open(paths, adjust)?),
+            SliceFormat::Tiff => Box::new(open_slices(&paths, adjust)?),
+            SliceFormat::Png => Box::new(png::Slices::open(paths, adjust)?),
         })
     }
 }

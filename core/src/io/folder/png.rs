@@ -20,14 +20,14 @@ pub(super) fn is_png(head: &[u8]) -> bool {
 
 /// What slices must have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
+struct PixelLayout {
     width: usize,
     height: usize,
     color: ColorType,
     bits: BitDepth,
 }
 
-impl Kind {
+impl PixelLayout {
     fn describe(&self) -> String {
         format!("{}×{} pixels, {:?}, {} bits", self.width, self.height, self.color, self.bits as u8)
     }
@@ -46,7 +46,7 @@ fn damaged(path: &Path, error: &png::DecodingError) -> Error {
     Error::file(path, format!("the PNG is damaged: {error}"))
 }
 
-fn start(path: &Path) -> Result<(Reader, Kind, Stamp)> {
+fn start(path: &Path) -> Result<(Reader, PixelLayout, Stamp)> {
     let file = File::open(path).at(path)?;
     let about = file.metadata().at(path)?;
     let (length, stamp) = (about.len(), Stamp::of(&about));
@@ -56,7 +56,7 @@ fn start(path: &Path) -> Result<(Reader, Kind, Stamp)> {
     decoder.set_ignore_iccp_chunk(true);
     let reader = decoder.read_info().map_err(|e| damaged(path, &e))?;
     let info = reader.info();
-    let kind = Kind {
+    let kind = PixelLayout {
         width: info.width as usize,
         height: info.height as usize,
         color: info.color_type,
@@ -75,12 +75,12 @@ fn start(path: &Path) -> Result<(Reader, Kind, Stamp)> {
 
 impl Slices {
     pub(super) fn open(paths: Vec<PathBuf>, adjust: impl FnOnce(&mut ImageInfo)) -> Result<Self> {
-        let started: Vec<(Kind, Stamp)> = paths
+        let started: Vec<(PixelLayout, Stamp)> = paths
             .par_iter()
             .map(|path| start(path).map(|(_, kind, stamp)| (kind, stamp)))
             .collect::<Result<_>>()?;
         let kinds: Vec<_> = paths.iter().cloned().zip(started.iter().map(|s| s.0)).collect();
-        check_alike(&kinds, Kind::describe)?;
+        check_alike(&kinds, PixelLayout::describe)?;
         let kind = kinds[0].1;
         let voxel = if kind.bits == BitDepth::Sixteen { VoxelType::U16 } else { VoxelType::U8 };
         let shape = [paths.len(), kind.height, kind.width];

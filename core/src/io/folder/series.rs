@@ -17,12 +17,12 @@ struct Series {
 }
 
 /// A name as texts and the digits between them.
-struct Parts {
+struct NameParts {
     texts: Vec<String>,
     digits: Vec<String>,
 }
 
-fn parts(name: &str) -> Parts {
+fn parts(name: &str) -> NameParts {
     let (mut text, mut run) = (String::new(), String::new());
     let (mut texts, mut digits) = (Vec::new(), Vec::new());
     for c in name.chars().map(Some).chain([None]) {
@@ -38,14 +38,14 @@ fn parts(name: &str) -> Parts {
         text.extend(run.drain(..).chain(c));
     }
     texts.push(text);
-    Parts { texts, digits }
+    NameParts { texts, digits }
 }
 
 /// The series of a list of names, those with most slices first.
 fn series(names: &[String]) -> Vec<Series> {
     let mut alike: BTreeMap<Vec<String>, Vec<(usize, Vec<u64>)>> = BTreeMap::new();
     for (at, name) in names.iter().enumerate() {
-        let Parts { texts, digits } = parts(name);
+        let NameParts { texts, digits } = parts(name);
         let key = texts.iter().map(|text| text.to_lowercase()).collect();
         let numbers = digits.iter().filter_map(|digits| digits.parse().ok()).collect();
         alike.entry(key).or_default().push((at, numbers));
@@ -72,7 +72,7 @@ fn series(names: &[String]) -> Vec<Series> {
 
 /// A name with `#` in place of its number `counter`.
 fn series_name(name: &str, counter: Option<usize>) -> String {
-    let Parts { texts, digits } = parts(name);
+    let NameParts { texts, digits } = parts(name);
     let numbers =
         digits.into_iter().enumerate().map(|(run, n)| if Some(run) == counter { "#".into() } else { n });
     texts.into_iter().zip(numbers.chain([String::new()])).flat_map(|(text, number)| [text, number]).collect()

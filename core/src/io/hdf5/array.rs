@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// What the elements of a dataset are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Encoding {
     /// A number of a voxel's type.
     Plain,
     /// Signed numbers that stand for unsigned ones of the same bits.
@@ -45,7 +45,7 @@ pub(super) struct Array {
     dataset: Dataset,
     axes: Axes,
     voxel: VoxelType,
-    kind: Kind,
+    kind: Encoding,
     /// The file, and where the elements lie in it, if they aren't read by the crate.
     at: Option<(Hdf5File, u64)>,
 }
@@ -55,20 +55,20 @@ pub(super) fn voxel_type(datatype: &Datatype) -> Option<VoxelType> {
     kind_of(datatype).map(|(voxel, _)| voxel)
 }
 
-fn kind_of(datatype: &Datatype) -> Option<(VoxelType, Kind)> {
+fn kind_of(datatype: &Datatype) -> Option<(VoxelType, Encoding)> {
     Some(match datatype {
-        Datatype::FixedPoint { size, signed, .. } => (integer(*size, *signed)?, Kind::Plain),
-        Datatype::FloatingPoint { size: 2, byte_order } => (VoxelType::F32, Kind::Half(*byte_order)),
-        Datatype::FloatingPoint { size: 4, .. } => (VoxelType::F32, Kind::Plain),
-        Datatype::FloatingPoint { size: 8, .. } => (VoxelType::F64, Kind::Plain),
-        Datatype::Bitfield { size, byte_order } => (integer(*size, false)?, Kind::Bits(*byte_order)),
+        Datatype::FixedPoint { size, signed, .. } => (integer(*size, *signed)?, Encoding::Plain),
+        Datatype::FloatingPoint { size: 2, byte_order } => (VoxelType::F32, Encoding::Half(*byte_order)),
+        Datatype::FloatingPoint { size: 4, .. } => (VoxelType::F32, Encoding::Plain),
+        Datatype::FloatingPoint { size: 8, .. } => (VoxelType::F64, Encoding::Plain),
+        Datatype::Bitfield { size, byte_order } => (integer(*size, false)?, Encoding::Bits(*byte_order)),
         Datatype::Enum { base, members } => match **base {
             // False and true, as h5py and NumPy have them.
             Datatype::FixedPoint { size: 1, byte_order, .. } if members.len() == 2 => {
-                (VoxelType::U8, Kind::Bits(byte_order))
+                (VoxelType::U8, Encoding::Bits(byte_order))
             }
             Datatype::FixedPoint { size, signed, byte_order } => {
-                (integer(size, signed)?, Kind::Bits(byte_order))
+                (integer(size, signed)?, Encoding::Bits(byte_order))
             }
             _ => return None,
         },
@@ -116,8 +116,11 @@ impl Array {
             return Err(Error::file(path, format!("the shape of {name} is {dims:?}: there are no voxels")));
         }
         let at = container.misread_address(&dataset).map(|address| (container.file.clone(), address));
-        let kind =
-            if at.is_some() && kind == Kind::Plain { Kind::Bits(order_of(dataset.dtype())) } else { kind };
+        let kind = if at.is_some() && kind == Encoding::Plain {
+            Encoding::Bits(order_of(dataset.dtype()))
+        } else {
+            kind
+        };
         let array = Self { dataset, axes, voxel, kind, at };
         if array.channels() > 1 << 20 || array.times() > 1 << 31 {
             let dims = array.dataset.shape();
@@ -128,8 +131,8 @@ impl Array {
 
     /// The same voxels, with signed numbers as the unsigned ones of the same bits.
     pub fn into_unsigned(mut self) -> Self {
-        if self.voxel == VoxelType::I16 && self.kind == Kind::Plain {
-            (self.voxel, self.kind) = (VoxelType::U16, Kind::Unsigned);
+        if self.voxel == VoxelType::I16 && self.kind == Encoding::Plain {
+            (self.voxel, self.kind) = (VoxelType::U16, Encoding::Unsigned);
         }
         self
     }
@@ -180,7 +183,7 @@ impl Array {
         }
         let selection = self.selection(channel, time, region);
         let damaged = |e: Damage| Error::file(path, sentence(&e));
-        if self.kind == Kind::Plain {
+        if self.kind == Encoding::Plain {
             drop(zeros);
             return with_voxel!(self.voxel, |T| {
                 let array = self.dataset.read_slice_parallel::<T>(&selection).map_err(damaged)?;
@@ -211,8 +214,8 @@ impl Array {
         let array = array.map_err(|e| Error::file(path, sentence(&e)))?;
         let array = self.arranged(path, array, region)?;
         let order = match self.kind {
-            Kind::Bits(order) | Kind::Half(order) => order,
-            Kind::Plain | Kind::Unsigned => order_of(self.dataset.dtype()),
+            Encoding::Bits(order) | Encoding::Half(order) => order,
+            Encoding::Plain | Encoding::Unsigned => order_of(self.dataset.dtype()),
         };
         let swaps = (order == ByteOrder::BigEndian) != cfg!(target_endian = "big");
         let size = self.voxel.size();
@@ -221,7 +224,7 @@ impl Array {
                 bytes.reverse();
             }
             match (self.kind, &bytes[..]) {
-                (Kind::Half(_), &[a, b]) => {
+                (Encoding::Half(_), &[a, b]) => {
                     out.copy_from_slice(&half::f16::from_ne_bytes([a, b]).to_f32().to_ne_bytes());
                 }
                 (_, bytes) => out.copy_from_slice(bytes),

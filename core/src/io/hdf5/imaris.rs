@@ -91,7 +91,7 @@ struct LevelGroup {
     channels: usize,
 }
 
-struct Found {
+struct Channels {
     arrays: Vec<Option<Array>>,
     shape: [usize; 3],
     missing: usize,
@@ -119,7 +119,7 @@ impl LevelGroup {
         times: usize,
         channels: usize,
         image: &BTreeMap<String, String>,
-    ) -> Result<Found> {
+    ) -> Result<Channels> {
         let mut arrays = Vec::with_capacity(times * channels);
         let mut shape = None;
         for time in 0..times {
@@ -154,7 +154,7 @@ impl LevelGroup {
         let shape = shape
             .ok_or_else(|| container.refuse(format!("ResolutionLevel {} holds no volume", self.number)))?;
         let missing = arrays.iter().filter(|a| a.is_none()).count();
-        Ok(Found { arrays, shape, missing })
+        Ok(Channels { arrays, shape, missing })
     }
 }
 

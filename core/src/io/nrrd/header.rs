@@ -1,7 +1,7 @@
 //! The text of an NRRD header, line by line, and the data files that it names.
 
 use crate::io::planar::text::{self, shorten, values};
-use crate::io::planar::{Codec, Part, Sample, Store, file_len};
+use crate::io::planar::{Codec, FileExtent, Sample, Store, file_len};
 use crate::{Error, Result, VoxelType};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -194,7 +194,7 @@ impl<'a> Header<'a> {
                     n => offset.saturating_add(n as u64),
                 };
             }
-            parts.push(Part { path, offset, len: each });
+            parts.push(FileExtent { path, offset, len: each });
         }
         match encoding {
             Encoding::Packed(codec) => {

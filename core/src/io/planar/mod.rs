@@ -12,7 +12,7 @@ pub(crate) mod text;
 
 pub(crate) use codec::Codec;
 pub(crate) use convert::Sample;
-pub(crate) use store::{Part, Store, file_len};
+pub(crate) use store::{FileExtent, Store, file_len};
 
 use super::{Calibration, Frame, ImageInfo, ImageSource};
 use crate::{Error, Region, Result, Volume, VoxelType};

@@ -282,7 +282,7 @@ struct Deflater {
     begun: bool,
 }
 
-struct Piece {
+struct DeflatedChunk {
     deflated: Vec<u8>,
     crc: crc32fast::Hasher,
     adler: Adler,
@@ -353,8 +353,9 @@ impl Deflater {
     }
 }
 
-fn compress(bytes: &[u8], wrap: Wrap, last: bool) -> std::io::Result<Piece> {
-    let mut piece = Piece { deflated: Vec::new(), crc: crc32fast::Hasher::new(), adler: Adler::default() };
+fn compress(bytes: &[u8], wrap: Wrap, last: bool) -> std::io::Result<DeflatedChunk> {
+    let mut piece =
+        DeflatedChunk { deflated: Vec::new(), crc: crc32fast::Hasher::new(), adler: Adler::default() };
     match wrap {
         Wrap::Raw => {
             piece.deflated = bytes.to_vec();

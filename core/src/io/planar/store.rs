@@ -22,7 +22,7 @@ pub(crate) fn file_len(path: &Path) -> Result<u64> {
 
 /// A piece of a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Part {
+pub(crate) struct FileExtent {
     /// The file.
     pub path: PathBuf,
     /// Bytes to skip.
@@ -35,12 +35,12 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    kind: Kind,
+    kind: Backing,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Parts(Vec<Part>, Option<Arc<File>>),
+enum Backing {
+    Parts(Vec<FileExtent>, Option<Arc<File>>),
     Memory(Arc<Vec<u8>>),
     Stream(Stream),
 }
@@ -62,7 +62,7 @@ pub(crate) enum Bytes {
     /// In an open file, from an offset, with the path for messages.
     File(Arc<File>, u64, PathBuf),
     /// Consecutive pieces of files.
-    Parts(Arc<Vec<Part>>),
+    Parts(Arc<Vec<FileExtent>>),
 }
 
 impl Store {
@@ -73,18 +73,18 @@ impl Store {
     pub fn file(path: &Path, offset: u64) -> Result<Self> {
         let len = file_len(path)?.saturating_sub(offset);
         let file = Arc::new(File::open(path).at(path)?);
-        let part = Part { path: path.to_owned(), offset, len };
-        Ok(Self { path: path.to_owned(), kind: Kind::Parts(vec![part], Some(file)) })
+        let part = FileExtent { path: path.to_owned(), offset, len };
+        Ok(Self { path: path.to_owned(), kind: Backing::Parts(vec![part], Some(file)) })
     }
 
     /// Pieces of files, one after the other.
-    pub fn parts(path: &Path, parts: Vec<Part>) -> Self {
-        Self { path: path.to_owned(), kind: Kind::Parts(parts, None) }
+    pub fn parts(path: &Path, parts: Vec<FileExtent>) -> Self {
+        Self { path: path.to_owned(), kind: Backing::Parts(parts, None) }
     }
 
     /// Bytes in memory.
     pub fn memory(path: &Path, bytes: Vec<u8>) -> Self {
-        Self { path: path.to_owned(), kind: Kind::Memory(Arc::new(bytes)) }
+        Self { path: path.to_owned(), kind: Backing::Memory(Arc::new(bytes)) }
     }
 
     /// Compressed streams, each in a file from an offset, one after the other; `skip` bytes of
@@ -113,12 +113,12 @@ impl Store {
             ));
         }
         let stream = Stream { sources, codec, skip, len, cache: Mutex::new(None) };
-        Ok(Self { path: path.to_owned(), kind: Kind::Stream(stream) })
+        Ok(Self { path: path.to_owned(), kind: Backing::Stream(stream) })
     }
 
     /// Whether bytes can be read wherever they lie without those before them.
     pub fn is_seekable(&self) -> bool {
-        !matches!(self.kind, Kind::Stream(_))
+        !matches!(self.kind, Backing::Stream(_))
     }
 
     /// Checks that `needed` bytes are there, as far as can be told without reading.
@@ -127,9 +127,9 @@ impl Store {
     /// If they are not.
     pub fn promise(&self, needed: u64) -> Result<()> {
         let available = match &self.kind {
-            Kind::Parts(parts, _) => parts.iter().map(|p| p.len).fold(0, u64::saturating_add),
-            Kind::Memory(bytes) => bytes.len() as u64,
-            Kind::Stream(stream) => stream.len,
+            Backing::Parts(parts, _) => parts.iter().map(|p| p.len).fold(0, u64::saturating_add),
+            Backing::Memory(bytes) => bytes.len() as u64,
+            Backing::Stream(stream) => stream.len,
         };
         if needed <= available {
             return Ok(());
@@ -143,16 +143,16 @@ impl Store {
     /// The files that the bytes are in.
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.kind {
-            Kind::Parts(parts, _) => parts.iter().map(|part| part.path.clone()).collect(),
-            Kind::Memory(_) => Vec::new(),
-            Kind::Stream(stream) => stream.sources.iter().map(|(path, _)| path.clone()).collect(),
+            Backing::Parts(parts, _) => parts.iter().map(|part| part.path.clone()).collect(),
+            Backing::Memory(_) => Vec::new(),
+            Backing::Stream(stream) => stream.sources.iter().map(|(path, _)| path.clone()).collect(),
         }
     }
 
     /// The stream from its beginning, if this is one that was not inflated yet.
     pub fn unread_stream(&self) -> Result<Option<StreamReader>> {
         match &self.kind {
-            Kind::Stream(stream) if lock(&stream.cache).is_none() => stream.reader(&self.path).map(Some),
+            Backing::Stream(stream) if lock(&stream.cache).is_none() => stream.reader(&self.path).map(Some),
             _ => Ok(None),
         }
     }
@@ -163,12 +163,12 @@ impl Store {
     /// If a stream is damaged or ends early.
     pub fn bytes(&self) -> Result<Bytes> {
         match &self.kind {
-            Kind::Memory(bytes) => Ok(Bytes::Memory(bytes.clone())),
-            Kind::Parts(parts, Some(file)) => {
+            Backing::Memory(bytes) => Ok(Bytes::Memory(bytes.clone())),
+            Backing::Parts(parts, Some(file)) => {
                 Ok(Bytes::File(file.clone(), parts[0].offset, parts[0].path.clone()))
             }
-            Kind::Parts(parts, None) => Ok(Bytes::Parts(Arc::new(parts.clone()))),
-            Kind::Stream(stream) => {
+            Backing::Parts(parts, None) => Ok(Bytes::Parts(Arc::new(parts.clone()))),
+            Backing::Stream(stream) => {
                 // Others wait for the one that inflates: they need the same bytes.
                 let mut cache = lock(&stream.cache);
                 if let Some(bytes) = &*cache {

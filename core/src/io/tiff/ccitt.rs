@@ -17,13 +17,13 @@ pub(super) enum Scheme {
     Group4,
 }
 
-struct Bits<'a> {
+struct CodeReader<'a> {
     data: &'a [u8],
     /// Position in bits.
     at: usize,
 }
 
-impl BitReader for Bits<'_> {
+impl BitReader for CodeReader<'_> {
     type Error = ();
 
     fn peek(&self, bits: u8) -> Option<u16> {
@@ -46,7 +46,7 @@ impl BitReader for Bits<'_> {
     }
 }
 
-impl Bits<'_> {
+impl CodeReader<'_> {
     fn ended(&self) -> bool {
         self.at >= 8 * self.data.len()
     }
@@ -140,7 +140,7 @@ impl Bits<'_> {
 pub(super) fn decode(data: &[u8], scheme: Scheme, width: usize, rows: usize) -> Result<Vec<u8>, String> {
     let stride = width.div_ceil(8);
     let mut out = vec![0; stride * rows];
-    let mut bits = Bits { data, at: 0 };
+    let mut bits = CodeReader { data, at: 0 };
     let (mut above, mut row) = (Vec::new(), Vec::new());
     let mut done = 0;
     while done < rows && !bits.ended() {

@@ -20,14 +20,14 @@
 //! Working memory: one bit a voxel and four bytes a run.
 
 pub mod blocked;
+pub mod equivalences;
 mod forest;
+pub mod label_shuffle;
 pub(super) mod rows;
-pub mod scattered;
 pub mod slabs;
-pub mod uniting;
 
 pub use forest::Forest;
-pub use rows::{Bits, Rows, Values};
+pub use rows::{BitRows, Rows, Values};
 
 use crate::ops::{Args, ParamType};
 use crate::{Error, Job, Result};
@@ -104,7 +104,7 @@ impl Connectivity {
 
 /// Which voxels of a mask form the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum MaskSide {
     /// Those that are not 0.
     Inside,
     /// Those that are 0.
@@ -112,7 +112,7 @@ pub enum Part {
 }
 
 /// The connected components of an image, as runs.
-pub struct Components<R = Bits> {
+pub struct Components<R = BitRows> {
     shape: [usize; 3],
     rows: R,
     /// Index of the first run of each row, and the number of runs at the end.
@@ -122,7 +122,7 @@ pub struct Components<R = Bits> {
     count: u32,
 }
 
-impl Components<Bits> {
+impl Components<BitRows> {
     /// The components of a mask `[z, y, x]` in C order.
     ///
     /// # Errors
@@ -131,10 +131,10 @@ impl Components<Bits> {
         mask: &[u8],
         shape: [usize; 3],
         connectivity: Connectivity,
-        part: Part,
+        part: MaskSide,
         job: &Job,
     ) -> Result<Self> {
-        Self::new(Bits::pack(mask, shape, part, job)?, shape, connectivity, job)
+        Self::new(BitRows::pack(mask, shape, part, job)?, shape, connectivity, job)
     }
 }
 

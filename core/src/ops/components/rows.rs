@@ -1,6 +1,6 @@
 //! The rows of an image as runs.
 
-use super::Part;
+use super::MaskSide;
 use crate::{Job, Result};
 use rayon::prelude::*;
 
@@ -17,24 +17,24 @@ pub trait Rows: Sync {
 }
 
 /// A mask, one bit a voxel, rows padded to whole words.
-pub struct Bits {
+pub struct BitRows {
     words: usize,
     bits: Vec<u64>,
 }
 
-impl Bits {
+impl BitRows {
     /// Packs a mask `[z, y, x]`, or its complement.
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub fn pack(mask: &[u8], [nz, ny, nx]: [usize; 3], part: Part, job: &Job) -> Result<Self> {
+    pub fn pack(mask: &[u8], [nz, ny, nx]: [usize; 3], part: MaskSide, job: &Job) -> Result<Self> {
         assert!(u32::try_from(nx).is_ok(), "a row of 2^32 voxels");
         let words = nx.div_ceil(64);
         let mut bits = vec![0u64; nz * ny * words];
         if bits.is_empty() {
             return Ok(Self { words, bits });
         }
-        let flip = if part == Part::Outside { u64::MAX } else { 0 };
+        let flip = if part == MaskSide::Outside { u64::MAX } else { 0 };
         bits.par_chunks_mut(ny * words).zip(mask.par_chunks(ny * nx)).try_for_each(|(bits, mask)| {
             job.check()?;
             for (bits, row) in bits.chunks_exact_mut(words).zip(mask.chunks_exact(nx)) {
@@ -82,7 +82,7 @@ fn pack_eight(bytes: u64) -> u64 {
     ones.wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-impl Rows for Bits {
+impl Rows for BitRows {
     const VALUED: bool = false;
 
     fn count(&self, row: usize) -> u32 {

@@ -2,7 +2,7 @@
 //! in. A name is the linear index of a voxel in the whole image, plus one; the first name of an object stands for it.
 
 use super::blocked::too_many;
-use crate::ops::{Around, pieces};
+use crate::ops::{TileContext, indexed_blob};
 use crate::{Error, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -104,16 +104,16 @@ impl Slabs {
         }
         let number = |root: &u64| numbers[roots.binary_search(root).expect("it is one of them")];
         let piece = |block: &Vec<u64>| block.iter().flat_map(|root| number(root).to_le_bytes()).collect();
-        Ok(pieces::join(&blocks.iter().map(piece).collect::<Vec<_>>()))
+        Ok(indexed_blob::join(&blocks.iter().map(piece).collect::<Vec<_>>()))
     }
 
     /// What [`Slabs::numbers`] made in a phase for the objects of a block.
     ///
     /// # Errors
     /// If it can't be read.
-    pub fn numbers_of(&self, phase: usize, block: usize, around: &dyn Around) -> Result<Vec<u32>> {
+    pub fn numbers_of(&self, phase: usize, block: usize, context: &dyn TileContext) -> Result<Vec<u32>> {
         let of_slab = self.blocks(0).len();
-        let numbers = pieces::read(around, phase, block / of_slab, block % of_slab)?;
+        let numbers = indexed_blob::read(context, phase, block / of_slab, block % of_slab)?;
         Ok(numbers.as_chunks::<4>().0.iter().map(|n| u32::from_le_bytes(*n)).collect())
     }
 }

@@ -159,10 +159,10 @@ fn masks_agree_with_flooding() {
         let mask: Vec<u8> =
             (0..shape.iter().product()).map(|_| u8::from(random.below(10) < density)).collect();
         for connectivity in ALL {
-            for part in [Part::Inside, Part::Outside] {
+            for part in [MaskSide::Inside, MaskSide::Outside] {
                 let c = Components::of_mask(&mask, shape, connectivity, part, &job).unwrap();
                 let seen: Vec<u32> =
-                    mask.iter().map(|v| u32::from((*v != 0) == (part == Part::Inside))).collect();
+                    mask.iter().map(|v| u32::from((*v != 0) == (part == MaskSide::Inside))).collect();
                 let expected = flood(&seen, shape, connectivity);
                 let labels = c.labels(&job).unwrap();
                 assert_eq!(labels.as_slice().unwrap(), expected, "{shape:?} {connectivity:?} {part:?}");
@@ -200,14 +200,14 @@ fn border_components_are_known() {
     let mut mask = vec![0u8; 45];
     mask[15 + 5 + 2] = 1;
     mask[4] = 1;
-    let c = Components::of_mask(&mask, shape, Connectivity::Six, Part::Inside, &Job::silent()).unwrap();
+    let c = Components::of_mask(&mask, shape, Connectivity::Six, MaskSide::Inside, &Job::silent()).unwrap();
     assert_eq!(c.touching_border(), [true, false]);
 }
 
 #[test]
 fn empty_images_have_no_components() {
     for shape in [[0, 3, 3], [3, 0, 3], [3, 3, 0]] {
-        let c = Components::of_mask(&[], shape, Connectivity::Six, Part::Inside, &Job::silent()).unwrap();
+        let c = Components::of_mask(&[], shape, Connectivity::Six, MaskSide::Inside, &Job::silent()).unwrap();
         assert_eq!(c.count(), 0);
         assert_eq!(c.labels(&Job::silent()).unwrap().dim(), (shape[0], shape[1], shape[2]));
     }

@@ -8,8 +8,8 @@ pub use lines::{Squared, transform};
 
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Geometry, Job, Result, Volume, VoxelType, parallel};
 use ndarray::Array3;
@@ -304,7 +304,7 @@ impl Program for DistanceKernel {
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let volumes = match self.metric {

@@ -175,7 +175,7 @@ fn ranked<K: Lanes>(
         let mut padded = std::mem::take(&mut b.padded);
         let keys = sized(&mut padded, shape[0] * shape[1] * stride);
         fill(before(region.start, reach), shape, stride, keys);
-        let piece = Piece { keys, shape, stride, reach, size: region.shape };
+        let piece = KeyTile { keys, shape, stride, reach, size: region.shape };
         match way {
             Way::Box(plan) => piece.network_box(plan, b, &mut **tile, job)?,
             Way::Whole(rows, network) => piece.network(rows, network, b, &mut **tile, job)?,
@@ -233,7 +233,7 @@ impl<K: Lanes> Default for Buffers<K> {
 }
 
 /// The keys of a tile and its surroundings.
-struct Piece<'a, K> {
+struct KeyTile<'a, K> {
     keys: &'a [K],
     shape: [usize; 3],
     stride: usize,
@@ -241,7 +241,7 @@ struct Piece<'a, K> {
     size: [usize; 3],
 }
 
-impl<K: Lanes> Piece<'_, K> {
+impl<K: Lanes> KeyTile<'_, K> {
     fn network_box(
         &self,
         plan: &BoxPlan,

@@ -9,8 +9,8 @@ use super::kernel::{Partials, decode, encode, folded};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::threshold::InRange;
 use super::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared,
-    Program, Source, Tiling,
+    Block, Call, FieldSpec, Fold, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program,
+    Source, TileContext, Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
@@ -329,7 +329,7 @@ impl Program for Automatic {
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");

@@ -8,8 +8,8 @@ use crate::ops::histogram::bins;
 use crate::ops::kernel::{Partials, decode, encode, folded};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
-    Around, Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
@@ -372,7 +372,7 @@ impl Program for Stretch {
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");

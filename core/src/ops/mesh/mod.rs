@@ -9,8 +9,8 @@ use super::components::rows::pack;
 use super::kernel::{Partials, decode, encode};
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Grid, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Grid, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::measure::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
@@ -108,7 +108,7 @@ struct MeshKernel {
 
 /// Points of a window: voxels of a part of the image, and one more around it where the surface is to
 /// be closed.
-struct Window<'a, T> {
+struct SampleWindow<'a, T> {
     kernel: &'a MeshKernel,
     array: &'a Array3<T>,
     /// The voxels that `array` holds.
@@ -118,7 +118,7 @@ struct Window<'a, T> {
     shape: [usize; 3],
 }
 
-impl<'a, T: Voxel> Window<'a, T> {
+impl<'a, T: Voxel> SampleWindow<'a, T> {
     /// The points of the cells that begin in `out`.
     fn new(kernel: &'a MeshKernel, array: &'a Array3<T>, held: Region, out: Region) -> Self {
         let mut start = out.start.map(|s| s as isize);
@@ -157,7 +157,7 @@ impl<'a, T: Voxel> Window<'a, T> {
     }
 }
 
-impl<T: Voxel> Points for Window<'_, T> {
+impl<T: Voxel> Points for SampleWindow<'_, T> {
     fn shape(&self) -> [usize; 3] {
         self.shape
     }
@@ -264,7 +264,8 @@ impl Kernel for MeshKernel {
     fn whole(&self, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let input = inputs[0].as_deref().expect("the first input is required");
         let whole = Region::whole(self.shape);
-        let surface = with_volume!(input, |a| extract(&Window::new(self, a, whole, whole), false, job))?;
+        let surface =
+            with_volume!(input, |a| extract(&SampleWindow::new(self, a, whole, whole), false, job))?;
         Ok(Output::Mesh(self.mesh(surface.vertices, surface.triangles, surface.labels)))
     }
 
@@ -274,7 +275,7 @@ impl Kernel for MeshKernel {
 }
 
 /// What a block finds: vertices with their keys, triangles of keys with their cell and label.
-type Found = (Vec<(u64, [f32; 3])>, Vec<([u64; 3], u64, u32)>);
+type BlockSurface = (Vec<(u64, [f32; 3])>, Vec<([u64; 3], u64, u32)>);
 
 /// Vertices, and triangles of their numbers with labels.
 type Numbered = (Vec<[f32; 3]>, Vec<([u32; 3], u32)>);
@@ -305,12 +306,12 @@ impl Program for MeshKernel {
         _: &Numbered,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_deref().expect("the first input is required");
         let (surface, start) = with_volume!(input, |a| {
-            let window = Window::new(self, a, block.sources[0], block.out);
+            let window = SampleWindow::new(self, a, block.sources[0], block.out);
             (extract(&window, true, &job.part())?, window.start)
         });
         // Keys order as vertices and cells do in the whole image, one point wider on each side.
@@ -332,14 +333,14 @@ impl Program for MeshKernel {
         });
         let triangles: Vec<_> = triangles.collect();
         let vertices: Vec<_> = keys.iter().copied().zip(surface.vertices.iter().copied()).collect();
-        let found: Found = (vertices, triangles);
+        let found: BlockSurface = (vertices, triangles);
         Ok((vec![], encode(&found)))
     }
 
     fn merge(&self, _: usize, state: &mut Numbered, partials: Partials) -> Result<Next> {
-        let (mut vertices, mut triangles): Found = (vec![], vec![]);
+        let (mut vertices, mut triangles): BlockSurface = (vec![], vec![]);
         for partial in partials {
-            let (mut v, mut t): Found = decode(&partial?.1)?;
+            let (mut v, mut t): BlockSurface = decode(&partial?.1)?;
             vertices.append(&mut v);
             triangles.append(&mut t);
         }

@@ -71,7 +71,7 @@ fn written<T: Copy>(count: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> R
 }
 
 /// Bits of a slab of rows: changes along x, y and z, and whether the point is inside.
-struct Bits {
+struct CrossingBits {
     words: usize,
     /// `[row][axis][word]`.
     changes: Vec<u64>,
@@ -88,7 +88,8 @@ pub fn extract(points: &impl Points, keyed: bool, job: &Job) -> Result<Surface> 
         return Ok(Surface::default());
     }
     let words = nx.div_ceil(64);
-    let mut bits = Bits { words, changes: vec![0; nz * ny * 3 * words], values: vec![0; nz * ny * words] };
+    let mut bits =
+        CrossingBits { words, changes: vec![0; nz * ny * 3 * words], values: vec![0; nz * ny * words] };
     let plane = ny * words;
     if !points.labelled() {
         parallel::chunks(&mut bits.values, plane, job, &|z, values| {
@@ -237,7 +238,7 @@ fn scan_inside(here: &[u64], below: &[u64], words: usize, nx: usize, changes: &m
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn place<P: Points>(
     points: &P,
-    bits: &Bits,
+    bits: &CrossingBits,
     z: usize,
     ny: usize,
     vertices: &mut [MaybeUninit<[f32; 3]>],
@@ -264,7 +265,7 @@ fn place<P: Points>(
 /// of the vertices on its edges (those without a vertex mean nothing), its label and its place.
 fn slice<P: Points>(
     points: &P,
-    bits: &Bits,
+    bits: &CrossingBits,
     first: &[usize],
     z: usize,
     mut sink: impl FnMut(usize, &[u32; 12], u32, [u32; 3]),
@@ -279,7 +280,7 @@ fn slice<P: Points>(
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
 fn cells<P: Points, S: FnMut(usize, &[u32; 12], u32, [u32; 3])>(
     points: &P,
-    bits: &Bits,
+    bits: &CrossingBits,
     first: &[usize],
     [z, y]: [usize; 2],
     sink: &mut S,

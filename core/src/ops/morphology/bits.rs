@@ -2,7 +2,7 @@
 
 use super::dilate::dilate;
 use super::element::Element;
-use super::lane::{Bits, Packed};
+use super::lane::{BitLanes, Packed};
 use crate::{Job, Result};
 use multiversion::multiversion;
 use ndarray::Array3;
@@ -14,7 +14,7 @@ pub struct BitMask {
     /// Shape in voxels.
     shape: [usize; 3],
     /// Rows of `words` words.
-    bits: Vec<Bits>,
+    bits: Vec<BitLanes>,
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
@@ -34,7 +34,7 @@ impl BitMask {
         let shape = <[usize; 3]>::from(mask.dim());
         let [nz, ny, nx] = shape;
         let words = nx.div_ceil(64);
-        let mut bits = vec![Bits(0); nz * ny * words];
+        let mut bits = vec![BitLanes(0); nz * ny * words];
         if !mask.is_empty() {
             let rows = rows_at_once(nx);
             let source = mask.as_slice().expect("volumes are in C order");
@@ -93,7 +93,7 @@ impl BitMask {
     /// [`crate::Error::Cancelled`].
     pub fn dilated(&self, element: &Element, job: &Job) -> Result<Self> {
         let [nz, ny, nx] = self.shape;
-        let mut bits = vec![Bits(0); self.bits.len()];
+        let mut bits = vec![BitLanes(0); self.bits.len()];
         dilate(Packed, &self.bits, &mut bits, [nz, ny, nx.div_ceil(64)], element, job)?;
         let mut out = Self { shape: self.shape, bits };
         out.clear_tails();
@@ -119,7 +119,7 @@ impl BitMask {
 }
 
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
-fn pack_rows(mask: &[u8], bits: &mut [Bits], nx: usize) {
+fn pack_rows(mask: &[u8], bits: &mut [BitLanes], nx: usize) {
     for (row, bits) in mask.chunks_exact(nx).zip(bits.chunks_exact_mut(nx.div_ceil(64))) {
         let (whole, rest) = row.as_chunks::<64>();
         for (bits, voxels) in bits.iter_mut().zip(whole) {
@@ -146,7 +146,7 @@ fn pack_word(voxels: &[u8; 64]) -> u64 {
 }
 
 #[multiversion(targets("x86_64+avx2+fma+bmi1+bmi2+popcnt+lzcnt", "aarch64+neon"))]
-fn unpack_rows(bits: &[Bits], mask: &mut [u8], nx: usize) {
+fn unpack_rows(bits: &[BitLanes], mask: &mut [u8], nx: usize) {
     for (row, bits) in mask.chunks_exact_mut(nx).zip(bits.chunks_exact(nx.div_ceil(64))) {
         let (whole, rest) = row.as_chunks_mut::<64>();
         for (bits, voxels) in bits.iter().zip(&mut *whole) {

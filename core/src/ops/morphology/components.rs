@@ -1,8 +1,8 @@
 //! The operators on whole components: `fill-holes`, `remove-small`, `keep-largest`, `clear-border`.
 
-use super::parts::{Parts, Rule, faces_of};
+use super::component_filter::{ComponentFilter, Rule, faces_of};
 use crate::Result;
-use crate::ops::components::{Connectivity, Part};
+use crate::ops::components::{Connectivity, MaskSide};
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{Call, Operator, Prepared};
 
@@ -67,7 +67,7 @@ impl Operator for FillHoles {
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let most = call.args.maybe_int("max_size").map_or(u64::MAX, |n| n as u64);
         let connectivity = Connectivity::of(call.args, "connectivity");
-        Ok(Parts::prepare(call, Rule::Enclosed(most), Part::Outside, connectivity))
+        Ok(ComponentFilter::prepare(call, Rule::Enclosed(most), MaskSide::Outside, connectivity))
     }
 }
 
@@ -108,7 +108,7 @@ impl Operator for RemoveSmall {
         let least = voxels(call, "min_size", "min_volume")?
             .ok_or_else(|| call.error("give min_size (voxels) or min_volume (cubic units of the image)"))?;
         let connectivity = Connectivity::of(call.args, "connectivity");
-        Ok(Parts::prepare(call, Rule::Below(least), Part::Inside, connectivity))
+        Ok(ComponentFilter::prepare(call, Rule::Below(least), MaskSide::Inside, connectivity))
     }
 }
 
@@ -143,7 +143,7 @@ impl Operator for KeepLargest {
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let connectivity = Connectivity::of(call.args, "connectivity");
         let rule = Rule::AllButLargest(call.args.int("count") as usize);
-        Ok(Parts::prepare(call, rule, Part::Inside, connectivity))
+        Ok(ComponentFilter::prepare(call, rule, MaskSide::Inside, connectivity))
     }
 }
 
@@ -178,7 +178,7 @@ impl Operator for ClearBorder {
     fn prepare(&self, call: &Call) -> Result<Prepared> {
         let faces = faces_of(call, call.args.words("faces").unwrap_or_default())?;
         let connectivity = Connectivity::of(call.args, "connectivity");
-        Ok(Parts::prepare(call, Rule::Touching(faces), Part::Inside, connectivity))
+        Ok(ComponentFilter::prepare(call, Rule::Touching(faces), MaskSide::Inside, connectivity))
     }
 }
 

@@ -43,7 +43,7 @@ pub fn dilate<C: Codec>(
 }
 
 /// A part of `dst` that one task makes: planes `z`, rows `y` (all of them if several planes).
-struct Part {
+struct Chunk {
     z: Range<usize>,
     y: Range<usize>,
 }
@@ -54,7 +54,7 @@ fn parts<I: Send>(
     dims: [usize; 3],
     planes: usize,
     rows: usize,
-) -> impl IndexedParallelIterator<Item = (Part, &mut [I])> {
+) -> impl IndexedParallelIterator<Item = (Chunk, &mut [I])> {
     let [nz, ny, nx] = dims;
     let by_planes = nz > 2 * rayon::current_num_threads() || ny < 2 * rows;
     let (step, rows) = if by_planes { (planes.min(nz), ny) } else { (1, rows) };
@@ -67,7 +67,7 @@ fn parts<I: Send>(
             let y = band * rows..((band + 1) * rows).min(ny);
             let (part, after) = rest.split_at_mut(z.len() * y.len() * nx);
             rest = after;
-            cut.push((Part { z: z.clone(), y }, part));
+            cut.push((Chunk { z: z.clone(), y }, part));
         }
     }
     cut.into_par_iter()

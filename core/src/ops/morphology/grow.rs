@@ -5,8 +5,8 @@ use super::reconstruct::{Relaxation, Slabs};
 use crate::ops::components::Connectivity;
 use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use crate::ops::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Job, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;
@@ -167,7 +167,7 @@ impl Program for Grow {
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let first = inputs[0].as_deref().expect("every phase reads something that is there");

@@ -23,9 +23,9 @@ pub trait Lane: Copy + PartialEq + Send + Sync + 'static {
 /// 64 voxels of a mask, the first in the lowest bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
-pub struct Bits(pub u64);
+pub struct BitLanes(pub u64);
 
-impl Lane for Bits {
+impl Lane for BitLanes {
     const BOTTOM: Self = Self(0);
     const VOXELS: usize = 64;
 
@@ -58,7 +58,7 @@ impl Lane for Bits {
 /// `spread` by less than a word: rows are taken together as one long run of words, and then the
 /// words at their ends, into which bits of the neighbouring row came, are made anew.
 #[inline(always)]
-fn spread_bits(old: &[Bits], rows: &mut [Bits], width: usize, k: u32) {
+fn spread_bits(old: &[BitLanes], rows: &mut [BitLanes], width: usize, k: u32) {
     let n = old.len();
     if k == 0 || n < 3 {
         return;
@@ -313,15 +313,15 @@ impl<T: Ordered> Codec for Keys<T> {
 pub struct Packed;
 
 impl Codec for Packed {
-    type Item = Bits;
-    type Lane = Bits;
+    type Item = BitLanes;
+    type Lane = BitLanes;
 
     #[inline(always)]
-    fn encode(self, item: Bits) -> Bits {
+    fn encode(self, item: BitLanes) -> BitLanes {
         item
     }
     #[inline(always)]
-    fn decode(self, lane: Bits) -> Bits {
+    fn decode(self, lane: BitLanes) -> BitLanes {
         lane
     }
 }

@@ -7,6 +7,7 @@
 mod bits;
 #[cfg(test)]
 mod check;
+mod component_filter;
 mod components;
 mod dilate;
 mod element;
@@ -15,7 +16,6 @@ mod flat;
 mod golden;
 mod grow;
 mod lane;
-mod parts;
 mod reconstruct;
 
 pub use components::{ClearBorder, FillHoles, KeepLargest, RemoveSmall};

@@ -87,7 +87,7 @@ impl Ridge {
         let steps = Connectivity::TwentySix.neighbours();
         let of_slice = |z: usize| {
             let mut found = Vec::new();
-            let mut row = Row::new(sx);
+            let mut row = NeighbourRow::new(sx);
             for y in inner.start[1]..inner.end()[1] {
                 let own = &squared[(z * sy + y) * sx..][..sx];
                 row.clear();
@@ -116,7 +116,7 @@ impl Ridge {
     }
 
     /// Looks at the neighbours of a row that lie one step away, in the row `others`.
-    fn look(&self, own: &[u32], others: &[u32], step: [isize; 3], row: &mut Row) {
+    fn look(&self, own: &[u32], others: &[u32], step: [isize; 3], row: &mut NeighbourRow) {
         let n = own.len() - step[2].unsigned_abs();
         let (from, to) = (step[2].max(0) as usize, (-step[2]).max(0) as usize);
         let (own, others) = (&own[to..to + n], &others[from..from + n]);
@@ -138,12 +138,12 @@ impl Ridge {
 
 /// What is known of the voxels of a row: the greatest squared distances of their neighbours over faces, edges and corners
 /// where spacings are equal, else whether a neighbour's ball covers theirs.
-struct Row {
+struct NeighbourRow {
     most: [Vec<u32>; 3],
     covered: Vec<bool>,
 }
 
-impl Row {
+impl NeighbourRow {
     fn new(n: usize) -> Self {
         Self { most: [(); 3].map(|()| vec![0; n]), covered: vec![false; n] }
     }

@@ -12,8 +12,8 @@ use super::distance::{Metric, lines};
 use super::kernel::{Partials, encode, rows};
 use super::spec::{Group, Input, Kind, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use balls::{Centre, Ridge};
@@ -119,7 +119,7 @@ impl Program for ThicknessKernel {
         state: &Vec<Centre>,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_deref().expect("every phase reads something that is there");

@@ -6,7 +6,7 @@
 //! plateaus is found by all threads at once.
 
 use super::super::components::Connectivity;
-use super::{Peak, too_many};
+use super::{Maximum, too_many};
 use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -26,7 +26,7 @@ pub fn basins(
     shape: [usize; 3],
     connectivity: Connectivity,
     job: &Job,
-) -> Result<(Vec<Peak>, Vec<u32>)> {
+) -> Result<(Vec<Maximum>, Vec<u32>)> {
     if values.len() >= WAITS as usize {
         return Err(too_many("split", values.len()));
     }
@@ -34,7 +34,7 @@ pub fn basins(
     let mut next: Vec<AtomicU32> = Vec::new();
     next.resize_with(values.len(), AtomicU32::default);
     let [nz, ny, nx] = shape;
-    let found = std::sync::Mutex::new(vec![Found::default(); nz]);
+    let found = std::sync::Mutex::new(vec![PlaneMaxima::default(); nz]);
     if !values.is_empty() {
         parallel::chunks(&mut next, ny * nx, job, &|z, next| {
             let of_plane = grid.plane(z, next);
@@ -43,10 +43,10 @@ pub fn basins(
         })?;
     }
     let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut peaks = Vec::new();
+    let mut maxima = Vec::new();
     let mut flat = Vec::new();
     for mut of_plane in found {
-        peaks.append(&mut of_plane.peaks);
+        maxima.append(&mut of_plane.maxima);
         flat.append(&mut of_plane.flat);
     }
     grid.plateaus(&flat, &mut next, job)?;
@@ -56,7 +56,7 @@ pub fn basins(
         (piece * PIECE..end).for_each(|at| climb(&next, at as u32));
         Ok(())
     })?;
-    Ok((peaks, next.into_iter().map(AtomicU32::into_inner).collect()))
+    Ok((maxima, next.into_iter().map(AtomicU32::into_inner).collect()))
 }
 
 /// Follows a path to its maximum, which all voxels on it then know.
@@ -82,8 +82,8 @@ fn climb(next: &[AtomicU32], at: u32) {
 
 /// What is found in a plane, in C order.
 #[derive(Clone, Default)]
-struct Found {
-    peaks: Vec<Peak>,
+struct PlaneMaxima {
+    maxima: Vec<Maximum>,
     flat: Vec<u32>,
 }
 
@@ -96,9 +96,9 @@ struct Grid<'a> {
 
 impl Grid<'_> {
     /// Gives the voxels of a plane their greatest neighbours, the first of equal ones.
-    fn plane(&self, z: usize, next: &mut [AtomicU32]) -> Found {
+    fn plane(&self, z: usize, next: &mut [AtomicU32]) -> PlaneMaxima {
         let [nz, ny, nx] = self.shape;
-        let mut found = Found::default();
+        let mut found = PlaneMaxima::default();
         let (mut most, mut step) = (vec![0u32; nx], vec![0u32; nx]);
         let offsets: Vec<isize> =
             self.steps.iter().map(|[dz, dy, dx]| (dz * ny as isize + dy) * nx as isize + dx).collect();
@@ -123,7 +123,7 @@ impl Grid<'_> {
                         FLAT
                     }
                     own => {
-                        found.peaks.push((at as u64, own));
+                        found.maxima.push((at as u64, own));
                         at as u32 + 1
                     }
                 };
@@ -228,11 +228,12 @@ mod tests {
                     let own = (values[*at], *at);
                     own.0 != 0 && grid.around(*at).all(|q| (values[q], q) < own)
                 };
-                let expected: Vec<Peak> = (0..n).filter(is_peak).map(|at| (at as u64, values[at])).collect();
+                let expected: Vec<Maximum> =
+                    (0..n).filter(is_peak).map(|at| (at as u64, values[at])).collect();
                 let mut markers = vec![0; n];
                 expected.iter().for_each(|peak| markers[peak.0 as usize] = peak.0 as u32 + 1);
-                let (peaks, labels) = basins(&values, shape, connectivity, &Job::silent()).unwrap();
-                assert_eq!(peaks, expected);
+                let (maxima, labels) = basins(&values, shape, connectivity, &Job::silent()).unwrap();
+                assert_eq!(maxima, expected);
                 let heights: Vec<f64> = values.iter().map(|v| -f64::from(*v)).collect();
                 let mask: Vec<u8> = values.iter().map(|v| u8::from(*v != 0)).collect();
                 assert_eq!(labels, brute(&heights, &markers, Some(&mask), shape, connectivity), "{shape:?}");
@@ -242,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_plateau_as_large_as_the_image_is_one_basin() {
-        let (peaks, labels) = basins(&[7; 120], [4, 5, 6], Connectivity::Six, &Job::silent()).unwrap();
-        assert_eq!(peaks, [(119, 7)]);
+        let (maxima, labels) = basins(&[7; 120], [4, 5, 6], Connectivity::Six, &Job::silent()).unwrap();
+        assert_eq!(maxima, [(119, 7)]);
         assert_eq!(labels, [120; 120]);
         assert_eq!(basins(&[], [0, 5, 6], Connectivity::Six, &Job::silent()).unwrap(), (vec![], vec![]));
     }

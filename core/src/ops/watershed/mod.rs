@@ -14,8 +14,8 @@ pub use relax::{Changed, Relax};
 use super::components::Connectivity;
 use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    Source, Tiling,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext, Tiling,
 };
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// A maximum: its linear index, and its value as bits that order like it.
-pub(super) type Peak = (u64, u32);
+pub(super) type Maximum = (u64, u32);
 
 /// Watershed from markers.
 pub struct Watershed;
@@ -264,7 +264,7 @@ impl Program for WatershedKernel {
         _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = |i: usize| inputs.get(i).and_then(|v| v.as_deref());

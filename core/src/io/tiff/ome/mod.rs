@@ -111,7 +111,7 @@ fn one(
         ));
     }
     let mut arrangement = Arrangement { z, c, t, planes: vec![None; count], ..Arrangement::default() };
-    let order = Order::new(pixels.attribute("DimensionOrder").unwrap_or("XYZCT"), [z, c, t], samples);
+    let order = PlaneOrder::new(pixels.attribute("DimensionOrder").unwrap_or("XYZCT"), [z, c, t], samples);
     place(pixels, &order, &mut set, &mut arrangement);
     describe(pixels, &mut arrangement);
     let missing = arrangement.planes.iter().filter(|p| p.is_none()).count();
@@ -132,13 +132,13 @@ impl IgnoreNamespace for Node<'_, '_> {
 }
 
 /// How the planes of one image follow each other.
-struct Order {
+struct PlaneOrder {
     axes: [char; 3],
     sizes: [usize; 3],
     samples: usize,
 }
 
-impl Order {
+impl PlaneOrder {
     fn new(order: &str, [z, c, t]: [usize; 3], samples: usize) -> Self {
         let mut axes = ['Z', 'C', 'T'];
         let tail: Vec<char> = order.chars().skip(2).collect();
@@ -181,7 +181,7 @@ impl Order {
     }
 }
 
-fn place(pixels: Node, order: &Order, set: &mut Set, arrangement: &mut Arrangement) {
+fn place(pixels: Node, order: &PlaneOrder, set: &mut Set, arrangement: &mut Arrangement) {
     let total = arrangement.planes.len();
     let blocks: Vec<Node> =
         pixels.children().filter(|n| n.has_tag_name_ignoring_namespace("TiffData")).collect();

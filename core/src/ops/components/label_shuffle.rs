@@ -10,7 +10,7 @@ use super::slabs::{Slabs, lost};
 use crate::Result;
 use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::relabel::Numbers;
-use crate::ops::{Around, Next, Phase, Tiling, pieces};
+use crate::ops::{Next, Phase, TileContext, Tiling, indexed_blob};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,17 +34,17 @@ const BUCKET: usize = if cfg!(test) { 1 << 7 } else { 1 << 26 };
 
 /// The phases.
 pub fn phases() -> [Phase; PHASES] {
-    let phase = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+    let phase = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
     [phase("labels of slabs"), phase("first voxels"), phase("counting"), phase("numbers")]
 }
 
 /// These phases, as some of a program's.
-pub struct Scattered {
+pub struct LabelShuffle {
     /// The number of the first one.
     pub first: usize,
 }
 
-impl Scattered {
+impl LabelShuffle {
     /// Whether a phase is one of them.
     pub fn has(&self, phase: usize) -> bool {
         (self.first..self.first + PHASES).contains(&phase)
@@ -64,38 +64,39 @@ impl Scattered {
         phase: usize,
         part: usize,
         slabs: &Slabs,
-        found: impl Fn(usize, &dyn Around) -> Result<Firsts>,
-        around: &dyn Around,
+        found: impl Fn(usize, &dyn TileContext) -> Result<Firsts>,
+        context: &dyn TileContext,
     ) -> Result<Vec<u8>> {
         match phase - self.first {
-            SLABS => gathered(slabs, part, |block| found(block, around), earlier),
+            SLABS => gathered(slabs, part, |block| found(block, context), earlier),
             FIRSTS => {
-                let rows = spread(slabs, self.first + SLABS, part, around, earlier, |_, first| first)?;
-                Ok(pieces::join(&rows.iter().map(encode).collect::<Vec<_>>()))
+                let rows = spread(slabs, self.first + SLABS, part, context, earlier, |_, first| first)?;
+                Ok(indexed_blob::join(&rows.iter().map(encode).collect::<Vec<_>>()))
             }
             COUNTS => {
-                let names = self.firsts(part, slabs, around)?.into_iter().map(|first| first.1);
+                let names = self.firsts(part, slabs, context)?.into_iter().map(|first| first.1);
                 let mut names: Vec<u64> = names.filter(|name| slabs.slab_of(*name) == part).collect();
                 names.sort_unstable();
-                Ok(pieces::join(&[encode(&(names.len() as u64)), encode(&names)]))
+                Ok(indexed_blob::join(&[encode(&(names.len() as u64)), encode(&names)]))
             }
             _ => {
-                let firsts = self.firsts(part, slabs, around)?;
+                let firsts = self.firsts(part, slabs, context)?;
                 let first = |(label, name): (u32, u64)| {
                     let at = firsts.binary_search_by_key(&label, |first| first.0);
                     at.map(|at| firsts[at].1).map_err(|_| lost(name))
                 };
-                let of_block = |block| found(block, around)?.into_iter().map(first).collect();
+                let of_block = |block| found(block, context)?.into_iter().map(first).collect();
                 let blocks = slabs.blocks(part).map(of_block).collect::<Result<Vec<Vec<u64>>>>()?;
-                let begin = |slab| decode::<Vec<u64>>(&pieces::read(around, self.first + COUNTS, slab, 1)?);
+                let begin =
+                    |slab| decode::<Vec<u64>>(&indexed_blob::read(context, self.first + COUNTS, slab, 1)?);
                 slabs.numbers(&blocks, begin, |names, name| slabs.number(names, name))
             }
         }
     }
 
     /// The labels that a slab has, with their first voxels in the image.
-    fn firsts(&self, slab: usize, slabs: &Slabs, around: &dyn Around) -> Result<Firsts> {
-        of_slab(slabs, self.first + FIRSTS, slab, around)
+    fn firsts(&self, slab: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Firsts> {
+        of_slab(slabs, self.first + FIRSTS, slab, context)
     }
 
     /// Merges a phase.
@@ -104,7 +105,7 @@ impl Scattered {
     /// More objects than labels, or what is said in place of a partial result.
     pub fn merge(&self, phase: usize, slabs: &mut Slabs, partials: Partials) -> Result<Next> {
         if phase == self.first + COUNTS {
-            slabs.begin_with(partials.map(|found| decode(&pieces::of(&found?.1, 0)?)))?;
+            slabs.begin_with(partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?)))?;
         }
         Ok(Next::Continue)
     }
@@ -118,9 +119,9 @@ impl Scattered {
         found: &Firsts,
         block: usize,
         slabs: &Slabs,
-        around: &dyn Around,
+        context: &dyn TileContext,
     ) -> Result<Numbers> {
-        let numbers = slabs.numbers_of(self.first + NUMBERS, block, around)?;
+        let numbers = slabs.numbers_of(self.first + NUMBERS, block, context)?;
         if found.len() != numbers.len() {
             return Err(lost(0));
         }
@@ -153,7 +154,7 @@ pub fn gathered<T: Serialize + Copy>(
         of_label[1..].iter().for_each(|row| add(&mut sum, row.1));
         sorted[bucket(label, buckets(slabs))].push((label, sum));
     }
-    Ok(pieces::join(&sorted.iter().map(encode).collect::<Vec<_>>()))
+    Ok(indexed_blob::join(&sorted.iter().map(encode).collect::<Vec<_>>()))
 }
 
 /// What slabs have [`gathered`] in a phase of the labels of a bucket, added up: by the slabs that have them, each label
@@ -165,13 +166,13 @@ pub fn spread<T: DeserializeOwned + Copy, U: Clone>(
     slabs: &Slabs,
     phase: usize,
     bucket: usize,
-    around: &dyn Around,
+    context: &dyn TileContext,
     add: impl Fn(&mut T, T),
     mut value: impl FnMut(u32, T) -> U,
 ) -> Result<Vec<Vec<(u32, U)>>> {
     let mut all: Vec<(u32, usize, T)> = Vec::new();
     for slab in 0..slabs.count() {
-        let found: Vec<(u32, T)> = decode(&pieces::read(around, phase, slab, bucket)?)?;
+        let found: Vec<(u32, T)> = decode(&indexed_blob::read(context, phase, slab, bucket)?)?;
         all.extend(found.into_iter().map(|(label, row)| (label, slab, row)));
     }
     all.sort_unstable_by_key(|row| (row.0, row.1));
@@ -193,11 +194,11 @@ pub fn of_slab<U: DeserializeOwned>(
     slabs: &Slabs,
     phase: usize,
     slab: usize,
-    around: &dyn Around,
+    context: &dyn TileContext,
 ) -> Result<Vec<(u32, U)>> {
     let mut all = Vec::new();
     for bucket in 0..buckets(slabs) {
-        all.append(&mut decode(&pieces::read(around, phase, bucket, slab)?)?);
+        all.append(&mut decode(&indexed_blob::read(context, phase, bucket, slab)?)?);
     }
     all.sort_unstable_by_key(|row: &(u32, U)| row.0);
     Ok(all)

@@ -6,12 +6,12 @@
 //! between two halves is looked at there, so that a round needs the components at one plane of the image. What became one
 //! is kept as rows of a name and the first name of its component, and names follow those rows from round to round. Then
 //! the components that begin in each slab are found and counted ([`ROOTS`]). What comes of it is a number for each name,
-//! slab by slab ([`Uniting::numbers`]), which blocks take from there ([`Uniting::relabel`]).
+//! slab by slab ([`LabelEquivalences::numbers`]), which blocks take from there ([`LabelEquivalences::relabel`]).
 
 use super::blocked::{Numbers, unite};
 use super::slabs::{Slabs, lost};
 use crate::ops::kernel::{Partials, decode, encode};
-use crate::ops::{Around, Next, Phase, Tiling};
+use crate::ops::{Next, Phase, TileContext, Tiling};
 use crate::{Region, Result};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
@@ -30,12 +30,12 @@ const ROOTS: usize = 4;
 pub const AFTER: usize = 5;
 
 /// Names, each with another of the same component that comes before it; ascending.
-type Joined = Vec<(u64, u64)>;
+type Equivalences = Vec<(u64, u64)>;
 
 /// Components that are being united. It is what is known between the phases [`phases`], which come after two that find
 /// names and pairs of blocks.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Uniting {
+pub struct LabelEquivalences {
     /// The slabs.
     pub slabs: Slabs,
     /// Rounds of [`ACROSS`] that are done.
@@ -44,11 +44,11 @@ pub struct Uniting {
 
 /// The phases of rows.
 pub fn phases() -> [Phase; AFTER - WITHIN] {
-    let phase = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+    let phase = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
     [phase("uniting within slabs"), phase("uniting slabs"), phase("counting")]
 }
 
-impl Uniting {
+impl LabelEquivalences {
     /// For an image of `shape` in blocks of the shape `cut`.
     pub fn new(shape: [usize; 3], cut: [usize; 3]) -> Self {
         Self { slabs: Slabs::new(shape, cut), rounds: 0 }
@@ -72,11 +72,13 @@ impl Uniting {
     ///
     /// # Errors
     /// If rows can't be read, or more components than labels.
-    pub fn run(&self, phase: usize, part: usize, around: &dyn Around) -> Result<Vec<u8>> {
+    pub fn run(&self, phase: usize, part: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         match phase {
-            WITHIN => self.within(part, around).map(|found| encode(&found)),
-            ACROSS => self.halves(part, around).map(|found| encode(&found)),
-            _ => self.roots(part, around).map(|(roots, others)| encode(&(roots.len() as u64, roots, others))),
+            WITHIN => self.within(part, context).map(|found| encode(&found)),
+            ACROSS => self.halves(part, context).map(|found| encode(&found)),
+            _ => {
+                self.roots(part, context).map(|(roots, others)| encode(&(roots.len() as u64, roots, others)))
+            }
         }
     }
 
@@ -101,7 +103,7 @@ impl Uniting {
         Ok(Next::Continue)
     }
 
-    /// The numbers of the components that a field of names has in a block, from what [`Uniting::numbers`] made in a phase.
+    /// The numbers of the components that a field of names has in a block, from what [`LabelEquivalences::numbers`] made in a phase.
     ///
     /// # Errors
     /// If rows can't be read.
@@ -110,10 +112,10 @@ impl Uniting {
         phase: usize,
         block: Region,
         field: &Array3<u64>,
-        around: &dyn Around,
+        context: &dyn TileContext,
     ) -> Result<Array3<u32>> {
         let block = self.slabs.block(block);
-        let (names, numbers) = (names_of(around, block)?, self.slabs.numbers_of(phase, block, around)?);
+        let (names, numbers) = (names_of(context, block)?, self.slabs.numbers_of(phase, block, context)?);
         if names.len() != numbers.len() {
             return Err(lost(0));
         }
@@ -124,18 +126,18 @@ impl Uniting {
     ///
     /// # Errors
     /// If rows can't be read.
-    pub fn begin_in(&self, slab: usize, around: &dyn Around) -> Result<Vec<u64>> {
-        row_of::<(u64, Vec<u64>, Joined)>(around, ROOTS, 0, slab).map(|found| found.1)
+    pub fn begin_in(&self, slab: usize, context: &dyn TileContext) -> Result<Vec<u64>> {
+        row_of::<(u64, Vec<u64>, Equivalences)>(context, ROOTS, 0, slab).map(|found| found.1)
     }
 
     /// The names of each block of a slab, each with the first name of its component.
     ///
     /// # Errors
     /// If rows can't be read.
-    pub fn components(&self, slab: usize, around: &dyn Around) -> Result<Vec<Vec<u64>>> {
-        let (_, _, others): (u64, Vec<u64>, Joined) = row_of(around, ROOTS, 0, slab)?;
+    pub fn components(&self, slab: usize, context: &dyn TileContext) -> Result<Vec<Vec<u64>>> {
+        let (_, _, others): (u64, Vec<u64>, Equivalences) = row_of(context, ROOTS, 0, slab)?;
         let of_block = |block| {
-            let names = names_of(around, block)?;
+            let names = names_of(context, block)?;
             Ok(names.into_iter().map(|name| first(&others, name)).collect())
         };
         self.slabs.blocks(slab).map(of_block).collect()
@@ -149,34 +151,34 @@ impl Uniting {
     pub fn numbers<T>(
         &self,
         slab: usize,
-        around: &dyn Around,
+        context: &dyn TileContext,
         known: impl Fn(usize) -> Result<T>,
         number: impl Fn(&T, u64) -> Result<u32>,
     ) -> Result<Vec<u8>> {
-        self.slabs.numbers(&self.components(slab, around)?, known, number)
+        self.slabs.numbers(&self.components(slab, context)?, known, number)
     }
 
     /// Names of a slab, ascending.
-    fn names(&self, slab: usize, around: &dyn Around) -> Result<Vec<u64>> {
+    fn names(&self, slab: usize, context: &dyn TileContext) -> Result<Vec<u64>> {
         let mut names = Vec::new();
         for block in self.slabs.blocks(slab) {
-            names.append(&mut names_of(around, block)?);
+            names.append(&mut names_of(context, block)?);
         }
         names.sort_unstable();
         Ok(names)
     }
 
     /// What becomes one within a slab; and of what touches the slab before, the first names here and the names there.
-    fn within(&self, slab: usize, around: &dyn Around) -> Result<(Joined, Vec<(u64, u64)>)> {
-        let names = self.names(slab, around)?;
+    fn within(&self, slab: usize, context: &dyn TileContext) -> Result<(Equivalences, Vec<(u64, u64)>)> {
+        let names = self.names(slab, context)?;
         let (mut inner, mut outer) = (Vec::new(), Vec::new());
         for block in self.slabs.blocks(slab) {
-            let pairs: Vec<(u64, u64)> = row_of(around, PAIRS, 0, block)?;
+            let pairs: Vec<(u64, u64)> = row_of(context, PAIRS, 0, block)?;
             for pair in pairs {
                 if self.slabs.slab_of(pair.1) == slab { &mut inner } else { &mut outer }.push(pair);
             }
         }
-        let joined = joined(&names, inner.into_iter())?;
+        let joined = equivalences_of(&names, inner.into_iter())?;
         for (name, _) in &mut outer {
             *name = first(&joined, *name);
         }
@@ -186,19 +188,19 @@ impl Uniting {
     }
 
     /// What becomes one when the two halves of a part of a round are united.
-    fn halves(&self, part: usize, around: &dyn Around) -> Result<Joined> {
+    fn halves(&self, part: usize, context: &dyn TileContext) -> Result<Equivalences> {
         let half = 1 << self.rounds;
         let middle = part * 2 * half + half;
         if middle >= self.slabs.count() {
             return Ok(Vec::new());
         }
-        let (_, outer): (Joined, Vec<(u64, u64)>) = row_of(around, WITHIN, 0, middle)?;
+        let (_, outer): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, middle)?;
         if outer.is_empty() {
             return Ok(Vec::new());
         }
-        let here = self.chain(middle, self.rounds as usize, around)?;
-        let (before, _): (Joined, Vec<(u64, u64)>) = row_of(around, WITHIN, 0, middle - 1)?;
-        let there = self.chain(middle - 1, self.rounds as usize, around)?;
+        let here = self.chain(middle, self.rounds as usize, context)?;
+        let (before, _): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, middle - 1)?;
+        let there = self.chain(middle - 1, self.rounds as usize, context)?;
         let mut pairs: Vec<(u64, u64)> =
             outer.into_iter().map(|(a, b)| (follow(&here, a), follow(&there, first(&before, b)))).collect();
         pairs.sort_unstable();
@@ -206,20 +208,20 @@ impl Uniting {
         let mut names: Vec<u64> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
         names.sort_unstable();
         names.dedup();
-        joined(&names, pairs.into_iter())
+        equivalences_of(&names, pairs.into_iter())
     }
 
     /// What became of a slab's names in so many rounds.
-    fn chain(&self, slab: usize, rounds: usize, around: &dyn Around) -> Result<Vec<Joined>> {
-        (0..rounds).map(|round| row_of(around, ACROSS, round, slab >> (round + 1))).collect()
+    fn chain(&self, slab: usize, rounds: usize, context: &dyn TileContext) -> Result<Vec<Equivalences>> {
+        (0..rounds).map(|round| row_of(context, ACROSS, round, slab >> (round + 1))).collect()
     }
 
     /// The names of a slab that are the first of their components; and the others, with the first.
-    fn roots(&self, slab: usize, around: &dyn Around) -> Result<(Vec<u64>, Joined)> {
-        let (joined, _): (Joined, Vec<(u64, u64)>) = row_of(around, WITHIN, 0, slab)?;
-        let chain = self.chain(slab, self.depth(), around)?;
+    fn roots(&self, slab: usize, context: &dyn TileContext) -> Result<(Vec<u64>, Equivalences)> {
+        let (joined, _): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, slab)?;
+        let chain = self.chain(slab, self.depth(), context)?;
         let (mut roots, mut others) = (Vec::new(), Vec::new());
-        for name in self.names(slab, around)? {
+        for name in self.names(slab, context)? {
             match follow(&chain, first(&joined, name)) {
                 root if root == name => roots.push(name),
                 root => others.push((name, root)),
@@ -231,33 +233,33 @@ impl Uniting {
 
 /// What one block or part has found.
 fn row_of<T: for<'a> Deserialize<'a>>(
-    around: &dyn Around,
+    context: &dyn TileContext,
     phase: usize,
     round: usize,
     tile: usize,
 ) -> Result<T> {
-    decode(&around.partial(phase, round, tile)?)
+    decode(&context.partial(phase, round, tile)?)
 }
 
 /// The names that a block has found.
-fn names_of(around: &dyn Around, block: usize) -> Result<Vec<u64>> {
-    let found = around.partial(NAMES, 0, block)?;
+fn names_of(context: &dyn TileContext, block: usize) -> Result<Vec<u64>> {
+    let found = context.partial(NAMES, 0, block)?;
     postcard::take_from_bytes(&found).map(|(names, _)| names).map_err(|_| lost(0))
 }
 
 /// What becomes one among ascending names.
-fn joined(names: &[u64], pairs: impl Iterator<Item = (u64, u64)>) -> Result<Joined> {
+fn equivalences_of(names: &[u64], pairs: impl Iterator<Item = (u64, u64)>) -> Result<Equivalences> {
     let roots = unite(names, pairs.map(Ok))?;
     let one = |(i, root): (usize, u32)| (root as usize != i).then(|| (names[i], names[root as usize]));
     Ok(roots.into_iter().enumerate().filter_map(one).collect())
 }
 
 /// The first name of the component that a name belongs to.
-fn first(joined: &Joined, name: u64) -> u64 {
+fn first(joined: &Equivalences, name: u64) -> u64 {
     joined.binary_search_by_key(&name, |j| j.0).map_or(name, |at| joined[at].1)
 }
 
 /// The same after several rounds.
-fn follow(chain: &[Joined], name: u64) -> u64 {
+fn follow(chain: &[Equivalences], name: u64) -> u64 {
     chain.iter().fold(name, |name, joined| first(joined, name))
 }

@@ -1,4 +1,4 @@
-//! Twins of steps that first need the counts or the range of the whole image: automatic thresholds, and linear
+//! GPU kernels of steps that first need the counts or the range of the whole image: automatic thresholds, and linear
 //! maps whose ends come from the image. Counts and ranges are found on the device; what follows from them is
 //! found by the operators' own functions.
 
@@ -10,7 +10,7 @@ use crate::compute::bricks::{
 use crate::compute::device::{Device, Failure};
 use crate::compute::graph::{Graph, Slot, whole};
 use std::sync::Arc;
-use voxelry_core::blocks::{Part, Step};
+use voxelry_core::blocks::{RegionVoxels, Step};
 use voxelry_core::ops::histogram::bins::Bins;
 use voxelry_core::ops::kernel::encode;
 use voxelry_core::ops::{Call, Mode, Partials, find};
@@ -161,14 +161,14 @@ pub fn finished(
     let (shape, voxel) = of(image);
     let mut graph = Graph::default();
     let slot = graph.input(0, voxel);
-    build(&mut graph, slot).ok_or_else(|| Failure::Refused("no twin".into()))?;
+    build(&mut graph, slot).ok_or_else(|| Failure::Refused("no GPU kernel".into()))?;
     let images = [image.clone()];
     if fits_whole(&graph, shape, limits) {
         return Ok(Image::Device(Arc::new(run_resident(device, &graph, &images, shape)?)));
     }
     let all = Region::whole(shape);
     let volume = run(device, &graph, &images, shape, all, limits, job)?;
-    Ok(Image::Host(Part { region: all, voxels: Arc::new(volume) }))
+    Ok(Image::Host(RegionVoxels { region: all, voxels: Arc::new(volume) }))
 }
 
 /// Shape and type of a whole image.

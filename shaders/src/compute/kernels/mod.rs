@@ -1,5 +1,5 @@
-//! Which operators have twins on the device, and how their arguments become passes. An operator that is not in
-//! [`TWINS`], or whose arguments a twin does not know, runs on the processor.
+//! Which operators have GPU kernels on the device, and how their arguments become passes. An operator that is not in
+//! [`GPU_KERNELS`], or whose arguments a GPU kernel does not know, runs on the processor.
 
 mod bilateral;
 mod boundaries;
@@ -21,17 +21,17 @@ use std::sync::Arc;
 use voxelry_core::blocks::Step;
 use voxelry_core::{Job, VoxelType};
 
-/// How far a twin may be from its operator.
+/// How far a GPU kernel may be from its operator.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
     /// The same bits (any NaN is as good as another).
     Exact,
-    /// Floats: `|twin − operator| ≤ bound · (greatest finite |v| of the image)`.
+    /// Floats: `|kernel − operator| ≤ bound · (greatest finite |v| of the image)`.
     Within(f64),
 }
 
 /// Makes passes of a step that needs only the surroundings of each voxel; `None` for arguments or types of voxels
-/// that have no twin.
+/// that have no GPU kernel.
 pub type Local = fn(&mut Graph, Slot, &Step, &[Option<Slot>]) -> Option<Slot>;
 
 /// A step that needs the whole image.
@@ -42,8 +42,8 @@ pub struct Global {
     pub run: fn(&Arc<Device>, &Step, &Image, &[Option<Image>], &Limits, &Job) -> Result<Image, Failure>,
 }
 
-/// An operator's twin.
-pub struct Twin {
+/// An operator's GPU kernel.
+pub struct GpuKernel {
     /// The operator.
     pub op: &'static str,
     /// How it runs brick by brick, fused with the steps around it.
@@ -54,20 +54,20 @@ pub struct Twin {
     pub bound: Bound,
 }
 
-const fn local(op: &'static str, local: Local) -> Twin {
-    Twin { op, local: Some(local), global: None, bound: Bound::Exact }
+const fn local(op: &'static str, local: Local) -> GpuKernel {
+    GpuKernel { op, local: Some(local), global: None, bound: Bound::Exact }
 }
 
-const fn either(op: &'static str, local: Local, global: Global) -> Twin {
-    Twin { op, local: Some(local), global: Some(global), bound: Bound::Exact }
+const fn either(op: &'static str, local: Local, global: Global) -> GpuKernel {
+    GpuKernel { op, local: Some(local), global: Some(global), bound: Bound::Exact }
 }
 
-const fn global(op: &'static str, global: Global) -> Twin {
-    Twin { op, local: None, global: Some(global), bound: Bound::Exact }
+const fn global(op: &'static str, global: Global) -> GpuKernel {
+    GpuKernel { op, local: None, global: Some(global), bound: Bound::Exact }
 }
 
-/// All twins.
-pub static TWINS: &[Twin] = &[
+/// All GPU kernels.
+pub static GPU_KERNELS: &[GpuKernel] = &[
     local("threshold", intensity::threshold),
     local("clip", intensity::clip),
     local("cast", intensity::cast),
@@ -82,7 +82,12 @@ pub static TWINS: &[Twin] = &[
     local("median", rank::median),
     local("percentile", rank::percentile),
     local("gradient-magnitude", separable::gradient),
-    Twin { op: "bilateral", local: Some(bilateral::bilateral), global: None, bound: Bound::Within(1e-5) },
+    GpuKernel {
+        op: "bilateral",
+        local: Some(bilateral::bilateral),
+        global: None,
+        bound: Bound::Within(1e-5),
+    },
     local("erode", flat::erode),
     local("dilate", flat::dilate),
     local("open", flat::open),
@@ -98,9 +103,9 @@ pub static TWINS: &[Twin] = &[
     global("grow", components::GROW),
 ];
 
-/// The twin of an operator.
-pub fn find(op: &str) -> Option<&'static Twin> {
-    TWINS.iter().find(|t| t.op == op)
+/// The GPU kernel of an operator.
+pub fn find(op: &str) -> Option<&'static GpuKernel> {
+    GPU_KERNELS.iter().find(|t| t.op == op)
 }
 
 /// The shaders of kernels on whole images, for tests, with what they are called.

@@ -1,4 +1,4 @@
-//! Twins of the sums of separable kernels: along x, y and z, one pass each, in the operators' order of sums, so
+//! GPU kernels of the sums of separable kernels: along x, y and z, one pass each, in the operators' order of sums, so
 //! that floats come out the same.
 
 use super::border;

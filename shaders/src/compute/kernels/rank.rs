@@ -1,4 +1,4 @@
-//! Twins of median and percentile: a network of minima and maxima for a window of 3 × 3 × 3, counting bit by
+//! GPU kernels of median and percentile: a network of minima and maxima for a window of 3 × 3 × 3, counting bit by
 //! bit for others. Ranks are those of keys, so every type comes out the same.
 
 use super::{border, packed};

@@ -1,6 +1,6 @@
 //! Partial results in pieces: what a part of rows leaves for many others, each of whom reads its own piece alone.
 
-use super::Around;
+use super::TileContext;
 use crate::{Error, Result};
 
 /// Bytes that say where a piece is: its begin and its length as `u64`, and its checksum as `u32`, little-endian. Those of
@@ -25,8 +25,8 @@ pub fn join(pieces: &[Vec<u8>]) -> Vec<u8> {
 ///
 /// # Errors
 /// If it can't be read.
-pub fn read(around: &dyn Around, phase: usize, tile: usize, piece: usize) -> Result<Vec<u8>> {
-    piece_of(piece, |bytes| around.part_of(phase, 0, tile, bytes))
+pub fn read(context: &dyn TileContext, phase: usize, tile: usize, piece: usize) -> Result<Vec<u8>> {
+    piece_of(piece, |bytes| context.partial_range(phase, 0, tile, bytes))
 }
 
 /// A piece of a partial result that is in memory.

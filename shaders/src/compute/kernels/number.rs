@@ -81,7 +81,7 @@ pub fn bits(volume: &Volume) -> Vec<u32> {
         Volume::U32(a) => a.iter().copied().collect(),
         Volume::I32(a) => a.iter().map(|v| *v as u32).collect(),
         Volume::F32(a) => a.iter().map(|v| v.to_bits()).collect(),
-        other => with_volume!(other, |a| unreachable!("{} voxels have no twin", a.len())),
+        other => with_volume!(other, |a| unreachable!("{} voxels have no GPU kernel", a.len())),
     }
 }
 

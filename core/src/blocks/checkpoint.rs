@@ -6,7 +6,7 @@ use super::Field;
 use super::tiles::{self, TileField, ZeroField};
 use crate::error::PathContext;
 use crate::ops::kernel::{decode, encode};
-use crate::ops::{Around, Fold, Grid};
+use crate::ops::{AnyProgram, Fold, Grid, TileContext};
 use crate::{Error, Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,29 +16,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A round of a phase of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Round {
+pub struct Iteration {
     /// Number of the step.
     pub step: usize,
     /// Number of its phase.
     pub phase: usize,
     /// How often the phase was run before.
-    pub round: usize,
+    pub iteration: usize,
 }
 
-impl Round {
+impl Iteration {
     /// The name of its folder.
     pub fn name(self) -> String {
-        let Self { step, phase, round } = self;
-        format!("{step}-{phase}-{round}")
+        let Self { step, phase, iteration } = self;
+        format!("{step}-{phase}-{iteration}")
     }
 }
 
 /// Where an image between phases is: what the tiles of the rounds of a phase wrote. Those that a round passed over are as
 /// the rounds before left them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub struct FieldProvenance {
     /// By which round at last.
-    pub by: Round,
+    pub by: Iteration,
     /// The first of the phase's rounds that tiles may still be of.
     pub since: usize,
     /// Shape of its tiles.
@@ -49,18 +49,18 @@ pub struct Written {
     pub partly: bool,
 }
 
-impl Written {
+impl FieldProvenance {
     /// The rounds that tiles may be of, the last first.
-    fn rounds(self) -> impl Iterator<Item = Round> {
-        (self.since..=self.by.round).rev().map(move |round| Round { round, ..self.by })
+    fn iterations(self) -> impl Iterator<Item = Iteration> {
+        (self.since..=self.by.iteration).rev().map(move |iteration| Iteration { iteration, ..self.by })
     }
 }
 
 /// All that is needed to make a tile of a round but the recipe and its images.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Note {
+pub struct PhaseManifest {
     /// Which round it is.
-    pub round: Round,
+    pub iteration: Iteration,
     /// Whether it keeps the result of a local step, rather than run a phase.
     pub keeps: bool,
     /// How many tiles there are whose partial results it folds, rather than make them; its own tiles are then groups of
@@ -71,22 +71,22 @@ pub struct Note {
     /// The state of the program.
     pub state: Vec<u8>,
     /// Scratch images of the step, as far as they were written to.
-    pub fields: Vec<Option<Written>>,
+    pub fields: Vec<Option<FieldProvenance>>,
     /// Results of steps that are kept.
-    pub results: BTreeMap<usize, Written>,
+    pub results: BTreeMap<usize, FieldProvenance>,
 }
 
 /// So many partial results are folded to one; fewer are read by whoever merges them.
 const FOLDED: usize = if cfg!(test) { 3 } else { 64 };
-const NOTE: &str = "note";
+const MANIFEST: &str = "note";
 const SHAPE: &str = "shape";
 const SWEPT: &str = "swept";
 const ABOUT: &str = "about";
 
-impl Note {
+impl PhaseManifest {
     /// The name of its folder.
     pub fn name(&self) -> String {
-        let name = self.round.name();
+        let name = self.iteration.name();
         if self.folds.is_some() { format!("{name}-folded") } else { name }
     }
 
@@ -95,9 +95,9 @@ impl Note {
     /// # Errors
     /// If it can't be read.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(NOTE);
+        let path = folder.join(MANIFEST);
         let bytes = std::fs::read(&path).at(&path)?;
-        decode(&bytes).map_err(|_| Error::file(&path, "is not such a note, or one of another version"))
+        decode(&bytes).map_err(|_| Error::file(&path, "is not a phase manifest of this version"))
     }
 }
 
@@ -113,12 +113,12 @@ pub trait Runner: Send + Sync {
 
 /// The folder of a run that can be gone on with.
 #[derive(Clone)]
-pub struct Kept {
+pub struct Checkpoint {
     /// Where it is.
     pub folder: PathBuf,
     /// Who makes the tiles; this process if nobody is named.
     pub runner: Option<Arc<dyn Runner>>,
-    known: Arc<Mutex<Known>>,
+    live_volumes: Arc<Mutex<LiveVolumes>>,
 }
 
 /// What tiles found, folded in groups.
@@ -130,19 +130,19 @@ pub(super) struct Folded {
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    results: BTreeMap<usize, Written>,
+struct LiveVolumes {
+    results: BTreeMap<usize, FieldProvenance>,
     /// Rounds that wrote volumes which are still there.
-    rounds: BTreeSet<Round>,
+    iterations: BTreeSet<Iteration>,
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("Kept").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Checkpoint").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
-impl Kept {
+impl Checkpoint {
     /// A run in a folder, new or gone on with. `about` says what it is a run of: what another left there is removed.
     ///
     /// # Errors
@@ -155,16 +155,16 @@ impl Kept {
             clear(&folder)?;
             std::fs::write(&path, about).at(&path)?;
         }
-        Ok(Self { folder, runner, known: Arc::default() })
+        Ok(Self { folder, runner, live_volumes: Arc::default() })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn live_volumes(&self) -> std::sync::MutexGuard<'_, LiveVolumes> {
+        self.live_volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The folder of a round, which is made; it says of which shape its tiles are.
-    pub(super) fn folder_of(&self, round: &str, tile: [usize; 3]) -> Result<PathBuf> {
-        let folder = self.folder.join(round);
+    pub(super) fn folder_of(&self, iteration: &str, tile: [usize; 3]) -> Result<PathBuf> {
+        let folder = self.folder.join(iteration);
         std::fs::create_dir_all(&folder).at(&folder)?;
         let path = folder.join(SHAPE);
         if !path.exists() {
@@ -174,24 +174,28 @@ impl Kept {
     }
 
     /// Leaves the note of a round for those who make its tiles, and what parts are told.
-    fn begin(&self, mut note: Note, orders: impl Iterator<Item = (usize, Vec<u8>)>) -> Result<()> {
-        let folder = self.folder.join(note.name());
-        for (part, order) in orders.filter(|(_, order)| !order.is_empty()) {
-            let path = order_of(&folder, part);
+    fn begin(
+        &self,
+        mut manifest: PhaseManifest,
+        payloads: impl Iterator<Item = (usize, Vec<u8>)>,
+    ) -> Result<()> {
+        let folder = self.folder.join(manifest.name());
+        for (part, order) in payloads.filter(|(_, order)| !order.is_empty()) {
+            let path = payload_path(&folder, part);
             std::fs::write(&path, order).at(&path)?;
         }
-        note.results.clone_from(&self.known().results);
-        let (begun, path) = (folder.join("note.part"), folder.join(NOTE));
-        std::fs::write(&begun, encode(&note)).at(&begun)?;
+        manifest.results.clone_from(&self.live_volumes().results);
+        let (begun, path) = (folder.join("note.part"), folder.join(MANIFEST));
+        std::fs::write(&begun, encode(&manifest)).at(&begun)?;
         std::fs::rename(&begun, &path).at(&path)
     }
 
     /// All tiles of a round are there: nobody needs its note, which may be large, nor what its parts were told.
     fn end(&self, folder: &Path, todo: &[(usize, Region)]) -> Result<()> {
-        for path in todo.iter().map(|(part, _)| order_of(folder, *part)).filter(|path| path.exists()) {
+        for path in todo.iter().map(|(part, _)| payload_path(folder, *part)).filter(|path| path.exists()) {
             std::fs::remove_file(&path).at(&path)?;
         }
-        let path = folder.join(NOTE);
+        let path = folder.join(MANIFEST);
         std::fs::remove_file(&path).at(&path)
     }
 
@@ -201,14 +205,14 @@ impl Kept {
     /// What [`Runner::run`] says, or if files can't be written.
     pub(super) fn have_made(
         &self,
-        note: Note,
-        orders: impl Iterator<Item = (usize, Vec<u8>)>,
+        manifest: PhaseManifest,
+        payloads: impl Iterator<Item = (usize, Vec<u8>)>,
         todo: &[(usize, Region)],
         runner: &dyn Runner,
         job: &Job,
     ) -> Result<()> {
-        let folder = self.folder.join(note.name());
-        self.begin(note, orders)?;
+        let folder = self.folder.join(manifest.name());
+        self.begin(manifest, payloads)?;
         runner.run(&folder, todo, job)?;
         self.end(&folder, todo)
     }
@@ -218,10 +222,10 @@ impl Kept {
     /// they were made in.
     ///
     /// # Errors
-    /// As [`Kept::have_made`].
+    /// As [`Checkpoint::have_made`].
     pub(super) fn fold(
         &self,
-        round: Round,
+        iteration: Iteration,
         count: usize,
         todo: &[usize],
         stage: &str,
@@ -230,8 +234,16 @@ impl Kept {
         let Some(runner) = self.runner.as_ref().filter(|_| todo.len() > FOLDED) else { return Ok(None) };
         let tile = [FOLDED, 1, 1];
         let (fields, results) = (Vec::new(), BTreeMap::default());
-        let note = Note { round, keeps: false, folds: Some(count), tile, state: Vec::new(), fields, results };
-        let folder = self.folder_of(&note.name(), tile)?;
+        let manifest = PhaseManifest {
+            iteration,
+            keeps: false,
+            folds: Some(count),
+            tile,
+            state: Vec::new(),
+            fields,
+            results,
+        };
+        let folder = self.folder_of(&manifest.name(), tile)?;
         let groups = Region::whole([count, 1, 1]).tiles(tile);
         let mut folded = Folded { folder, groups: Vec::new() };
         let mut left = Vec::new();
@@ -244,21 +256,21 @@ impl Kept {
         }
         job.stage(format!("{stage}, gathered"), left.iter().map(|(_, group)| group.len() as u64).sum());
         if !left.is_empty() {
-            self.have_made(note, std::iter::empty(), &left, &**runner, job)?;
+            self.have_made(manifest, std::iter::empty(), &left, &**runner, job)?;
         }
         Ok(Some(folded))
     }
 
     /// What a round wrote is there now; what nobody needs any more is removed.
-    pub(super) fn wrote(&self, round: Round, live: &[Option<Written>]) -> Result<()> {
-        self.known().rounds.insert(round);
+    pub(super) fn wrote(&self, iteration: Iteration, live: &[Option<FieldProvenance>]) -> Result<()> {
+        self.live_volumes().iterations.insert(iteration);
         self.sweep(live)
     }
 
     /// A step is done; its result is where this says.
-    pub(super) fn finished(&self, step: usize, result: Option<Written>) -> Result<()> {
+    pub(super) fn finished(&self, step: usize, result: Option<FieldProvenance>) -> Result<()> {
         if let Some(written) = result {
-            self.known().results.insert(step, written);
+            self.live_volumes().results.insert(step, written);
         }
         self.sweep(&[])
     }
@@ -268,7 +280,7 @@ impl Kept {
     /// # Errors
     /// If files can't be removed.
     pub fn forget(&self, step: usize) -> Result<()> {
-        match self.known().results.remove(&step) {
+        match self.live_volumes().results.remove(&step) {
             Some(_) => {}
             None => return Ok(()),
         }
@@ -276,18 +288,18 @@ impl Kept {
     }
 
     /// Removes the volumes of rounds that are neither live nor results. That their tiles are done stays known.
-    fn sweep(&self, live: &[Option<Written>]) -> Result<()> {
-        let mut known = self.known();
-        let needed: BTreeSet<Round> = live
+    fn sweep(&self, live: &[Option<FieldProvenance>]) -> Result<()> {
+        let mut live_volumes = self.live_volumes();
+        let needed: BTreeSet<Iteration> = live
             .iter()
             .flatten()
-            .chain(known.results.values())
-            .flat_map(|written| written.rounds())
+            .chain(live_volumes.results.values())
+            .flat_map(|written| written.iterations())
             .collect();
-        let gone: Vec<Round> = known.rounds.difference(&needed).copied().collect();
-        for round in gone {
-            known.rounds.remove(&round);
-            let folder = self.folder.join(round.name());
+        let gone: Vec<Iteration> = live_volumes.iterations.difference(&needed).copied().collect();
+        for iteration in gone {
+            live_volumes.iterations.remove(&iteration);
+            let folder = self.folder.join(iteration.name());
             let swept = folder.join(SWEPT);
             if swept.exists() {
                 continue;
@@ -324,8 +336,8 @@ pub fn clear(folder: &Path) -> Result<()> {
 }
 
 /// The shape of the tiles of a round, in whose folder it is.
-pub fn tile_of(round: &Path) -> Option<[usize; 3]> {
-    let text = std::fs::read_to_string(round.join(SHAPE)).ok()?;
+pub fn tile_of(iteration: &Path) -> Option<[usize; 3]> {
+    let text = std::fs::read_to_string(iteration.join(SHAPE)).ok()?;
     let shape: Vec<usize> =
         text.split(' ').map(|n| n.parse().ok().filter(|n| *n > 0)).collect::<Option<_>>()?;
     shape.try_into().ok()
@@ -335,54 +347,60 @@ pub fn tile_of(round: &Path) -> Option<[usize; 3]> {
 ///
 /// # Errors
 /// If it can't be read.
-pub fn partial(folder: &Path, round: Round, tile: usize) -> Result<Vec<u8>> {
-    Ok(tiles::partial(&tiles::path_of(&folder.join(round.name()), tile))?.unwrap_or_default())
+pub fn partial(folder: &Path, iteration: Iteration, tile: usize) -> Result<Vec<u8>> {
+    Ok(tiles::partial(&tiles::path_of(&folder.join(iteration.name()), tile))?.unwrap_or_default())
 }
 
 /// Some bytes of it, as many of the range as there are.
 ///
 /// # Errors
 /// If they can't be read.
-pub fn part_of(folder: &Path, round: Round, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
-    tiles::part_of(&tiles::path_of(&folder.join(round.name()), tile), bytes)
+pub fn partial_range(folder: &Path, iteration: Iteration, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
+    tiles::partial_range(&tiles::path_of(&folder.join(iteration.name()), tile), bytes)
 }
 
 /// Folds what the tiles `group` of a round found.
 ///
 /// # Errors
 /// What the fold says, or if something can't be read.
-pub fn fold(folder: &Path, round: Round, group: Region, fold: Fold, job: &Job) -> Result<Vec<u8>> {
+pub fn fold(folder: &Path, iteration: Iteration, group: Region, fold: Fold, job: &Job) -> Result<Vec<u8>> {
     let found = group.ranges()[0].clone().map(|tile| {
         job.check()?;
-        partial(folder, round, tile)
+        partial(folder, iteration, tile)
     });
     // Tiles that were passed over found nothing.
     fold(&mut found.filter(|found| !found.as_ref().is_ok_and(Vec::is_empty)))
 }
 
 /// What there is beside a tile for those who make it from the folder of its run.
-pub struct There<'a> {
+pub struct RemoteContext<'a> {
     /// The folder.
     pub folder: &'a Path,
     /// The round.
-    pub round: Round,
+    pub iteration: Iteration,
     /// The operator's inputs.
     pub inputs: &'a [Option<Arc<dyn Field>>],
     /// A folder for temporary files.
     pub scratch: PathBuf,
 }
 
-impl Around for There<'_> {
-    fn partial(&self, phase: usize, round: usize, tile: usize) -> Result<Vec<u8>> {
-        partial(self.folder, Round { phase, round, ..self.round }, tile)
+impl TileContext for RemoteContext<'_> {
+    fn partial(&self, phase: usize, iteration: usize, tile: usize) -> Result<Vec<u8>> {
+        partial(self.folder, Iteration { phase, iteration, ..self.iteration }, tile)
     }
 
-    fn part_of(&self, phase: usize, round: usize, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
-        part_of(self.folder, Round { phase, round, ..self.round }, tile, bytes)
+    fn partial_range(
+        &self,
+        phase: usize,
+        iteration: usize,
+        tile: usize,
+        bytes: Range<u64>,
+    ) -> Result<Vec<u8>> {
+        partial_range(self.folder, Iteration { phase, iteration, ..self.iteration }, tile, bytes)
     }
 
-    fn order(&self, part: usize) -> Result<Vec<u8>> {
-        let path = order_of(&self.folder.join(self.round.name()), part);
+    fn payload(&self, part: usize) -> Result<Vec<u8>> {
+        let path = payload_path(&self.folder.join(self.iteration.name()), part);
         match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read.at(&path),
@@ -396,18 +414,22 @@ impl Around for There<'_> {
     fn scratch(&self) -> &Path {
         &self.scratch
     }
+
+    fn run_program(&self, block: [usize; 3], grid: Grid, program: &dyn AnyProgram, job: &Job) -> Result<()> {
+        super::tile_task::run_nested(self, block, grid, program, job)
+    }
 }
 
-/// Where a part of a round is told what [`crate::ops::Program::order`] says.
-fn order_of(folder: &Path, part: usize) -> PathBuf {
+/// Where a part of a round is told what [`crate::ops::Program::payload`] says.
+fn payload_path(folder: &Path, part: usize) -> PathBuf {
     folder.join(format!("{part}.order"))
 }
 
 /// An image that was written by rounds in `folder`, or not yet.
-pub fn field(folder: &Path, grid: Grid, written: Option<Written>) -> Arc<dyn Field> {
+pub fn field(folder: &Path, grid: Grid, written: Option<FieldProvenance>) -> Arc<dyn Field> {
     match written {
-        Some(written @ Written { tile, slot, partly, .. }) => {
-            let folders = written.rounds().map(|round| folder.join(round.name())).collect();
+        Some(written @ FieldProvenance { tile, slot, partly, .. }) => {
+            let folders = written.iterations().map(|iteration| folder.join(iteration.name())).collect();
             Arc::new(TileField::new(grid, folders, tile, slot, partly))
         }
         None => Arc::new(ZeroField(grid)),

@@ -1,4 +1,4 @@
-//! Twins of erosion, dilation, opening and closing by a flat structuring element, as maxima of keys.
+//! GPU kernels of erosion, dilation, opening and closing by a flat structuring element, as maxima of keys.
 
 use super::separable::AXES;
 use crate::compute::graph::{Graph, Pass, Slot};

@@ -1,6 +1,6 @@
-//! The twin of the bilateral filter. Its sums are in the operator's order, but its fused multiplications are as
+//! The GPU kernel of the bilateral filter. Its sums are in the operator's order, but its fused multiplications are as
 //! the device has them, which may not be fused: within 10⁻⁵ of the greatest intensity. Images that are rounded to
-//! whole numbers could then differ by one, so these have no twin.
+//! whole numbers could then differ by one, so these have no GPU kernel.
 
 use super::border;
 use crate::compute::graph::{Graph, Pass, Slot};

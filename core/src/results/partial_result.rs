@@ -1,7 +1,7 @@
 //! The image that a kept run is making, as far as it is there.
 
-use super::Ready;
-use crate::blocks::kept::{self, Round};
+use super::OpenedJob;
+use crate::blocks::checkpoint::{self, Iteration};
 use crate::blocks::{Field, tiles};
 use crate::io::{Frame, ImageInfo, ImageSource};
 use crate::ops::{Grid, Kind, Mode};
@@ -10,18 +10,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// An image whose tiles come one after the other; what isn't there yet is 0.
-pub struct Watched {
+pub struct PartialResult {
     info: ImageInfo,
     field: tiles::TileField,
     folders: Vec<PathBuf>,
     parts: Vec<Region>,
 }
 
-impl Watched {
+impl PartialResult {
     /// The result of the run of an order in a folder; none if nothing of it is there yet.
-    pub fn new(ready: &Ready, run: &Path) -> Option<Self> {
-        let plan = &ready.plan;
-        let value = *ready.keep().last()?;
+    pub fn new(opened: &OpenedJob, run: &Path) -> Option<Self> {
+        let plan = &opened.plan;
+        let value = *opened.keep().last()?;
         let (grid, step) = (plan.grids[value], value - plan.sources);
         let (slots, voxel): (Vec<Option<usize>>, _) = match plan.steps[step].prepared.kernel.mode() {
             // Kept as it is.
@@ -34,7 +34,7 @@ impl Watched {
         };
         // The rounds of the last phase that has begun to write it, the last first.
         let of_phase = |(phase, slot): (usize, &Option<usize>)| {
-            let folder = |round| run.join(Round { step, phase, round }.name());
+            let folder = |iteration| run.join(Iteration { step, phase, iteration }.name());
             let mut folders: Vec<PathBuf> = Vec::new();
             while folder(folders.len()).is_dir() {
                 folders.push(folder(folders.len()));
@@ -43,7 +43,7 @@ impl Watched {
             slot.filter(|_| !folders.is_empty()).map(|slot| (folders, slot))
         };
         let (folders, slot) = slots.iter().enumerate().rev().find_map(of_phase)?;
-        let tile = kept::tile_of(&folders[0])?;
+        let tile = checkpoint::tile_of(&folders[0])?;
         let grid = Grid { voxel, ..grid };
         let mut info = ImageInfo::simple("run", grid.shape, [64; 3], voxel, grid.geometry);
         info.labels = grid.kind != Kind::Grey;
@@ -71,7 +71,7 @@ impl Watched {
     }
 }
 
-impl ImageSource for Watched {
+impl ImageSource for PartialResult {
     fn info(&self) -> &ImageInfo {
         &self.info
     }

@@ -1,4 +1,4 @@
-//! Twins of the steps from each voxel to itself.
+//! GPU kernels of the steps from each voxel to itself.
 
 use super::number::{as_voxel, bitwise, calculated, tabled, to_double};
 use crate::compute::graph::{Graph, Slot};

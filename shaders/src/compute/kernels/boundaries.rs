@@ -1,4 +1,4 @@
-//! The twin of label boundaries.
+//! The GPU kernel of label boundaries.
 
 use super::packed;
 use crate::compute::graph::{Graph, Pass, Slot};

@@ -1,4 +1,4 @@
-//! Twins of connected components and of seeds that grow.
+//! GPU kernels of connected components and of seeds that grow.
 
 use super::statistics::{of, uniforms};
 use super::{Global, packed};
@@ -166,7 +166,7 @@ fn grow(
         Some(image) => upload(device, &image)?,
         None => {
             let ones = voxelry_core::Volume::U8(ndarray::Array3::from_elem(shape, 1));
-            let part = voxelry_core::blocks::Part {
+            let part = voxelry_core::blocks::RegionVoxels {
                 region: voxelry_core::Region::whole(shape),
                 voxels: Arc::new(ones),
             };

@@ -5,7 +5,7 @@ use crate::blocks::{Accelerator, Field, FileField};
 use crate::io::verify::{absent_note, check_complete};
 use crate::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal};
 use crate::ops::Kind;
-use crate::recipe::{self, How, IMAGE, Plan, Recipe, Results};
+use crate::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe, Results};
 use crate::{Error, Event, Job, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A recipe and the images that it is run on.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct JobSpec {
     /// The sample's name in tables.
     pub sample: String,
     /// The recipe.
@@ -35,7 +35,7 @@ pub struct Order {
 }
 
 /// What an order reads, and what is done with it.
-pub struct Ready {
+pub struct OpenedJob {
     /// The sources of the plan.
     pub fields: Vec<Arc<dyn Field>>,
     /// The images, in the order of the inputs.
@@ -48,7 +48,7 @@ pub struct Ready {
     pub warnings: Vec<String>,
 }
 
-impl Ready {
+impl OpenedJob {
     /// The values of the plan that are kept.
     pub fn keep(&self) -> Vec<usize> {
         let last = self.plan.last_image();
@@ -80,7 +80,7 @@ impl Ready {
     }
 }
 
-impl Order {
+impl JobSpec {
     /// Makes an earlier result again.
     ///
     /// # Errors
@@ -121,11 +121,11 @@ impl Order {
     /// # Errors
     /// If it is something else.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut order = Self::again(Provenance::parse(text)?)?;
-        if order.expected.iter().all(|e| e.blake3.is_empty()) {
-            order.expected.clear();
+        let mut spec = Self::again(Provenance::parse(text)?)?;
+        if spec.expected.iter().all(|e| e.blake3.is_empty()) {
+            spec.expected.clear();
         }
-        Ok(order)
+        Ok(spec)
     }
 
     fn provenance(
@@ -154,7 +154,7 @@ impl Order {
     ///
     /// # Errors
     /// If an image can't be opened, or the recipe doesn't fit.
-    pub fn open(&self) -> Result<Ready> {
+    pub fn open(&self) -> Result<OpenedJob> {
         let source: Arc<dyn ImageSource> = Arc::from(io::open(&self.inputs[0].1, &self.options)?);
         let info = source.info().clone();
         self.frame.check(&info)?;
@@ -182,7 +182,7 @@ impl Order {
         let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
         let plan = Plan::new(&self.recipe, &grids)?;
         let seals = sources.iter().map(|source| source.seal()).collect::<Result<_>>()?;
-        Ok(Ready { fields, sources, seals, plan, warnings })
+        Ok(OpenedJob { fields, sources, seals, plan, warnings })
     }
 
     /// A further image on the grid of the first, and what the user should know of it. One that lies elsewhere is left
@@ -224,12 +224,12 @@ impl Order {
     ///
     /// # Errors
     /// If one can't be read, or is another than expected.
-    pub fn identify(&self, ready: &Ready, job: &Job) -> Result<Vec<Identity>> {
+    pub fn identify(&self, opened: &OpenedJob, job: &Job) -> Result<Vec<Identity>> {
         let identify = |((name, path), source): (&(String, PathBuf), &Arc<dyn ImageSource>)| {
             job.stage(format!("hash {}", path.display()), 0);
             Identity::of(name, path, source, job)
         };
-        let identities = self.inputs.iter().zip(&ready.sources).map(identify).collect::<Result<Vec<_>>>()?;
+        let identities = self.inputs.iter().zip(&opened.sources).map(identify).collect::<Result<Vec<_>>>()?;
         for (identity, expected) in identities.iter().zip(&self.expected) {
             if identity.blake3 != expected.blake3 {
                 let reason = "is not the image that the earlier result was made from (its hash differs)";
@@ -253,10 +253,10 @@ impl Order {
     /// What an operator cannot do, an unreadable image, a full disk, or [`Error::Cancelled`].
     pub fn run(
         &self,
-        ready: &Ready,
+        opened: &OpenedJob,
         identities: Vec<Identity>,
         folder: &Path,
-        how: &How,
+        execution: &ExecutionMode,
         device: Option<&Arc<dyn Accelerator>>,
         program: &str,
         job: &Job,
@@ -273,19 +273,19 @@ impl Order {
                 _ => {}
             }
         });
-        for warning in &ready.warnings {
+        for warning in &opened.warnings {
             job.warn(format!("{}: {warning}", self.sample));
         }
-        let results = recipe::run_on(&ready.plan, &ready.fields, &ready.keep(), how, device, job)?;
+        let results = recipe::run_on(&opened.plan, &opened.fields, &opened.keep(), execution, device, job)?;
         let (found, warnings) = {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             (std::mem::take(&mut heard.0), std::mem::take(&mut heard.1))
         };
         // A result that is made again from an image that has moved is still the same result.
         let input = if self.expected.is_empty() { identities } else { self.expected.clone() };
-        let provenance = self.provenance(program, found, input, ready.plan.resolved.clone());
+        let provenance = self.provenance(program, found, input, opened.plan.resolved.clone());
         let study = Study {
-            image: &*ready.fields[0],
+            image: &*opened.fields[0],
             results: &results,
             provenance: &provenance,
             warnings: &warnings,
@@ -293,7 +293,7 @@ impl Order {
         };
         write(folder, &study, job)?;
         // The hash that was taken before is of what was read.
-        ready.check()?;
+        opened.check()?;
         job.check()?;
         Ok(results)
     }
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn orders_are_read_back() {
-        let order = Order {
+        let spec = JobSpec {
             sample: "a \"b\"".into(),
             recipe: Recipe::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").unwrap(),
             inputs: vec![("image".into(), "a/b.raw".into()), ("flat".into(), "s3://bucket/flat.zarr".into())],
@@ -316,12 +316,12 @@ mod tests {
             ignore_geometry: true,
             labels_as: LabelsAs::default(),
         };
-        let text = order.to_toml();
-        let back = Order::parse(&text).unwrap();
+        let text = spec.to_toml();
+        let back = JobSpec::parse(&text).unwrap();
         assert_eq!(back.to_toml(), text);
-        assert_eq!((back.inputs, back.options, back.frame), (order.inputs, order.options, order.frame));
-        assert_eq!((back.kind, back.ignore_geometry), (order.kind, true));
+        assert_eq!((back.inputs, back.options, back.frame), (spec.inputs, spec.options, spec.frame));
+        assert_eq!((back.kind, back.ignore_geometry), (spec.kind, true));
         assert!(back.expected.is_empty());
-        assert!(Order::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").is_err());
+        assert!(JobSpec::parse("[[step]]\nop = \"threshold\"\nmin = 3\n").is_err());
     }
 }

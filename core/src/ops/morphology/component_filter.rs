@@ -2,14 +2,14 @@
 //! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
 //! some, and paints those.
 
+use crate::ops::components::equivalences::{self, LabelEquivalences};
 use crate::ops::components::slabs::Slabs;
-use crate::ops::components::uniting::{self, Uniting};
-use crate::ops::components::{Components, Connectivity, Part, Rows, blocked, scattered};
+use crate::ops::components::{Components, Connectivity, MaskSide, Rows, blocked, label_shuffle};
 use crate::ops::kernel::{Partials, decode, encode};
 use crate::ops::spec::Kind;
 use crate::ops::{
-    Around, Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, Tiling,
-    pieces,
+    Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, TileContext,
+    Tiling, indexed_blob,
 };
 use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -87,16 +87,16 @@ fn summaries<R: Rows>(components: &Components<R>, start: [usize; 3], shape: [usi
 }
 
 /// What is known of a label: its first voxel, and a summary.
-type Found = (u64, Summary);
+type LabelFound = (u64, Summary);
 
-fn add_found(found: &mut Found, other: Found) {
+fn add_found(found: &mut LabelFound, other: LabelFound) {
     found.0 = found.0.min(other.0);
     found.1.add(other.1);
 }
 
 /// Summaries of the labels of the part of an image at `start`, with the first voxel of each.
-fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -> Vec<(u32, Found)> {
-    let mut all: BTreeMap<u32, Found> = BTreeMap::new();
+fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -> Vec<(u32, LabelFound)> {
+    let mut all: BTreeMap<u32, LabelFound> = BTreeMap::new();
     let [_, ny, nx] = <[usize; 3]>::from(labels.dim());
     let source = labels.as_slice().expect("volumes are in C order");
     for (row, line) in source.chunks_exact(nx.max(1)).enumerate() {
@@ -116,7 +116,7 @@ fn label_summaries(labels: &Array3<u32>, start: [usize; 3], shape: [usize; 3]) -
 }
 
 /// Labels that a rule chooses, ascending.
-fn chosen_labels(rule: Rule, mut labels: Vec<(u32, Found)>) -> Vec<u32> {
+fn chosen_labels(rule: Rule, mut labels: Vec<(u32, LabelFound)>) -> Vec<u32> {
     labels.sort_unstable_by_key(|(_, (first, _))| *first);
     let summaries: Vec<Summary> = labels.iter().map(|(_, (_, summary))| *summary).collect();
     let chosen = rule.choose(&summaries);
@@ -139,11 +139,11 @@ fn remove_labels(labels: &mut [u32], chosen: &[u32]) {
 }
 
 /// Paints the components that a rule chooses.
-pub struct Parts {
+pub struct ComponentFilter {
     /// Which are painted.
     pub rule: Rule,
     /// Of the mask or of what is around it. Labels have no other part than themselves.
-    pub part: Part,
+    pub part: MaskSide,
     /// Of masks.
     pub connectivity: Connectivity,
     /// Whether the input has labels, each of which is a component, in one piece or not.
@@ -152,9 +152,9 @@ pub struct Parts {
     pub shape: [usize; 3],
 }
 
-impl Parts {
+impl ComponentFilter {
     /// The operator on its first input.
-    pub fn prepare(call: &Call, rule: Rule, part: Part, connectivity: Connectivity) -> Prepared {
+    pub fn prepare(call: &Call, rule: Rule, part: MaskSide, connectivity: Connectivity) -> Prepared {
         let grid = call.grid();
         let labels = grid.kind == Kind::Labels;
         Prepared::new(grid, Self { rule, part, connectivity, labels, shape: grid.shape }).scratch(1.0)
@@ -162,7 +162,7 @@ impl Parts {
 
     /// What is painted: holes become inside, the rest outside.
     fn paint(&self) -> u8 {
-        u8::from(self.part == Part::Outside)
+        u8::from(self.part == MaskSide::Outside)
     }
 
     fn components(&self, mask: &[u8], shape: [usize; 3], job: &Job) -> Result<Components> {
@@ -175,7 +175,7 @@ fn own(input: Option<Arc<Volume>>) -> Volume {
     Arc::unwrap_or_clone(input.expect("the first input is required"))
 }
 
-impl Kernel for Parts {
+impl Kernel for ComponentFilter {
     fn whole(&self, mut inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Output> {
         let input = inputs.swap_remove(0);
         let shared = input.as_deref().expect("the first input is required");
@@ -202,11 +202,11 @@ impl Kernel for Parts {
 
 /// What is known between phases.
 #[derive(Default, Serialize, Deserialize)]
-pub struct Known {
+pub struct FilterState {
     /// Blocks of labels.
     slabs: Slabs,
     /// Components of masks.
-    uniting: Uniting,
+    equivalences: LabelEquivalences,
     /// Which slabs have something of components that begin in each slab before.
     later: Vec<Vec<usize>>,
     /// The first names of the largest ones, or their labels, where a rule keeps those; ascending.
@@ -214,7 +214,7 @@ pub struct Known {
 }
 
 /// Sizes are summed up by the slab that components begin in, as far as one slab has them.
-const TOTALS: usize = uniting::AFTER;
+const TOTALS: usize = equivalences::AFTER;
 /// The rule is asked, where components begin.
 const CHOICE: usize = TOTALS + 1;
 /// Names are marked that are painted.
@@ -236,13 +236,13 @@ type Totals = (Vec<(u64, Summary)>, Vec<Summary>);
 /// The first names of components that begin in a slab: those chosen, and the largest with their sizes.
 type Choice = (Vec<u64>, Vec<(u64, u64)>);
 
-impl Parts {
-    fn totals(&self, of: &Uniting, slab: usize, around: &dyn Around) -> Result<Totals> {
-        let roots = of.begin_in(slab, around)?;
+impl ComponentFilter {
+    fn totals(&self, of: &LabelEquivalences, slab: usize, context: &dyn TileContext) -> Result<Totals> {
+        let roots = of.begin_in(slab, context)?;
         let (mut before, mut here) = (BTreeMap::new(), vec![Summary::default(); roots.len()]);
         let first = of.slabs.blocks(slab).start;
-        for (block, components) in of.components(slab, around)?.into_iter().enumerate() {
-            let (_, summaries): (Vec<u64>, Vec<Summary>) = decode(&around.partial(0, 0, first + block)?)?;
+        for (block, components) in of.components(slab, context)?.into_iter().enumerate() {
+            let (_, summaries): (Vec<u64>, Vec<Summary>) = decode(&context.partial(0, 0, first + block)?)?;
             for (root, summary) in components.into_iter().zip(summaries) {
                 match roots.binary_search(&root) {
                     Ok(at) => here[at].add(summary),
@@ -253,15 +253,15 @@ impl Parts {
         Ok((before.into_iter().collect(), here))
     }
 
-    fn choice(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Choice> {
-        let roots = state.uniting.begin_in(slab, around)?;
-        let (_, mut totals): Totals = decode(&around.partial(TOTALS, 0, slab)?)?;
+    fn choice(&self, state: &FilterState, slab: usize, context: &dyn TileContext) -> Result<Choice> {
+        let roots = state.equivalences.begin_in(slab, context)?;
+        let (_, mut totals): Totals = decode(&context.partial(TOTALS, 0, slab)?)?;
         for &later in &state.later[slab] {
-            let found = around.partial(TOTALS, 0, later)?;
+            let found = context.partial(TOTALS, 0, later)?;
             let (before, _) =
                 postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found).map_err(|_| damaged())?;
             for (root, summary) in
-                before.into_iter().filter(|(root, _)| state.uniting.slabs.slab_of(*root) == slab)
+                before.into_iter().filter(|(root, _)| state.equivalences.slabs.slab_of(*root) == slab)
             {
                 let at = roots.binary_search(&root).map_err(|_| damaged())?;
                 totals[at].add(summary);
@@ -276,29 +276,35 @@ impl Parts {
     }
 
     /// Which names of a slab are painted.
-    fn marks(&self, state: &Known, slab: usize, around: &dyn Around) -> Result<Vec<u8>> {
-        let of = &state.uniting;
+    fn marks(&self, state: &FilterState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+        let of = &state.equivalences;
         if let Rule::AllButLargest(_) = self.rule {
             let kept = |root| state.largest.binary_search(&root).is_ok();
-            return of.numbers(slab, around, |_| Ok(()), |(), root| Ok(u32::from(!kept(root))));
+            return of.numbers(slab, context, |_| Ok(()), |(), root| Ok(u32::from(!kept(root))));
         }
-        let chosen = |slab| decode::<Choice>(&around.partial(CHOICE, 0, slab)?).map(|found| found.0);
-        of.numbers(slab, around, chosen, |chosen, root| Ok(u32::from(chosen.binary_search(&root).is_ok())))
+        let chosen = |slab| decode::<Choice>(&context.partial(CHOICE, 0, slab)?).map(|found| found.0);
+        of.numbers(slab, context, chosen, |chosen, root| Ok(u32::from(chosen.binary_search(&root).is_ok())))
     }
 }
 
-impl Parts {
+impl ComponentFilter {
     /// A part of a phase of rows of labels.
-    fn of_labels(&self, phase: usize, part: usize, state: &Known, around: &dyn Around) -> Result<Vec<u8>> {
+    fn of_labels(
+        &self,
+        phase: usize,
+        part: usize,
+        state: &FilterState,
+        context: &dyn TileContext,
+    ) -> Result<Vec<u8>> {
         let slabs = &state.slabs;
         match phase {
             SLABS => {
-                let found = |block| decode(&around.partial(0, 0, block)?);
-                scattered::gathered(slabs, part, found, add_found)
+                let found = |block| decode(&context.partial(0, 0, block)?);
+                label_shuffle::gathered(slabs, part, found, add_found)
             }
             CHOSEN => {
                 let mut largest: Vec<Large> = Vec::new();
-                let rows = scattered::spread(slabs, SLABS, part, around, add_found, |label, found| {
+                let rows = label_shuffle::spread(slabs, SLABS, part, context, add_found, |label, found| {
                     if let Rule::AllButLargest(keep) = self.rule {
                         largest.push((std::cmp::Reverse(found.1.size), found.0, u64::from(label)));
                         if largest.len() > keep.saturating_mul(2).saturating_add(1024) {
@@ -312,20 +318,20 @@ impl Parts {
                     keep_first(&mut largest, keep);
                 }
                 let rows = rows.iter().map(encode).chain([encode(&largest)]);
-                Ok(pieces::join(&rows.collect::<Vec<_>>()))
+                Ok(indexed_blob::join(&rows.collect::<Vec<_>>()))
             }
             _ => {
-                let rows: Vec<(u32, bool)> = scattered::of_slab(slabs, CHOSEN, part, around)?;
+                let rows: Vec<(u32, bool)> = label_shuffle::of_slab(slabs, CHOSEN, part, context)?;
                 let chosen = |label: u32| {
                     let at = rows.binary_search_by_key(&label, |row| row.0);
                     at.is_ok_and(|at| rows[at].1) && state.largest.binary_search(&u64::from(label)).is_err()
                 };
                 let of_block = |block| -> Result<Vec<u8>> {
-                    let found: Vec<(u32, Found)> = decode(&around.partial(0, 0, block)?)?;
+                    let found: Vec<(u32, LabelFound)> = decode(&context.partial(0, 0, block)?)?;
                     let labels = found.into_iter().map(|(label, _)| label);
                     Ok(encode(&labels.filter(|label| chosen(*label)).collect::<Vec<u32>>()))
                 };
-                Ok(pieces::join(&slabs.blocks(part).map(of_block).collect::<Result<Vec<_>>>()?))
+                Ok(indexed_blob::join(&slabs.blocks(part).map(of_block).collect::<Result<Vec<_>>>()?))
             }
         }
     }
@@ -343,8 +349,8 @@ fn damaged() -> Error {
 
 /// Of masks, field 0 has the names of components within blocks and field 1 the result; of labels,
 /// field 0 is the result.
-impl Program for Parts {
-    type State = Known;
+impl Program for ComponentFilter {
+    type State = FilterState;
 
     fn fields(&self) -> Vec<FieldSpec> {
         let field = |voxel| FieldSpec { voxel };
@@ -357,7 +363,7 @@ impl Program for Parts {
 
     fn phases(&self) -> Vec<Phase> {
         let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        let rows = |name| Phase { name, tiling: Tiling::Rows, reads: vec![], writes: vec![] };
+        let rows = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
         let input = Source::Input(0, [0; 3]);
         if self.labels {
             let rows = ["sizes of slabs", "choice", "labels to remove"].map(rows);
@@ -370,7 +376,7 @@ impl Program for Parts {
             phase("components of blocks", vec![input], vec![0]),
             phase("components across blocks", vec![Source::Field(0, [1; 3])], vec![]),
         ];
-        phases.extend(uniting::phases());
+        phases.extend(equivalences::phases());
         phases.extend([rows("sizes"), rows("choice"), rows("marks")]);
         phases.push(phase("painting", vec![Source::Field(0, [0; 3]), input], vec![1]));
         phases
@@ -383,22 +389,22 @@ impl Program for Parts {
     fn run(
         &self,
         phase: usize,
-        state: &Known,
+        state: &FilterState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
         if self.labels && (SLABS..=REMOVED).contains(&phase) {
-            return Ok((vec![], self.of_labels(phase, part, state, around)?));
+            return Ok((vec![], self.of_labels(phase, part, state, context)?));
         }
         if !self.labels && (2..=MARKS).contains(&phase) {
             let found = match phase {
-                TOTALS => encode(&self.totals(&state.uniting, part, around)?),
-                CHOICE => encode(&self.choice(state, part, around)?),
-                MARKS => self.marks(state, part, around)?,
-                _ => state.uniting.run(phase, part, around)?,
+                TOTALS => encode(&self.totals(&state.equivalences, part, context)?),
+                CHOICE => encode(&self.choice(state, part, context)?),
+                MARKS => self.marks(state, part, context)?,
+                _ => state.equivalences.run(phase, part, context)?,
             };
             return Ok((vec![], found));
         }
@@ -407,7 +413,7 @@ impl Program for Parts {
             (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
             (_, Volume::U32(a)) => {
                 let (number, of_slab) = (state.slabs.block(block.out), state.slabs.blocks(0).len());
-                let removed = pieces::read(around, REMOVED, number / of_slab, number % of_slab)?;
+                let removed = indexed_blob::read(context, REMOVED, number / of_slab, number % of_slab)?;
                 let mut a = a.clone();
                 remove_labels(
                     a.as_slice_mut().expect("volumes are in C order"),
@@ -421,7 +427,7 @@ impl Program for Parts {
                 Ok((vec![], encode(&pairs)))
             }
             (_, Volume::U64(names)) => {
-                let chosen = state.uniting.relabel(MARKS, block.out, names, around)?;
+                let chosen = state.equivalences.relabel(MARKS, block.out, names, context)?;
                 let mut volume = own(inputs.into_iter().nth(1).flatten());
                 for (v, chosen) in volume.as_bytes_mut().iter_mut().zip(&chosen) {
                     if *chosen != 0 {
@@ -439,22 +445,22 @@ impl Program for Parts {
         }
     }
 
-    fn parts(&self, phase: usize, state: &Known) -> usize {
+    fn parts(&self, phase: usize, state: &FilterState) -> usize {
         match phase {
-            _ if !self.labels => state.uniting.parts(phase),
-            CHOSEN => scattered::buckets(&state.slabs),
+            _ if !self.labels => state.equivalences.parts(phase),
+            CHOSEN => label_shuffle::buckets(&state.slabs),
             _ => state.slabs.count(),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Known, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: usize, state: &mut FilterState, partials: Partials) -> Result<Next> {
         match (self.labels, phase) {
             (true, 0) => state.slabs = Slabs::new(self.shape, partials.cut()),
             (true, CHOSEN) => {
                 if let Rule::AllButLargest(keep) = self.rule {
                     let mut largest: Vec<Large> = Vec::new();
                     for partial in partials {
-                        let found = pieces::of(&partial?.1, state.slabs.count())?;
+                        let found = indexed_blob::of(&partial?.1, state.slabs.count())?;
                         largest.append(&mut decode(&found)?);
                         keep_first(&mut largest, keep);
                     }
@@ -463,7 +469,7 @@ impl Program for Parts {
                 }
             }
             (false, TOTALS) => {
-                state.later = vec![Vec::new(); state.uniting.slabs.count()];
+                state.later = vec![Vec::new(); state.equivalences.slabs.count()];
                 for (slab, partial) in partials.enumerate() {
                     let found = partial?.1;
                     let before = postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found);
@@ -471,7 +477,7 @@ impl Program for Parts {
                         .map_err(|_| damaged())?
                         .0
                         .iter()
-                        .map(|b| state.uniting.slabs.slab_of(b.0))
+                        .map(|b| state.equivalences.slabs.slab_of(b.0))
                         .collect();
                     of.dedup();
                     of.into_iter().for_each(|of| state.later[of].push(slab));
@@ -491,9 +497,9 @@ impl Program for Parts {
             }
             (false, phase) => {
                 if phase == 0 {
-                    state.uniting = Uniting::new(self.shape, partials.cut());
+                    state.equivalences = LabelEquivalences::new(self.shape, partials.cut());
                 }
-                return state.uniting.merge(phase, partials);
+                return state.equivalences.merge(phase, partials);
             }
             _ => {}
         }

@@ -96,7 +96,7 @@ fn window(call: &Call, rule: Rule) -> Result<Prepared> {
         return Err(call.error(format!("a radius of {radius:?} voxels is too large")));
     }
     let radius = radius.map(|r| r.round() as usize);
-    Ok(Prepared::local(call.grid().mask(), Window { radius, rule }).scratch(15.0))
+    Ok(Prepared::local(call.grid().mask(), LocalThreshold { radius, rule }).scratch(15.0))
 }
 
 #[derive(Clone, Copy)]
@@ -105,7 +105,7 @@ enum Rule {
     Sauvola { k: f64, r: f64 },
 }
 
-struct Window {
+struct LocalThreshold {
     radius: [usize; 3],
     rule: Rule,
 }
@@ -117,7 +117,7 @@ fn mirror(i: i64, n: usize) -> usize {
     (if i < n as i64 { i } else { period - i }) as usize
 }
 
-impl Local for Window {
+impl Local for LocalThreshold {
     fn source(&self, out: Region, _: usize, shape: [usize; 3]) -> Region {
         let mut source = Region::new([0; 3], [0; 3]);
         for a in 0..3 {
@@ -143,7 +143,7 @@ impl Local for Window {
 /// Output planes and lines that are made at once.
 const TILE: [usize; 2] = [16, 64];
 
-impl Window {
+impl LocalThreshold {
     fn mark<T: Voxel>(&self, input: &Array3<T>, block: &Block, job: &Job) -> Result<Volume> {
         let mut out = Array3::<u8>::zeros(block.out.shape);
         let nx = block.out.shape[2];

@@ -1,4 +1,4 @@
-//! The twin of the exact Euclidean distance: squares in whole numbers where voxels are cubes, else in f32, and the
+//! The GPU kernel of the exact Euclidean distance: squares in whole numbers where voxels are cubes, else in f32, and the
 //! root in numbers of 64 bits, as the operator takes it.
 
 use super::Global;

@@ -13,13 +13,12 @@ use super::index::Index;
 use super::kdtree::KdTree;
 use super::pass::Pass;
 use super::run::Measure;
-use super::scan::Part;
+use super::scan::RegionView;
 use super::spill::{Packed, Spill};
 use super::state::State;
-use crate::blocks::Engine;
 use crate::ops::kernel::{decode, encode};
 use crate::ops::relabel::runs;
-use crate::ops::{Around, Block, FieldSpec, Next, Output, Partials, Phase, Program};
+use crate::ops::{Block, FieldSpec, Next, Output, Partials, Phase, Program, TileContext};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::record_batch::RecordBatch;
@@ -34,7 +33,7 @@ pub const OBJECTS: usize = if cfg!(test) { 3 } else { 1 << 19 };
 const PAGE: u32 = 64;
 
 /// The labels of a block, each once.
-pub fn labels_in(part: &Part, out: Region) -> Vec<u32> {
+pub fn labels_in(part: &RegionView, out: Region) -> Vec<u32> {
     let mut found = Index::default();
     let [d, h, w] = out.shape;
     let is_mask = part.volume.voxel_type() == VoxelType::U8;
@@ -61,7 +60,7 @@ pub fn labels_in(part: &Part, out: Region) -> Vec<u32> {
 
 /// Which labels and which blocks belong to which share. A label belongs to the share of the first block that has it.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct LabelIndex {
     /// The share of each label, plus one, in pages; 0 is a label that there is not.
     pages: HashMap<u32, [u16; PAGE as usize]>,
     /// The pages that have labels of each share.
@@ -72,7 +71,7 @@ pub struct Census {
     last: usize,
 }
 
-impl Census {
+impl LabelIndex {
     /// Adds the labels of a block, in the order of blocks. A share that has `most` labels is not added to.
     pub fn add(&mut self, block: Region, labels: &[u32], most: usize) {
         if self.blocks.is_empty() || self.last >= most && self.blocks.len() < usize::from(u16::MAX) {
@@ -81,7 +80,7 @@ impl Census {
             self.last = 0;
         }
         let current = self.blocks.len() as u16;
-        let mut shares = BTreeSet::new();
+        let mut partitions = BTreeSet::new();
         for label in labels {
             let page = self.pages.entry(label / PAGE).or_insert([0; PAGE as usize]);
             let at = (label % PAGE) as usize;
@@ -92,21 +91,21 @@ impl Census {
                 page[at] = current;
                 self.last += 1;
             }
-            shares.insert(page[at]);
+            partitions.insert(page[at]);
         }
-        for share in shares {
-            self.blocks[usize::from(share) - 1].push(block);
+        for partition in partitions {
+            self.blocks[usize::from(partition) - 1].push(block);
         }
     }
 
     /// How many shares there are.
-    pub fn shares(&self) -> usize {
+    pub fn partitions(&self) -> usize {
         // One that was begun and got no label is none.
         self.blocks.len() - usize::from(self.last == 0 && self.blocks.len() > 1)
     }
 
     /// A share.
-    pub fn share(&self, number: usize) -> Share {
+    pub fn partition(&self, number: usize) -> LabelPartition {
         let mut labels: Vec<u64> = Vec::new();
         for page in self.pages_of.get(number).into_iter().flatten() {
             let of =
@@ -114,13 +113,17 @@ impl Census {
             labels.extend(of.map(|(_, label)| u64::from(label)));
         }
         labels.sort_unstable();
-        Share { number, labels: Some(labels.into_iter().collect()), blocks: self.blocks[number].clone() }
+        LabelPartition {
+            number,
+            labels: Some(labels.into_iter().collect()),
+            blocks: self.blocks[number].clone(),
+        }
     }
 }
 
 /// The objects that are being measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Share {
+pub struct LabelPartition {
     number: usize,
     /// Their labels; none: all objects are measured at once.
     labels: Option<Index>,
@@ -128,7 +131,7 @@ pub struct Share {
     blocks: Vec<Region>,
 }
 
-impl Share {
+impl LabelPartition {
     /// Whether it is the first one, with which the image is measured, too.
     pub fn is_first(&self) -> bool {
         self.number == 0
@@ -154,7 +157,7 @@ impl Share {
 
 /// What is known of the shares that were measured.
 #[derive(Debug)]
-pub struct Done {
+pub struct MeasuredPartitions {
     objects: Spill,
     contacts: Option<Spill>,
     /// World coordinates of the centroids by row, where the nearest ones are asked for.
@@ -166,7 +169,7 @@ pub struct Done {
 
 /// What was found of one share.
 #[derive(Debug, Serialize, Deserialize)]
-struct Rows {
+struct PartitionRows {
     objects: Packed,
     contacts: Option<Packed>,
     points: Vec<[f64; 3]>,
@@ -174,8 +177,8 @@ struct Rows {
     totals: (usize, u64),
 }
 
-impl Done {
-    fn add(&mut self, rows: Rows) -> Result<()> {
+impl MeasuredPartitions {
+    fn add(&mut self, rows: PartitionRows) -> Result<()> {
         self.objects.add(&rows.objects)?;
         if let (Some(spill), Some(contacts)) = (&mut self.contacts, &rows.contacts) {
             spill.add(contacts)?;
@@ -188,20 +191,20 @@ impl Done {
 }
 
 /// The passes over the objects of one share, as a program of its own.
-struct OneShare<'a> {
+struct PartitionProgram<'a> {
     what: Measure,
     inputs: &'a [usize],
     /// What is known at first, and at the end.
     state: Mutex<State>,
 }
 
-impl OneShare<'_> {
+impl PartitionProgram<'_> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Program for OneShare<'_> {
+impl Program for PartitionProgram<'_> {
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -234,7 +237,7 @@ impl Program for OneShare<'_> {
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
-        _: &dyn Around,
+        _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         self.what.run_phase(phase, state, block, &inputs, job)
@@ -254,55 +257,48 @@ impl Measure {
     /// Whether a phase of a run block by block is the last for the first share.
     pub fn ends_with(&self, phase: usize) -> bool {
         let after = self.passes_of_blocks().split_off(phase + 1);
-        matches!(after[..], [] | [Pass::Share])
+        matches!(after[..], [] | [Pass::Partition])
     }
 
-    /// How many parts [`Pass::Share`] has: the first share is measured together with the image, block by block.
-    pub fn further_shares(&self, phase: usize, state: &State) -> usize {
-        let of_shares = self.passes_of_blocks().get(phase) == Some(&Pass::Share);
-        if of_shares { state.shares.saturating_sub(1) } else { 0 }
+    /// How many parts [`Pass::Partition`] has: the first share is measured together with the image, block by block.
+    pub fn further_partitions(&self, phase: usize, state: &State) -> usize {
+        let of_shares = self.passes_of_blocks().get(phase) == Some(&Pass::Partition);
+        if of_shares { state.partitions.saturating_sub(1) } else { 0 }
     }
 
-    /// What a part of [`Pass::Share`] is told.
-    pub fn order(&self, state: &State, part: usize) -> Vec<u8> {
-        encode(&state.census.share(part + 1))
+    /// What a part of [`Pass::Partition`] is told.
+    pub fn payload(&self, state: &State, part: usize) -> Vec<u8> {
+        encode(&state.label_index.partition(part + 1))
     }
 
-    /// Measures the objects of a share, a part of [`Pass::Share`]; `inputs` are those of the channels.
+    /// Measures the objects of a share, a part of [`Pass::Partition`]; `inputs` are those of the channels.
     ///
     /// # Errors
     /// If something can't be read, a full disk, or [`crate::Error::Cancelled`].
-    pub fn measure_share(
+    pub fn measure_partition(
         &self,
         state: &State,
         part: usize,
         inputs: &[usize],
-        around: &dyn Around,
+        context: &dyn TileContext,
         job: &Job,
     ) -> Result<State> {
-        let share: Share = decode(&around.order(part)?)?;
+        let partition: LabelPartition = decode(&context.payload(part)?)?;
         let mut begin = State::default();
-        (begin.share, begin.ranges) = (share, state.ranges.clone());
-        let what = Self { share: usize::MAX, ..self.clone() };
-        let one = OneShare { what, inputs, state: Mutex::new(begin) };
-        let grid = around.inputs()[0].as_ref().expect("labels are required").grid();
-        Engine::in_scratch(state.block, around.scratch()).run_program(
-            (0, "measure"),
-            false,
-            grid,
-            &one,
-            around.inputs(),
-            &job.part(),
-        )?;
+        (begin.partition, begin.ranges) = (partition, state.ranges.clone());
+        let what = Self { partition: usize::MAX, ..self.clone() };
+        let one = PartitionProgram { what, inputs, state: Mutex::new(begin) };
+        let grid = context.inputs()[0].as_ref().expect("labels are required").grid();
+        context.run_program(state.block, grid, &one, job)?;
         Ok(one.state.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn rows_of(&self, state: &State) -> (Vec<Table>, Rows) {
+    fn rows_of(&self, state: &State) -> (Vec<Table>, PartitionRows) {
         let tables = self.tables_of_objects(state);
         let totals = Totals::of(&state.objects);
         let near = self.wants_nearest();
         let points = near.then(|| extras::centroids(&self.frame(None), &state.objects));
-        let rows = Rows {
+        let rows = PartitionRows {
             objects: Packed::of(&tables[0]),
             contacts: tables.get(1).map(Packed::of),
             points: points.unwrap_or_default(),
@@ -322,7 +318,7 @@ impl Measure {
     /// If the disk is full.
     pub fn put_first(&self, state: &mut State, scratch: &Path) -> Result<()> {
         let (tables, rows) = self.rows_of(state);
-        let mut done = Done {
+        let mut done = MeasuredPartitions {
             objects: Spill::new(&tables[0], scratch)?,
             contacts: tables.get(1).map(|c| Spill::new(c, scratch)).transpose()?,
             points: Vec::new(),
@@ -349,8 +345,8 @@ impl Measure {
     }
 
     /// The tables of all shares.
-    pub(super) fn finish_shares(&self, state: &State, done: Done) -> Result<Vec<Table>> {
-        let Done { mut objects, contacts, points, totals, image } = done;
+    pub(super) fn finish_partitions(&self, state: &State, done: MeasuredPartitions) -> Result<Vec<Table>> {
+        let MeasuredPartitions { mut objects, contacts, points, totals, image } = done;
         let order = objects.order(&["label"])?;
         let mut objects = objects.finish(order.as_deref())?;
         if self.wants_nearest() {
@@ -490,20 +486,20 @@ mod tests {
     #[test]
     fn a_label_belongs_to_the_share_of_its_first_block() {
         let block = |z: usize| Region::new([z, 0, 0], [1, 4, 4]);
-        let mut census = Census::default();
-        census.add(block(0), &[7, 1000], 2);
-        census.add(block(1), &[7, 3], 2);
-        census.add(block(2), &[], 2);
-        census.add(block(3), &[3, 5, 4_000_000_000], 2);
-        census.add(block(4), &[1000], 2);
-        assert_eq!(census.shares(), 2);
-        let [first, second] = [0, 1].map(|n| census.share(n));
+        let mut label_index = LabelIndex::default();
+        label_index.add(block(0), &[7, 1000], 2);
+        label_index.add(block(1), &[7, 3], 2);
+        label_index.add(block(2), &[], 2);
+        label_index.add(block(3), &[3, 5, 4_000_000_000], 2);
+        label_index.add(block(4), &[1000], 2);
+        assert_eq!(label_index.partitions(), 2);
+        let [first, second] = [0, 1].map(|n| label_index.partition(n));
         assert_eq!(first.labels().unwrap().keys(), [7, 1000]);
         assert_eq!(second.labels().unwrap().keys(), [3, 5, 4_000_000_000]);
         assert_eq!(first.blocks, [block(0), block(1), block(4)]);
         assert_eq!(second.blocks, [block(1), block(3)]);
         assert!(second.is_in(block(3), 0) && !second.is_in(block(4), 0));
         assert!(second.is_in(block(4), 1) && !second.is_in(block(5), 1) && !second.is_in(block(0), 1));
-        assert!(first.has(1000) && !first.has(3) && Share::default().has(3));
+        assert!(first.has(1000) && !first.has(3) && LabelPartition::default().has(3));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::error::PathContext;
-use crate::ops::pieces;
+use crate::ops::indexed_blob;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Partial results by the numbers of their tiles. They are put and read by any thread.
-pub struct Shelf {
+pub struct PartialStore {
     folder: PathBuf,
     most: usize,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    slots: Vec<Slot>,
+    slots: Vec<Stored>,
     /// Bytes in memory.
     kept: usize,
     /// What is beyond.
@@ -25,17 +25,17 @@ struct Inner {
 }
 
 #[derive(Clone)]
-enum Slot {
+enum Stored {
     Empty,
     Memory(Vec<u8>),
     /// Place and length in the file.
     File(u64, usize),
 }
 
-impl Shelf {
+impl PartialStore {
     /// For as many tiles; what is more than `most` bytes goes into a file in the folder.
     pub fn new(tiles: usize, folder: &Path, most: usize) -> Self {
-        let inner = Inner { slots: vec![Slot::Empty; tiles], kept: 0, file: None };
+        let inner = Inner { slots: vec![Stored::Empty; tiles], kept: 0, file: None };
         Self { folder: folder.to_owned(), most, inner: Mutex::new(inner) }
     }
 
@@ -51,7 +51,7 @@ impl Shelf {
         let mut inner = self.inner();
         if inner.kept + partial.len() <= self.most {
             inner.kept += partial.len();
-            inner.slots[tile] = Slot::Memory(partial);
+            inner.slots[tile] = Stored::Memory(partial);
             return Ok(());
         }
         if inner.file.is_none() {
@@ -60,7 +60,7 @@ impl Shelf {
         let file = inner.file.as_mut().expect("just made");
         let at = file.seek(SeekFrom::End(0)).at(&self.folder)?;
         file.write_all(&partial).at(&self.folder)?;
-        inner.slots[tile] = Slot::File(at, partial.len());
+        inner.slots[tile] = Stored::File(at, partial.len());
         Ok(())
     }
 
@@ -69,19 +69,19 @@ impl Shelf {
     /// # Errors
     /// If it can't be read.
     pub fn get(&self, tile: usize) -> Result<Vec<u8>> {
-        self.part_of(tile, 0..u64::MAX)
+        self.partial_range(tile, 0..u64::MAX)
     }
 
     /// Some bytes of it, as many of the range as there are.
     ///
     /// # Errors
     /// If they can't be read.
-    pub fn part_of(&self, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
+    pub fn partial_range(&self, tile: usize, bytes: Range<u64>) -> Result<Vec<u8>> {
         let mut inner = self.inner();
         match &inner.slots[tile] {
-            Slot::Empty => Ok(Vec::new()),
-            Slot::Memory(partial) => Ok(pieces::within(partial, bytes)),
-            &Slot::File(at, length) => {
+            Stored::Empty => Ok(Vec::new()),
+            Stored::Memory(partial) => Ok(indexed_blob::within(partial, bytes)),
+            &Stored::File(at, length) => {
                 let end = bytes.end.min(length as u64);
                 let mut partial = vec![0; end.saturating_sub(bytes.start) as usize];
                 let file = inner.file.as_mut().expect("it was made before it was written to");
@@ -102,15 +102,15 @@ mod tests {
         let partial = |i: usize| vec![i as u8; i % 7 * 5];
         for most in [0, 100, 1 << 20] {
             let folder = tempfile::tempdir().unwrap();
-            let shelf = Shelf::new(50, folder.path(), most);
-            (0..49).rev().for_each(|i| shelf.put(i, partial(i)).unwrap());
-            assert!((0..49).all(|i| shelf.get(i).unwrap() == partial(i)));
-            assert_eq!(shelf.part_of(5, 3..7).unwrap(), [5; 4]);
-            assert_eq!(shelf.part_of(5, 24..70).unwrap(), [5]);
-            assert!(shelf.part_of(5, 25..26).unwrap().is_empty());
-            assert!(shelf.get(49).unwrap().is_empty() && shelf.get(3).unwrap() == partial(3));
+            let store = PartialStore::new(50, folder.path(), most);
+            (0..49).rev().for_each(|i| store.put(i, partial(i)).unwrap());
+            assert!((0..49).all(|i| store.get(i).unwrap() == partial(i)));
+            assert_eq!(store.partial_range(5, 3..7).unwrap(), [5; 4]);
+            assert_eq!(store.partial_range(5, 24..70).unwrap(), [5]);
+            assert!(store.partial_range(5, 25..26).unwrap().is_empty());
+            assert!(store.get(49).unwrap().is_empty() && store.get(3).unwrap() == partial(3));
         }
-        let nowhere = Shelf::new(1, Path::new("/nowhere"), 1);
+        let nowhere = PartialStore::new(1, Path::new("/nowhere"), 1);
         assert!(nowhere.put(0, vec![0; 2]).is_err());
     }
 }

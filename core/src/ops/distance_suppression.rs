@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Which points are taken, if each in its turn is taken that is at least `least` away from all that were taken before.
-pub fn taken(points: impl Iterator<Item = [f64; 3]>, least: f64) -> Vec<bool> {
+pub fn accepted(points: impl Iterator<Item = [f64; 3]>, least: f64) -> Vec<bool> {
     let mut cells: HashMap<[i64; 3], Vec<[f64; 3]>> = HashMap::new();
     let mut take = |p: [f64; 3]| {
         let cell = p.map(|c| (c / least) as i64);
