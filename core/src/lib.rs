@@ -4,6 +4,7 @@
 //! GPU, no window and no async runtime, so that the desktop program, the command line and a worker
 //! of the pool run the same code.
 
+pub mod algorithms;
 pub mod blocks;
 pub mod error;
 pub mod io;
@@ -14,12 +15,14 @@ pub mod memory;
 pub mod ops;
 mod parallel;
 pub mod picture;
+pub mod program;
 pub mod recipe;
 pub mod results;
-pub mod sample;
+pub mod table;
 pub mod volume;
 
 pub use error::{Error, Result};
+pub use io::sample;
 pub use jobs::{Event, Job};
 pub use volume::{Geometry, Region, Unit, Volume, Voxel, VoxelType};
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use voxelry_core::blocks::{Accelerator, Chain, Engine, Field, MemoryField, RegionVoxels, Step};
 use voxelry_core::jobs::Event;
-use voxelry_core::measure::sums::Objects;
 use voxelry_core::ops::{Args, Call, Grid, Kind, Operator, Output, Value, find};
+use voxelry_core::program::DeviceSums;
 use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe};
 use voxelry_core::{Geometry, Job, Region, Unit, Volume, VoxelType};
 use voxelry_shaders::compute::{
@@ -555,9 +555,9 @@ impl Accelerator for Summing {
         channels: &[&Volume],
         moments: bool,
         job: &Job,
-    ) -> Option<voxelry_core::Result<Objects>> {
+    ) -> Option<voxelry_core::Result<DeviceSums>> {
         *self.1.lock().unwrap() += 1;
-        self.0.sums(labels, channels, moments, job)
+        self.0.sums(labels, channels, moments, job).map(|sums| sums.map(|sums| Box::new(sums) as DeviceSums))
     }
 }
 

@@ -1,6 +1,24 @@
-//! The house rules that the compiler doesn't hold: who may know whom.
+//! The house rules that the compiler doesn't hold: which crates and modules may name which.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The floors of `core/src`, the lowest first. A module names those of its own floor and of lower ones, and modules of
+/// one floor don't name each other, but for the ground floor.
+const FLOORS: [&[&str]; 12] = [
+    &["error", "jobs", "memory", "parallel"],
+    &["volume"],
+    &["table"],
+    &["program"],
+    &["io"],
+    &["picture", "algorithms"],
+    &["measure"],
+    &["ops"],
+    &["blocks"],
+    &["labels"],
+    &["recipe"],
+    &["results"],
+];
 
 /// Crates that the engine must never come to know, whatever it depends on.
 const NOT_IN_CORE: [&str; 7] = ["wgpu", "egui", "eframe", "winit", "tokio", "async-std", "datafusion"];
@@ -28,6 +46,65 @@ fn the_engine_knows_no_gpu_no_window_and_no_async_runtime() {
         1,
         "core knows nobody of the house"
     );
+}
+
+/// Sources below a folder, without those of unit tests.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    const TESTS: [&str; 5] = ["tests.rs", "testing.rs", "golden.rs", "check.rs", "roundtrip.rs"];
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the sources are there").flatten() {
+        let path = entry.path();
+        let name = entry.file_name().into_string().expect("sources have plain names");
+        if path.is_dir() {
+            found.append(&mut sources(&path));
+        } else if name.ends_with(".rs") && !TESTS.contains(&name.as_str()) {
+            let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
+            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            found.push((path, product.to_owned()));
+        }
+    }
+    found
+}
+
+/// The module of a folder that a path `crate::…` names, for each such path of a source. Comments don't count.
+fn modules_named(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.match_indices("crate::").map(move |(at, word)| &line[at + word.len()..]))
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+}
+
+#[test]
+fn no_floor_of_the_engine_names_a_higher_one() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src"));
+    let floor = |module: &str| FLOORS.iter().position(|floor| floor.contains(&module));
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for (path, text) in sources(root) {
+        let inside = path.strip_prefix(root).expect("below it");
+        let first = inside.iter().next().and_then(|part| part.to_str()).expect("a plain name");
+        let own = first.trim_end_matches(".rs");
+        if own == "lib" {
+            continue;
+        }
+        let Some(own_floor) = floor(own) else {
+            wrong.push(format!("{} is on no floor", inside.display()));
+            continue;
+        };
+        for named in modules_named(&text) {
+            let Some(other) = floor(named) else { continue };
+            checked += 1;
+            if other > own_floor || other == own_floor && own_floor > 0 && named != own {
+                wrong.push(format!("{} names {named}", inside.display()));
+            }
+        }
+    }
+    assert!(checked > 500, "only {checked} paths were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_path_to_a_higher_floor_is_seen() {
+    let text = "use crate::{Error, Result};\n// crate::ops in a comment\nlet a = crate::blocks::Engine;\n";
+    assert_eq!(modules_named(text).collect::<Vec<_>>(), ["", "blocks"]);
 }
 
 #[test]

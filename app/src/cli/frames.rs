@@ -113,19 +113,19 @@ pub fn run(times: &Times, task: &Task, matches: &ArgMatches) -> Result<()> {
     if matches.get_one::<String>("pool").is_some() {
         return Err(Error::Usage("--pool: a pool runs one frame; give --time a number".into()).into());
     }
-    let (out, path) = (&task.folder, &task.order.inputs[0].1);
+    let (out, path) = (&task.folder, &task.spec.inputs[0].1);
     let (progress, job) = common::job(matches);
     let device = common::device(matches, &job)?;
     common::can_hold(out)?;
     check_free(out, matches.get_flag("overwrite"))?;
-    let info = common::open(path, &task.order.options)?.info().clone();
+    let info = common::open(path, &task.spec.options)?.info().clone();
     let chosen = times.of(info.times)?;
     let dir = AtomicDir::create(out)?;
     for time in chosen.clone() {
         progress.say(&format!("frame {} of {}", time + 1, info.times));
-        let mut order = task.order.clone();
-        order.frame.time = time;
-        let task = Task { order, folder: folder(dir.path(), time) };
+        let mut spec = task.spec.clone();
+        spec.frame.time = time;
+        let task = Task { spec, folder: folder(dir.path(), time) };
         let parent = common::near(&task.folder);
         let made: error::Result<()> = std::fs::create_dir_all(&parent).at(&parent);
         made?;
@@ -134,7 +134,7 @@ pub fn run(times: &Times, task: &Task, matches: &ArgMatches) -> Result<()> {
     gather(dir.path(), chosen, info.time_step, &job)?;
     dir.commit()?;
     progress.finish();
-    progress.say(&format!("{}: {}", task.order.sample, out.display()));
+    progress.say(&format!("{}: {}", task.spec.sample, out.display()));
     Ok(())
 }
 

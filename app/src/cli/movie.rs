@@ -11,7 +11,7 @@ use voxelry_core::error::PathContext;
 use voxelry_core::io::{Frame, ImageSource, OpenOptions, Seal};
 use voxelry_core::measure::{Table, csv};
 use voxelry_core::ops::{self, Kind, ParamType, Value};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe, Step};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe, Step};
 use voxelry_core::{Error, Geometry, Job, Volume, error};
 
 /// Beginnings of the names of files in a folder of the Cell Tracking Challenge, each with its text file.
@@ -168,7 +168,7 @@ impl Movie {
         }
         let grids: Vec<_> = names.into_iter().zip(fields.iter().map(|f| f.grid())).collect();
         let plan = Plan::new(&Recipe { title: None, steps: vec![step] }, &grids)?;
-        let ran = recipe::run_on(&plan, &fields, &[], &How::Memory, None, job)?;
+        let ran = recipe::run_on(&plan, &fields, &[], &ExecutionMode::Memory, None, job)?;
         Ok(ran.tables.into_iter().map(|(_, table)| table).collect())
     }
 

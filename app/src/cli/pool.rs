@@ -141,7 +141,7 @@ fn over(job: &JobInfo) -> Result<()> {
 /// # Errors
 /// If a path can't be made absolute.
 pub fn submission(
-    order: &Order,
+    spec: &JobSpec,
     out: &Path,
     overwrite: bool,
     block: Option<[usize; 3]>,
@@ -150,14 +150,14 @@ pub fn submission(
         Some(_) => Ok(path.clone()),
         None => std::path::absolute(path),
     };
-    let mut order = order.clone();
-    for (_, path) in &mut order.inputs {
+    let mut spec = spec.clone();
+    for (_, path) in &mut spec.inputs {
         *path = absolute(path)?;
     }
-    for identity in &mut order.expected {
+    for identity in &mut spec.expected {
         identity.path = absolute(&identity.path)?;
     }
-    Ok(Submission { order: order.to_toml(), out: std::path::absolute(out)?, overwrite, block })
+    Ok(Submission { order: spec.to_toml(), out: std::path::absolute(out)?, overwrite, block })
 }
 
 /// Gives a task to a pool and follows it to its end.
@@ -206,7 +206,7 @@ fn submit(
     block: Option<[usize; 3]>,
     progress: &Progress,
 ) -> Result<JobInfo> {
-    let submission = submission(&task.order, &task.folder, overwrite, block)?;
+    let submission = submission(&task.spec, &task.folder, overwrite, block)?;
     let info = pool.submit(&submission).map_err(|e| anyhow!(e))?;
     progress.say(&format!("{}: {} at {}", info.sample, info.id, pool.url()));
     Ok(info)

@@ -9,13 +9,13 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxelry_core::blocks::{Accelerator, Engine, Kept, Place, kept, overhead};
+use voxelry_core::blocks::{Accelerator, Checkpoint, Engine, Storage, checkpoint, overhead};
 use voxelry_core::error::PathContext;
 use voxelry_core::io::FORMATS;
 use voxelry_core::io::atomic::AtomicDir;
 use voxelry_core::ops::KIND_WORDS;
-use voxelry_core::recipe::{self, How, IMAGE};
-use voxelry_core::results::{self, LabelsAs, Order, Provenance};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE};
+use voxelry_core::results::{self, JobSpec, LabelsAs, Provenance};
 use voxelry_core::{Error, Job, Unit, error};
 
 pub fn command() -> Command {
@@ -107,7 +107,7 @@ const TABLE_ENDINGS: [&str; 2] = [".csv", ".parquet"];
 /// Job on one image, and the folder of its results.
 pub struct Task {
     /// Recipe to be run.
-    pub order: Order,
+    pub spec: JobSpec,
     /// The folder of its results.
     pub folder: PathBuf,
 }
@@ -186,7 +186,7 @@ pub fn agree_on_unit(tasks: &mut [Task], units: &[Option<Unit>]) -> Result<Vec<S
     let Some(first) = units.iter().flatten().next().copied() else { return Ok(notes) };
     for (task, own) in tasks.iter_mut().zip(units) {
         let Some(own) = own.filter(|own| *own != first) else { continue };
-        let path = &task.order.inputs[0].1;
+        let path = &task.spec.inputs[0].1;
         if [own, first].contains(&Unit::Voxel) {
             let reason = format!(
                 "has lengths in {own}, the first image in {first}; one table can't hold both: give --spacing, or run them \
@@ -198,7 +198,7 @@ pub fn agree_on_unit(tasks: &mut [Task], units: &[Option<Unit>]) -> Result<Vec<S
             "{}: is measured in {first}, as the first image is, and not in {own}",
             path.display()
         ));
-        task.order.options.unit = Some(first);
+        task.spec.options.unit = Some(first);
     }
     Ok(notes)
 }
@@ -210,8 +210,8 @@ fn task(matches: &ArgMatches, out: &Path) -> Result<Task> {
         let text = "which image? voxelry run --recipe FILE IMAGE… --out DIR";
         return Err(Error::Usage(text.to_owned()).into());
     };
-    task.order.sample = sample_names(&[input]).remove(0);
-    task.order.inputs[0].1.clone_from(input);
+    task.spec.sample = sample_names(&[input]).remove(0);
+    task.spec.inputs[0].1.clone_from(input);
     Ok(task)
 }
 
@@ -228,7 +228,7 @@ fn like(matches: &ArgMatches, out: &Path) -> Result<Task> {
             .ok_or_else(|| Error::Usage(format!("--with {text}: it should read NAME=FILE")))?;
         inputs.push((name.to_owned(), PathBuf::from(path)));
     }
-    let order = Order {
+    let spec = JobSpec {
         sample: String::new(),
         recipe: recipes::load(name)?,
         inputs,
@@ -239,7 +239,7 @@ fn like(matches: &ArgMatches, out: &Path) -> Result<Task> {
         ignore_geometry: matches.get_flag("ignore-geometry"),
         labels_as: matches.get_one::<String>("labels-as").expect("default").parse().map_err(Error::Usage)?,
     };
-    Ok(Task { order, folder: out.to_owned() })
+    Ok(Task { spec, folder: out.to_owned() })
 }
 
 /// Names of the samples: the files' names without endings, numbered where they would be the same.
@@ -278,19 +278,20 @@ pub fn stem(path: &Path) -> String {
 
 fn again(path: &Path, matches: &ArgMatches, out: &Path) -> Result<Task> {
     let text: error::Result<String> = std::fs::read_to_string(path).at(path);
-    let mut order = Order::again(Provenance::parse(&text?)?).map_err(|e| Error::file(path, e.to_string()))?;
+    let mut spec =
+        JobSpec::again(Provenance::parse(&text?)?).map_err(|e| Error::file(path, e.to_string()))?;
     let moved: Vec<&PathBuf> = matches.get_many("input").into_iter().flatten().collect();
-    if !moved.is_empty() && moved.len() != order.inputs.len() {
-        let reason = format!("was made from {} images, not {}", order.inputs.len(), moved.len());
+    if !moved.is_empty() && moved.len() != spec.inputs.len() {
+        let reason = format!("was made from {} images, not {}", spec.inputs.len(), moved.len());
         return Err(Error::file(path, reason).into());
     }
-    for ((_, recorded), moved) in order.inputs.iter_mut().zip(moved) {
+    for ((_, recorded), moved) in spec.inputs.iter_mut().zip(moved) {
         recorded.clone_from(moved);
     }
     let asked = common::completeness(matches);
-    order.options.accept_damaged |= asked.accept_damaged;
-    order.options.require_all_chunks |= asked.require_all_chunks;
-    Ok(Task { order, folder: out.to_owned() })
+    spec.options.accept_damaged |= asked.accept_damaged;
+    spec.options.require_all_chunks |= asked.require_all_chunks;
+    Ok(Task { spec, folder: out.to_owned() })
 }
 
 /// Refuses to write over what is there.
@@ -320,8 +321,8 @@ pub fn run_one(
     progress: &Progress,
     job: &Job,
 ) -> Result<()> {
-    let (order, ready) = (&task.order, task.order.open()?);
-    let (sample, needed) = (&order.sample, ready.memory() + overhead(device.is_some()));
+    let (spec, ready) = (&task.spec, task.spec.open()?);
+    let (sample, needed) = (&spec.sample, ready.memory() + overhead(device.is_some()));
     let block = common::block(matches, needed)?;
     // Blockwise runs take long, and can be resumed.
     let dir = if let Some([z, y, x]) = block {
@@ -338,22 +339,26 @@ pub fn run_one(
     ready.costs().for_each(|cost| progress.say(&format!("{sample}: {cost}")));
     let between = dir.path().join(BETWEEN);
     let run = || -> error::Result<recipe::Results> {
-        let identities = order.identify(&ready, job)?;
+        let identities = spec.identify(&ready, job)?;
         let how = match block {
-            None => How::Memory,
+            None => ExecutionMode::Memory,
             Some(block) => {
                 dir.empty(BETWEEN)?;
-                let place = Kept::new(&between, &order.about(&identities, block, PROGRAM), None)?;
-                How::Blocks(Engine { block, place: Place::Kept(place), within: None })
+                let checkpoint = Checkpoint::new(&between, &spec.about(&identities, block, PROGRAM), None)?;
+                ExecutionMode::Blocks(Engine {
+                    block,
+                    storage: Storage::Checkpoint(checkpoint),
+                    within: None,
+                })
             }
         };
-        order.run(&ready, identities, dir.path(), &how, device, PROGRAM, job)
+        spec.run(&ready, identities, dir.path(), &how, device, PROGRAM, job)
     };
     let ran = run().map_err(|error| {
         progress.finish();
         if ready.check().is_err() {
             // Blocks may be of what the image was, and of what it is.
-            let _ = kept::clear(&between);
+            let _ = checkpoint::clear(&between);
         } else if block.is_some() {
             progress
                 .say(&format!("{sample}: the blocks that are done are kept; the same command resumes them"));
@@ -361,7 +366,7 @@ pub fn run_one(
         dir.named(error)
     })?;
     if block.is_some() {
-        kept::clear(&between)?;
+        checkpoint::clear(&between)?;
         std::fs::remove_dir_all(&between).at(&between)?;
     }
     dir.commit()?;
@@ -380,7 +385,7 @@ fn report(task: &Task, ran: &recipe::Results, progress: &Progress) {
     let rows: Vec<String> =
         results::named(ran).iter().map(|(name, t)| format!("{} {name}", t.batch.num_rows())).collect();
     let made = if rows.is_empty() { String::new() } else { format!("{}: ", rows.join(", ")) };
-    progress.say(&format!("{}: {made}{}", task.order.sample, task.folder.display()));
+    progress.say(&format!("{}: {made}{}", task.spec.sample, task.folder.display()));
 }
 
 #[cfg(test)]

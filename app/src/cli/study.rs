@@ -35,16 +35,16 @@ impl Plan {
     /// Tasks for the samples of a sheet, each made from one without a sample of its own.
     pub fn new(sheet: Sheet, like: &Task, out: &Path, goes_on: bool) -> Self {
         let task = |sample: &super::samples::Sample| {
-            let mut order = like.order.clone();
-            order.sample.clone_from(&sample.name);
-            order.inputs[0].1.clone_from(&sample.image);
+            let mut spec = like.spec.clone();
+            spec.sample.clone_from(&sample.name);
+            spec.inputs[0].1.clone_from(&sample.image);
             for (name, path) in &sample.further {
-                order.inputs.retain(|(given, _)| given != name);
-                order.inputs.push((name.clone(), path.clone()));
+                spec.inputs.retain(|(given, _)| given != name);
+                spec.inputs.push((name.clone(), path.clone()));
             }
-            order.frame.channel = sample.channel.map_or(order.frame.channel, |n| n - 1);
-            order.frame.time = sample.time.map_or(order.frame.time, |n| n - 1);
-            Task { order, folder: out.join(&sample.name) }
+            spec.frame.channel = sample.channel.map_or(spec.frame.channel, |n| n - 1);
+            spec.frame.time = sample.time.map_or(spec.frame.time, |n| n - 1);
+            Task { spec, folder: out.join(&sample.name) }
         };
         Self { tasks: sheet.samples.iter().map(task).collect(), given: sheet.given, goes_on }
     }
@@ -73,7 +73,7 @@ impl Running<'_> {
 
     /// Takes a sample's results into the tables over all; `figures` are those that an earlier run has left of the same.
     fn done(&mut self, number: usize, task: &Task, earlier: Option<Vec<study::Figure>>) -> Result<()> {
-        let sample = &task.order.sample;
+        let sample = &task.spec.sample;
         if earlier.is_none() || !study::has(self.out, sample, &task.folder)? {
             study::add(self.out, sample, &task.folder)?;
         }
@@ -108,7 +108,7 @@ pub fn run(
         check_free(&task.folder)?;
     }
     std::fs::create_dir_all(out).at(out)?;
-    let names: BTreeSet<String> = tasks.iter().map(|t| t.order.sample.clone()).collect();
+    let names: BTreeSet<String> = tasks.iter().map(|t| t.spec.sample.clone()).collect();
     let removed = study::keep_only(out, &names)?;
     if removed > 0 {
         progress.say(&format!(
@@ -116,7 +116,7 @@ pub fn run(
         ));
     }
     let waiting =
-        |t: &Task| Row { sample: t.order.sample.clone(), status: Status::Waiting, figures: Vec::new() };
+        |t: &Task| Row { sample: t.spec.sample.clone(), status: Status::Waiting, figures: Vec::new() };
     let mut running = Running {
         out,
         samples: Samples { given: Some(given), rows: tasks.iter().map(waiting).collect() },
@@ -163,7 +163,7 @@ fn each(
         let same = !overwrite && opened.is_ok() && is_same(task, job).or_else(unless_cancelled)?;
         if same {
             unchanged += 1;
-            running.done(number, task, earlier.remove(&task.order.sample))?;
+            running.done(number, task, earlier.remove(&task.spec.sample))?;
             continue;
         }
         if pool.is_some() {
@@ -174,7 +174,7 @@ fn each(
             "image {} of {}: {}",
             number + 1,
             tasks.len(),
-            task.order.inputs[0].1.display()
+            task.spec.inputs[0].1.display()
         ));
         match run::run_one(task, matches, device, progress, job) {
             Ok(_) => running.done(number, task, None)?,
@@ -207,7 +207,7 @@ fn open_all(tasks: &mut [Task], goes_on: bool, progress: &Progress) -> Result<Ve
     let mut opened = Vec::new();
     let mut units: Vec<Option<Unit>> = Vec::new();
     for task in tasks.iter() {
-        match task.order.open() {
+        match task.spec.open() {
             Ok(ready) => {
                 units.push(Some(ready.fields[0].grid().geometry.unit));
                 opened.push(Ok(()));
@@ -244,20 +244,20 @@ fn is_same(task: &Task, job: &Job) -> Result<bool, Error> {
     }
     let text = std::fs::read_to_string(&path).at(&path)?;
     let Provenance { recipe, record } = Provenance::parse(&text)?;
-    let order = &task.order;
-    let ready = order.open()?;
+    let spec = &task.spec;
+    let ready = spec.open()?;
     let is_same_order = recipe.to_toml() == ready.plan.resolved.to_toml()
-        && record.sample == order.sample
-        && (record.channel, record.time) == (order.frame.channel + 1, order.frame.time + 1)
-        && record.labels_as == order.labels_as.name()
-        && record.taken_as.as_deref() == order.kind.map(|kind| kind.word())
-        && record.ignore_geometry == order.ignore_geometry
-        && record.open == order.options.to_record()
-        && record.input.len() == order.inputs.len();
+        && record.sample == spec.sample
+        && (record.channel, record.time) == (spec.frame.channel + 1, spec.frame.time + 1)
+        && record.labels_as == spec.labels_as.name()
+        && record.taken_as.as_deref() == spec.kind.map(|kind| kind.word())
+        && record.ignore_geometry == spec.ignore_geometry
+        && record.open == spec.options.to_record()
+        && record.input.len() == spec.inputs.len();
     if !is_same_order {
         return Ok(false);
     }
-    let own = order.identify(&ready, job)?;
+    let own = spec.identify(&ready, job)?;
     Ok(own
         .iter()
         .zip(&record.input)

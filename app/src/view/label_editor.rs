@@ -370,7 +370,7 @@ impl Worker {
             job.advance(tile.len() as u64);
         }
         edit.commit("Take over")?;
-        self.labels.settle()?;
+        self.labels.reset_undo_base()?;
         update.rows = self.rows();
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::document::Layer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use voxelry_core::io::{Frame, ImageSource};
-use voxelry_core::measure::slices::{SliceFigures, slices};
+use voxelry_core::measure::intensities::slices::{SliceFigures, slices};
 use voxelry_core::{Job, Region, Result};
 
 /// Voxels of the level that is looked at, at most.

@@ -13,7 +13,7 @@ use voxelry_core::jobs::Event;
 use voxelry_core::labels::Version;
 use voxelry_core::measure::Table;
 use voxelry_core::ops::{Grid, Kind};
-use voxelry_core::recipe::{self, How, IMAGE, Plan, Recipe};
+use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe};
 use voxelry_core::volume::apart;
 use voxelry_core::{Error, Job, Region, Result, Volume};
 
@@ -326,11 +326,11 @@ fn work(plan: &Plan, inputs: Vec<Input>, region: Option<Region>, job: &Job) -> R
     let keep: &[usize] = if last < plan.sources { &[] } else { &[last] };
     let budget = physical_memory() / 2;
     let (how, scratch) = if plan.memory(keep) <= budget {
-        (How::Memory, None)
+        (ExecutionMode::Memory, None)
     } else {
         let folder = TempDir::with_prefix("voxelry").map_err(|e| Error::io(std::env::temp_dir(), e))?;
         let path: PathBuf = folder.path().to_owned();
-        (How::Blocks(Engine::in_scratch(block_for(budget), path)), Some(Arc::new(folder)))
+        (ExecutionMode::Blocks(Engine::in_scratch(block_for(budget), path)), Some(Arc::new(folder)))
     };
     let results = recipe::run(plan, &fields?, keep, &how, job)?;
     let image = results.images.into_iter().next().map(|field| Arc::new(ResultImage::new(field, scratch)));

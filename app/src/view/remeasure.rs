@@ -12,7 +12,7 @@ use voxelry_core::blocks::{Engine, Field, FileField};
 use voxelry_core::io::{Frame, ImageSource};
 use voxelry_core::labels::{Labels, Version};
 use voxelry_core::measure::Table;
-use voxelry_core::measure::partitions::with_nearest;
+use voxelry_core::measure::passes::partitions::with_nearest;
 use voxelry_core::ops::Kind;
 use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan};
 use voxelry_core::{Error, Geometry, Job, Region, Result};

@@ -16,7 +16,7 @@ use voxelry_core::Error;
 use voxelry_core::io::browse::Cache;
 use voxelry_core::io::{Frame, OpenOptions};
 use voxelry_core::recipe::IMAGE;
-use voxelry_core::results::{LabelsAs, ORDER, Order, Watched};
+use voxelry_core::results::{JOB_SPEC_FILE, JobSpec, LabelsAs, PartialResult};
 use voxelry_stores::pool::{JobInfo, State, Submission};
 
 /// Interval between requests for the jobs while they are shown.
@@ -138,7 +138,7 @@ fn answer(ask: PoolRequest, seen: &Mutex<PoolState>, wake: &(dyn Fn() + Send + S
 }
 
 /// The order of a recipe on the layer that is worked on; in a sentence why there can't be one.
-pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
+pub(super) fn spec(viewer: &Viewer) -> Result<JobSpec, String> {
     let layer = viewer.layer_to_work_on().ok_or("Open an image to run a recipe on")?;
     if !viewer.recipe_editor.is_ready() {
         return Err("Build or open a recipe in the Recipe panel".into());
@@ -151,7 +151,7 @@ pub(super) fn order(viewer: &Viewer) -> Result<Order, String> {
         let path = layer.path.clone().filter(|_| layer.minus.is_none());
         inputs.push((name.clone(), path.ok_or_else(|| format!("Save {name} to a file first"))?));
     }
-    Ok(Order {
+    Ok(JobSpec {
         sample: stem(&path),
         recipe,
         inputs,
@@ -175,7 +175,7 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
         return;
     }
     let mut shown = true;
-    let (wake, order) = (viewer.waker(), order(viewer));
+    let (wake, spec) = (viewer.waker(), spec(viewer));
     let mut asks = Vec::new();
     let mut open = None;
     let jobs = &mut viewer.pool;
@@ -214,7 +214,7 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
                 ui.label(RichText::new(error).color(WRONG).small());
             }
             ui.separator();
-            submit(jobs, &order, ui, &mut asks);
+            submit(jobs, &spec, ui, &mut asks);
             ui.separator();
             let seen = lock(&jobs.seen);
             let list = seen.jobs.as_deref().unwrap_or_default();
@@ -243,18 +243,18 @@ pub fn show(viewer: &mut Viewer, ctx: &Context) {
 }
 
 /// The form of a new job.
-fn submit(jobs: &mut PoolPanel, order: &Result<Order, String>, ui: &mut Ui, asks: &mut Vec<PoolRequest>) {
-    match order {
+fn submit(jobs: &mut PoolPanel, spec: &Result<JobSpec, String>, ui: &mut Ui, asks: &mut Vec<PoolRequest>) {
+    match spec {
         Err(reason) => {
             ui.weak(reason);
         }
-        Ok(order) => {
-            let path = &order.inputs[0].1;
+        Ok(spec) => {
+            let path = &spec.inputs[0].1;
             if jobs.out.is_empty() {
                 jobs.out = beside(path).display().to_string();
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let steps = order.recipe.steps.len();
+            let steps = spec.recipe.steps.len();
             let plural = if steps == 1 { "step" } else { "steps" };
             ui.label(format!("The recipe ({steps} {plural}) on {name}, with results in"));
             ui.horizontal(|ui| {
@@ -266,7 +266,7 @@ fn submit(jobs: &mut PoolPanel, order: &Result<Order, String>, ui: &mut Ui, asks
                 ui.checkbox(&mut jobs.overwrite, "Replace").on_hover_text("Replace an earlier result there");
                 if ui.button("Submit").clicked() {
                     let (out, overwrite) = (Path::new(jobs.out.trim()), jobs.overwrite);
-                    match pool::submission(order, out, overwrite, None) {
+                    match pool::submission(spec, out, overwrite, None) {
                         Ok(submission) => asks.push(PoolRequest::Submit(Box::new(submission))),
                         Err(error) => lock(&jobs.seen).said = Some(Err(error.to_string())),
                     }
@@ -360,22 +360,23 @@ impl Viewer {
         self.jobs.requested += 1;
         let (send, ctx, pool) = (self.jobs.events.0.clone(), ctx.clone(), self.pool.pool.clone());
         self.jobs.opener.make(self.jobs.requested, move |cache| {
-            let path = job.folder.join(ORDER);
+            let path = job.folder.join(JOB_SPEC_FILE);
             let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-            let watched = Watched::new(&Order::parse(&text)?.open()?, &job.folder);
-            let watched = watched.ok_or_else(|| {
+            let partial_result = PartialResult::new(&JobSpec::parse(&text)?.open()?, &job.folder);
+            let partial_result = partial_result.ok_or_else(|| {
                 Error::Usage(format!("{}: no result yet; the image is written last", job.sample))
             })?;
-            let (watched, mut seen) = (Arc::new(watched), BTreeSet::new());
-            let layers = open::layers_of(watched.clone(), &format!("{} …", job.sample), None, cache);
-            let (layer, watched, cache) = (layers[0].id, Arc::downgrade(&watched), cache.clone());
+            let (partial_result, mut seen) = (Arc::new(partial_result), BTreeSet::new());
+            let layers = open::layers_of(partial_result.clone(), &format!("{} …", job.sample), None, cache);
+            let (layer, partial_result, cache) =
+                (layers[0].id, Arc::downgrade(&partial_result), cache.clone());
             std::thread::spawn(move || {
                 // Until the layer is closed, or what lay between the job's steps is gone.
-                while let Some(watched) = watched.upgrade() {
-                    let answer = match watched.there() {
+                while let Some(partial_result) = partial_result.upgrade() {
+                    let answer = match partial_result.there() {
                         Ok(there) => {
                             let parts: Vec<_> =
-                                there.difference(&seen).map(|i| watched.parts()[*i]).collect();
+                                there.difference(&seen).map(|i| partial_result.parts()[*i]).collect();
                             seen = there;
                             (!parts.is_empty()).then_some(AppEvent::Grown(layer, parts))
                         }
@@ -386,7 +387,7 @@ impl Viewer {
                             }
                         }),
                     };
-                    drop(watched);
+                    drop(partial_result);
                     if let Some(answer) = answer {
                         let over = !matches!(answer, AppEvent::Grown(..));
                         // Nobody listens when the window has closed.

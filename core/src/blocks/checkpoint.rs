@@ -2,11 +2,9 @@
 //! can be made by any process that sees the folder: a tile is its number in the folder of its phase's round, which holds
 //! a note of everything else.
 
-use super::Field;
 use super::tiles::{self, TileField, ZeroField};
 use crate::error::PathContext;
-use crate::ops::kernel::{decode, encode};
-use crate::ops::{AnyProgram, Fold, Grid, TileContext};
+use crate::program::{AnyProgram, Field, Fold, Grid, TileContext, decode, encode};
 use crate::{Error, Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -420,7 +418,7 @@ impl TileContext for RemoteContext<'_> {
     }
 }
 
-/// Where a part of a round is told what [`crate::ops::Program::payload`] says.
+/// Where a part of a round is told what [`crate::program::Program::payload`] says.
 fn payload_path(folder: &Path, part: usize) -> PathBuf {
     folder.join(format!("{part}.order"))
 }

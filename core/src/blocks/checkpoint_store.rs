@@ -1,10 +1,9 @@
 //! The folder of a run that can be resumed, as the storage of the phases of one of its steps.
 
-use super::Field;
 use super::checkpoint::{self, Checkpoint, FieldProvenance, Iteration, PhaseManifest};
 use super::phase_store::{PhaseRun, PhaseStore};
 use super::tiles::{self, ZeroField};
-use crate::ops::{AnyProgram, AnyState, Grid, Tiling};
+use crate::program::{AnyProgram, AnyState, Field, Grid, Tiling};
 use crate::{Error, Job, Result, Volume};
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -5,8 +5,9 @@ use super::checkpoint_store::CheckpointStore;
 use super::memory::memory_for;
 use super::phase_store::{PhaseRun, PhaseStore, ScratchStore};
 use super::tile_task::{CopyProgram, LocalContext, TileTask};
-use super::{Field, LocalField};
-use crate::ops::{AnyProgram, AnyState, Grid, Mode, Next, Output, Partials, Prepared, Tiling};
+use crate::program::{
+    AnyProgram, AnyState, Field, Grid, LocalField, Mode, Next, Output, Partials, Prepared, Tiling,
+};
 use crate::{Job, Region, Result, Volume};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -233,7 +234,7 @@ impl Engine {
 }
 
 /// Runs a prepared operator block by block on volumes in memory and returns the whole result: for
-/// tests that hold it equal to [`crate::ops::Kernel::whole`].
+/// tests that hold it equal to [`crate::program::Kernel::whole`].
 ///
 /// # Errors
 /// As [`Engine::run`].
@@ -248,7 +249,7 @@ pub fn run_prepared(
         .iter()
         .map(|input| {
             input.as_ref().map(|(volume, grid)| {
-                Arc::new(super::MemoryField::new(volume.clone(), *grid)) as Arc<dyn Field>
+                Arc::new(crate::program::MemoryField::new(volume.clone(), *grid)) as Arc<dyn Field>
             })
         })
         .collect();

@@ -5,11 +5,9 @@
 //!
 //! Architecture invariant: whole = blocked, bit for bit, for every operator; a property test holds it.
 
-mod accelerator;
 pub mod checkpoint;
 mod checkpoint_store;
 mod engine;
-mod field;
 mod memory;
 mod partial_store;
 mod phase_store;
@@ -17,10 +15,10 @@ mod scratch;
 mod tile_task;
 pub mod tiles;
 
-pub use accelerator::{Accelerator, Chain, RegionVoxels, Step};
+pub use crate::io::FileField;
+pub use crate::program::{Accelerator, Chain, Field, LocalField, MemoryField, RegionVoxels, Step};
 pub use checkpoint::{Checkpoint, Runner};
 pub use engine::{Engine, StepOutput, Storage, run_prepared};
-pub use field::{Field, FileField, LocalField, MemoryField};
 pub use memory::{block_for, overhead, physical_memory};
 pub use scratch::ScratchField;
 pub use tile_task::{CopyProgram, TileTask};

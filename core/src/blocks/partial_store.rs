@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::error::PathContext;
-use crate::ops::indexed_blob;
+use crate::program::indexed_blob;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! Storage of what the phases of a program make: scratch images, and the partial results of tiles until they are merged.
 
+use super::ScratchField;
 use super::checkpoint::Iteration;
 use super::partial_store::PartialStore;
-use super::{Field, ScratchField};
-use crate::ops::{AnyProgram, AnyState, Grid, Phase, Tiling};
+use crate::program::{AnyProgram, AnyState, Field, Grid, Phase, Tiling};
 use crate::{Job, Region, Result, Volume};
 use std::collections::BTreeMap;
 use std::ops::Range;

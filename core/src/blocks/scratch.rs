@@ -1,8 +1,7 @@
 //! An image in a temporary file, in chunks, for what doesn't fit into memory between phases.
 
-use super::Field;
 use crate::error::PathContext;
-use crate::ops::Grid;
+use crate::program::{Field, Grid};
 use crate::{Job, Region, Result, Volume};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -218,7 +217,7 @@ pub(super) mod positioned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Kind;
+    use crate::program::Kind;
     use crate::{Geometry, VoxelType};
     use ndarray::Array3;
 

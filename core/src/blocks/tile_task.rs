@@ -1,10 +1,10 @@
 //! One tile of a phase, and its context: what earlier phases found, the operator's inputs, a folder.
 
-use super::Field;
 use super::engine::{Engine, Storage};
 use super::phase_store::PhaseStore;
-use crate::ops::{
-    AnyProgram, AnyState, Block, FieldSpec, Grid, Next, Partials, Phase, Program, Source, TileContext, Tiling,
+use crate::program::{
+    AnyProgram, AnyState, Block, Field, FieldSpec, Grid, Next, Partials, Phase, Program, Source, TileContext,
+    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use std::ops::Range;

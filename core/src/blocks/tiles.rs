@@ -1,10 +1,9 @@
 //! Tiles in files: what a phase makes of one block, its partial result and its volumes. A file gets its name when it is
 //! complete, so that a tile is done when its file is there.
 
-use super::Field;
 use super::scratch::positioned;
 use crate::error::PathContext;
-use crate::ops::Grid;
+use crate::program::{Field, Grid};
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -351,7 +350,7 @@ impl Field for ZeroField {
 mod tests {
     use super::*;
     use crate::Geometry;
-    use crate::ops::Kind;
+    use crate::program::Kind;
     use ndarray::Array3;
 
     #[test]

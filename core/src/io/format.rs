@@ -153,8 +153,8 @@ pub fn by_extension(path: &Path) -> Result<&'static dyn Format> {
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn ImageSource>> {
     let path = path.as_ref();
     let source = match super::remote::address(path) {
-        Some(address) if crate::sample::is_address(address) => {
-            crate::sample::open(address).map_err(|reason| Error::file(path, reason))?
+        Some(address) if crate::io::sample::is_address(address) => {
+            crate::io::sample::open(address).map_err(|reason| Error::file(path, reason))?
         }
         Some(address) => {
             let open = |storage| super::zarr::open_store(storage, path, options);

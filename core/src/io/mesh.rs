@@ -6,7 +6,7 @@
 
 use super::atomic::AtomicFile;
 use crate::error::PathContext;
-use crate::measure::Mesh;
+use crate::table::Mesh;
 use crate::{Error, Result};
 use glam::DVec3;
 use std::io::{BufWriter, Write};

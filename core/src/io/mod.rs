@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod browse;
 mod calibration;
 pub mod convert;
+mod field;
 mod folder;
 mod format;
 mod hdf5;
@@ -26,6 +27,7 @@ mod raw;
 pub mod remote;
 #[cfg(test)]
 mod roundtrip;
+pub mod sample;
 mod steady;
 pub mod target;
 mod tiff;
@@ -33,6 +35,7 @@ pub mod verify;
 mod zarr;
 
 pub use calibration::Calibration;
+pub use field::FileField;
 pub use format::{FORMATS, Format, OpenOptions, WriteOptions, by_extension, create, open};
 pub use onto::{OnGrid, in_unit, on_grid};
 pub use steady::Seal;

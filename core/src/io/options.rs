@@ -2,7 +2,7 @@
 
 use super::OpenOptions;
 use crate::Unit;
-use crate::ops::{Length, ParamType, Value};
+use crate::program::{Length, ParamType, Value};
 use crate::volume::unit::LengthUnit;
 use std::collections::BTreeMap;
 

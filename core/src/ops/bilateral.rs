@@ -1,9 +1,9 @@
 //! Bilateral filter with its full kernel.
 
+use super::Operator;
 use super::filter::exp::exp2;
 use super::filter::{BORDER, Border, Frame, GREY, OUTPUT, Sink, before, by_tiles, output_type, sized};
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use crate::program::{Block, Call, Default, Group, Kind, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::f64::consts::LOG2_E;

@@ -1,8 +1,10 @@
 //! Boundaries of labels.
 
-use super::components::Connectivity;
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use super::Operator;
+use crate::algorithms::components::Connectivity;
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Result, Volume, parallel};
 use ndarray::Array3;
 use std::sync::Arc;
@@ -128,8 +130,8 @@ impl Edges {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, hold_blocked, labels};
     use super::*;
+    use crate::algorithms::components::tests::{Random, hold_blocked, labels};
 
     #[test]
     fn boundaries_agree_with_the_definition() {

@@ -1,7 +1,9 @@
 //! Labels grown outwards by a distance.
 
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use super::Operator;
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Result, Unit, Volume};
 use ndarray::{Array3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -133,7 +135,7 @@ impl Nearest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, hold_blocked, labels, spaced};
+    use crate::algorithms::components::tests::{Random, hold_blocked, labels, spaced};
 
     #[test]
     fn the_nearest_label_wins_and_the_smaller_of_equals() {

@@ -1,17 +1,16 @@
 //! Keeps or removes objects by a condition on their measurements.
 
-use super::kernel::{decode, encode};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
-};
+use super::Operator;
 use crate::measure::columns;
-use crate::measure::expression::Expression;
-use crate::measure::partitions::OBJECTS;
-use crate::measure::pass::{FIELDS, Pass};
-use crate::measure::run::{Measure, passes_whole};
-use crate::measure::state::State;
+use crate::measure::passes::partitions::OBJECTS;
+use crate::measure::passes::pass::{FIELDS, Pass};
+use crate::measure::passes::run::{Measure, passes_whole};
+use crate::measure::passes::state::State;
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+};
+use crate::table::expression::Expression;
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
 use rayon::prelude::*;

@@ -1,8 +1,10 @@
 //! Flat-field correction.
 
+use super::Operator;
 use super::filter::{OUTPUT, by_tiles, output_type};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Gaussian smoothing, and what is made of it: gradient magnitude, Laplacian, unsharp masking and
 //! the subtraction of a smooth background. All are sums of separable kernels.
 
+use super::Operator;
 use super::filter::{BORDER, Border, Finish, GREY, OUTPUT, Separable, Taps, output_type};
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Call, Operator, Prepared};
+use crate::program::{Call, Default, Group, Kind, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Result, VoxelType};
 
 /// Gaussian smoothing.

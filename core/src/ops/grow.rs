@@ -1,11 +1,11 @@
 //! Seeds grown over a mask or within a range of intensity.
 
-use super::components::Connectivity;
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::Operator;
 use super::watershed::{Changed, Flood, Relax, same_shapes};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    TileContext,
+use crate::algorithms::components::Connectivity;
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext,
 };
 use crate::{Job, Region, Result, Volume, Voxel, with_volume};
 use std::sync::Arc;
@@ -169,9 +169,9 @@ impl Program for GrowKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, grey, hold_blocked, labels, mask};
     use super::super::watershed::brute;
     use super::*;
+    use crate::algorithms::components::tests::{Random, grey, hold_blocked, labels, mask};
 
     #[test]
     fn seeds_grow_by_steps_in_blocks_too() {

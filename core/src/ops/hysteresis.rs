@@ -1,11 +1,10 @@
 //! Threshold with hysteresis.
 
-use super::components::{Components, Connectivity, MaskSide};
-use super::kernel::{Partials, decode, encode};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use super::Operator;
+use crate::algorithms::components::{Components, Connectivity, MaskSide};
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
@@ -221,7 +220,7 @@ impl Levels {
 mod tests {
     use super::*;
     use crate::Geometry;
-    use crate::ops::{Args, Grid, Value};
+    use crate::program::{Args, Grid, Value};
 
     fn run(image: &Volume, given: &[(&'static str, Value)], block: Option<[usize; 3]>) -> Volume {
         let grid = Grid {

@@ -1,12 +1,11 @@
 //! Connected components.
 
-use super::components::equivalences::{self, LabelEquivalences};
-use super::components::{Components, Connectivity, MaskSide, blocked};
-use super::kernel::{Partials, encode};
-use super::spec::{Default, Group, Input, Kind, Param, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use super::Operator;
+use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::{Components, Connectivity, MaskSide, blocked};
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, Partials, Phase,
+    Prepared, Produces, Program, Source, Spec, TileContext, Tiling, encode,
 };
 use crate::{Job, Result, Volume, VoxelType};
 use std::sync::Arc;
@@ -179,8 +178,8 @@ impl Program for LabelKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, flood, hold_blocked, labels, mask};
     use super::*;
+    use crate::algorithms::components::tests::{Random, flood, hold_blocked, labels, mask};
 
     #[test]
     fn whole_is_blocked_for_masks_and_labels() {

@@ -1,13 +1,13 @@
 //! Local maxima.
 
-use super::components::equivalences::{self, LabelEquivalences};
-use super::components::slabs::Slabs;
-use super::components::{Components, Connectivity, MaskSide, blocked};
-use super::kernel::{Partials, decode, encode};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling, distance_suppression, indexed_blob,
+use super::{Operator, distance_suppression};
+use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::slabs::Slabs;
+use crate::algorithms::components::{Components, Connectivity, MaskSide, blocked};
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -408,8 +408,8 @@ impl Program for MaximaKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, flood, grey, hold_blocked};
     use super::*;
+    use crate::algorithms::components::tests::{Random, flood, grey, hold_blocked};
 
     #[test]
     fn plateaus_agree_with_the_definition() {

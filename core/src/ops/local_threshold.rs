@@ -1,7 +1,9 @@
 //! Thresholds that follow the mean of a window around each voxel.
 
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use super::Operator;
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;
@@ -266,7 +268,7 @@ fn box_sums(mut values: Vec<f64>, mut shape: [usize; 3], radius: [usize; 3]) -> 
 mod tests {
     use super::*;
     use crate::Geometry;
-    use crate::ops::{Args, Grid, Value};
+    use crate::program::{Args, Grid, Value};
 
     fn run(op: &dyn Operator, image: &Volume, radius: f64, block: Option<[usize; 3]>) -> Volume {
         let grid = Grid {
@@ -275,7 +277,7 @@ mod tests {
             kind: Kind::Grey,
             geometry: Geometry::default(),
         };
-        let length = super::super::Length { value: [radius; 3], unit: crate::Unit::Voxel };
+        let length = crate::program::Length { value: [radius; 3], unit: crate::Unit::Voxel };
         let args = Args::complete(op.spec(), [("radius", Value::Length(length))].into()).unwrap();
         let prepared = op.prepare(&Call { op: op.spec().id, args: &args, inputs: &[Some(grid)] }).unwrap();
         let input = Arc::new(image.clone());

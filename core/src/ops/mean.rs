@@ -1,9 +1,9 @@
 //! Mean over a box.
 
+use super::Operator;
 use super::filter::{BORDER, Border, Finish, GREY, OUTPUT, Separable, Taps, output_type};
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Call, Operator, Prepared};
 use crate::Result;
+use crate::program::{Call, Default, Group, Kind, Param, ParamType, Prepared, Produces, Spec};
 
 /// Mean over a box.
 pub struct Mean;

@@ -1,16 +1,15 @@
 //! Measures objects: one row per label, the contacts between labels, and the figures of the image.
 
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program,
-    TileContext,
-};
-use crate::blocks::Accelerator;
-use crate::measure::partitions::OBJECTS;
-use crate::measure::pass::Pass;
-use crate::measure::run::{Measure, passes_whole};
-use crate::measure::state::State;
+use super::Operator;
+use crate::measure::passes::partitions::OBJECTS;
+use crate::measure::passes::pass::Pass;
+use crate::measure::passes::run::{Measure, passes_whole};
+use crate::measure::passes::state::State;
 use crate::measure::{columns, image};
+use crate::program::{
+    Accelerator, Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param,
+    ParamType, Partials, Phase, Prepared, Produces, Program, Spec, TileContext,
+};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! Median and percentile over a box or a ball.
 
+use super::Operator;
 use super::filter::rank::{Rank, Window};
 use super::filter::{BORDER, Border, GREY, box_radius};
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Call, Operator, Prepared};
 use crate::Result;
+use crate::program::{Call, Default, Group, Kind, Param, ParamType, Prepared, Produces, Spec};
 
 /// Median.
 pub struct Median;

@@ -6,16 +6,12 @@
 //! block size and any executor. Float sums run in a fixed order per output voxel; sums across
 //! voxels are integers or are merged in block order.
 
-pub mod args;
-pub mod kernel;
 pub mod morphology;
-pub mod spec;
 
 mod anisotropic_diffusion;
 mod bilateral;
 mod boundaries;
 pub mod classify;
-pub mod components;
 pub mod distance;
 mod distance_suppression;
 mod expand;
@@ -27,7 +23,6 @@ mod grid;
 mod grow;
 pub mod histogram;
 mod hysteresis;
-pub(crate) mod indexed_blob;
 mod intensity;
 mod label;
 mod local_maxima;
@@ -46,14 +41,14 @@ mod threshold;
 mod total_variation;
 mod watershed;
 
-pub use args::{Args, Length, Value};
-pub use filter::rank::Window;
-pub use filter::{Border, Taps};
-pub use kernel::{
+pub use crate::program::{
     AnyProgram, AnyState, Block, Call, FieldSpec, Fold, Grid, Kernel, Local, LocalKernel, Mode, Next, Output,
     Partials, Phase, Prepared, Program, Source, TileContext, Tiling,
 };
-pub use spec::{Default, Group, Input, KIND_WORDS, Kind, Param, ParamType, Produces, Spec};
+pub use crate::program::{Args, Length, Value};
+pub use crate::program::{Default, Group, Input, KIND_WORDS, Kind, Param, ParamType, Produces, Spec};
+pub use filter::rank::Window;
+pub use filter::{Border, Taps};
 
 use crate::Result;
 

@@ -1,11 +1,11 @@
 //! Non-local means.
 
+use super::Operator;
 use super::filter::exp::exp_neg;
 use super::filter::{
     BORDER, Border, Frame, GREY, OUTPUT, Sink, before, box_radius, by_tiles, output_type, sized,
 };
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use crate::program::{Block, Call, Default, Group, Kind, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::sync::Arc;

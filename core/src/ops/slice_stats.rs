@@ -1,13 +1,13 @@
 //! Figures slice by slice, and the histogram of an image.
 
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
-    kernel::{Partials, chained, decode, encode, folded, rows},
+use super::Operator;
+use crate::measure::intensities::histogram::{self, Bins};
+use crate::measure::intensities::slices::{self, SliceFigures};
+use crate::program::{
+    Block, Call, Default, FieldSpec, Fold, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, chained, decode, encode,
+    folded, rows,
 };
-use crate::measure::histogram::{self, Bins};
-use crate::measure::slices::{self, SliceFigures};
 use crate::{Geometry, Job, Region, Result, Volume};
 use std::sync::Arc;
 

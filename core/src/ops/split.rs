@@ -1,16 +1,16 @@
 //! Touching objects parted by the distance from their surface.
 
-use super::components::label_shuffle::{self, Firsts, LabelShuffle};
-use super::components::slabs::{self, Slabs};
-use super::components::{Connectivity, Forest};
-use super::distance::{Metric, lines};
-use super::kernel::{Partials, decode, encode};
-use super::relabel::{self, Numbers};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
 use super::watershed::{Changed, Maximum, Relax, ascent};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling, distance_suppression, indexed_blob,
+use super::{Operator, distance_suppression};
+use crate::algorithms::components::label_shuffle::{self, Firsts, LabelShuffle};
+use crate::algorithms::components::slabs::{self, Slabs};
+use crate::algorithms::components::{Connectivity, Forest};
+use crate::algorithms::distance::{Metric, lines};
+use crate::algorithms::relabel::{self, Numbers};
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -676,7 +676,7 @@ impl Program for SplitKernel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::components::tests::{Random, hold_blocked, mask, spaced};
+    use crate::algorithms::components::tests::{Random, hold_blocked, mask, spaced};
 
     fn balls(shape: [usize; 3], centres: &[([f64; 3], f64)]) -> Vec<u8> {
         (0..shape.iter().product::<usize>())

@@ -1,7 +1,9 @@
 //! Threshold by a fixed range.
 
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use super::Operator;
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;

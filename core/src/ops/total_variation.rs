@@ -1,8 +1,8 @@
 //! Total-variation denoising.
 
+use super::Operator;
 use super::filter::{Border, Frame, GREY, OUTPUT, by_tiles, output_type};
-use super::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use crate::program::{Block, Call, Default, Group, Kind, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Job, Region, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use rayon::prelude::*;

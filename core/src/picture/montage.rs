@@ -1,7 +1,7 @@
 //! A sheet of slices.
 
 use super::{Canvas, label_color};
-use crate::blocks::Field;
+use crate::program::Field;
 use crate::{Error, Geometry, Job, Region, Result, Unit, Volume, with_volume};
 
 /// What a montage shows.
@@ -308,8 +308,7 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::MemoryField;
-    use crate::ops::{Grid, Kind};
+    use crate::program::{Grid, Kind, MemoryField};
     use crate::{Geometry, VoxelType};
     use ndarray::Array3;
     use std::sync::Arc;

@@ -10,7 +10,8 @@ pub use plan::{Plan, PlannedStep};
 pub use run::{ExecutionMode, Results, run, run_on};
 
 use crate::Error;
-use crate::ops::{Operator, Value};
+use crate::ops::Operator;
+use crate::program::Value;
 use std::collections::BTreeMap;
 
 /// The name by which a recipe refers to the image it is run on.

@@ -2,8 +2,8 @@
 
 use super::{Recipe, Step};
 use crate::error::suggestion;
-use crate::ops::{self, Value};
-use crate::{Error, Result};
+use crate::program::Value;
+use crate::{Error, Result, ops};
 use std::collections::BTreeMap;
 use toml::de::DeTable;
 

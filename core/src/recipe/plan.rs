@@ -1,11 +1,11 @@
 //! A recipe resolved against images: every parameter complete, every input found, every grid known.
 
 use super::{IMAGE, Recipe, Step};
-use crate::blocks;
 use crate::error::suggestion;
-use crate::ops::{Args, Call, Grid, Kind, Mode, Operator, Prepared, Produces};
+use crate::ops::Operator;
+use crate::program::{Args, Call, Grid, Kind, Mode, Prepared, Produces};
 use crate::volume::{Turn, apart, covers, turn_onto};
-use crate::{Error, Result};
+use crate::{Error, Result, blocks};
 use std::sync::Arc;
 
 /// A recipe ready to run. Values are numbered: first the sources, then one for each step.

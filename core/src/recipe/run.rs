@@ -1,11 +1,11 @@
 //! Runs a plan, whole in memory or block by block.
 
 use super::Plan;
-use crate::blocks::{
-    Accelerator, Chain, Engine, Field, LocalField, MemoryField, RegionVoxels, Step, StepOutput, Storage,
+use crate::blocks::{Engine, StepOutput, Storage};
+use crate::program::{
+    Accelerator, Chain, Field, LocalField, MemoryField, Mode, Output, RegionVoxels, Source, Step,
 };
-use crate::measure::{Mesh, Table};
-use crate::ops::{Mode, Output, Source};
+use crate::table::{Mesh, Table};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 

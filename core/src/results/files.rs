@@ -2,7 +2,7 @@
 
 use crate::error::PathContext;
 use crate::io::atomic::AtomicFile;
-use crate::measure::{Table, csv, parquet};
+use crate::table::{Table, csv, parquet};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};

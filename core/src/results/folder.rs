@@ -1,13 +1,12 @@
 //! Writes the folder of one sample.
 
 use super::{ColumnSummary, Provenance, summarise};
-use crate::blocks::Field;
 use crate::error::PathContext;
 use crate::io::{self, Frame, ImageSpec, Seal, WriteOptions};
-use crate::measure::Table;
-use crate::ops::Kind;
 use crate::picture::{MontageOptions, montage};
+use crate::program::{Field, Kind};
 use crate::recipe::Results;
+use crate::table::Table;
 use crate::{Error, Job, Region, Result};
 use rayon::prelude::*;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! Which image a result was made from.
 
 use crate::error::PathContext;
-use crate::io::{Frame, ImageSource, remote};
-use crate::{Job, Region, Result, sample};
+use crate::io::{Frame, ImageSource, remote, sample};
+use crate::{Job, Region, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;

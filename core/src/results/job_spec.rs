@@ -1,10 +1,9 @@
 //! What is to be run on an image, as data: the same whether this program runs it or a pool does.
 
 use super::{Identity, LabelsAs, Provenance, Record, Study, write};
-use crate::blocks::{Accelerator, Field, FileField};
 use crate::io::verify::{absent_note, check_complete};
-use crate::io::{self, Frame, ImageInfo, ImageSource, OpenOptions, Seal};
-use crate::ops::Kind;
+use crate::io::{self, FileField, Frame, ImageInfo, ImageSource, OpenOptions, Seal};
+use crate::program::{Accelerator, Field, Kind};
 use crate::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe, Results};
 use crate::{Error, Event, Job, Result};
 use std::collections::BTreeMap;

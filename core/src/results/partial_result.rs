@@ -2,9 +2,9 @@
 
 use super::OpenedJob;
 use crate::blocks::checkpoint::{self, Iteration};
-use crate::blocks::{Field, tiles};
+use crate::blocks::tiles;
 use crate::io::{Frame, ImageInfo, ImageSource};
-use crate::ops::{Grid, Kind, Mode};
+use crate::program::{Field, Grid, Kind, Mode};
 use crate::{Error, Job, Region, Result, Volume};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,8 @@ impl PartialResult {
             Mode::Local(_) => (vec![Some(0)], grid.voxel),
             Mode::Program(program) => {
                 let result = program.result()?;
-                let slot = |phase: crate::ops::Phase| phase.writes.iter().position(|field| *field == result);
+                let slot =
+                    |phase: crate::program::Phase| phase.writes.iter().position(|field| *field == result);
                 (program.phases().into_iter().map(slot).collect(), program.fields()[result].voxel)
             }
         };

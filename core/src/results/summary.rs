@@ -1,6 +1,6 @@
 //! The figures of a table at a glance.
 
-use crate::measure::Table;
+use crate::table::Table;
 use arrow::array::{AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};

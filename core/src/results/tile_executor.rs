@@ -2,8 +2,8 @@
 
 use super::OpenedJob;
 use crate::blocks::checkpoint::{self, PhaseManifest};
-use crate::blocks::{Accelerator, CopyProgram, Field, LocalField, TileTask, tiles};
-use crate::ops::{AnyProgram, AnyState, Grid, Mode};
+use crate::blocks::{CopyProgram, TileTask, tiles};
+use crate::program::{Accelerator, AnyProgram, AnyState, Field, Grid, LocalField, Mode};
 use crate::recipe::PlannedStep;
 use crate::{Error, Job, Region, Result};
 use std::path::{Path, PathBuf};
@@ -153,8 +153,7 @@ impl TileExecutor {
 mod tests {
     use super::*;
     use crate::blocks::{Checkpoint, Engine, Runner, Storage};
-    use crate::io::ImageSource;
-    use crate::io::{Frame, OpenOptions, WriteOptions, write_volume};
+    use crate::io::{Frame, ImageSource, OpenOptions, WriteOptions, write_volume};
     use crate::recipe::{ExecutionMode, Recipe};
     use crate::results::{JobSpec, LabelsAs, PartialResult};
     use crate::{Geometry, Volume};

@@ -12,7 +12,7 @@ pub use geometry::Geometry;
 pub use region::Region;
 pub use turn::Turn;
 pub use unit::Unit;
-pub use voxel::{Voxel, VoxelType};
+pub use voxel::{Voxel, VoxelType, merge_ranges};
 
 use crate::{Error, Result};
 use ndarray::{Array3, ArrayView3, ArrayViewMut3};

@@ -199,3 +199,11 @@ macro_rules! float {
 
 integer!(u8 U8, i8 I8, u16 U16, i16 I16, u32 U32, i32 I32, u64 U64, i64 I64);
 float!(f32 F32, f64 F64);
+
+/// Range of the values of two parts of an image; `None` for a part without finite values.
+pub fn merge_ranges(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}

@@ -6,7 +6,7 @@ use crate::gpu::{BACKENDS, Gpu, NO_ADAPTER};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use voxelry_core::blocks::{Accelerator, Chain, Step};
-use voxelry_core::measure::sums::Objects;
+use voxelry_core::program::DeviceSums;
 use voxelry_core::{Job, Region, Volume};
 
 /// What was asked for.
@@ -201,7 +201,7 @@ impl Accelerator for Chosen {
         channels: &[&Volume],
         moments: bool,
         job: &Job,
-    ) -> Option<voxelry_core::Result<Objects>> {
+    ) -> Option<voxelry_core::Result<DeviceSums>> {
         let auto = self.choice == Choice::Auto;
         if auto && labels.len() < SMALL {
             return None;
@@ -212,7 +212,13 @@ impl Accelerator for Chosen {
         let (there, here) = (milliseconds(times.device), milliseconds(times.processor));
         let place = if pays { "on" } else { "not on" };
         self.say(format!("sums of objects: {place} {name} (about {there} there, {here} on the processor)"));
-        if pays { computer.sums(labels, channels, moments, job) } else { None }
+        if pays {
+            computer
+                .sums(labels, channels, moments, job)
+                .map(|sums| sums.map(|sums| Box::new(sums) as DeviceSums))
+        } else {
+            None
+        }
     }
 }
 

@@ -9,10 +9,9 @@ use super::kernels::uniforms_of_whole;
 use super::model::{Estimate, Line, TRIED, noise, sample_grid};
 use std::sync::PoisonError;
 use std::time::Instant;
-use voxelry_core::measure::channel::ChannelSums;
-use voxelry_core::measure::intensity;
-use voxelry_core::measure::scan::{self, Plan, RegionView};
-use voxelry_core::measure::sums::{LocalSums, Objects, VoxelSums};
+use voxelry_core::measure::sums::channel::ChannelSums;
+use voxelry_core::measure::sums::scan::{self, Plan, RegionView};
+use voxelry_core::measure::sums::{LocalSums, Objects, VoxelSums, intensity};
 use voxelry_core::ops::Kind;
 use voxelry_core::{Error, Job, Region, Result, Volume, VoxelType};
 

@@ -205,7 +205,7 @@ fn how_a_raw_file_is_opened_goes_into_sessions_and_to_pools() {
         until(&mut harness, "the image", |v| is_shown(v, 1));
         harness.state_mut().recipe_editor.load(&Recipe::parse("[[step]]\nop = \"otsu\"\n").unwrap());
         harness.step();
-        assert_eq!(crate::window::pool::order(harness.state()).unwrap().options, options);
+        assert_eq!(crate::window::pool::spec(harness.state()).unwrap().options, options);
         harness.state_mut().subtract((0, 0), (0, 0));
         crate::window::session::Session::of(harness.state(), &session, &[]).write(&session).unwrap();
     }

@@ -6,7 +6,7 @@ use super::node::local;
 use crate::error::PathContext;
 use crate::io::atomic::AtomicDir;
 use crate::io::{Frame, ImageSink, pyramid};
-use crate::ops::histogram::bins::merge_ranges;
+use crate::volume::merge_ranges;
 use crate::{Error, Job, Region, Result, Volume, Voxel};
 use rayon::prelude::*;
 use serde_json::Value;

@@ -4,7 +4,8 @@
 //! doi:10.1109/42.241878).
 
 use crate::labels::Labels;
-use crate::ops::{Kind, on_volumes};
+use crate::ops::on_volumes;
+use crate::program::Kind;
 use crate::{Geometry, Job, Region, Result, Volume};
 use ndarray::{Array3, Axis, s};
 

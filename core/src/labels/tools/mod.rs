@@ -10,7 +10,8 @@ pub use flood::{Flood, TILE, flood};
 pub use grow_cut::grow_cut;
 pub use objects::{Change, change, operate, separate, split};
 
-use crate::ops::{Kind, on_volumes};
+use crate::ops::on_volumes;
+use crate::program::Kind;
 use crate::{Geometry, Job, Result, Volume};
 
 /// The basins of the edges of an image around markers, by the operators gradient-magnitude and watershed.

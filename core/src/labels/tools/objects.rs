@@ -1,7 +1,8 @@
 //! What is done to one object as a whole.
 
 use crate::labels::{Edit, Mask};
-use crate::ops::{Kind, Operator, Produces, on_volumes};
+use crate::ops::{Operator, on_volumes};
+use crate::program::{Kind, Produces};
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 

@@ -1,6 +1,7 @@
 //! What is known of a voxel: its intensity, and its surroundings at several scales.
 
-use crate::ops::{Kind, on_volumes};
+use crate::ops::on_volumes;
+use crate::program::Kind;
 use crate::{Geometry, Job, Region, Result, Volume, VoxelType};
 use ndarray::{Array3, s};
 

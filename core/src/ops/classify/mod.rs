@@ -6,8 +6,8 @@ mod forest;
 pub use features::{features, halo};
 pub use forest::{Forest, Sample};
 
-use super::spec::{Default, Group, Param, ParamType, Produces, Spec};
-use super::{Block, Call, Local, Operator, Prepared};
+use super::Operator;
+use crate::program::{Block, Call, Default, Group, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Job, Region, Result, Volume, parallel};
 use ndarray::Array3;
 use std::path::Path;
@@ -25,7 +25,7 @@ static SPEC: Spec = Spec {
         strokes). Ties go to the lower class. Where a feature is not a number the voxel takes the right branch. \
         Exact block by block.",
     inputs: super::filter::GREY,
-    output: Produces::Image(super::Kind::Labels),
+    output: Produces::Image(crate::program::Kind::Labels),
     params: &[Param {
         name: "model",
         ty: ParamType::Text,

@@ -1,4 +1,4 @@
-use super::super::components::tests::{Random, hold_blocked, mask, spaced};
+use crate::algorithms::components::tests::{Random, hold_blocked, mask, spaced};
 
 /// Distances by trying all pairs.
 fn brute(m: &[u8], shape: [usize; 3], inside: bool, spacing: [f64; 3]) -> Vec<f64> {

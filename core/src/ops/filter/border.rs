@@ -1,6 +1,6 @@
 //! What a filter sees beyond the ends of the image.
 
-use crate::ops::spec::{Default, Param, ParamType};
+use crate::program::{Default, Param, ParamType};
 
 /// How the image goes on beyond its ends. The names are those of `scipy.ndimage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,7 @@ pub use border::{BORDER, Border};
 pub use separable::{Finish, Separable, Taps};
 pub use tile::{Frame, Sink, before, by_tiles, sized};
 
-use crate::ops::Call;
-use crate::ops::spec::{Default, Input, Kind, Param, ParamType};
+use crate::program::{Call, Default, Input, Kind, Param, ParamType};
 use crate::{Result, VoxelType};
 
 /// The one grey input of most filters.

@@ -5,7 +5,7 @@ use super::key::{Key, Ranked};
 use super::network::{Lanes, Network};
 use super::tile::{Tile, carve, each_tile};
 use super::{Border, Frame, before, sized};
-use crate::ops::{Block, Local};
+use crate::program::{Block, Local};
 use crate::{Job, Region, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 
 use super::tile::Sample;
 use super::{Border, Frame, Sink, before, by_tiles, is_wide, sized};
-use crate::ops::{Block, Local};
+use crate::program::{Block, Local};
 use crate::{Job, Result, Volume, VoxelType};
 use multiversion::multiversion;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //! every filter must have: blocks and threads don't show.
 
 use crate::blocks::run_prepared;
-use crate::ops::{Args, Call, Grid, Kind, Prepared, Value, find};
+use crate::ops::find;
+use crate::program::{Args, Call, Grid, Kind, Prepared, Value};
 use crate::{Geometry, Job, Unit, Volume, VoxelType, with_volume, with_voxel};
 use ndarray::Array3;
 use std::collections::BTreeMap;

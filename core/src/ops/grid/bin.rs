@@ -1,8 +1,10 @@
 //! Merging boxes of voxels into one.
 
 use super::{IMAGE, triple};
-use crate::ops::spec::{Default, Group, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{
+    Block, Call, Default, Grid, Group, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;

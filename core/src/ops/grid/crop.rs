@@ -1,8 +1,8 @@
 //! Cutting out a box.
 
 use super::{IMAGE, part, triple};
-use crate::ops::spec::{Default, Group, Param, ParamType, Produces, Spec};
-use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{Block, Call, Default, Grid, Group, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::{Job, Region, Result, Volume};
 use std::sync::Arc;
 

@@ -18,8 +18,7 @@ pub use pad::Pad;
 pub use resample::Resample;
 pub use turn::{Flip, Rotate};
 
-use super::Call;
-use super::spec::{Input, Kind};
+use crate::program::{Call, Input, Kind};
 use crate::{Region, Result, Volume};
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! The grid of another image, by its place in the world.
 
-use crate::ops::{Call, Grid};
+use crate::program::{Call, Grid};
 use crate::volume::describe_grid;
 use crate::{Geometry, Result};
 use glam::DAffine3;

@@ -4,8 +4,10 @@ use super::onto::onto;
 use super::sampler::{Interpolation, Sampler, Taps};
 use super::straight::Straight;
 use super::{IMAGE, triple};
-use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{
+    Block, Call, Default, Grid, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, parallel, with_volume, with_voxel};
 use ndarray::Array3;
 use std::sync::Arc;

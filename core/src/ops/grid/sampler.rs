@@ -1,6 +1,6 @@
 //! Values between voxels, and an image sampled along any affine map.
 
-use crate::ops::{Block, Local};
+use crate::program::{Block, Local};
 use crate::{Job, Region, Result, Volume, Voxel, parallel, with_volume};
 use glam::{DAffine3, DVec3};
 use ndarray::Array3;

@@ -1,7 +1,7 @@
 //! The grid at right angles around a sheared one.
 
 use crate::Geometry;
-use crate::ops::Grid;
+use crate::program::Grid;
 use glam::{DAffine3, DMat3, DVec3};
 
 /// A grid whose x axis and slices are those of an image and whose axes are at right angles: the factor Q·diag(R) of the

@@ -1,5 +1,6 @@
 use super::*;
-use crate::ops::{Args, Grid, Operator, Prepared, Value};
+use crate::ops::Operator;
+use crate::program::{Args, Grid, Prepared, Value};
 use crate::{Geometry, Job, Unit, VoxelType};
 use glam::{DAffine3, DMat3, DVec3};
 use ndarray::Array3;
@@ -215,7 +216,7 @@ fn resampling_follows_scipy_and_keeps_the_box() {
 
 #[test]
 fn resampling_to_a_spacing_gives_that_spacing_in_any_type() {
-    let um = |v: f64| Value::Length(crate::ops::Length { value: [v; 3], unit: Unit::Micrometre });
+    let um = |v: f64| Value::Length(crate::program::Length { value: [v; 3], unit: Unit::Micrometre });
     for voxel in VoxelType::ALL {
         for method in ["nearest", "linear", "cubic"] {
             for shape in SHAPES {
@@ -353,7 +354,7 @@ fn a_straightened_image_shows_the_same_at_the_same_places() {
     let image: Volume =
         Array3::from_shape_fn(shape, |(z, y, x)| value(sheared.world([z, y, x].map(|v| v as f64)))).into();
     let grid = Grid { geometry: sheared, ..grid(&image, Kind::Grey) };
-    let length = |v: f64, unit: Unit| Value::Length(crate::ops::Length { value: [v; 3], unit });
+    let length = |v: f64, unit: Unit| Value::Length(crate::program::Length { value: [v; 3], unit });
     for given in [
         vec![],
         vec![("interpolation", word("cubic"))],
@@ -430,7 +431,7 @@ fn what_does_not_fit_is_refused() {
         &Resample,
         &[
             ("shape", numbers(&[2.0])),
-            ("spacing", Value::Length(crate::ops::Length { value: [1.0; 3], unit: Unit::Voxel })),
+            ("spacing", Value::Length(crate::program::Length { value: [1.0; 3], unit: Unit::Voxel })),
         ],
     );
 }

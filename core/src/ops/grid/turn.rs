@@ -1,8 +1,8 @@
 //! Mirroring and turning by quarters: voxels keep their values and, in the world, their places.
 
 use super::IMAGE;
-use crate::ops::spec::{Default, Group, Param, ParamType, Produces, Spec};
-use crate::ops::{Block, Call, Grid, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{Block, Call, Default, Grid, Group, Local, Param, ParamType, Prepared, Produces, Spec};
 use crate::volume::Turn;
 use crate::{Job, Region, Result, Volume, with_volume};
 use std::sync::Arc;

@@ -194,17 +194,9 @@ fn typed_range<T: Voxel>(voxels: &[T], job: &Job) -> Result<Option<(f64, f64)>> 
     })?;
     let mut all: Option<(f64, f64)> = None;
     for (min, max) in parts.into_iter().filter(|(min, max)| min <= max) {
-        all = merge_ranges(all, Some((min.to_f64(), max.to_f64())));
+        all = crate::volume::merge_ranges(all, Some((min.to_f64(), max.to_f64())));
     }
     Ok(all)
-}
-
-/// The range of both.
-pub fn merge_ranges(a: Option<(f64, f64)>, b: Option<(f64, f64)>) -> Option<(f64, f64)> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-        (a, b) => a.or(b),
-    }
 }
 
 /// Counts the finite voxels in bins that cover them all.

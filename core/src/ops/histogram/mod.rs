@@ -5,12 +5,12 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::kernel::{Partials, decode, encode, folded};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
+use super::Operator;
 use super::threshold::InRange;
-use super::{
-    Block, Call, FieldSpec, Fold, Kernel, Local, Mode, Next, Operator, Output, Phase, Prepared, Program,
-    Source, TileContext, Tiling,
+use crate::program::{
+    Block, Call, Default, FieldSpec, Fold, Group, Input, Kernel, Kind, Local, Mode, Next, Output, Param,
+    ParamType, Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode,
+    encode, folded,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
@@ -348,7 +348,7 @@ impl Program for Automatic {
 
     fn fold(&self, phase: usize) -> Option<Fold> {
         match self.passes()[phase] {
-            Pass::Range => Some(|parts| folded(parts, bins::merge_ranges)),
+            Pass::Range => Some(|parts| folded(parts, crate::volume::merge_ranges)),
             Pass::Count => Some(|parts| {
                 folded(parts, |a: Counted, b: Counted| {
                     let (first, end) = (a.0.min(b.0), (a.0 + a.1.len()).max(b.0 + b.1.len()));
@@ -367,7 +367,7 @@ impl Program for Automatic {
             Pass::Range => {
                 let mut range = None;
                 for partial in partials {
-                    range = bins::merge_ranges(range, decode(&partial?.1)?);
+                    range = crate::volume::merge_ranges(range, decode(&partial?.1)?);
                 }
                 state.bins = Some(self.bins_for(range)?);
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ops::{Args, Grid};
+use crate::program::{Args, Grid};
 use crate::{Geometry, VoxelType};
 use ndarray::Array3;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ fn peaks(shape: [usize; 3], voxel: VoxelType) -> Volume {
     Volume::from(Array3::from_shape_vec(shape, adapted.collect()).unwrap()).cast(voxel)
 }
 
-fn prepare(op: &dyn Operator, volume: &Volume, args: &[(&'static str, crate::ops::Value)]) -> Prepared {
+fn prepare(op: &dyn Operator, volume: &Volume, args: &[(&'static str, crate::program::Value)]) -> Prepared {
     let grid = Grid {
         shape: volume.shape(),
         voxel: volume.voxel_type(),
@@ -50,7 +50,7 @@ fn facts(op: &dyn Operator, volume: &Volume) -> Result<Vec<f64>> {
 fn facts_with(
     op: &dyn Operator,
     volume: &Volume,
-    args: &[(&'static str, crate::ops::Value)],
+    args: &[(&'static str, crate::program::Value)],
 ) -> Result<Vec<f64>> {
     let found = Arc::new(std::sync::Mutex::new(vec![]));
     let sink = found.clone();
@@ -100,7 +100,7 @@ fn thresholds_are_those_of_scikit_image() {
                 .iter()
                 .map(|v| v.as_f64().unwrap())
                 .collect();
-            let args = [("classes", crate::ops::Value::Int(classes))];
+            let args = [("classes", crate::program::Value::Int(classes))];
             let found = facts_with(&MultiOtsu, &volume, &args).unwrap();
             assert_eq!(found, expected, "{classes} {voxel}");
         }

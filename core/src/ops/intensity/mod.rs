@@ -10,8 +10,7 @@ mod tests;
 pub use pointwise::{Arithmetic, Cast, Clip, Mask};
 pub use stretch::{Invert, Normalise, Rescale};
 
-use super::spec::{Input, Kind};
-use super::{Call, ParamType};
+use crate::program::{Call, Input, Kind, ParamType};
 use crate::{Result, VoxelType};
 
 const IMAGE: Input = Input { name: "input", kinds: &[Kind::Grey], optional: false, help: "The image." };

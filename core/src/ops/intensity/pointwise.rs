@@ -2,8 +2,10 @@
 
 use super::convert::map;
 use super::{ANY, IMAGE, TYPES, same_shape, type_range, voxel_type};
-use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{Block, Call, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{
+    Block, Call, Default, Group, Input, Kind, Local, Param, ParamType, Prepared, Produces, Spec,
+};
 use crate::{Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use std::sync::Arc;
 

@@ -3,13 +3,12 @@
 use super::exact::{self, DigitCounts, Ranks};
 use super::pointwise::Pointwise;
 use super::{ANY, IMAGE, TYPES, type_range, voxel_type};
-use crate::measure::exact_sum::ExactSum;
+use crate::algorithms::exact_sum::ExactSum;
+use crate::ops::Operator;
 use crate::ops::histogram::bins;
-use crate::ops::kernel::{Partials, decode, encode, folded};
-use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{
-    Block, Call, FieldSpec, Fold, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use crate::program::{
+    Block, Call, Default, FieldSpec, Fold, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode, folded,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
@@ -199,7 +198,7 @@ impl Operator for Invert {
 /// Least + greatest − v of an integer type is the complement of every bit.
 struct Not;
 
-impl crate::ops::Local for Not {
+impl crate::program::Local for Not {
     fn block(&self, _: &Block, inputs: Vec<Option<Arc<Volume>>>, job: &Job) -> Result<Volume> {
         let input = inputs.into_iter().next().flatten().expect("the first input is required");
         let mut out = Arc::try_unwrap(input).unwrap_or_else(|shared| (*shared).clone());
@@ -402,7 +401,7 @@ impl Program for Stretch {
     fn fold(&self, phase: usize) -> Option<Fold> {
         match self.passes()[phase] {
             Pass::Map => None,
-            Pass::Range => Some(|parts| folded(parts, bins::merge_ranges)),
+            Pass::Range => Some(|parts| folded(parts, crate::volume::merge_ranges)),
             Pass::Digit => Some(|parts| {
                 folded(parts, |a: Vec<DigitCounts>, b| {
                     a.into_iter().chain(b).reduce(exact::added).into_iter().collect()
@@ -419,7 +418,7 @@ impl Program for Stretch {
             Pass::Map => {}
             Pass::Range => {
                 for partial in partials {
-                    state.ends = bins::merge_ranges(state.ends, decode(&partial?.1)?);
+                    state.ends = crate::volume::merge_ranges(state.ends, decode(&partial?.1)?);
                 }
             }
             Pass::Digit => {

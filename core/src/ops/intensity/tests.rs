@@ -1,5 +1,6 @@
 use super::*;
-use crate::ops::{Args, Grid, Operator, Prepared, Value};
+use crate::ops::Operator;
+use crate::program::{Args, Grid, Prepared, Value};
 use crate::{Geometry, Job, Volume, Voxel};
 use ndarray::Array3;
 use std::sync::Arc;

@@ -5,14 +5,13 @@ mod surface;
 #[cfg(test)]
 mod tests;
 
-use super::components::rows::pack;
-use super::kernel::{Partials, decode, encode};
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Grid, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use super::Operator;
+use crate::algorithms::components::rows::pack;
+use crate::program::{
+    Block, Call, Default, FieldSpec, Grid, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
 };
-use crate::measure::Mesh;
+use crate::table::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use glam::DVec3;
 use multiversion::multiversion;

@@ -6,7 +6,7 @@
 //! doi:10.1109/LDAV.2015.7348069).
 
 use super::cases::cases;
-use crate::ops::components::rows::pack;
+use crate::algorithms::components::rows::pack;
 use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 use rayon::prelude::*;

@@ -1,6 +1,7 @@
-use super::super::components::tests::{Image, Random, blocked, grey, labels, mask, spaced, whole};
-use super::super::{Args, find};
+use super::super::find;
 use super::*;
+use crate::algorithms::components::tests::{Image, Random, blocked, grey, labels, mask, spaced, whole};
+use crate::program::Args;
 use std::collections::{BTreeMap, HashMap};
 
 fn mesh_of(args: &[(&str, &str)], image: Image, random: &mut Random) -> Mesh {

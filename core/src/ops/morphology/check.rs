@@ -2,7 +2,8 @@
 //! and with several numbers of threads, which must agree.
 
 use crate::blocks::run_prepared;
-use crate::ops::{Args, Call, Grid, Kind, Operator, Prepared, Value};
+use crate::ops::Operator;
+use crate::program::{Args, Call, Grid, Kind, Prepared, Value};
 use crate::{Geometry, Job, Volume, Voxel};
 use ndarray::Array3;
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 //! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
 //! some, and paints those.
 
-use crate::ops::components::equivalences::{self, LabelEquivalences};
-use crate::ops::components::slabs::Slabs;
-use crate::ops::components::{Components, Connectivity, MaskSide, Rows, blocked, label_shuffle};
-use crate::ops::kernel::{Partials, decode, encode};
-use crate::ops::spec::Kind;
-use crate::ops::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Output, Phase, Prepared, Program, Source, TileContext,
-    Tiling, indexed_blob,
+use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::slabs::Slabs;
+use crate::algorithms::components::{Components, Connectivity, MaskSide, Rows, blocked, label_shuffle};
+use crate::program::{
+    Block, Call, FieldSpec, Kernel, Kind, Mode, Next, Output, Partials, Phase, Prepared, Program, Source,
+    TileContext, Tiling, decode, encode, indexed_blob,
 };
 use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;

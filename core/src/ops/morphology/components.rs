@@ -2,9 +2,9 @@
 
 use super::component_filter::{ComponentFilter, Rule, faces_of};
 use crate::Result;
-use crate::ops::components::{Connectivity, MaskSide};
-use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{Call, Operator, Prepared};
+use crate::algorithms::components::{Connectivity, MaskSide};
+use crate::ops::Operator;
+use crate::program::{Call, Default, Group, Input, Kind, Param, ParamType, Prepared, Produces, Spec};
 
 const MASK: Input = Input { name: "input", kinds: &[Kind::Mask], optional: false, help: "The mask." };
 
@@ -186,8 +186,8 @@ impl Operator for ClearBorder {
 mod tests {
     use super::super::check::{Random, SHAPES, prepare, run};
     use super::*;
-    use crate::ops::Grid;
-    use crate::ops::components::tests::flood;
+    use crate::algorithms::components::tests::flood;
+    use crate::program::Grid;
     use crate::{Geometry, Unit, Volume, VoxelType};
     use ndarray::Array3;
 

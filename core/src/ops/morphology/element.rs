@@ -1,7 +1,6 @@
 //! Structuring elements, as the rows of voxels along x that they are made of.
 
-use crate::ops::Call;
-use crate::ops::spec::{Default, Param, ParamType};
+use crate::program::{Call, Default, Param, ParamType};
 use crate::{Error, Result};
 
 /// The form of a structuring element.

@@ -4,8 +4,8 @@ use super::bits::BitMask;
 use super::dilate::dilate;
 use super::element::{Element, RADIUS, SHAPE};
 use super::lane::{Keys, Ordered};
-use crate::ops::spec::{Group, Input, Kind, Produces, Spec};
-use crate::ops::{Block, Call, Local, Operator, Prepared};
+use crate::ops::Operator;
+use crate::program::{Block, Call, Group, Input, Kind, Local, Prepared, Produces, Spec};
 use crate::{Job, Region, Result, Volume, parallel, with_volume};
 use ndarray::Array3;
 use std::sync::Arc;
@@ -279,7 +279,7 @@ mod tests {
     use super::super::Shape;
     use super::super::check::{Random, SHAPES, prepare, run};
     use super::*;
-    use crate::ops::Grid;
+    use crate::program::Grid;
     use crate::{Geometry, Unit, Voxel, VoxelType};
 
     fn within(shape: Shape, radius: [f64; 3], d: [isize; 3]) -> bool {

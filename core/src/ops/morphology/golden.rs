@@ -1,7 +1,8 @@
 //! Results of SciPy, scikit-image and cc3d on small images, made by `tests/golden/morphology.py`.
 
 use super::check::{Random, run};
-use crate::ops::{Kind, find};
+use crate::ops::find;
+use crate::program::Kind;
 use crate::{Geometry, Volume};
 use ndarray::Array3;
 

@@ -2,11 +2,11 @@
 
 use super::lane::{Lane, Ordered};
 use super::reconstruct::{Relaxation, Slabs};
-use crate::ops::components::Connectivity;
-use crate::ops::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use crate::ops::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use crate::algorithms::components::Connectivity;
+use crate::ops::Operator;
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling,
 };
 use crate::{Job, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;

@@ -7,7 +7,7 @@
 //! grew then runs along the row.
 
 use super::lane::{Lane, Ordered};
-use crate::ops::components::Connectivity;
+use crate::algorithms::components::Connectivity;
 use crate::{Job, Result, parallel};
 use multiversion::multiversion;
 

@@ -1,22 +1,16 @@
 //! Local thickness.
 
-mod balls;
-mod local;
-mod paint;
 #[cfg(test)]
 mod tests;
 
-pub use local::LocalThickness;
-
-use super::distance::{Metric, lines};
-use super::kernel::{Partials, encode, rows};
-use super::spec::{Group, Input, Kind, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use super::Operator;
+use crate::algorithms::distance::{Metric, lines};
+use crate::algorithms::thickness::{Centre, LocalThickness, Ridge};
+use crate::program::{
+    Block, Call, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Partials, Phase, Prepared,
+    Produces, Program, Source, Spec, TileContext, Tiling, encode, rows,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
-use balls::{Centre, Ridge};
 use ndarray::Array3;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -171,7 +165,7 @@ impl Program for ThicknessKernel {
     fn merge(&self, phase: usize, state: &mut Vec<Centre>, partials: Partials) -> Result<Next> {
         if phase == 2 {
             *state = rows(partials)?;
-            balls::sort(state);
+            crate::algorithms::thickness::balls::sort(state);
         }
         Ok(Next::Continue)
     }

@@ -1,5 +1,6 @@
-use super::super::components::tests::{Random, hold_blocked, mask, prepare, spaced, whole};
-use super::{LocalThickness, Metric};
+use super::Metric;
+use crate::algorithms::components::tests::{Random, hold_blocked, mask, prepare, spaced, whole};
+use crate::algorithms::thickness::LocalThickness;
 use crate::blocks::run_prepared;
 use crate::{Job, Region};
 

@@ -5,11 +5,12 @@
 //! first in C order: each voxel knows its own, and the maximum at the end of the path is its basin. All but the
 //! plateaus is found by all threads at once.
 
-use super::super::components::Connectivity;
 use super::{Maximum, too_many};
+use crate::algorithms::components::Connectivity;
 use crate::{Job, Result, parallel};
 use multiversion::multiversion;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A voxel of a plateau whose next voxel is not known yet.
 const FLAT: u32 = u32::MAX;
@@ -211,9 +212,9 @@ fn greater(row: &[u32], dx: isize, k: u32, most: &mut [u32], step: &mut [u32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::components::tests::Random;
     use super::super::brute;
     use super::*;
+    use crate::algorithms::components::tests::Random;
 
     #[test]
     fn basins_are_those_of_a_flood_from_every_maximum() {

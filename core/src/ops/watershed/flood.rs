@@ -4,7 +4,7 @@
 //! that list, of which those reached so far are taken in order. What is reached at a level without
 //! rising above it is flooded front by front, each front sorted by index.
 
-use super::super::components::Connectivity;
+use crate::algorithms::components::Connectivity;
 use crate::{Job, Result};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -11,11 +11,11 @@ pub(crate) use tests::brute;
 pub use flood::{Flood, Levels};
 pub use relax::{Changed, Relax};
 
-use super::components::Connectivity;
-use super::spec::{Default, Group, Input, Kind, Param, ParamType, Produces, Spec};
-use super::{
-    Block, Call, FieldSpec, Kernel, Mode, Next, Operator, Output, Partials, Phase, Prepared, Program, Source,
-    TileContext, Tiling,
+use super::Operator;
+use crate::algorithms::components::Connectivity;
+use crate::program::{
+    Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling,
 };
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;

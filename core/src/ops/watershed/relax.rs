@@ -6,10 +6,9 @@
 //! from its markers and from what its neighbours hold; keys only ever fall, and the rounds end when
 //! nothing has changed anywhere.
 
-use super::super::components::Connectivity;
-use super::super::kernel::Partials;
-use super::super::{Block, FieldSpec, Next, Phase, Source, Tiling};
 use super::Levels;
+use crate::algorithms::components::Connectivity;
+use crate::program::{Block, FieldSpec, Next, Partials, Phase, Source, Tiling};
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-use super::super::components::tests::{Image, Random, blocked, grey, hold_blocked, labels, mask};
 use super::*;
+use crate::algorithms::components::tests::{Image, Random, blocked, grey, hold_blocked, labels, mask};
 
 /// The declared order, voxel by voxel: of all voxels that have a key, the least that was not taken
 /// yet is taken, and gives its open neighbours theirs.

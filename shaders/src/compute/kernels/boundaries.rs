@@ -3,8 +3,8 @@
 use super::packed;
 use crate::compute::graph::{Graph, Pass, Slot};
 use voxelry_core::VoxelType;
+use voxelry_core::algorithms::components::Connectivity;
 use voxelry_core::blocks::Step;
-use voxelry_core::ops::components::Connectivity;
 
 const BOUNDARIES: &str = include_str!("../../../wgsl/compute/boundaries.wgsl");
 

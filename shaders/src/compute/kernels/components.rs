@@ -6,8 +6,8 @@ use crate::compute::bricks::{Image, Limits, Resident, bytes, stride, upload};
 use crate::compute::device::{Device, Failure, Held};
 use crate::compute::graph::whole;
 use std::sync::Arc;
+use voxelry_core::algorithms::components::Connectivity;
 use voxelry_core::blocks::Step;
-use voxelry_core::ops::components::Connectivity;
 use voxelry_core::{Job, VoxelType};
 
 const UNITE: &str = include_str!("../../../wgsl/compute/unite.wgsl");

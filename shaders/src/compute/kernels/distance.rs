@@ -9,8 +9,8 @@ use crate::compute::bricks::{Image, Limits, bytes, upload};
 use crate::compute::device::{Device, Failure};
 use crate::compute::graph::{Graph, Pass, Point, Slot};
 use std::sync::Arc;
+use voxelry_core::algorithms::distance::Metric;
 use voxelry_core::blocks::Step;
-use voxelry_core::ops::distance::Metric;
 use voxelry_core::{Job, VoxelType};
 
 const LINE: &str = include_str!("../../../wgsl/compute/distance.wgsl");

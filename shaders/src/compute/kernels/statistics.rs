@@ -12,8 +12,8 @@ use crate::compute::graph::{Graph, Slot, whole};
 use std::sync::Arc;
 use voxelry_core::blocks::{RegionVoxels, Step};
 use voxelry_core::ops::histogram::bins::Bins;
-use voxelry_core::ops::kernel::encode;
 use voxelry_core::ops::{Call, Mode, Partials, find};
+use voxelry_core::program::encode;
 use voxelry_core::{Job, Region, Volume, VoxelType};
 
 const RANGE: &str = include_str!("../../../wgsl/compute/range.wgsl");
