@@ -109,15 +109,19 @@ impl TileTask<'_> {
 pub struct CopyProgram(pub VoxelType);
 
 impl Program for CopyProgram {
+    type Phase = ();
     type State = ();
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.0 }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let reads = vec![Source::Input(0, [0; 3])];
-        vec![Phase { name: "", tiling: Tiling::Blocks, reads, writes: vec![0] }]
+    fn phases(&self) -> Vec<()> {
+        vec![()]
+    }
+
+    fn declare(&self, (): ()) -> Phase {
+        Phase::blocks("", vec![Source::Input(0, [0; 3])], vec![0])
     }
 
     fn result(&self) -> Option<usize> {
@@ -126,7 +130,7 @@ impl Program for CopyProgram {
 
     fn run(
         &self,
-        _: usize,
+        (): (),
         (): &(),
         _: &Block,
         mut inputs: Vec<Option<Arc<Volume>>>,
@@ -137,7 +141,7 @@ impl Program for CopyProgram {
         Ok((vec![Arc::unwrap_or_clone(volume)], Vec::new()))
     }
 
-    fn merge(&self, _: usize, (): &mut (), _: Partials) -> Result<Next> {
+    fn merge(&self, (): (), (): &mut (), _: Partials) -> Result<Next> {
         Ok(Next::Continue)
     }
 }

@@ -124,27 +124,32 @@ impl Kernel for GrowKernel {
 }
 
 impl Program for GrowKernel {
+    type Phase = FloodPhase;
     type State = Changed;
 
     fn fields(&self) -> Vec<FieldSpec> {
         Relax::fields()
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        Relax::phases([0, 1, 2].map(|i| Source::Input(i, [0; 3])), [0, 1])
+    fn phases(&self) -> Vec<FloodPhase> {
+        vec![FloodPhase::Markers, FloodPhase::Flooding]
+    }
+
+    fn declare(&self, phase: FloodPhase) -> Phase {
+        Relax::declare(phase, [0, 1, 2].map(|i| Source::Input(i, [0; 3])), [0, 1])
     }
 
     fn result(&self) -> Option<usize> {
         Some(1)
     }
 
-    fn visits(&self, phase: usize, state: &Changed, out: Region) -> bool {
-        phase != 1 || state.concerns(out)
+    fn visits(&self, phase: FloodPhase, state: &Changed, out: Region) -> bool {
+        phase != FloodPhase::Flooding || state.concerns(out)
     }
 
     fn run(
         &self,
-        phase: usize,
+        phase: FloodPhase,
         _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -156,14 +161,14 @@ impl Program for GrowKernel {
         let seeds = seeds.as_slice().expect("volumes are in C order");
         let region = self.region(input(1), input(2));
         let flat = |_: usize| 0;
-        if phase == 0 {
+        if phase == FloodPhase::Markers {
             return Ok((Relax::begin(&flat, seeds, region.as_deref(), block.out.shape), vec![]));
         }
         self.relax.step(&flat, seeds, region.as_deref(), block, &inputs[3..5], job)
     }
 
-    fn merge(&self, phase: usize, state: &mut Changed, partials: Partials) -> Result<Next> {
-        if phase == 1 { Relax::merge(state, partials) } else { Ok(Next::Continue) }
+    fn merge(&self, phase: FloodPhase, state: &mut Changed, partials: Partials) -> Result<Next> {
+        if phase == FloodPhase::Flooding { Relax::merge(state, partials) } else { Ok(Next::Continue) }
     }
 }
 

@@ -114,25 +114,36 @@ impl Kernel for Levels {
     }
 }
 
+/// Phases of [`Hysteresis`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HysteresisPhase {
+    /// Weak and strong voxels.
+    Threshold,
+    /// Strong voxels spread into weak ones, until nothing changes.
+    Connect,
+    /// The result.
+    Mark,
+}
+
+/// Field 0: weak and strong voxels; 1: the result.
 impl Program for Levels {
+    type Phase = HysteresisPhase;
     type State = ();
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U8 }; 2]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |name, read, write| Phase {
-            name,
-            tiling: Tiling::Blocks,
-            reads: vec![read],
-            writes: vec![write],
-        };
-        vec![
-            phase("threshold", Source::Input(0, [0; 3]), 0),
-            phase("connect", Source::Field(0, [1; 3]), 0),
-            phase("mark", Source::Field(0, [0; 3]), 1),
-        ]
+    fn phases(&self) -> Vec<HysteresisPhase> {
+        vec![HysteresisPhase::Threshold, HysteresisPhase::Connect, HysteresisPhase::Mark]
+    }
+
+    fn declare(&self, phase: HysteresisPhase) -> Phase {
+        match phase {
+            HysteresisPhase::Threshold => Phase::blocks("threshold", vec![Source::Input(0, [0; 3])], vec![0]),
+            HysteresisPhase::Connect => Phase::blocks("connect", vec![Source::Field(0, [1; 3])], vec![0]),
+            HysteresisPhase::Mark => Phase::blocks("mark", vec![Source::Field(0, [0; 3])], vec![1]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
@@ -141,7 +152,7 @@ impl Program for Levels {
 
     fn run(
         &self,
-        phase: usize,
+        phase: HysteresisPhase,
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -149,11 +160,11 @@ impl Program for Levels {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("each phase reads one volume");
-        if phase == 0 {
+        if phase == HysteresisPhase::Threshold {
             return Ok((vec![Volume::U8(self.classify(input, job)?)], vec![]));
         }
         let Volume::U8(levels) = &**input else { unreachable!("the field is declared so") };
-        if phase == 2 {
+        if phase == HysteresisPhase::Mark {
             return Ok((vec![Volume::U8(levels.mapv(|v| u8::from(v == STRONG)))], vec![]));
         }
         let mut levels = levels.clone();
@@ -163,8 +174,8 @@ impl Program for Levels {
         Ok((vec![Volume::U8(inner)], encode(&changed)))
     }
 
-    fn merge(&self, phase: usize, (): &mut (), partials: Partials) -> Result<Next> {
-        if phase == 1 {
+    fn merge(&self, phase: HysteresisPhase, (): &mut (), partials: Partials) -> Result<Next> {
+        if phase == HysteresisPhase::Connect {
             for changed in partials {
                 if decode::<bool>(&changed?.1)? {
                     return Ok(Next::Repeat);

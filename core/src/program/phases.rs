@@ -112,7 +112,7 @@ pub struct FieldSpec {
     pub voxel: VoxelType,
 }
 
-/// One pass over the blocks.
+/// Declaration of a phase: one pass over the blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
     /// What it does, for progress.
@@ -124,6 +124,33 @@ pub struct Phase {
     /// The fields that it writes, one volume each. A phase may write a field that it reads: other
     /// blocks may then see either state in their halo, so this is for relaxations to a unique end.
     pub writes: Vec<usize>,
+}
+
+impl Phase {
+    /// A phase over blocks of the engine's choice.
+    pub fn blocks(name: &'static str, reads: Vec<Source>, writes: Vec<usize>) -> Self {
+        Self { name, tiling: Tiling::Blocks, reads, writes }
+    }
+
+    /// A phase over what earlier ones found, in parts: [`Tiling::Reduce`].
+    pub fn reduce(name: &'static str) -> Self {
+        Self { name, tiling: Tiling::Reduce, reads: Vec::new(), writes: Vec::new() }
+    }
+
+    /// The same, one part after another: [`Tiling::SerialReduce`].
+    pub fn serial_reduce(name: &'static str) -> Self {
+        Self { tiling: Tiling::SerialReduce, ..Self::reduce(name) }
+    }
+
+    /// A phase over slices: blocks that span y and x.
+    pub fn slices(name: &'static str, reads: Vec<Source>, writes: Vec<usize>) -> Self {
+        Self { name, tiling: Tiling::Spanning([false, true, true]), reads, writes }
+    }
+
+    /// A phase over lines along z.
+    pub fn lines(name: &'static str, reads: Vec<Source>, writes: Vec<usize>) -> Self {
+        Self { name, tiling: Tiling::Spanning([true, false, false]), reads, writes }
+    }
 }
 
 /// What comes after a phase.
@@ -213,25 +240,40 @@ pub trait Program: Send + Sync {
     /// What is known between phases. All blocks of a phase share one.
     type State: Default + Serialize + DeserializeOwned + Send + Sync + 'static;
 
+    /// Its phases by name: an enum. Their numbers, which storage and other processes know, are their places in
+    /// [`Program::phases`].
+    type Phase: Copy + PartialEq + std::fmt::Debug + Send + Sync + 'static;
+
     /// Scratch fields, all on the grid of the output.
     fn fields(&self) -> Vec<FieldSpec>;
 
-    /// The passes.
-    fn phases(&self) -> Vec<Phase>;
+    /// The phases in the order in which they run.
+    fn phases(&self) -> Vec<Self::Phase>;
+
+    /// Declaration of a phase: what it reads and writes, and how it cuts the image.
+    fn declare(&self, phase: Self::Phase) -> Phase;
+
+    /// The number of a phase, for what looks back at it through [`TileContext`].
+    ///
+    /// # Panics
+    /// If it is none of [`Program::phases`].
+    fn number(&self, phase: Self::Phase) -> usize {
+        self.phases().iter().position(|other| *other == phase).expect("a phase of this program")
+    }
 
     /// The field that is the result, if the result is an image.
     fn result(&self) -> Option<usize>;
 
     /// The region that a phase sees for the block `out`, before halos, where that follows from the
     /// state: the boxes of objects, say, that begin in the block.
-    fn region(&self, phase: usize, state: &Self::State, out: Region) -> Region {
+    fn region(&self, phase: Self::Phase, state: &Self::State, out: Region) -> Region {
         let _ = (phase, state);
         out
     }
 
     /// Whether a phase runs on the block `out` at all. What it writes is 0 elsewhere, and where it runs again what it
     /// was before.
-    fn visits(&self, phase: usize, state: &Self::State, out: Region) -> bool {
+    fn visits(&self, phase: Self::Phase, state: &Self::State, out: Region) -> bool {
         let _ = (phase, state, out);
         true
     }
@@ -242,14 +284,14 @@ pub trait Program: Send + Sync {
     }
 
     /// How many parts a phase of [`Tiling::Reduce`] or [`Tiling::SerialReduce`] has.
-    fn parts(&self, phase: usize, state: &Self::State) -> usize {
+    fn parts(&self, phase: Self::Phase, state: &Self::State) -> usize {
         let _ = (phase, state);
         0
     }
 
     /// What a part of such a phase is told that only whoever merges knows, and that is too much to tell
     /// all of them.
-    fn payload(&self, phase: usize, state: &Self::State, part: usize) -> Vec<u8> {
+    fn payload(&self, phase: Self::Phase, state: &Self::State, part: usize) -> Vec<u8> {
         let _ = (phase, state, part);
         Vec::new()
     }
@@ -264,7 +306,7 @@ pub trait Program: Send + Sync {
     /// [`crate::Error::Cancelled`], or what the operator cannot do.
     fn run(
         &self,
-        phase: usize,
+        phase: Self::Phase,
         state: &Self::State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -275,7 +317,7 @@ pub trait Program: Send + Sync {
     /// How partial results of a phase become one, if `merge` takes that in their place: a pool of workers then folds
     /// those of very many blocks in groups, so that whoever merges reads few. The region that `merge` is told is that
     /// of the first block of a group.
-    fn fold(&self, phase: usize) -> Option<Fold> {
+    fn fold(&self, phase: Self::Phase) -> Option<Fold> {
         let _ = phase;
         None
     }
@@ -284,7 +326,7 @@ pub trait Program: Send + Sync {
     ///
     /// # Errors
     /// What the operator cannot do, or what is said in place of a partial result.
-    fn merge(&self, phase: usize, state: &mut Self::State, partials: Partials) -> Result<Next>;
+    fn merge(&self, phase: Self::Phase, state: &mut Self::State, partials: Partials) -> Result<Next>;
 
     /// What the run found out that the user should know and the record of the result keeps, such
     /// as an automatic threshold: names and values, from the final state. A runner reports each
@@ -311,7 +353,7 @@ pub type AnyState = Box<dyn Any + Send + Sync>;
 pub trait AnyProgram: Send + Sync {
     /// [`Program::fields`].
     fn fields(&self) -> Vec<FieldSpec>;
-    /// [`Program::phases`].
+    /// [`Program::declare`] of each phase, in order.
     fn phases(&self) -> Vec<Phase>;
     /// [`Program::result`].
     fn result(&self) -> Option<usize>;
@@ -365,13 +407,18 @@ fn known<S: 'static>(state: &AnyState) -> &S {
     state.downcast_ref().expect("programs get their own states")
 }
 
+/// The phase with a number.
+fn key<P: Program>(program: &P, number: usize) -> P::Phase {
+    program.phases()[number]
+}
+
 impl<P: Program> AnyProgram for P {
     fn fields(&self) -> Vec<FieldSpec> {
         Program::fields(self)
     }
 
     fn phases(&self) -> Vec<Phase> {
-        Program::phases(self)
+        Program::phases(self).into_iter().map(|phase| self.declare(phase)).collect()
     }
 
     fn result(&self) -> Option<usize> {
@@ -391,19 +438,19 @@ impl<P: Program> AnyProgram for P {
     }
 
     fn region(&self, phase: usize, state: &AnyState, out: Region) -> Region {
-        Program::region(self, phase, known(state), out)
+        Program::region(self, key(self, phase), known(state), out)
     }
 
     fn visits(&self, phase: usize, state: &AnyState, out: Region) -> bool {
-        Program::visits(self, phase, known(state), out)
+        Program::visits(self, key(self, phase), known(state), out)
     }
 
     fn parts(&self, phase: usize, state: &AnyState) -> usize {
-        Program::parts(self, phase, known(state))
+        Program::parts(self, key(self, phase), known(state))
     }
 
     fn payload(&self, phase: usize, state: &AnyState, part: usize) -> Vec<u8> {
-        Program::payload(self, phase, known(state), part)
+        Program::payload(self, key(self, phase), known(state), part)
     }
 
     fn run(
@@ -415,16 +462,16 @@ impl<P: Program> AnyProgram for P {
         context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        Program::run(self, phase, known(state), block, inputs, context, job)
+        Program::run(self, key(self, phase), known(state), block, inputs, context, job)
     }
 
     fn fold(&self, phase: usize) -> Option<Fold> {
-        Program::fold(self, phase)
+        Program::fold(self, key(self, phase))
     }
 
     fn merge(&self, phase: usize, state: &mut AnyState, partials: Partials) -> Result<Next> {
         let state = state.downcast_mut().expect("programs get their own states");
-        Program::merge(self, phase, state, partials)
+        Program::merge(self, key(self, phase), state, partials)
     }
 
     fn facts(&self, state: &AnyState) -> Vec<(String, f64)> {

@@ -203,7 +203,18 @@ impl Kernel for DistanceKernel {
 }
 
 /// Field 0: the result; then squared distances within slices, inside and outside.
+/// Phases of [`Distance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DistancePhase {
+    /// Squared distances within slices, a field for each side.
+    WithinSlices,
+    /// Squared distances across slices, and the result.
+    AcrossSlices,
+}
+
+/// Field 0: the result; from 1 on: squared distances within slices, for each side.
 impl Program for DistanceKernel {
+    type Phase = DistancePhase;
     type State = ();
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -212,22 +223,21 @@ impl Program for DistanceKernel {
         fields
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let fields: Vec<usize> = (1..=self.sides().len()).collect();
-        vec![
-            Phase {
-                name: "distances within slices",
-                tiling: Tiling::Spanning([false, true, true]),
-                reads: vec![Source::Input(0, [0; 3])],
-                writes: fields.clone(),
-            },
-            Phase {
-                name: "distances across slices",
-                tiling: Tiling::Spanning([true, false, false]),
-                reads: fields.into_iter().map(|f| Source::Field(f, [0; 3])).collect(),
-                writes: vec![0],
-            },
-        ]
+    fn phases(&self) -> Vec<DistancePhase> {
+        vec![DistancePhase::WithinSlices, DistancePhase::AcrossSlices]
+    }
+
+    fn declare(&self, phase: DistancePhase) -> Phase {
+        let squared = 1..=self.sides().len();
+        match phase {
+            DistancePhase::WithinSlices => {
+                Phase::slices("distances within slices", vec![Source::Input(0, [0; 3])], squared.collect())
+            }
+            DistancePhase::AcrossSlices => {
+                let reads = squared.map(|f| Source::Field(f, [0; 3])).collect();
+                Phase::lines("distances across slices", reads, vec![0])
+            }
+        }
     }
 
     fn result(&self) -> Option<usize> {
@@ -236,7 +246,7 @@ impl Program for DistanceKernel {
 
     fn run(
         &self,
-        phase: usize,
+        phase: DistancePhase,
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -250,7 +260,7 @@ impl Program for DistanceKernel {
         Ok((volumes, vec![]))
     }
 
-    fn merge(&self, _: usize, (): &mut (), _: Partials) -> Result<Next> {
+    fn merge(&self, _: DistancePhase, (): &mut (), _: Partials) -> Result<Next> {
         Ok(Next::Continue)
     }
 }

@@ -84,23 +84,43 @@ impl Kernel for ThicknessKernel {
 }
 
 /// Field 0: squared distances; field 1: the result.
+/// Phases of [`Thickness`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ThicknessPhase {
+    /// Squared distances within slices.
+    WithinSlices,
+    /// Squared distances across slices.
+    AcrossSlices,
+    /// The balls that no other ball contains; all of them are the state.
+    Centres,
+    /// The result.
+    Balls,
+}
+
+/// Field 0: squared distances; 1: the result.
 impl Program for ThicknessKernel {
+    type Phase = ThicknessPhase;
     type State = Vec<Centre>;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U32 }, FieldSpec { voxel: VoxelType::F32 }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
+    fn phases(&self) -> Vec<ThicknessPhase> {
+        use ThicknessPhase::{AcrossSlices, Balls, Centres, WithinSlices};
+        vec![WithinSlices, AcrossSlices, Centres, Balls]
+    }
+
+    fn declare(&self, phase: ThicknessPhase) -> Phase {
         let field = |halo| vec![Source::Field(0, [halo; 3])];
-        let phase = |name, tiling, reads, writes| Phase { name, tiling, reads, writes };
-        let slices = Tiling::Spanning([false, true, true]);
-        vec![
-            phase("distances within slices", slices, vec![Source::Input(0, [0; 3])], vec![0]),
-            phase("distances across slices", Tiling::Spanning([true, false, false]), field(0), vec![0]),
-            phase("centres of balls", Tiling::Blocks, field(1), vec![]),
-            phase("balls", Tiling::Blocks, field(0), vec![1]),
-        ]
+        match phase {
+            ThicknessPhase::WithinSlices => {
+                Phase::slices("distances within slices", vec![Source::Input(0, [0; 3])], vec![0])
+            }
+            ThicknessPhase::AcrossSlices => Phase::lines("distances across slices", field(0), vec![0]),
+            ThicknessPhase::Centres => Phase::blocks("centres of balls", field(1), vec![]),
+            ThicknessPhase::Balls => Phase::blocks("balls", field(0), vec![1]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
@@ -109,7 +129,7 @@ impl Program for ThicknessKernel {
 
     fn run(
         &self,
-        phase: usize,
+        phase: ThicknessPhase,
         state: &Vec<Centre>,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -119,7 +139,7 @@ impl Program for ThicknessKernel {
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
         let (shape, part) = (block.out.shape, job.part());
         let field = |squared| vec![Volume::U32(Array3::from_shape_vec(shape, squared).expect("the block"))];
-        if phase == 0 {
+        if phase == ThicknessPhase::WithinSlices {
             let mask = input.as_bytes();
             let mut squared = vec![0u32; mask.len()];
             match self.local.metric {
@@ -136,7 +156,8 @@ impl Program for ThicknessKernel {
         let Volume::U32(squared) = input else { unreachable!("field 0 is u32") };
         let squared = squared.as_slice().expect("volumes are in C order");
         match phase {
-            1 => {
+            ThicknessPhase::WithinSlices => unreachable!("done above"),
+            ThicknessPhase::AcrossSlices => {
                 let mut squared = squared.to_vec();
                 match self.local.metric {
                     Metric::Isotropic(_) => {
@@ -149,7 +170,7 @@ impl Program for ThicknessKernel {
                 }
                 Ok((field(squared), vec![]))
             }
-            2 => {
+            ThicknessPhase::Centres => {
                 if self.local.unbounded(squared) {
                     return Ok((vec![], encode(&Vec::<Centre>::new())));
                 }
@@ -158,12 +179,12 @@ impl Program for ThicknessKernel {
                 let centres = ridge.centres(squared, block.sources[0], block.out, self.shape);
                 Ok((vec![], encode(&centres)))
             }
-            _ => Ok((vec![self.thickness(state, squared.to_vec(), block.out, &part)?], vec![])),
+            ThicknessPhase::Balls => Ok((vec![self.thickness(state, squared.to_vec(), block.out, &part)?], vec![])),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut Vec<Centre>, partials: Partials) -> Result<Next> {
-        if phase == 2 {
+    fn merge(&self, phase: ThicknessPhase, state: &mut Vec<Centre>, partials: Partials) -> Result<Next> {
+        if phase == ThicknessPhase::Centres {
             *state = rows(partials)?;
             crate::algorithms::thickness::balls::sort(state);
         }

@@ -9,7 +9,7 @@ pub(crate) mod tests;
 pub(crate) use tests::brute;
 
 pub use flood::{Flood, Levels};
-pub use relax::{Changed, Relax};
+pub use relax::{Changed, FloodPhase, Relax};
 
 use super::Operator;
 use crate::algorithms::components::Connectivity;
@@ -225,7 +225,18 @@ fn part(
 }
 
 /// Fields 0 and 1: keys and labels of the floods; field 2: parted labels.
+/// Phases of [`Watershed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WatershedPhase {
+    /// Basins.
+    Flood(FloodPhase),
+    /// Lines between basins, where they are asked for.
+    Lines,
+}
+
+/// Field 0: keys; 1: labels of the floods; 2: the labels that lines part.
 impl Program for WatershedKernel {
+    type Phase = WatershedPhase;
     type State = Changed;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -236,31 +247,37 @@ impl Program for WatershedKernel {
         fields
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let inputs = [0, 1, 2].map(|i| Source::Input(i, [0; 3]));
-        let mut phases = Relax::phases(inputs, [0, 1]);
+    fn phases(&self) -> Vec<WatershedPhase> {
+        let mut phases = [FloodPhase::Markers, FloodPhase::Flooding].map(WatershedPhase::Flood).to_vec();
         if self.line {
-            phases.push(Phase {
-                name: "parting basins",
-                tiling: Tiling::Blocks,
-                reads: vec![Source::Field(1, [1; 3]), Source::Input(0, [1; 3])],
-                writes: vec![2],
-            });
+            phases.push(WatershedPhase::Lines);
         }
         phases
+    }
+
+    fn declare(&self, phase: WatershedPhase) -> Phase {
+        match phase {
+            WatershedPhase::Flood(phase) => {
+                Relax::declare(phase, [0, 1, 2].map(|i| Source::Input(i, [0; 3])), [0, 1])
+            }
+            WatershedPhase::Lines => {
+                let reads = vec![Source::Field(1, [1; 3]), Source::Input(0, [1; 3])];
+                Phase::blocks("parting basins", reads, vec![2])
+            }
+        }
     }
 
     fn result(&self) -> Option<usize> {
         Some(if self.line { 2 } else { 1 })
     }
 
-    fn visits(&self, phase: usize, state: &Changed, out: Region) -> bool {
-        phase != 1 || state.concerns(out)
+    fn visits(&self, phase: WatershedPhase, state: &Changed, out: Region) -> bool {
+        phase != WatershedPhase::Flood(FloodPhase::Flooding) || state.concerns(out)
     }
 
     fn run(
         &self,
-        phase: usize,
+        phase: WatershedPhase,
         _: &Changed,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -268,13 +285,13 @@ impl Program for WatershedKernel {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = |i: usize| inputs.get(i).and_then(|v| v.as_deref());
-        if phase < 2 {
+        if let WatershedPhase::Flood(phase) = phase {
             let image = input(0).expect("the first input is required");
             let markers = input(1).and_then(|v| v.view::<u32>()).expect("markers are u32");
             let markers = markers.as_slice().expect("volumes are in C order");
             let mask = input(2).map(Volume::as_bytes);
             let levels = level(image);
-            return if phase == 0 {
+            return if phase == FloodPhase::Markers {
                 Ok((Relax::begin(&levels, markers, mask, block.out.shape), vec![]))
             } else {
                 self.relax.step(&levels, markers, mask, block, &inputs[3..5], job)
@@ -287,9 +304,9 @@ impl Program for WatershedKernel {
         Ok((vec![Volume::U32(parted)], vec![]))
     }
 
-    fn merge(&self, phase: usize, state: &mut Changed, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: WatershedPhase, state: &mut Changed, partials: Partials) -> Result<Next> {
         match phase {
-            1 => Relax::merge(state, partials),
+            WatershedPhase::Flood(FloodPhase::Flooding) => Relax::merge(state, partials),
             _ => Ok(Next::Continue),
         }
     }

@@ -19,6 +19,15 @@ use std::sync::Arc;
 /// The key of a voxel that no flood has reached.
 const UNREACHED: u64 = u64::MAX;
 
+/// Phases of a flood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloodPhase {
+    /// Keys and labels of the markers.
+    Markers,
+    /// Each block is flooded, until nothing changes.
+    Flooding,
+}
+
 /// Floods relaxed over blocks.
 pub struct Relax {
     /// Shape of the image.
@@ -35,17 +44,16 @@ impl Relax {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
     }
 
-    /// The two phases, for the sources of levels, markers and mask, and the numbers of the fields.
-    pub fn phases(inputs: [Source; 3], [keys, labels]: [usize; 2]) -> Vec<Phase> {
+    /// Declaration of a phase, for the sources of levels, markers and mask, and the numbers of the fields.
+    pub fn declare(phase: FloodPhase, inputs: [Source; 3], [keys, labels]: [usize; 2]) -> Phase {
         let mut reads = inputs.to_vec();
-        let begin = Phase {
-            name: "markers",
-            tiling: Tiling::Blocks,
-            reads: reads.clone(),
-            writes: vec![keys, labels],
-        };
-        reads.extend([Source::Field(keys, [1; 3]), Source::Field(labels, [1; 3])]);
-        vec![begin, Phase { name: "flooding", tiling: Tiling::Blocks, reads, writes: vec![keys, labels] }]
+        match phase {
+            FloodPhase::Markers => Phase::blocks("markers", reads, vec![keys, labels]),
+            FloodPhase::Flooding => {
+                reads.extend([Source::Field(keys, [1; 3]), Source::Field(labels, [1; 3])]);
+                Phase::blocks("flooding", reads, vec![keys, labels])
+            }
+        }
     }
 
     /// Keys and labels of the markers of a block.
