@@ -4,7 +4,6 @@ use super::engine::{Engine, Storage};
 use super::phase_store::PhaseStore;
 use crate::program::{
     AnyProgram, AnyState, Block, Field, FieldSpec, Grid, Next, Partials, Phase, Program, Source, TileContext,
-    Tiling,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use std::ops::Range;

@@ -8,7 +8,7 @@ use crate::measure::passes::run::{Measure, passes_whole};
 use crate::measure::passes::state::State;
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode,
 };
 use crate::table::expression::Expression;
 use crate::{Error, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
@@ -196,7 +196,18 @@ struct FilterObjectsState {
     kept: Labels,
 }
 
+/// Phases of [`FilterObjects`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FilterPhase {
+    /// The figures that the condition names.
+    Measure(Pass),
+    /// The result.
+    Filter,
+}
+
+/// The fields of the passes, and after them the result.
 impl Program for Filter {
+    type Phase = FilterPhase;
     type State = FilterObjectsState;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -205,73 +216,83 @@ impl Program for Filter {
         fields
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let mut phases = self.what.phases(&[1][..self.what.channels.len()], 0);
-        phases.push(Phase {
-            name: "filter objects",
-            tiling: Tiling::Blocks,
-            reads: vec![Source::Input(0, [0; 3])],
-            writes: vec![FIELDS],
-        });
-        phases
+    fn phases(&self) -> Vec<FilterPhase> {
+        let passes = self.what.passes_of_blocks().into_iter().map(FilterPhase::Measure);
+        passes.chain([FilterPhase::Filter]).collect()
+    }
+
+    fn declare(&self, phase: FilterPhase) -> Phase {
+        match phase {
+            FilterPhase::Measure(pass) => self.what.declare(pass, &[1][..self.what.channels.len()], 0),
+            FilterPhase::Filter => {
+                Phase::blocks("filter objects", vec![Source::Input(0, [0; 3])], vec![FIELDS])
+            }
+        }
     }
 
     fn result(&self) -> Option<usize> {
         Some(FIELDS)
     }
 
-    fn region(&self, phase: usize, state: &FilterObjectsState, out: Region) -> Region {
-        let passes = self.what.passes_of_blocks();
-        passes.get(phase).map_or(out, |pass| self.what.region(*pass, &state.measured, out))
+    fn region(&self, phase: FilterPhase, state: &FilterObjectsState, out: Region) -> Region {
+        match phase {
+            FilterPhase::Measure(pass) => self.what.region(pass, &state.measured, out),
+            FilterPhase::Filter => out,
+        }
     }
 
-    fn visits(&self, phase: usize, state: &FilterObjectsState, out: Region) -> bool {
-        phase == self.what.passes_of_blocks().len() || self.what.visits(phase, &state.measured, out)
+    fn visits(&self, phase: FilterPhase, state: &FilterObjectsState, out: Region) -> bool {
+        match phase {
+            FilterPhase::Measure(pass) => self.what.visits(pass, &state.measured, out),
+            FilterPhase::Filter => true,
+        }
     }
 
-    fn parts(&self, phase: usize, state: &FilterObjectsState) -> usize {
-        self.what.further_partitions(phase, &state.measured)
+    fn parts(&self, phase: FilterPhase, state: &FilterObjectsState) -> usize {
+        match phase {
+            FilterPhase::Measure(pass) => self.what.further_partitions(pass, &state.measured),
+            FilterPhase::Filter => 0,
+        }
     }
 
-    fn payload(&self, _: usize, state: &FilterObjectsState, part: usize) -> Vec<u8> {
+    fn payload(&self, _: FilterPhase, state: &FilterObjectsState, part: usize) -> Vec<u8> {
         self.what.payload(&state.measured, part)
     }
 
     fn run(
         &self,
-        phase: usize,
+        phase: FilterPhase,
         state: &FilterObjectsState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if self.what.passes_of_blocks().get(phase) == Some(&Pass::Partition) {
-            let (part, channels) = (block.out.start[0], &[1][..self.what.channels.len()]);
-            let measured = self.what.measure_partition(&state.measured, part, channels, context, job)?;
-            return Ok((Vec::new(), encode(&self.kept(&measured)?)));
+        match phase {
+            FilterPhase::Measure(Pass::Partition) => {
+                let (part, channels) = (block.out.start[0], &[1][..self.what.channels.len()]);
+                let measured = self.what.measure_partition(&state.measured, part, channels, context, job)?;
+                Ok((Vec::new(), encode(&self.kept(&measured)?)))
+            }
+            FilterPhase::Measure(pass) => self.what.run_phase(pass, &state.measured, block, &inputs, job),
+            FilterPhase::Filter => {
+                let labels = inputs[0].as_ref().expect("the first input is required");
+                Ok((vec![apply(labels, &state.kept, job)?], Vec::new()))
+            }
         }
-        if phase == self.what.passes_of_blocks().len() {
-            let labels = inputs[0].as_ref().expect("the first input is required");
-            return Ok((vec![apply(labels, &state.kept, job)?], Vec::new()));
-        }
-        self.what.run_phase(phase, &state.measured, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut FilterObjectsState, partials: Partials) -> Result<Next> {
-        let passes = self.what.passes_of_blocks().len();
-        if phase == passes {
-            return Ok(Next::Continue);
-        }
-        if self.what.passes_of_blocks()[phase] == Pass::Partition {
+    fn merge(&self, phase: FilterPhase, state: &mut FilterObjectsState, partials: Partials) -> Result<Next> {
+        let FilterPhase::Measure(pass) = phase else { return Ok(Next::Continue) };
+        if pass == Pass::Partition {
             for partial in partials {
                 state.kept.add(&decode(&partial?.1)?);
             }
             state.measured = State::default();
             return Ok(Next::Continue);
         }
-        let next = self.what.merge_phase(phase, &mut state.measured, partials)?;
-        if next == Next::Continue && self.what.ends_with(phase) {
+        let next = self.what.merge_phase(pass, &mut state.measured, partials)?;
+        if next == Next::Continue && self.what.ends_with(pass) {
             state.kept.add(&self.kept(&state.measured)?);
             state.measured.forget_objects();
         }

@@ -1,7 +1,7 @@
 //! Seeds grown over a mask or within a range of intensity.
 
 use super::Operator;
-use super::watershed::{Changed, Flood, Relax, same_shapes};
+use super::watershed::{Changed, Flood, FloodPhase, Relax, same_shapes};
 use crate::algorithms::components::Connectivity;
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,

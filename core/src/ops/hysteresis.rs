@@ -4,7 +4,7 @@ use super::Operator;
 use crate::algorithms::components::{Components, Connectivity, MaskSide};
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use ndarray::Array3;

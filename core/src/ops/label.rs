@@ -1,11 +1,12 @@
 //! Connected components.
 
 use super::Operator;
-use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::equivalences::EquivalencePhase;
+use crate::algorithms::components::equivalences::LabelEquivalences;
 use crate::algorithms::components::{Components, Connectivity, MaskSide, blocked};
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, Partials, Phase,
-    Prepared, Produces, Program, Source, Spec, TileContext, Tiling, encode,
+    Prepared, Produces, Program, Source, Spec, TileContext, encode,
 };
 use crate::{Job, Result, Volume, VoxelType};
 use std::sync::Arc;
@@ -79,31 +80,47 @@ impl Kernel for LabelKernel {
     }
 }
 
-/// Names get their numbers.
-const NUMBERS: usize = equivalences::AFTER;
+/// Phases of [`Label`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LabelPhase {
+    /// Components of blocks are united.
+    Equivalences(EquivalencePhase),
+    /// Slabs number the components of their blocks.
+    Numbers,
+    /// The result.
+    Numbering,
+}
 
 /// Field 0: names of components within blocks; field 1: the result.
 impl Program for LabelKernel {
+    type Phase = LabelPhase;
     type State = LabelEquivalences;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        let mut touching = vec![Source::Field(0, [1; 3])];
-        if self.labels {
-            touching.push(Source::Input(0, [1; 3]));
-        }
-        let mut phases = vec![
-            phase("components of blocks", vec![Source::Input(0, [0; 3])], vec![0]),
-            phase("components across blocks", touching, vec![]),
-        ];
-        phases.extend(equivalences::phases());
-        phases.push(Phase { name: "numbers", tiling: Tiling::Reduce, reads: vec![], writes: vec![] });
-        phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
+    fn phases(&self) -> Vec<LabelPhase> {
+        let mut phases = EquivalencePhase::ALL.map(LabelPhase::Equivalences).to_vec();
+        phases.extend([LabelPhase::Numbers, LabelPhase::Numbering]);
         phases
+    }
+
+    fn declare(&self, phase: LabelPhase) -> Phase {
+        match phase {
+            LabelPhase::Equivalences(EquivalencePhase::Components) => {
+                Phase::blocks("components of blocks", vec![Source::Input(0, [0; 3])], vec![0])
+            }
+            LabelPhase::Equivalences(phase) => phase.declare().unwrap_or_else(|| {
+                let mut touching = vec![Source::Field(0, [1; 3])];
+                if self.labels {
+                    touching.push(Source::Input(0, [1; 3]));
+                }
+                Phase::blocks("components across blocks", touching, vec![])
+            }),
+            LabelPhase::Numbers => Phase::reduce("numbers"),
+            LabelPhase::Numbering => Phase::blocks("numbering", vec![Source::Field(0, [0; 3])], vec![1]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
@@ -112,7 +129,7 @@ impl Program for LabelKernel {
 
     fn run(
         &self,
-        phase: usize,
+        phase: LabelPhase,
         state: &LabelEquivalences,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -121,20 +138,20 @@ impl Program for LabelKernel {
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
         match phase {
-            0 | 1 => {}
-            NUMBERS => {
+            LabelPhase::Equivalences(EquivalencePhase::Components | EquivalencePhase::Touching)
+            | LabelPhase::Numbering => {}
+            LabelPhase::Numbers => {
                 let begin = |slab| state.begin_in(slab, context);
                 let numbers =
                     state.numbers(part, context, begin, |roots, root| state.slabs.number(roots, root))?;
                 return Ok((vec![], numbers));
             }
-            _ if phase < NUMBERS => return Ok((vec![], state.run(phase, part, context)?)),
-            _ => {}
+            LabelPhase::Equivalences(phase) => return Ok((vec![], state.run(phase, part, context)?)),
         }
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
         let part = job.part();
         match (phase, input) {
-            (0, input) => {
+            (LabelPhase::Equivalences(EquivalencePhase::Components), input) => {
                 let shape = block.out.shape;
                 let (field, names) = match input {
                     Volume::U32(a) => {
@@ -150,26 +167,36 @@ impl Program for LabelKernel {
                 };
                 Ok((vec![Volume::U64(field)], encode(&names)))
             }
-            (1, Volume::U64(names)) => {
+            (LabelPhase::Equivalences(_), Volume::U64(names)) => {
                 let labels = inputs.get(1).and_then(|v| v.as_ref()).and_then(|v| v.view::<u32>());
                 let labels = labels.as_ref().and_then(|v| v.as_slice());
                 let same = |a: usize, b: usize| labels.is_none_or(|l| l[a] == l[b]);
                 let pairs = blocked::touching(names, block.sources[0], block.out, self.connectivity, same);
                 Ok((vec![], encode(&pairs)))
             }
-            (_, Volume::U64(names)) => {
-                Ok((vec![Volume::U32(state.relabel(NUMBERS, block.out, names, context)?)], vec![]))
-            }
+            (_, Volume::U64(names)) => Ok((
+                vec![Volume::U32(state.relabel(
+                    self.number(LabelPhase::Numbers),
+                    block.out,
+                    names,
+                    context,
+                )?)],
+                vec![],
+            )),
             _ => unreachable!("field 0 is u64"),
         }
     }
 
-    fn parts(&self, phase: usize, state: &LabelEquivalences) -> usize {
-        state.parts(phase)
+    fn parts(&self, phase: LabelPhase, state: &LabelEquivalences) -> usize {
+        match phase {
+            LabelPhase::Equivalences(phase) => state.parts(phase),
+            LabelPhase::Numbers | LabelPhase::Numbering => state.slabs.count(),
+        }
     }
 
-    fn merge(&self, phase: usize, state: &mut LabelEquivalences, partials: Partials) -> Result<Next> {
-        if phase == 0 {
+    fn merge(&self, phase: LabelPhase, state: &mut LabelEquivalences, partials: Partials) -> Result<Next> {
+        let LabelPhase::Equivalences(phase) = phase else { return Ok(Next::Continue) };
+        if phase == EquivalencePhase::Components {
             *state = LabelEquivalences::new(self.shape, partials.cut());
         }
         state.merge(phase, partials)

@@ -1,13 +1,13 @@
 //! Local maxima.
 
 use super::{Operator, distance_suppression};
-use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::equivalences::EquivalencePhase;
+use crate::algorithms::components::equivalences::LabelEquivalences;
 use crate::algorithms::components::slabs::Slabs;
 use crate::algorithms::components::{Components, Connectivity, MaskSide, blocked};
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
-    indexed_blob,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode, indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
 use ndarray::Array3;
@@ -64,7 +64,7 @@ impl Operator for LocalMaxima {
             shape: grid.shape,
             connectivity: Connectivity::of(call.args, "connectivity"),
             above: call.args.float("above"),
-            distance_suppression: call.voxels("min_distance")?,
+            min_distance: call.voxels("min_distance")?,
         };
         Ok(Prepared::new(grid.labels(), kernel).scratch(2.5))
     }
@@ -74,7 +74,7 @@ struct MaximaKernel {
     shape: [usize; 3],
     connectivity: Connectivity,
     above: f64,
-    distance_suppression: [f64; 3],
+    min_distance: [f64; 3],
 }
 
 /// No neighbour is brighter.
@@ -126,14 +126,14 @@ impl MaximaKernel {
 
     /// Whether maxima are left out because they are near to others.
     fn keeps_apart(&self) -> bool {
-        self.distance_suppression.iter().any(|d| *d > 0.0)
+        self.min_distance.iter().any(|d| *d > 0.0)
     }
 
     /// Which maxima are taken, the brightest first.
     fn taken(&self, maxima: &[Maximum]) -> Vec<bool> {
         let mut taken = vec![true; maxima.len()];
         if self.keeps_apart() {
-            let scale = self.distance_suppression.map(|d| 1.0 / d.max(1e-9));
+            let scale = self.min_distance.map(|d| 1.0 / d.max(1e-9));
             let place = |name: u64| {
                 let (i, [_, ny, nx]) = (name as usize - 1, self.shape);
                 let p = [i / (ny * nx), i / nx % ny, i % nx];
@@ -168,7 +168,12 @@ impl MaximaKernel {
     fn maxima(&self, of: &LabelEquivalences, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let mut rejected: HashSet<u64> = HashSet::new();
         for later in slab..of.slabs.count() {
-            rejected.extend(decode::<Vec<u64>>(&indexed_blob::read(context, REJECTS, later, slab)?)?);
+            rejected.extend(decode::<Vec<u64>>(&indexed_blob::read(
+                context,
+                number_of(MaximaPhase::Rejected),
+                later,
+                slab,
+            )?)?);
         }
         let roots = of.begin_in(slab, context)?;
         let mut maxima: Vec<Maximum> = Vec::new();
@@ -186,7 +191,12 @@ impl MaximaKernel {
     fn far_apart(&self, of: &LabelEquivalences, context: &dyn TileContext) -> Result<Vec<u8>> {
         let mut maxima: Vec<Maximum> = Vec::new();
         for slab in 0..of.slabs.count() {
-            maxima.append(&mut decode(&indexed_blob::read(context, MAXIMA, slab, 1)?)?);
+            maxima.append(&mut decode(&indexed_blob::read(
+                context,
+                number_of(MaximaPhase::Maxima),
+                slab,
+                1,
+            )?)?);
         }
         let mut by_slab: Vec<Vec<u64>> = vec![Vec::new(); of.slabs.count()];
         for ((name, _), taken) in maxima.iter().zip(self.taken(&maxima)) {
@@ -204,9 +214,10 @@ impl MaximaKernel {
     fn numbers(&self, state: &MaximaState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let taken = |slab| -> Result<Vec<u64>> {
             if self.keeps_apart() {
-                return decode(&indexed_blob::read(context, APART, 0, slab)?);
+                return decode(&indexed_blob::read(context, number_of(MaximaPhase::Distances), 0, slab)?);
             }
-            let maxima: Vec<Maximum> = decode(&indexed_blob::read(context, MAXIMA, slab, 1)?)?;
+            let maxima: Vec<Maximum> =
+                decode(&indexed_blob::read(context, number_of(MaximaPhase::Maxima), slab, 1)?)?;
             Ok(maxima.into_iter().map(|maximum| maximum.0).collect())
         };
         state.equivalences.numbers(slab, context, taken, |taken, root| match taken.binary_search(&root) {
@@ -218,7 +229,7 @@ impl MaximaKernel {
 
 /// The pieces that a block has found, with their names.
 fn found_in(block: usize, context: &dyn TileContext) -> Result<(Vec<u64>, Vec<Plateau>)> {
-    decode(&context.partial(0, 0, block)?)
+    decode(&context.partial(EquivalencePhase::Components as usize, 0, block)?)
 }
 
 #[inline(always)]
@@ -281,14 +292,40 @@ impl Kernel for MaximaKernel {
     }
 }
 
-/// Slabs find which components are no maxima.
-const REJECTS: usize = equivalences::AFTER;
-/// Slabs find the maxima that begin in them.
-const MAXIMA: usize = REJECTS + 1;
-/// Maxima near to brighter ones are left out, if that is asked for.
-const APART: usize = MAXIMA + 1;
-/// Names get their numbers.
-const NUMBERS: usize = APART + 1;
+/// Phases of [`LocalMaxima`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MaximaPhase {
+    /// Plateaus of candidates are united.
+    Equivalences(EquivalencePhase),
+    /// Slabs find which components are no maxima.
+    Rejected,
+    /// Slabs find the maxima that begin in them.
+    Maxima,
+    /// Maxima near to brighter ones are left out, if that is asked for.
+    Distances,
+    /// Provisional labels get their numbers.
+    Numbers,
+    /// The result.
+    Numbering,
+}
+
+static PHASES: [MaximaPhase; 10] = [
+    MaximaPhase::Equivalences(EquivalencePhase::Components),
+    MaximaPhase::Equivalences(EquivalencePhase::Touching),
+    MaximaPhase::Equivalences(EquivalencePhase::WithinSlabs),
+    MaximaPhase::Equivalences(EquivalencePhase::AcrossSlabs),
+    MaximaPhase::Equivalences(EquivalencePhase::Roots),
+    MaximaPhase::Rejected,
+    MaximaPhase::Maxima,
+    MaximaPhase::Distances,
+    MaximaPhase::Numbers,
+    MaximaPhase::Numbering,
+];
+
+/// The number of a phase, for what looks back at it.
+fn number_of(phase: MaximaPhase) -> usize {
+    PHASES.iter().position(|other| *other == phase).expect("all are there")
+}
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
@@ -299,26 +336,32 @@ struct MaximaState {
 
 /// Field 0: names of pieces within blocks; field 1: the result.
 impl Program for MaximaKernel {
+    type Phase = MaximaPhase;
     type State = MaximaState;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U64 }, FieldSpec { voxel: VoxelType::U32 }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        let rows = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
-        let mut phases = vec![
-            phase("candidates", vec![Source::Input(0, [2; 3])], vec![0]),
-            phase("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![]),
-        ];
-        phases.extend(equivalences::phases());
-        phases.extend(["no maxima", "maxima"].map(rows));
-        // Much to hold: a worker of a pool does it, not the coordinator.
-        phases.push(Phase { tiling: Tiling::SerialReduce, ..rows("distances") });
-        phases.push(rows("numbers"));
-        phases.push(phase("numbering", vec![Source::Field(0, [0; 3])], vec![1]));
-        phases
+    fn phases(&self) -> Vec<MaximaPhase> {
+        PHASES.to_vec()
+    }
+
+    fn declare(&self, phase: MaximaPhase) -> Phase {
+        match phase {
+            MaximaPhase::Equivalences(EquivalencePhase::Components) => {
+                Phase::blocks("candidates", vec![Source::Input(0, [2; 3])], vec![0])
+            }
+            MaximaPhase::Equivalences(phase) => phase.declare().unwrap_or_else(|| {
+                Phase::blocks("pieces across blocks", vec![Source::Field(0, [1; 3])], vec![])
+            }),
+            MaximaPhase::Rejected => Phase::reduce("no maxima"),
+            MaximaPhase::Maxima => Phase::reduce("maxima"),
+            // Much to hold: a worker of a pool does it, not the coordinator.
+            MaximaPhase::Distances => Phase::serial_reduce("distances"),
+            MaximaPhase::Numbers => Phase::reduce("numbers"),
+            MaximaPhase::Numbering => Phase::blocks("numbering", vec![Source::Field(0, [0; 3])], vec![1]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
@@ -327,7 +370,7 @@ impl Program for MaximaKernel {
 
     fn run(
         &self,
-        phase: usize,
+        phase: MaximaPhase,
         state: &MaximaState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -336,20 +379,20 @@ impl Program for MaximaKernel {
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let (part, of) = (block.out.start[0], &state.equivalences);
         let rows = match phase {
-            0 | 1 => None,
-            REJECTS => Some(self.rejected(of, part, context)),
-            MAXIMA => Some(self.maxima(of, part, context)),
-            APART => Some(self.far_apart(of, context)),
-            NUMBERS => Some(self.numbers(state, part, context)),
-            _ if phase < REJECTS => Some(of.run(phase, part, context)),
-            _ => None,
+            MaximaPhase::Equivalences(EquivalencePhase::Components | EquivalencePhase::Touching)
+            | MaximaPhase::Numbering => None,
+            MaximaPhase::Rejected => Some(self.rejected(of, part, context)),
+            MaximaPhase::Maxima => Some(self.maxima(of, part, context)),
+            MaximaPhase::Distances => Some(self.far_apart(of, context)),
+            MaximaPhase::Numbers => Some(self.numbers(state, part, context)),
+            MaximaPhase::Equivalences(phase) => Some(of.run(phase, part, context)),
         };
         if let Some(rows) = rows {
             return Ok((vec![], rows?));
         }
         let input = inputs[0].as_deref().expect("every phase of blocks reads something that is there");
         let out = block.out;
-        if phase == 0 {
+        if phase == MaximaPhase::Equivalences(EquivalencePhase::Components) {
             let marks = with_volume!(input, |a| self.candidates(a, block.sources[0], out));
             let c = Components::of_mask(&marks, out.shape, self.connectivity, MaskSide::Inside, &job.part())?;
             let (field, names) = blocked::name(&c, out, self.shape, job)?;
@@ -372,34 +415,40 @@ impl Program for MaximaKernel {
             return Ok((vec![Volume::U64(field)], encode(&(names, found))));
         }
         let Volume::U64(names) = input else { unreachable!("field 0 is u64") };
-        if phase == 1 {
+        if phase == MaximaPhase::Equivalences(EquivalencePhase::Touching) {
             let pairs = blocked::touching(names, block.sources[0], out, self.connectivity, |_, _| true);
             return Ok((vec![], encode(&pairs)));
         }
-        Ok((vec![Volume::U32(of.relabel(NUMBERS, out, names, context)?)], vec![]))
+        Ok((vec![Volume::U32(of.relabel(number_of(MaximaPhase::Numbers), out, names, context)?)], vec![]))
     }
 
-    fn parts(&self, phase: usize, state: &MaximaState) -> usize {
-        if phase == APART { usize::from(self.keeps_apart()) } else { state.equivalences.parts(phase) }
-    }
-
-    fn merge(&self, phase: usize, state: &mut MaximaState, mut partials: Partials) -> Result<Next> {
+    fn parts(&self, phase: MaximaPhase, state: &MaximaState) -> usize {
         match phase {
-            0 => {
-                state.equivalences = LabelEquivalences::new(self.shape, partials.cut());
-                state.maxima = Slabs::new(self.shape, partials.cut());
+            MaximaPhase::Distances => usize::from(self.keeps_apart()),
+            MaximaPhase::Equivalences(phase) => state.equivalences.parts(phase),
+            _ => state.equivalences.slabs.count(),
+        }
+    }
+
+    fn merge(&self, phase: MaximaPhase, state: &mut MaximaState, mut partials: Partials) -> Result<Next> {
+        match phase {
+            MaximaPhase::Equivalences(phase) => {
+                if phase == EquivalencePhase::Components {
+                    state.equivalences = LabelEquivalences::new(self.shape, partials.cut());
+                    state.maxima = Slabs::new(self.shape, partials.cut());
+                }
+                return state.equivalences.merge(phase, partials);
             }
-            MAXIMA if !self.keeps_apart() => {
+            MaximaPhase::Maxima if !self.keeps_apart() => {
                 state.maxima.begin_with(partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?)))?;
             }
-            APART => {
+            MaximaPhase::Distances => {
                 if let Some(found) = partials.next() {
                     let counts: Vec<u64> =
                         decode(&indexed_blob::of(&found?.1, state.equivalences.slabs.count())?)?;
                     state.maxima.begin_with(counts.into_iter().map(Ok))?;
                 }
             }
-            _ if phase < REJECTS => return state.equivalences.merge(phase, partials),
             _ => {}
         }
         Ok(Next::Continue)

@@ -181,61 +181,66 @@ impl Kernel for Measuring {
 }
 
 impl Program for Measuring {
+    type Phase = Pass;
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
         self.what.fields()
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        self.what.phases(&self.inputs, REFERENCE)
+    fn phases(&self) -> Vec<Pass> {
+        self.what.passes_of_blocks()
+    }
+
+    fn declare(&self, pass: Pass) -> Phase {
+        self.what.declare(pass, &self.inputs, REFERENCE)
     }
 
     fn result(&self) -> Option<usize> {
         None
     }
 
-    fn region(&self, phase: usize, state: &State, out: Region) -> Region {
-        self.what.region(self.what.passes_of_blocks()[phase], state, out)
+    fn region(&self, pass: Pass, state: &State, out: Region) -> Region {
+        self.what.region(pass, state, out)
     }
 
-    fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
-        self.what.visits(phase, state, out)
+    fn visits(&self, pass: Pass, state: &State, out: Region) -> bool {
+        self.what.visits(pass, state, out)
     }
 
-    fn parts(&self, phase: usize, state: &State) -> usize {
-        self.what.further_partitions(phase, state)
+    fn parts(&self, pass: Pass, state: &State) -> usize {
+        self.what.further_partitions(pass, state)
     }
 
-    fn payload(&self, _: usize, state: &State, part: usize) -> Vec<u8> {
+    fn payload(&self, _: Pass, state: &State, part: usize) -> Vec<u8> {
         self.what.payload(state, part)
     }
 
     fn run(
         &self,
-        phase: usize,
+        pass: Pass,
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         context: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if self.what.passes_of_blocks()[phase] == Pass::Partition {
+        if pass == Pass::Partition {
             let part = block.out.start[0];
             let measured = self.what.measure_partition(state, part, &self.inputs, context, job)?;
             return Ok((Vec::new(), self.what.packed(&measured)));
         }
-        self.what.run_phase(phase, state, block, &inputs, job)
+        self.what.run_phase(pass, state, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        if self.what.passes_of_blocks()[phase] == Pass::Partition {
+    fn merge(&self, pass: Pass, state: &mut State, partials: Partials) -> Result<Next> {
+        if pass == Pass::Partition {
             self.what.put_others(state, partials)?;
             return Ok(Next::Continue);
         }
         let scratch = partials.scratch();
-        let next = self.what.merge_phase(phase, state, partials)?;
-        if next == Next::Continue && self.what.ends_with(phase) && state.partitions > 1 {
+        let next = self.what.merge_phase(pass, state, partials)?;
+        if next == Next::Continue && self.what.ends_with(pass) && state.partitions > 1 {
             self.what.put_first(state, scratch)?;
         }
         Ok(next)

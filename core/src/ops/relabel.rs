@@ -1,12 +1,13 @@
 //! Consecutive label numbers.
 
 use super::Operator;
-use crate::algorithms::components::label_shuffle::{self, Firsts, LabelShuffle};
+use crate::algorithms::components::label_shuffle::ShufflePhase;
+use crate::algorithms::components::label_shuffle::{Firsts, LabelShuffle};
 use crate::algorithms::components::slabs::Slabs;
 use crate::algorithms::relabel::{CHUNK, firsts, global, map, map_all};
 use crate::program::{
     Block, Call, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Partials, Phase, Prepared,
-    Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    Produces, Program, Source, Spec, TileContext, decode, encode,
 };
 use crate::{Job, Result, Volume, VoxelType};
 use rayon::prelude::*;
@@ -64,56 +65,85 @@ impl Kernel for RelabelKernel {
     }
 }
 
-/// Blocks find their labels, ascending, each with the name of its first voxel.
-const FOUND: usize = 0;
-/// Then they are numbered.
-const SHUFFLE: LabelShuffle = LabelShuffle { first: FOUND + 1 };
-
 /// What a block has found.
 fn found_in(block: usize, context: &dyn TileContext) -> Result<Firsts> {
-    decode(&context.partial(FOUND, 0, block)?)
+    decode(&context.partial(number_of(RelabelPhase::Firsts), 0, block)?)
+}
+
+/// Phases of [`Relabel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RelabelPhase {
+    /// The labels of blocks, each with its first voxel.
+    Firsts,
+    /// Their numbers.
+    Shuffle(ShufflePhase),
+    /// The result.
+    Renumber,
+}
+
+static PHASES: [RelabelPhase; 6] = [
+    RelabelPhase::Firsts,
+    RelabelPhase::Shuffle(ShufflePhase::Slabs),
+    RelabelPhase::Shuffle(ShufflePhase::Firsts),
+    RelabelPhase::Shuffle(ShufflePhase::Counts),
+    RelabelPhase::Shuffle(ShufflePhase::Numbers),
+    RelabelPhase::Renumber,
+];
+
+fn number_of(phase: RelabelPhase) -> usize {
+    PHASES.iter().position(|other| *other == phase).expect("all are there")
+}
+
+impl RelabelKernel {
+    fn shuffle(&self) -> LabelShuffle {
+        LabelShuffle { first: number_of(RelabelPhase::Shuffle(ShufflePhase::Slabs)) }
+    }
 }
 
 impl Program for RelabelKernel {
+    type Phase = RelabelPhase;
     type State = Slabs;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: VoxelType::U32 }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let blocks = |name, writes| {
-            let reads = vec![Source::Input(0, [0; 3])];
-            Phase { name, tiling: Tiling::Blocks, reads, writes }
-        };
-        let mut phases = vec![blocks("finding labels", vec![])];
-        phases.extend(label_shuffle::phases());
-        phases.push(blocks("renumbering", vec![0]));
-        phases
+    fn phases(&self) -> Vec<RelabelPhase> {
+        PHASES.to_vec()
+    }
+
+    fn declare(&self, phase: RelabelPhase) -> Phase {
+        let input = vec![Source::Input(0, [0; 3])];
+        match phase {
+            RelabelPhase::Firsts => Phase::blocks("finding labels", input, vec![]),
+            RelabelPhase::Shuffle(phase) => phase.declare(),
+            RelabelPhase::Renumber => Phase::blocks("renumbering", input, vec![0]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
         Some(0)
     }
 
-    fn parts(&self, phase: usize, state: &Slabs) -> usize {
-        SHUFFLE.parts(phase, state)
+    fn parts(&self, phase: RelabelPhase, state: &Slabs) -> usize {
+        let RelabelPhase::Shuffle(phase) = phase else { return 0 };
+        self.shuffle().parts(phase, state)
     }
 
     fn run(
         &self,
-        phase: usize,
+        phase: RelabelPhase,
         state: &Slabs,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         context: &dyn TileContext,
         _: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        if SHUFFLE.has(phase) {
-            return Ok((vec![], SHUFFLE.run(phase, block.out.start[0], state, found_in, context)?));
+        if let RelabelPhase::Shuffle(phase) = phase {
+            return Ok((vec![], self.shuffle().run(phase, block.out.start[0], state, found_in, context)?));
         }
         let Some(Volume::U32(labels)) = inputs[0].as_deref() else { unreachable!("labels are u32") };
-        if phase == FOUND {
+        if phase == RelabelPhase::Firsts {
             let found = firsts(labels.as_slice().expect("volumes are in C order")).into_iter();
             let mut found: Firsts =
                 found.map(|(label, at)| (label, global(at, block.out, self.shape) + 1)).collect();
@@ -121,17 +151,19 @@ impl Program for RelabelKernel {
             return Ok((vec![], encode(&found)));
         }
         let number = state.block(block.out);
-        let numbers = SHUFFLE.numbers(&found_in(number, context)?, number, state, context)?;
+        let numbers = self.shuffle().numbers(&found_in(number, context)?, number, state, context)?;
         let mut labels = labels.clone();
         map(labels.as_slice_mut().expect("volumes are in C order"), &numbers);
         Ok((vec![Volume::U32(labels)], vec![]))
     }
 
-    fn merge(&self, phase: usize, state: &mut Slabs, partials: Partials) -> Result<Next> {
-        if phase == FOUND {
-            *state = Slabs::new(self.shape, partials.cut());
+    fn merge(&self, phase: RelabelPhase, state: &mut Slabs, partials: Partials) -> Result<Next> {
+        match phase {
+            RelabelPhase::Firsts => *state = Slabs::new(self.shape, partials.cut()),
+            RelabelPhase::Shuffle(phase) => return self.shuffle().merge(phase, state, partials),
+            RelabelPhase::Renumber => {}
         }
-        SHUFFLE.merge(phase, state, partials)
+        Ok(Next::Continue)
     }
 }
 

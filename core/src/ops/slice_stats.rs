@@ -117,21 +117,20 @@ impl Kernel for Slices {
 }
 
 impl Program for Slices {
+    type Phase = ();
     type State = Vec<SliceFigures>;
 
     fn fields(&self) -> Vec<FieldSpec> {
         Vec::new()
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let mut spanning = [true; 3];
-        spanning[self.axis] = false;
-        vec![Phase {
-            name: "slices",
-            tiling: Tiling::Spanning(spanning),
-            reads: vec![Source::Input(0, [0; 3])],
-            writes: Vec::new(),
-        }]
+    fn phases(&self) -> Vec<()> {
+        vec![()]
+    }
+
+    fn declare(&self, (): ()) -> Phase {
+        let tiling = Tiling::Spanning(std::array::from_fn(|axis| axis != self.axis));
+        Phase { name: "slices", tiling, reads: vec![Source::Input(0, [0; 3])], writes: Vec::new() }
     }
 
     fn result(&self) -> Option<usize> {
@@ -140,7 +139,7 @@ impl Program for Slices {
 
     fn run(
         &self,
-        _: usize,
+        (): (),
         _: &Vec<SliceFigures>,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -151,11 +150,11 @@ impl Program for Slices {
         Ok((Vec::new(), encode(&self.figures(input, job)?)))
     }
 
-    fn fold(&self, _: usize) -> Option<Fold> {
+    fn fold(&self, (): ()) -> Option<Fold> {
         Some(chained::<SliceFigures>)
     }
 
-    fn merge(&self, _: usize, state: &mut Vec<SliceFigures>, partials: Partials) -> Result<Next> {
+    fn merge(&self, (): (), state: &mut Vec<SliceFigures>, partials: Partials) -> Result<Next> {
         // Blocks span the other axes, so that they are in the order of the slices.
         *state = rows(partials)?;
         Ok(Next::Continue)
@@ -223,22 +222,33 @@ fn both(a: State, b: State) -> State {
     ((a.0.0.min(b.0.0), a.0.1.max(b.0.1)), counts)
 }
 
+/// Phases of the histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CountPhase {
+    /// Least and greatest finite value.
+    Range,
+    /// Voxels of each bin.
+    Count,
+}
+
 impl Program for Counting {
+    type Phase = CountPhase;
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
         Vec::new()
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        ["range", "histogram"]
-            .map(|name| Phase {
-                name,
-                tiling: Tiling::Blocks,
-                reads: vec![Source::Input(0, [0; 3])],
-                writes: Vec::new(),
-            })
-            .to_vec()
+    fn phases(&self) -> Vec<CountPhase> {
+        vec![CountPhase::Range, CountPhase::Count]
+    }
+
+    fn declare(&self, phase: CountPhase) -> Phase {
+        let name = match phase {
+            CountPhase::Range => "range",
+            CountPhase::Count => "histogram",
+        };
+        Phase::blocks(name, vec![Source::Input(0, [0; 3])], Vec::new())
     }
 
     fn result(&self) -> Option<usize> {
@@ -247,7 +257,7 @@ impl Program for Counting {
 
     fn run(
         &self,
-        phase: usize,
+        phase: CountPhase,
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -255,7 +265,7 @@ impl Program for Counting {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let input = inputs[0].as_ref().expect("the first input is required");
-        let partial: State = if phase == 0 {
+        let partial: State = if phase == CountPhase::Range {
             (histogram::range(input, Region::whole(input.shape())), Vec::new())
         } else {
             (state.0, histogram::counts(input, &self.bins(state.0), job)?)
@@ -263,11 +273,11 @@ impl Program for Counting {
         Ok((Vec::new(), encode(&partial)))
     }
 
-    fn fold(&self, _: usize) -> Option<Fold> {
+    fn fold(&self, _: CountPhase) -> Option<Fold> {
         Some(|parts| folded(parts, both))
     }
 
-    fn merge(&self, _: usize, state: &mut State, partials: Partials) -> Result<Next> {
+    fn merge(&self, _: CountPhase, state: &mut State, partials: Partials) -> Result<Next> {
         let mut merged: State = ((f64::INFINITY, f64::NEG_INFINITY), Vec::new());
         for partial in partials {
             merged = both(merged, decode(&partial?.1)?);

@@ -2,15 +2,15 @@
 
 use super::watershed::{Changed, Maximum, Relax, ascent};
 use super::{Operator, distance_suppression};
-use crate::algorithms::components::label_shuffle::{self, Firsts, LabelShuffle};
+use crate::algorithms::components::label_shuffle::ShufflePhase;
+use crate::algorithms::components::label_shuffle::{Firsts, LabelShuffle};
 use crate::algorithms::components::slabs::{self, Slabs};
 use crate::algorithms::components::{Connectivity, Forest};
 use crate::algorithms::distance::{Metric, lines};
 use crate::algorithms::relabel::{self, Numbers};
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
-    indexed_blob,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode, indexed_blob,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -389,8 +389,8 @@ impl SplitKernel {
     /// The labels of the maxima in a block.
     fn markers(&self, state: &SplitState, block: Region, context: &dyn TileContext) -> Result<Vec<u32>> {
         let (mut markers, number) = (vec![0; block.len()], state.maxima.block(block));
-        let maxima: Vec<Maximum> = decode(&context.partial(MAXIMA, 0, number)?)?;
-        let labels = state.maxima.numbers_of(MARKS, number, context)?;
+        let maxima: Vec<Maximum> = decode(&context.partial(number_of(SplitPhase::Maxima), 0, number)?)?;
+        let labels = state.maxima.numbers_of(number_of(SplitPhase::MaximaLabels), number, context)?;
         let [_, ny, nx] = self.shape;
         for ((at, _), label) in maxima.into_iter().zip(labels) {
             let at = at as usize;
@@ -405,7 +405,11 @@ impl SplitKernel {
     fn of_slab(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let mut maxima = Vec::new();
         for block in state.maxima.blocks(slab) {
-            maxima.append(&mut decode::<Vec<Maximum>>(&context.partial(MAXIMA, 0, block)?)?);
+            maxima.append(&mut decode::<Vec<Maximum>>(&context.partial(
+                number_of(SplitPhase::Maxima),
+                0,
+                block,
+            )?)?);
         }
         maxima.sort_unstable();
         Ok(indexed_blob::join(&[encode(&(maxima.len() as u64)), encode(&maxima)]))
@@ -415,7 +419,7 @@ impl SplitKernel {
     fn marks(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let names =
             |maxima: Vec<Maximum>| maxima.into_iter().map(|maximum| maximum.0 + 1).collect::<Vec<u64>>();
-        let of_block = |block| decode(&context.partial(MAXIMA, 0, block)?).map(names);
+        let of_block = |block| decode(&context.partial(number_of(SplitPhase::Maxima), 0, block)?).map(names);
         let blocks = state.maxima.blocks(slab).map(of_block).collect::<Result<Vec<_>>>()?;
         let known = |slab| maxima_of(slab, context).map(names);
         state.maxima.numbers(&blocks, known, |names, name| state.maxima.number(names, name))
@@ -425,7 +429,12 @@ impl SplitKernel {
     fn saddles_of_slab(state: &SplitState, slab: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         let mut saddles: Vec<Saddle> = Vec::new();
         for block in state.maxima.blocks(slab) {
-            saddles.append(&mut decode(&indexed_blob::read(context, SADDLES, block, 0)?)?);
+            saddles.append(&mut decode(&indexed_blob::read(
+                context,
+                number_of(SplitPhase::Saddles),
+                block,
+                0,
+            )?)?);
         }
         saddles.sort_unstable();
         Ok(encode(&spanning(saddles)))
@@ -438,7 +447,7 @@ impl SplitKernel {
         for slab in 0..state.maxima.count() {
             maxima.append(&mut maxima_of(slab, context)?);
             ends.push(maxima.len());
-            saddles.append(&mut decode(&context.partial(SPANNING, 0, slab)?)?);
+            saddles.append(&mut decode(&context.partial(number_of(SplitPhase::Spanning), 0, slab)?)?);
         }
         saddles.sort_unstable();
         let objects = self.join(&maxima, &saddles);
@@ -458,7 +467,12 @@ impl SplitKernel {
         labels.dedup();
         let mut objects = Vec::with_capacity(labels.len());
         for of_one in labels.chunk_by(|a, b| state.maxima.home_of(*a).0 == state.maxima.home_of(*b).0) {
-            let piece = indexed_blob::read(context, OBJECTS, 0, state.maxima.home_of(of_one[0]).0)?;
+            let piece = indexed_blob::read(
+                context,
+                number_of(SplitPhase::Objects),
+                0,
+                state.maxima.home_of(of_one[0]).0,
+            )?;
             let known = piece.as_chunks::<4>().0;
             for label in of_one {
                 let at = state.maxima.home_of(*label).1;
@@ -474,18 +488,23 @@ impl SplitKernel {
 
 /// The maxima of a slab, in the order of the image.
 fn maxima_of(slab: usize, context: &dyn TileContext) -> Result<Vec<Maximum>> {
-    decode(&indexed_blob::read(context, SLAB_MAXIMA, slab, 1)?)
+    decode(&indexed_blob::read(context, number_of(SplitPhase::SlabMaxima), slab, 1)?)
 }
 
 /// The basins that a block has, ascending, with their first voxels there.
 fn basins_of(block: usize, context: &dyn TileContext) -> Result<Firsts> {
-    decode(&indexed_blob::read(context, SADDLES, block, 1)?)
+    decode(&indexed_blob::read(context, number_of(SplitPhase::Saddles), block, 1)?)
 }
 
 /// The objects of the basins that a block has.
 fn objects_of(block: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Vec<u32>> {
     let of_slab = slabs.blocks(0).len();
-    decode(&indexed_blob::read(context, OF_BLOCKS, block / of_slab, block % of_slab)?)
+    decode(&indexed_blob::read(
+        context,
+        number_of(SplitPhase::BlockObjects),
+        block / of_slab,
+        block % of_slab,
+    )?)
 }
 
 /// The objects that a block has, ascending, with their first voxels there.
@@ -498,26 +517,64 @@ fn found_in(block: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Fi
     Ok(found)
 }
 
-/// Blocks find maxima.
-const MAXIMA: usize = 2;
-/// Slabs put theirs in the order of the image: their number, and the maxima.
-const SLAB_MAXIMA: usize = 3;
-/// Slabs find the labels of the maxima of their blocks.
-const MARKS: usize = 4;
-/// Maxima are marked.
-const MARKERS: usize = 5;
-/// Basins are flooded.
-const FLOODING: usize = 6;
-/// Blocks find the necks to their neighbours, in order, and the first voxels of basins.
-const SADDLES: usize = 7;
-/// Slabs leave out necks that don't matter.
-const SPANNING: usize = 8;
-/// Basins are joined.
-const OBJECTS: usize = 9;
-/// Slabs find the objects of the basins of their blocks.
-const OF_BLOCKS: usize = 10;
-/// Objects are numbered.
-const SHUFFLE: LabelShuffle = LabelShuffle { first: 11 };
+/// Phases of [`Split`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SplitPhase {
+    /// Squared distances within slices.
+    WithinSlices,
+    /// Squared distances across slices.
+    AcrossSlices,
+    /// Blocks find maxima.
+    Maxima,
+    /// Slabs put theirs in the order of the image: their number, and the maxima.
+    SlabMaxima,
+    /// Slabs find the labels of the maxima of their blocks.
+    MaximaLabels,
+    /// Maxima become the markers of the flood.
+    Markers,
+    /// Basins are flooded, until nothing changes.
+    Flooding,
+    /// Blocks find the saddles to their neighbours, in order, and the first voxels of basins.
+    Saddles,
+    /// Slabs leave out saddles that can't join basins.
+    Spanning,
+    /// Basins are joined: the maximum that stands for the object of each.
+    Objects,
+    /// Slabs find the objects of the basins of their blocks.
+    BlockObjects,
+    /// Objects are numbered.
+    Shuffle(ShufflePhase),
+    /// The result.
+    Numbering,
+}
+
+static PHASES: [SplitPhase; 16] = [
+    SplitPhase::WithinSlices,
+    SplitPhase::AcrossSlices,
+    SplitPhase::Maxima,
+    SplitPhase::SlabMaxima,
+    SplitPhase::MaximaLabels,
+    SplitPhase::Markers,
+    SplitPhase::Flooding,
+    SplitPhase::Saddles,
+    SplitPhase::Spanning,
+    SplitPhase::Objects,
+    SplitPhase::BlockObjects,
+    SplitPhase::Shuffle(ShufflePhase::Slabs),
+    SplitPhase::Shuffle(ShufflePhase::Firsts),
+    SplitPhase::Shuffle(ShufflePhase::Counts),
+    SplitPhase::Shuffle(ShufflePhase::Numbers),
+    SplitPhase::Numbering,
+];
+
+/// The number of a phase, for what looks back at it.
+fn number_of(phase: SplitPhase) -> usize {
+    PHASES.iter().position(|other| *other == phase).expect("all are there")
+}
+
+fn shuffle() -> LabelShuffle {
+    LabelShuffle { first: number_of(SplitPhase::Shuffle(ShufflePhase::Slabs)) }
+}
 
 /// What is known between phases.
 #[derive(std::default::Default, Serialize, Deserialize)]
@@ -529,6 +586,7 @@ struct SplitState {
 
 /// Field 0: squared distances; 1 and 2: keys and labels of the floods; 3: the result.
 impl Program for SplitKernel {
+    type Phase = SplitPhase;
     type State = SplitState;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -537,42 +595,45 @@ impl Program for SplitKernel {
             .to_vec()
     }
 
-    fn phases(&self) -> Vec<Phase> {
+    fn phases(&self) -> Vec<SplitPhase> {
+        PHASES.to_vec()
+    }
+
+    fn declare(&self, phase: SplitPhase) -> Phase {
         let field = |f, halo| Source::Field(f, [halo; 3]);
-        let phase = |name, tiling, reads, writes| Phase { name, tiling, reads, writes };
-        let slices = Tiling::Spanning([false, true, true]);
-        let lines = Tiling::Spanning([true, false, false]);
-        let rows = |name| phase(name, Tiling::Reduce, vec![], vec![]);
-        let mut phases = vec![
-            phase("distances within slices", slices, vec![Source::Input(0, [0; 3])], vec![0]),
-            phase("distances across slices", lines, vec![field(0, 0)], vec![0]),
-            phase("maxima", Tiling::Blocks, vec![field(0, 1)], vec![]),
-            rows("maxima of slabs"),
-            rows("labels of maxima"),
-            phase("markers", Tiling::Blocks, vec![field(0, 0)], vec![1, 2]),
-            phase("flooding", Tiling::Blocks, vec![field(0, 0), field(1, 1), field(2, 1)], vec![1, 2]),
-            phase("necks", Tiling::Blocks, vec![field(0, 1), field(2, 1)], vec![]),
-            rows("widest necks"),
+        match phase {
+            SplitPhase::WithinSlices => {
+                Phase::slices("distances within slices", vec![Source::Input(0, [0; 3])], vec![0])
+            }
+            SplitPhase::AcrossSlices => Phase::lines("distances across slices", vec![field(0, 0)], vec![0]),
+            SplitPhase::Maxima => Phase::blocks("maxima", vec![field(0, 1)], vec![]),
+            SplitPhase::SlabMaxima => Phase::reduce("maxima of slabs"),
+            SplitPhase::MaximaLabels => Phase::reduce("labels of maxima"),
+            SplitPhase::Markers => Phase::blocks("markers", vec![field(0, 0)], vec![1, 2]),
+            SplitPhase::Flooding => {
+                Phase::blocks("flooding", vec![field(0, 0), field(1, 1), field(2, 1)], vec![1, 2])
+            }
+            SplitPhase::Saddles => Phase::blocks("necks", vec![field(0, 1), field(2, 1)], vec![]),
+            SplitPhase::Spanning => Phase::reduce("widest necks"),
             // Much to hold: a worker of a pool does it, not the coordinator.
-            phase("joining basins", Tiling::SerialReduce, vec![], vec![]),
-            rows("objects of slabs"),
-        ];
-        phases.extend(label_shuffle::phases());
-        phases.push(phase("numbering", Tiling::Blocks, vec![field(2, 0)], vec![3]));
-        phases
+            SplitPhase::Objects => Phase::serial_reduce("joining basins"),
+            SplitPhase::BlockObjects => Phase::reduce("objects of slabs"),
+            SplitPhase::Shuffle(phase) => phase.declare(),
+            SplitPhase::Numbering => Phase::blocks("numbering", vec![field(2, 0)], vec![3]),
+        }
     }
 
     fn result(&self) -> Option<usize> {
         Some(3)
     }
 
-    fn visits(&self, phase: usize, state: &SplitState, out: Region) -> bool {
-        phase != FLOODING || state.changed.concerns(out)
+    fn visits(&self, phase: SplitPhase, state: &SplitState, out: Region) -> bool {
+        phase != SplitPhase::Flooding || state.changed.concerns(out)
     }
 
     fn run(
         &self,
-        phase: usize,
+        phase: SplitPhase,
         state: &SplitState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -581,14 +642,14 @@ impl Program for SplitKernel {
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
         let rows = match phase {
-            SLAB_MAXIMA => Some(Self::of_slab(state, part, context)),
-            MARKS => Some(Self::marks(state, part, context)),
-            SPANNING => Some(Self::saddles_of_slab(state, part, context)),
-            OBJECTS => Some(self.objects(state, context)),
-            OF_BLOCKS => Some(Self::objects_of_slab(state, part, context)),
-            phase if SHUFFLE.has(phase) => {
+            SplitPhase::SlabMaxima => Some(Self::of_slab(state, part, context)),
+            SplitPhase::MaximaLabels => Some(Self::marks(state, part, context)),
+            SplitPhase::Spanning => Some(Self::saddles_of_slab(state, part, context)),
+            SplitPhase::Objects => Some(self.objects(state, context)),
+            SplitPhase::BlockObjects => Some(Self::objects_of_slab(state, part, context)),
+            SplitPhase::Shuffle(phase) => {
                 let found = |block, context: &dyn TileContext| found_in(block, &state.objects, context);
-                Some(SHUFFLE.run(phase, part, &state.objects, found, context))
+                Some(shuffle().run(phase, part, &state.objects, found, context))
             }
             _ => None,
         };
@@ -598,7 +659,7 @@ impl Program for SplitKernel {
         let (shape, part) = (block.out.shape, job.part());
         let input = inputs[0].as_deref().expect("every phase of blocks reads something that is there");
         let volume = |v| Volume::U32(Array3::from_shape_vec(shape, v).expect("the shape of the block"));
-        if phase == 0 {
+        if phase == SplitPhase::WithinSlices {
             let mut squared = vec![0; input.len()];
             self.within(input.as_bytes(), &mut squared, shape, &part)?;
             return Ok((vec![volume(squared)], vec![]));
@@ -607,23 +668,23 @@ impl Program for SplitKernel {
         let first = first.as_slice().expect("volumes are in C order");
         let inside = |squared: &[u32]| squared.iter().map(|s| u8::from(*s != 0)).collect::<Vec<u8>>();
         match phase {
-            1 => {
+            SplitPhase::AcrossSlices => {
                 let mut squared = first.to_vec();
                 self.across(&mut squared, shape, &part)?;
                 Ok((vec![volume(squared)], vec![]))
             }
-            MAXIMA => Ok((vec![], encode(&self.maxima(first, block.out, block.sources[0])))),
-            MARKERS => {
+            SplitPhase::Maxima => Ok((vec![], encode(&self.maxima(first, block.out, block.sources[0])))),
+            SplitPhase::Markers => {
                 let markers = self.markers(state, block.out, context)?;
                 Ok((Relax::begin(&|i: usize| depth(first[i]), &markers, Some(&inside(first)), shape), vec![]))
             }
-            FLOODING => {
+            SplitPhase::Flooding => {
                 let markers = self.markers(state, block.out, context)?;
                 let levels = |i: usize| depth(first[i]);
                 let mask = inside(first);
                 self.relax().step(&levels, &markers, Some(&mask), block, &inputs[1..3], job)
             }
-            SADDLES => {
+            SplitPhase::Saddles => {
                 let Some(Volume::U32(labels)) = inputs[1].as_deref() else { unreachable!("field 2 is u32") };
                 let slice = labels.as_slice().expect("volumes are in C order");
                 let saddles = self.saddles(first, slice, block.out, block.sources[0]);
@@ -638,7 +699,7 @@ impl Program for SplitKernel {
             _ => {
                 let number = state.objects.block(block.out);
                 let found = found_in(number, &state.objects, context)?;
-                let of_objects = SHUFFLE.numbers(&found, number, &state.objects, context)?;
+                let of_objects = shuffle().numbers(&found, number, &state.objects, context)?;
                 let basins = basins_of(number, context)?.into_iter().map(|basin| basin.0);
                 let objects = objects_of(number, &state.objects, context)?;
                 let numbers = basins.zip(objects.iter().map(|object| of_objects[object])).collect();
@@ -649,26 +710,27 @@ impl Program for SplitKernel {
         }
     }
 
-    fn parts(&self, phase: usize, state: &SplitState) -> usize {
+    fn parts(&self, phase: SplitPhase, state: &SplitState) -> usize {
         match phase {
-            OBJECTS => 1,
-            phase if SHUFFLE.has(phase) => SHUFFLE.parts(phase, &state.objects),
+            SplitPhase::Objects => 1,
+            SplitPhase::Shuffle(phase) => shuffle().parts(phase, &state.objects),
             _ => state.maxima.count(),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut SplitState, partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: SplitPhase, state: &mut SplitState, partials: Partials) -> Result<Next> {
         match phase {
-            MAXIMA => {
+            SplitPhase::Maxima => {
                 state.maxima = Slabs::new(self.shape, partials.cut());
                 state.objects = Slabs::new(self.shape, partials.cut());
             }
-            SLAB_MAXIMA => {
+            SplitPhase::SlabMaxima => {
                 let counts = partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?));
                 state.maxima.begin_with(counts)?;
             }
-            FLOODING => return Relax::merge(&mut state.changed, partials),
-            _ => return SHUFFLE.merge(phase, &mut state.objects, partials),
+            SplitPhase::Flooding => return Relax::merge(&mut state.changed, partials),
+            SplitPhase::Shuffle(phase) => return shuffle().merge(phase, &mut state.objects, partials),
+            _ => {}
         }
         Ok(Next::Continue)
     }

@@ -1,50 +1,61 @@
 //! Components of blocks, united and numbered by phases over slabs of blocks, none of which sees all components at once:
 //! any number of them fit, and the work is shared among threads or the workers of a pool.
 //!
-//! A slab is a plane of blocks. First the components of each slab are united on its own ([`WITHIN`]); then neighbouring
-//! slabs are united two by two, those pairs two by two, and so on ([`ACROSS`], a round each). Only what touches the plane
+//! A slab is a plane of blocks. First the components of each slab are united on its own ([`EquivalencePhase::WithinSlabs`]); then neighbouring
+//! slabs are united two by two, those pairs two by two, and so on ([`EquivalencePhase::AcrossSlabs`], a round each). Only what touches the plane
 //! between two halves is looked at there, so that a round needs the components at one plane of the image. What became one
 //! is kept as rows of a name and the first name of its component, and names follow those rows from round to round. Then
-//! the components that begin in each slab are found and counted ([`ROOTS`]). What comes of it is a number for each name,
+//! the components that begin in each slab are found and counted ([`EquivalencePhase::Roots`]). What comes of it is a number for each name,
 //! slab by slab ([`LabelEquivalences::numbers`]), which blocks take from there ([`LabelEquivalences::relabel`]).
 
 use crate::algorithms::components::blocked::{Numbers, unite};
 use crate::algorithms::components::slabs::{Slabs, lost};
-use crate::program::{Next, Partials, Phase, TileContext, Tiling, decode, encode};
+use crate::program::{Next, Partials, Phase, TileContext, decode, encode};
 use crate::{Region, Result};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-/// The phase whose blocks find the names of their components, ascending; what else they find comes after these.
-const NAMES: usize = 0;
-/// The phase whose blocks find which names touch across their faces.
-const PAIRS: usize = 1;
-/// Slabs are united, each on its own.
-const WITHIN: usize = 2;
-/// Halves are united.
-const ACROSS: usize = 3;
-/// Components are counted by the slab that they begin in.
-const ROOTS: usize = 4;
-/// The first phase that comes after.
-pub const AFTER: usize = 5;
+/// The phases, which are the first ones of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EquivalencePhase {
+    /// Blocks find the provisional labels of their components, ascending; what else they find comes after these.
+    Components,
+    /// Blocks find which provisional labels touch across their faces.
+    Touching,
+    /// Slabs are united, each on its own.
+    WithinSlabs,
+    /// Halves are united, in an iteration for each power of two.
+    AcrossSlabs,
+    /// Components are counted by the slab that they begin in.
+    Roots,
+}
+
+impl EquivalencePhase {
+    /// All of them in order.
+    pub const ALL: [Self; 5] =
+        [Self::Components, Self::Touching, Self::WithinSlabs, Self::AcrossSlabs, Self::Roots];
+
+    /// Declaration of a phase that is a reduction; `None` for the phases over blocks, which the program declares.
+    pub fn declare(self) -> Option<Phase> {
+        match self {
+            Self::Components | Self::Touching => None,
+            Self::WithinSlabs => Some(Phase::reduce("uniting within slabs")),
+            Self::AcrossSlabs => Some(Phase::reduce("uniting slabs")),
+            Self::Roots => Some(Phase::reduce("counting")),
+        }
+    }
+}
 
 /// Names, each with another of the same component that comes before it; ascending.
 type Equivalences = Vec<(u64, u64)>;
 
-/// Components that are being united. It is what is known between the phases [`phases`], which come after two that find
-/// names and pairs of blocks.
+/// Components that are being united. It is the state between the phases of [`EquivalencePhase`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LabelEquivalences {
     /// The slabs.
     pub slabs: Slabs,
-    /// Rounds of [`ACROSS`] that are done.
+    /// Rounds of [`EquivalencePhase::AcrossSlabs`] that are done.
     rounds: u32,
-}
-
-/// The phases of rows.
-pub fn phases() -> [Phase; AFTER - WITHIN] {
-    let phase = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
-    [phase("uniting within slabs"), phase("uniting slabs"), phase("counting")]
 }
 
 impl LabelEquivalences {
@@ -59,10 +70,10 @@ impl LabelEquivalences {
     }
 
     /// [`crate::program::Program::parts`] of a phase.
-    pub fn parts(&self, phase: usize) -> usize {
+    pub fn parts(&self, phase: EquivalencePhase) -> usize {
         match phase {
-            ACROSS if self.rounds as usize >= self.depth() => 0,
-            ACROSS => self.slabs.count().div_ceil(2 << self.rounds),
+            EquivalencePhase::AcrossSlabs if self.rounds as usize >= self.depth() => 0,
+            EquivalencePhase::AcrossSlabs => self.slabs.count().div_ceil(2 << self.rounds),
             _ => self.slabs.count(),
         }
     }
@@ -71,10 +82,10 @@ impl LabelEquivalences {
     ///
     /// # Errors
     /// If rows can't be read, or more components than labels.
-    pub fn run(&self, phase: usize, part: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
+    pub fn run(&self, phase: EquivalencePhase, part: usize, context: &dyn TileContext) -> Result<Vec<u8>> {
         match phase {
-            WITHIN => self.within(part, context).map(|found| encode(&found)),
-            ACROSS => self.halves(part, context).map(|found| encode(&found)),
+            EquivalencePhase::WithinSlabs => self.within(part, context).map(|found| encode(&found)),
+            EquivalencePhase::AcrossSlabs => self.halves(part, context).map(|found| encode(&found)),
             _ => {
                 self.roots(part, context).map(|(roots, others)| encode(&(roots.len() as u64, roots, others)))
             }
@@ -85,13 +96,13 @@ impl LabelEquivalences {
     ///
     /// # Errors
     /// More components than labels, or what is said in place of a partial result.
-    pub fn merge(&mut self, phase: usize, partials: Partials) -> Result<Next> {
+    pub fn merge(&mut self, phase: EquivalencePhase, partials: Partials) -> Result<Next> {
         match phase {
-            ACROSS => {
+            EquivalencePhase::AcrossSlabs => {
                 self.rounds += 1;
-                return Ok(if self.parts(ACROSS) > 0 { Next::Repeat } else { Next::Continue });
+                return Ok(if self.parts(phase) > 0 { Next::Repeat } else { Next::Continue });
             }
-            ROOTS => {
+            EquivalencePhase::Roots => {
                 let count = |bytes: Vec<u8>| {
                     postcard::take_from_bytes::<u64>(&bytes).map_err(|_| lost(0)).map(|c| c.0)
                 };
@@ -126,7 +137,8 @@ impl LabelEquivalences {
     /// # Errors
     /// If rows can't be read.
     pub fn begin_in(&self, slab: usize, context: &dyn TileContext) -> Result<Vec<u64>> {
-        row_of::<(u64, Vec<u64>, Equivalences)>(context, ROOTS, 0, slab).map(|found| found.1)
+        row_of::<(u64, Vec<u64>, Equivalences)>(context, EquivalencePhase::Roots, 0, slab)
+            .map(|found| found.1)
     }
 
     /// The names of each block of a slab, each with the first name of its component.
@@ -134,7 +146,8 @@ impl LabelEquivalences {
     /// # Errors
     /// If rows can't be read.
     pub fn components(&self, slab: usize, context: &dyn TileContext) -> Result<Vec<Vec<u64>>> {
-        let (_, _, others): (u64, Vec<u64>, Equivalences) = row_of(context, ROOTS, 0, slab)?;
+        let (_, _, others): (u64, Vec<u64>, Equivalences) =
+            row_of(context, EquivalencePhase::Roots, 0, slab)?;
         let of_block = |block| {
             let names = names_of(context, block)?;
             Ok(names.into_iter().map(|name| first(&others, name)).collect())
@@ -172,7 +185,7 @@ impl LabelEquivalences {
         let names = self.names(slab, context)?;
         let (mut inner, mut outer) = (Vec::new(), Vec::new());
         for block in self.slabs.blocks(slab) {
-            let pairs: Vec<(u64, u64)> = row_of(context, PAIRS, 0, block)?;
+            let pairs: Vec<(u64, u64)> = row_of(context, EquivalencePhase::Touching, 0, block)?;
             for pair in pairs {
                 if self.slabs.slab_of(pair.1) == slab { &mut inner } else { &mut outer }.push(pair);
             }
@@ -193,12 +206,14 @@ impl LabelEquivalences {
         if middle >= self.slabs.count() {
             return Ok(Vec::new());
         }
-        let (_, outer): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, middle)?;
+        let (_, outer): (Equivalences, Vec<(u64, u64)>) =
+            row_of(context, EquivalencePhase::WithinSlabs, 0, middle)?;
         if outer.is_empty() {
             return Ok(Vec::new());
         }
         let here = self.chain(middle, self.rounds as usize, context)?;
-        let (before, _): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, middle - 1)?;
+        let (before, _): (Equivalences, Vec<(u64, u64)>) =
+            row_of(context, EquivalencePhase::WithinSlabs, 0, middle - 1)?;
         let there = self.chain(middle - 1, self.rounds as usize, context)?;
         let mut pairs: Vec<(u64, u64)> =
             outer.into_iter().map(|(a, b)| (follow(&here, a), follow(&there, first(&before, b)))).collect();
@@ -212,12 +227,15 @@ impl LabelEquivalences {
 
     /// What became of a slab's names in so many rounds.
     fn chain(&self, slab: usize, rounds: usize, context: &dyn TileContext) -> Result<Vec<Equivalences>> {
-        (0..rounds).map(|round| row_of(context, ACROSS, round, slab >> (round + 1))).collect()
+        (0..rounds)
+            .map(|round| row_of(context, EquivalencePhase::AcrossSlabs, round, slab >> (round + 1)))
+            .collect()
     }
 
     /// The names of a slab that are the first of their components; and the others, with the first.
     fn roots(&self, slab: usize, context: &dyn TileContext) -> Result<(Vec<u64>, Equivalences)> {
-        let (joined, _): (Equivalences, Vec<(u64, u64)>) = row_of(context, WITHIN, 0, slab)?;
+        let (joined, _): (Equivalences, Vec<(u64, u64)>) =
+            row_of(context, EquivalencePhase::WithinSlabs, 0, slab)?;
         let chain = self.chain(slab, self.depth(), context)?;
         let (mut roots, mut others) = (Vec::new(), Vec::new());
         for name in self.names(slab, context)? {
@@ -233,16 +251,16 @@ impl LabelEquivalences {
 /// What one block or part has found.
 fn row_of<T: for<'a> Deserialize<'a>>(
     context: &dyn TileContext,
-    phase: usize,
+    phase: EquivalencePhase,
     round: usize,
     tile: usize,
 ) -> Result<T> {
-    decode(&context.partial(phase, round, tile)?)
+    decode(&context.partial(phase as usize, round, tile)?)
 }
 
 /// The names that a block has found.
 fn names_of(context: &dyn TileContext, block: usize) -> Result<Vec<u64>> {
-    let found = context.partial(NAMES, 0, block)?;
+    let found = context.partial(EquivalencePhase::Components as usize, 0, block)?;
     postcard::take_from_bytes(&found).map(|(names, _)| names).map_err(|_| lost(0))
 }
 

@@ -1,41 +1,52 @@
 //! Objects in any number of pieces, which blocks know by labels, numbered in the order of their first voxels by phases of
 //! rows, none of which sees all objects at once.
 //!
-//! Slabs put what their blocks have found together and sort it into buckets of labels ([`SLABS`]). A bucket has all slabs'
+//! Slabs put what their blocks have found together and sort it into buckets of labels ([`ShufflePhase::Slabs`]). A bucket has all slabs'
 //! rows of its labels, so that it knows their first voxels in the image, and sorts them by the slabs that they are in
-//! ([`FIRSTS`]). Then slabs count the objects that begin in them ([`COUNTS`]), and find the numbers of those that their
-//! blocks have ([`NUMBERS`]).
+//! ([`ShufflePhase::Firsts`]). Then slabs count the objects that begin in them ([`ShufflePhase::Counts`]), and find the numbers of those that their
+//! blocks have ([`ShufflePhase::Numbers`]).
 
 use crate::Result;
 use crate::algorithms::components::slabs::{Slabs, lost};
 use crate::algorithms::relabel::Numbers;
-use crate::program::{Next, Partials, Phase, TileContext, Tiling, decode, encode, indexed_blob};
+use crate::program::{Next, Partials, Phase, TileContext, decode, encode, indexed_blob};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Labels, ascending, each with the name of its first voxel.
 pub type Firsts = Vec<(u32, u64)>;
 
-/// In pieces by bucket.
-const SLABS: usize = 0;
-/// In pieces by slab: all labels that are there, each with the name of the first voxel in the image.
-const FIRSTS: usize = 1;
-/// In pieces: the number of objects, and their names.
-const COUNTS: usize = 2;
-/// In pieces by block.
-const NUMBERS: usize = 3;
-/// How many phases there are.
-pub const PHASES: usize = 4;
+/// The phases, which follow each other in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShufflePhase {
+    /// Slabs sort what their blocks have found: an indexed blob by bucket.
+    Slabs,
+    /// Buckets find first voxels: an indexed blob by slab of all its labels, each with its first voxel in the image.
+    Firsts,
+    /// Slabs count the objects that begin in them: the number, and the first voxels.
+    Counts,
+    /// Slabs number the objects of their blocks: an indexed blob by block.
+    Numbers,
+}
+
+impl ShufflePhase {
+    /// All of them in order.
+    pub const ALL: [Self; 4] = [Self::Slabs, Self::Firsts, Self::Counts, Self::Numbers];
+
+    /// Declaration of a phase.
+    pub fn declare(self) -> Phase {
+        Phase::reduce(match self {
+            Self::Slabs => "labels of slabs",
+            Self::Firsts => "first voxels",
+            Self::Counts => "counting",
+            Self::Numbers => "numbers",
+        })
+    }
+}
 
 /// Voxels for each bucket of labels, so that a bucket fits into memory however many objects there are; few in the tests of
 /// this crate, so that there are several.
 const BUCKET: usize = if cfg!(test) { 1 << 7 } else { 1 << 26 };
-
-/// The phases.
-pub fn phases() -> [Phase; PHASES] {
-    let phase = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
-    [phase("labels of slabs"), phase("first voxels"), phase("counting"), phase("numbers")]
-}
 
 /// These phases, as some of a program's.
 pub struct LabelShuffle {
@@ -44,14 +55,13 @@ pub struct LabelShuffle {
 }
 
 impl LabelShuffle {
-    /// Whether a phase is one of them.
-    pub fn has(&self, phase: usize) -> bool {
-        (self.first..self.first + PHASES).contains(&phase)
+    fn number(&self, phase: ShufflePhase) -> usize {
+        self.first + phase as usize
     }
 
     /// [`crate::program::Program::parts`] of a phase.
-    pub fn parts(&self, phase: usize, slabs: &Slabs) -> usize {
-        if phase == self.first + FIRSTS { buckets(slabs) } else { slabs.count() }
+    pub fn parts(&self, phase: ShufflePhase, slabs: &Slabs) -> usize {
+        if phase == ShufflePhase::Firsts { buckets(slabs) } else { slabs.count() }
     }
 
     /// Makes a part of a phase. `found` says what a block has found.
@@ -60,25 +70,28 @@ impl LabelShuffle {
     /// If rows can't be read.
     pub fn run(
         &self,
-        phase: usize,
+        phase: ShufflePhase,
         part: usize,
         slabs: &Slabs,
         found: impl Fn(usize, &dyn TileContext) -> Result<Firsts>,
         context: &dyn TileContext,
     ) -> Result<Vec<u8>> {
-        match phase - self.first {
-            SLABS => gathered(slabs, part, |block| found(block, context), earlier),
-            FIRSTS => {
-                let rows = spread(slabs, self.first + SLABS, part, context, earlier, |_, first| first)?;
+        match phase {
+            ShufflePhase::Slabs => gathered(slabs, part, |block| found(block, context), earlier),
+            ShufflePhase::Firsts => {
+                let rows =
+                    spread(slabs, self.number(ShufflePhase::Slabs), part, context, earlier, |_, first| {
+                        first
+                    })?;
                 Ok(indexed_blob::join(&rows.iter().map(encode).collect::<Vec<_>>()))
             }
-            COUNTS => {
+            ShufflePhase::Counts => {
                 let names = self.firsts(part, slabs, context)?.into_iter().map(|first| first.1);
                 let mut names: Vec<u64> = names.filter(|name| slabs.slab_of(*name) == part).collect();
                 names.sort_unstable();
                 Ok(indexed_blob::join(&[encode(&(names.len() as u64)), encode(&names)]))
             }
-            _ => {
+            ShufflePhase::Numbers => {
                 let firsts = self.firsts(part, slabs, context)?;
                 let first = |(label, name): (u32, u64)| {
                     let at = firsts.binary_search_by_key(&label, |first| first.0);
@@ -86,8 +99,14 @@ impl LabelShuffle {
                 };
                 let of_block = |block| found(block, context)?.into_iter().map(first).collect();
                 let blocks = slabs.blocks(part).map(of_block).collect::<Result<Vec<Vec<u64>>>>()?;
-                let begin =
-                    |slab| decode::<Vec<u64>>(&indexed_blob::read(context, self.first + COUNTS, slab, 1)?);
+                let begin = |slab| {
+                    decode::<Vec<u64>>(&indexed_blob::read(
+                        context,
+                        self.number(ShufflePhase::Counts),
+                        slab,
+                        1,
+                    )?)
+                };
                 slabs.numbers(&blocks, begin, |names, name| slabs.number(names, name))
             }
         }
@@ -95,15 +114,15 @@ impl LabelShuffle {
 
     /// The labels that a slab has, with their first voxels in the image.
     fn firsts(&self, slab: usize, slabs: &Slabs, context: &dyn TileContext) -> Result<Firsts> {
-        of_slab(slabs, self.first + FIRSTS, slab, context)
+        of_slab(slabs, self.number(ShufflePhase::Firsts), slab, context)
     }
 
     /// Merges a phase.
     ///
     /// # Errors
     /// More objects than labels, or what is said in place of a partial result.
-    pub fn merge(&self, phase: usize, slabs: &mut Slabs, partials: Partials) -> Result<Next> {
-        if phase == self.first + COUNTS {
+    pub fn merge(&self, phase: ShufflePhase, slabs: &mut Slabs, partials: Partials) -> Result<Next> {
+        if phase == ShufflePhase::Counts {
             slabs.begin_with(partials.map(|found| decode(&indexed_blob::of(&found?.1, 0)?)))?;
         }
         Ok(Next::Continue)
@@ -120,7 +139,7 @@ impl LabelShuffle {
         slabs: &Slabs,
         context: &dyn TileContext,
     ) -> Result<Numbers> {
-        let numbers = slabs.numbers_of(self.first + NUMBERS, block, context)?;
+        let numbers = slabs.numbers_of(self.number(ShufflePhase::Numbers), block, context)?;
         if found.len() != numbers.len() {
             return Err(lost(0));
         }

@@ -204,14 +204,19 @@ impl PartitionProgram<'_> {
 }
 
 impl Program for PartitionProgram<'_> {
+    type Phase = Pass;
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
         self.what.fields()
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        self.what.phases(self.inputs, 0)
+    fn phases(&self) -> Vec<Pass> {
+        self.what.passes_of_blocks()
+    }
+
+    fn declare(&self, pass: Pass) -> Phase {
+        self.what.declare(pass, self.inputs, 0)
     }
 
     fn result(&self) -> Option<usize> {
@@ -222,28 +227,28 @@ impl Program for PartitionProgram<'_> {
         std::mem::take(&mut self.state())
     }
 
-    fn region(&self, phase: usize, state: &State, out: Region) -> Region {
-        self.what.region(self.what.passes_of_blocks()[phase], state, out)
+    fn region(&self, pass: Pass, state: &State, out: Region) -> Region {
+        self.what.region(pass, state, out)
     }
 
-    fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
-        self.what.visits(phase, state, out)
+    fn visits(&self, pass: Pass, state: &State, out: Region) -> bool {
+        self.what.visits(pass, state, out)
     }
 
     fn run(
         &self,
-        phase: usize,
+        pass: Pass,
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
         _: &dyn TileContext,
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
-        self.what.run_phase(phase, state, block, &inputs, job)
+        self.what.run_phase(pass, state, block, &inputs, job)
     }
 
-    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        self.what.merge_phase(phase, state, partials)
+    fn merge(&self, pass: Pass, state: &mut State, partials: Partials) -> Result<Next> {
+        self.what.merge_phase(pass, state, partials)
     }
 
     fn finish(&self, state: State) -> Result<Output> {
@@ -254,15 +259,14 @@ impl Program for PartitionProgram<'_> {
 
 impl Measure {
     /// Whether a phase of a run block by block is the last for the first share.
-    pub fn ends_with(&self, phase: usize) -> bool {
-        let after = self.passes_of_blocks().split_off(phase + 1);
-        matches!(after[..], [] | [Pass::Partition])
+    pub fn ends_with(&self, pass: Pass) -> bool {
+        let passes = self.passes_of_blocks();
+        matches!(passes[..], [.., last] | [.., last, Pass::Partition] if last == pass)
     }
 
     /// How many parts [`Pass::Partition`] has: the first share is measured together with the image, block by block.
-    pub fn further_partitions(&self, phase: usize, state: &State) -> usize {
-        let of_shares = self.passes_of_blocks().get(phase) == Some(&Pass::Partition);
-        if of_shares { state.partitions.saturating_sub(1) } else { 0 }
+    pub fn further_partitions(&self, pass: Pass, state: &State) -> usize {
+        if pass == Pass::Partition { state.partitions.saturating_sub(1) } else { 0 }
     }
 
     /// What a part of [`Pass::Partition`] is told.

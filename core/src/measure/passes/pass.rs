@@ -216,26 +216,23 @@ impl Measure {
         voxels.into_iter().map(|voxel| FieldSpec { voxel }).collect()
     }
 
-    /// The passes as phases over blocks that read the labels from input 0 and the channels from
+    /// A pass as a phase over blocks that reads the labels from input 0 and the channels from
     /// `inputs`, and the reference mask from input `reference`.
-    pub fn phases(&self, inputs: &[usize], reference: usize) -> Vec<Phase> {
+    pub fn declare(&self, pass: Pass, inputs: &[usize], reference: usize) -> Phase {
         let input = |i: usize| match i {
             0 => 0,
             _ => inputs.get(i - 1).copied().unwrap_or(reference),
         };
-        self.passes_of_blocks()
-            .into_iter()
-            .map(|pass| Phase {
-                name: pass.name(),
-                tiling: pass.tiling(),
-                reads: (self.reads(pass).into_iter())
-                    .map(|read| match read {
-                        Source::Input(i, halo) => Source::Input(input(i), halo),
-                        field @ Source::Field(..) => field,
-                    })
-                    .collect(),
-                writes: pass.writes(),
-            })
-            .collect()
+        Phase {
+            name: pass.name(),
+            tiling: pass.tiling(),
+            reads: (self.reads(pass).into_iter())
+                .map(|read| match read {
+                    Source::Input(i, halo) => Source::Input(input(i), halo),
+                    field @ Source::Field(..) => field,
+                })
+                .collect(),
+            writes: pass.writes(),
+        }
     }
 }

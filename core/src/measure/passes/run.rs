@@ -121,10 +121,10 @@ impl Measure {
     }
 
     /// Whether a phase of a run block by block runs on a block.
-    pub fn visits(&self, phase: usize, state: &State, out: Region) -> bool {
+    pub fn visits(&self, pass: Pass, state: &State, out: Region) -> bool {
         let partition = &state.partition;
         partition.is_first()
-            || match self.passes_of_blocks()[phase] {
+            || match pass {
                 // A neighbourhood is summed with the last of its voxels.
                 Pass::Sums => partition.is_in(out, 1),
                 Pass::Radius | Pass::Moments | Pass::Hull | Pass::Boundary | Pass::Far | Pass::FarMode => {

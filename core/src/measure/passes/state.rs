@@ -382,7 +382,7 @@ impl Measure {
     /// [`crate::Error::Cancelled`].
     pub fn run_phase(
         &self,
-        phase: usize,
+        pass: Pass,
         state: &State,
         block: &Block,
         inputs: &[Option<Arc<Volume>>],
@@ -391,7 +391,7 @@ impl Measure {
         let volumes = inputs.iter().map(|v| v.as_deref().expect("given when prepared"));
         let parts: Vec<RegionView> =
             volumes.zip(&block.sources).map(|(volume, &region)| RegionView { volume, region }).collect();
-        let (volumes, partial) = self.run(self.passes_of_blocks()[phase], state, block.out, &parts, job)?;
+        let (volumes, partial) = self.run(pass, state, block.out, &parts, job)?;
         Ok((volumes, encode(&partial)))
     }
 
@@ -399,15 +399,15 @@ impl Measure {
     ///
     /// # Errors
     /// As there, or if the bytes are no partial results.
-    pub fn merge_phase(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        if phase == 0 {
+    pub fn merge_phase(&self, pass: Pass, state: &mut State, partials: Partials) -> Result<Next> {
+        if self.passes_of_blocks().first() == Some(&pass) {
             state.block = partials.cut();
         }
         let partials = partials.map(|partial| {
             let (region, bytes) = partial?;
             Ok((region, decode(&bytes)?))
         });
-        let done = self.merge(self.passes_of_blocks()[phase], state, partials)?;
+        let done = self.merge(pass, state, partials)?;
         Ok(if done { Next::Continue } else { Next::Repeat })
     }
 }

@@ -7,7 +7,7 @@ use super::Operator;
 use crate::algorithms::distance::{Metric, Squared, lines, transform};
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext,
 };
 use crate::{Job, Result, Volume, VoxelType, parallel};
 use ndarray::Array3;
@@ -150,7 +150,7 @@ impl DistanceKernel {
 
     fn run_as<T: Squared>(
         &self,
-        phase: usize,
+        phase: DistancePhase,
         block: &Block,
         inputs: &[Option<Arc<Volume>>],
         job: &Job,
@@ -158,7 +158,7 @@ impl DistanceKernel {
         let shape = block.out.shape;
         let part = job.part();
         let input = |i: usize| inputs[i].as_deref().expect("every phase reads something that is there");
-        if phase == 0 {
+        if phase == DistancePhase::WithinSlices {
             let mask = input(0).as_bytes();
             return self
                 .sides()
@@ -202,7 +202,6 @@ impl Kernel for DistanceKernel {
     }
 }
 
-/// Field 0: the result; then squared distances within slices, inside and outside.
 /// Phases of [`Distance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DistancePhase {

@@ -9,8 +9,8 @@ use super::Operator;
 use super::threshold::InRange;
 use crate::program::{
     Block, Call, Default, FieldSpec, Fold, Group, Input, Kernel, Kind, Local, Mode, Next, Output, Param,
-    ParamType, Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode,
-    encode, folded,
+    ParamType, Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode,
+    folded,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel};
 use bins::{Bins, Histogram};
@@ -179,7 +179,7 @@ struct State {
 /// The first bin that holds something, and the counts from there to the last such bin.
 type Counted = (usize, Vec<u64>);
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Pass {
     Range,
     Count,
@@ -298,6 +298,7 @@ impl Kernel for Automatic {
 }
 
 impl Program for Automatic {
+    type Phase = Pass;
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -305,18 +306,18 @@ impl Program for Automatic {
         vec![FieldSpec { voxel }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |pass: &Pass| Phase {
-            name: match pass {
-                Pass::Range => "range",
-                Pass::Count => "histogram",
-                Pass::Mark => "mark",
-            },
-            tiling: Tiling::Blocks,
-            reads: vec![Source::Input(0, [0; 3])],
-            writes: if *pass == Pass::Mark { vec![0] } else { vec![] },
+    fn phases(&self) -> Vec<Pass> {
+        self.passes().to_vec()
+    }
+
+    fn declare(&self, phase: Pass) -> Phase {
+        let name = match phase {
+            Pass::Range => "range",
+            Pass::Count => "histogram",
+            Pass::Mark => "mark",
         };
-        self.passes().iter().map(phase).collect()
+        let writes = if phase == Pass::Mark { vec![0] } else { vec![] };
+        Phase::blocks(name, vec![Source::Input(0, [0; 3])], writes)
     }
 
     fn result(&self) -> Option<usize> {
@@ -325,7 +326,7 @@ impl Program for Automatic {
 
     fn run(
         &self,
-        phase: usize,
+        phase: Pass,
         state: &State,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -333,7 +334,7 @@ impl Program for Automatic {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");
-        match self.passes()[phase] {
+        match phase {
             Pass::Range => Ok((vec![], encode(&bins::range(image, job)?))),
             Pass::Count => {
                 // Empty bins at both ends stay at home: a block's values span little of 16 bits.
@@ -346,8 +347,8 @@ impl Program for Automatic {
         }
     }
 
-    fn fold(&self, phase: usize) -> Option<Fold> {
-        match self.passes()[phase] {
+    fn fold(&self, phase: Pass) -> Option<Fold> {
+        match phase {
             Pass::Range => Some(|parts| folded(parts, crate::volume::merge_ranges)),
             Pass::Count => Some(|parts| {
                 folded(parts, |a: Counted, b: Counted| {
@@ -362,8 +363,8 @@ impl Program for Automatic {
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        match self.passes()[phase] {
+    fn merge(&self, phase: Pass, state: &mut State, partials: Partials) -> Result<Next> {
+        match phase {
             Pass::Range => {
                 let mut range = None;
                 for partial in partials {

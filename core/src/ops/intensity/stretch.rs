@@ -8,7 +8,7 @@ use crate::ops::Operator;
 use crate::ops::histogram::bins;
 use crate::program::{
     Block, Call, Default, FieldSpec, Fold, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode, folded,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode, folded,
 };
 use crate::{Error, Job, Result, Volume, Voxel, VoxelType, parallel, with_volume};
 use rayon::prelude::*;
@@ -245,7 +245,7 @@ struct Stretch {
     onto: Onto,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Pass {
     Range,
     Digit,
@@ -318,12 +318,16 @@ impl Kernel for Stretch {
         let image = inputs[0].as_ref().expect("the first input is required");
         let (mut state, block) = (State::default(), Block::whole(image.shape(), &inputs));
         let mut made = Vec::new();
-        for (i, phase) in self.phases().iter().enumerate() {
-            job.stage(phase.name, image.len() as u64);
+        for phase in self.passes() {
+            job.stage(self.declare(phase).name, image.len() as u64);
             let partial;
-            (made, partial) = self.run(i, &state, &block, inputs.clone(), &(), job)?;
+            (made, partial) = self.run(phase, &state, &block, inputs.clone(), &(), job)?;
             let mut partials = std::iter::once(Ok((block.out, partial)));
-            self.merge(i, &mut state, Partials::new(&mut partials, image.shape(), &std::env::temp_dir()))?;
+            self.merge(
+                phase,
+                &mut state,
+                Partials::new(&mut partials, image.shape(), &std::env::temp_dir()),
+            )?;
         }
         for (name, value) in self.facts(&state) {
             job.fact(name, value);
@@ -339,26 +343,27 @@ impl Kernel for Stretch {
 }
 
 impl Program for Stretch {
+    type Phase = Pass;
     type State = State;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.to }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |pass: &Pass| Phase {
-            name: match pass {
-                Pass::Range => "range",
-                Pass::Digit => "percentiles",
-                Pass::Sum => "mean",
-                Pass::Squares => "standard deviation",
-                Pass::Map => "map",
-            },
-            tiling: Tiling::Blocks,
-            reads: vec![Source::Input(0, [0; 3])],
-            writes: if *pass == Pass::Map { vec![0] } else { vec![] },
+    fn phases(&self) -> Vec<Pass> {
+        self.passes().to_vec()
+    }
+
+    fn declare(&self, phase: Pass) -> Phase {
+        let name = match phase {
+            Pass::Range => "range",
+            Pass::Digit => "percentiles",
+            Pass::Sum => "mean",
+            Pass::Squares => "standard deviation",
+            Pass::Map => "map",
         };
-        self.passes().iter().map(phase).collect()
+        let writes = if phase == Pass::Map { vec![0] } else { vec![] };
+        Phase::blocks(name, vec![Source::Input(0, [0; 3])], writes)
     }
 
     fn result(&self) -> Option<usize> {
@@ -367,7 +372,7 @@ impl Program for Stretch {
 
     fn run(
         &self,
-        phase: usize,
+        phase: Pass,
         state: &State,
         _: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -375,7 +380,7 @@ impl Program for Stretch {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let image = inputs[0].as_ref().expect("the first input is required");
-        let partial = match self.passes()[phase] {
+        let partial = match phase {
             Pass::Map => return Ok((vec![self.mapping(Self::ends(state)).run(&inputs, job)?], vec![])),
             Pass::Range => encode(&bins::range(image, job)?),
             Pass::Digit => with_volume!(&**image, |a| {
@@ -398,8 +403,8 @@ impl Program for Stretch {
         Ok((vec![], partial))
     }
 
-    fn fold(&self, phase: usize) -> Option<Fold> {
-        match self.passes()[phase] {
+    fn fold(&self, phase: Pass) -> Option<Fold> {
+        match phase {
             Pass::Map => None,
             Pass::Range => Some(|parts| folded(parts, crate::volume::merge_ranges)),
             Pass::Digit => Some(|parts| {
@@ -413,8 +418,8 @@ impl Program for Stretch {
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut State, partials: Partials) -> Result<Next> {
-        match self.passes()[phase] {
+    fn merge(&self, phase: Pass, state: &mut State, partials: Partials) -> Result<Next> {
+        match phase {
             Pass::Map => {}
             Pass::Range => {
                 for partial in partials {

@@ -9,7 +9,7 @@ use super::Operator;
 use crate::algorithms::components::rows::pack;
 use crate::program::{
     Block, Call, Default, FieldSpec, Grid, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling, decode, encode,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, decode, encode,
 };
 use crate::table::Mesh;
 use crate::{Geometry, Job, Region, Result, Volume, Voxel, VoxelType, with_volume};
@@ -280,19 +280,19 @@ type BlockSurface = (Vec<(u64, [f32; 3])>, Vec<([u64; 3], u64, u32)>);
 type Numbered = (Vec<[f32; 3]>, Vec<([u32; 3], u32)>);
 
 impl Program for MeshKernel {
+    type Phase = ();
     type State = Numbered;
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        vec![Phase {
-            name: "surface",
-            tiling: Tiling::Blocks,
-            reads: vec![Source::Input(0, [1; 3])],
-            writes: vec![],
-        }]
+    fn phases(&self) -> Vec<()> {
+        vec![()]
+    }
+
+    fn declare(&self, (): ()) -> Phase {
+        Phase::blocks("surface", vec![Source::Input(0, [1; 3])], vec![])
     }
 
     fn result(&self) -> Option<usize> {
@@ -301,7 +301,7 @@ impl Program for MeshKernel {
 
     fn run(
         &self,
-        _: usize,
+        (): (),
         _: &Numbered,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -336,7 +336,7 @@ impl Program for MeshKernel {
         Ok((vec![], encode(&found)))
     }
 
-    fn merge(&self, _: usize, state: &mut Numbered, partials: Partials) -> Result<Next> {
+    fn merge(&self, (): (), state: &mut Numbered, partials: Partials) -> Result<Next> {
         let (mut vertices, mut triangles): BlockSurface = (vec![], vec![]);
         for partial in partials {
             let (mut v, mut t): BlockSurface = decode(&partial?.1)?;

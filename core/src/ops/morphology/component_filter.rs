@@ -2,12 +2,13 @@
 //! those at the border. Each looks at the components' sizes and the faces that they touch, chooses
 //! some, and paints those.
 
-use crate::algorithms::components::equivalences::{self, LabelEquivalences};
+use crate::algorithms::components::equivalences::EquivalencePhase;
+use crate::algorithms::components::equivalences::LabelEquivalences;
 use crate::algorithms::components::slabs::Slabs;
 use crate::algorithms::components::{Components, Connectivity, MaskSide, Rows, blocked, label_shuffle};
 use crate::program::{
     Block, Call, FieldSpec, Kernel, Kind, Mode, Next, Output, Partials, Phase, Prepared, Program, Source,
-    TileContext, Tiling, decode, encode, indexed_blob,
+    TileContext, decode, encode, indexed_blob,
 };
 use crate::{Error, Job, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -211,20 +212,57 @@ pub struct FilterState {
     largest: Vec<u64>,
 }
 
-/// Sizes are summed up by the slab that components begin in, as far as one slab has them.
-const TOTALS: usize = equivalences::AFTER;
-/// The rule is asked, where components begin.
-const CHOICE: usize = TOTALS + 1;
-/// Names are marked that are painted.
-const MARKS: usize = CHOICE + 1;
+/// Phases of the filter: of labels those with `Label` in their names, of masks the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterPhase {
+    /// Blocks find the sizes of labels.
+    LabelSizes,
+    /// Slabs gather what blocks have found.
+    SlabLabels,
+    /// Buckets choose: an indexed blob by slab of the labels, each with whether it is chosen; in one more part, the largest
+    /// ones with their sizes and first voxels.
+    ChosenLabels,
+    /// Slabs find the labels of their blocks that are removed, ascending.
+    RemovedLabels,
+    /// The result, of labels.
+    RemoveLabels,
+    /// Components of blocks are united.
+    Equivalences(EquivalencePhase),
+    /// Sizes are summed up by the slab that components begin in, as far as one slab has them.
+    Totals,
+    /// The rule is asked, where components begin.
+    Choice,
+    /// Provisional labels are marked that are painted.
+    Marks,
+    /// The result, of masks.
+    Paint,
+}
 
-/// Of labels: slabs gather what blocks have found.
-const SLABS: usize = 1;
-/// Buckets of labels choose, in pieces by slab: the labels, each with whether it is chosen; in one more, the largest ones
-/// with their sizes and first voxels.
-const CHOSEN: usize = 2;
-/// Slabs find the labels of their blocks that are removed, ascending.
-const REMOVED: usize = 3;
+static LABEL_PHASES: [FilterPhase; 5] = [
+    FilterPhase::LabelSizes,
+    FilterPhase::SlabLabels,
+    FilterPhase::ChosenLabels,
+    FilterPhase::RemovedLabels,
+    FilterPhase::RemoveLabels,
+];
+
+static MASK_PHASES: [FilterPhase; 9] = [
+    FilterPhase::Equivalences(EquivalencePhase::Components),
+    FilterPhase::Equivalences(EquivalencePhase::Touching),
+    FilterPhase::Equivalences(EquivalencePhase::WithinSlabs),
+    FilterPhase::Equivalences(EquivalencePhase::AcrossSlabs),
+    FilterPhase::Equivalences(EquivalencePhase::Roots),
+    FilterPhase::Totals,
+    FilterPhase::Choice,
+    FilterPhase::Marks,
+    FilterPhase::Paint,
+];
+
+/// The number of a phase, for what looks back at it.
+fn number_of(phase: FilterPhase) -> usize {
+    let place = |phases: &[FilterPhase]| phases.iter().position(|other| *other == phase);
+    place(&LABEL_PHASES).or_else(|| place(&MASK_PHASES)).expect("all are there")
+}
 
 /// The size of a component, its first voxel, and its name or label.
 type Large = (std::cmp::Reverse<u64>, u64, u64);
@@ -253,9 +291,9 @@ impl ComponentFilter {
 
     fn choice(&self, state: &FilterState, slab: usize, context: &dyn TileContext) -> Result<Choice> {
         let roots = state.equivalences.begin_in(slab, context)?;
-        let (_, mut totals): Totals = decode(&context.partial(TOTALS, 0, slab)?)?;
+        let (_, mut totals): Totals = decode(&context.partial(number_of(FilterPhase::Totals), 0, slab)?)?;
         for &later in &state.later[slab] {
-            let found = context.partial(TOTALS, 0, later)?;
+            let found = context.partial(number_of(FilterPhase::Totals), 0, later)?;
             let (before, _) =
                 postcard::take_from_bytes::<Vec<(u64, Summary)>>(&found).map_err(|_| damaged())?;
             for (root, summary) in
@@ -280,7 +318,9 @@ impl ComponentFilter {
             let kept = |root| state.largest.binary_search(&root).is_ok();
             return of.numbers(slab, context, |_| Ok(()), |(), root| Ok(u32::from(!kept(root))));
         }
-        let chosen = |slab| decode::<Choice>(&context.partial(CHOICE, 0, slab)?).map(|found| found.0);
+        let chosen = |slab| {
+            decode::<Choice>(&context.partial(number_of(FilterPhase::Choice), 0, slab)?).map(|found| found.0)
+        };
         of.numbers(slab, context, chosen, |chosen, root| Ok(u32::from(chosen.binary_search(&root).is_ok())))
     }
 }
@@ -289,29 +329,36 @@ impl ComponentFilter {
     /// A part of a phase of rows of labels.
     fn of_labels(
         &self,
-        phase: usize,
+        phase: FilterPhase,
         part: usize,
         state: &FilterState,
         context: &dyn TileContext,
     ) -> Result<Vec<u8>> {
         let slabs = &state.slabs;
         match phase {
-            SLABS => {
+            FilterPhase::SlabLabels => {
                 let found = |block| decode(&context.partial(0, 0, block)?);
                 label_shuffle::gathered(slabs, part, found, add_found)
             }
-            CHOSEN => {
+            FilterPhase::ChosenLabels => {
                 let mut largest: Vec<Large> = Vec::new();
-                let rows = label_shuffle::spread(slabs, SLABS, part, context, add_found, |label, found| {
-                    if let Rule::AllButLargest(keep) = self.rule {
-                        largest.push((std::cmp::Reverse(found.1.size), found.0, u64::from(label)));
-                        if largest.len() > keep.saturating_mul(2).saturating_add(1024) {
-                            keep_first(&mut largest, keep);
+                let rows = label_shuffle::spread(
+                    slabs,
+                    number_of(FilterPhase::SlabLabels),
+                    part,
+                    context,
+                    add_found,
+                    |label, found| {
+                        if let Rule::AllButLargest(keep) = self.rule {
+                            largest.push((std::cmp::Reverse(found.1.size), found.0, u64::from(label)));
+                            if largest.len() > keep.saturating_mul(2).saturating_add(1024) {
+                                keep_first(&mut largest, keep);
+                            }
+                            return true;
                         }
-                        return true;
-                    }
-                    self.rule.choose(&[found.1])[0]
-                })?;
+                        self.rule.choose(&[found.1])[0]
+                    },
+                )?;
                 if let Rule::AllButLargest(keep) = self.rule {
                     keep_first(&mut largest, keep);
                 }
@@ -319,7 +366,8 @@ impl ComponentFilter {
                 Ok(indexed_blob::join(&rows.collect::<Vec<_>>()))
             }
             _ => {
-                let rows: Vec<(u32, bool)> = label_shuffle::of_slab(slabs, CHOSEN, part, context)?;
+                let rows: Vec<(u32, bool)> =
+                    label_shuffle::of_slab(slabs, number_of(FilterPhase::ChosenLabels), part, context)?;
                 let chosen = |label: u32| {
                     let at = rows.binary_search_by_key(&label, |row| row.0);
                     at.is_ok_and(|at| rows[at].1) && state.largest.binary_search(&u64::from(label)).is_err()
@@ -348,6 +396,7 @@ fn damaged() -> Error {
 /// Of masks, field 0 has the names of components within blocks and field 1 the result; of labels,
 /// field 0 is the result.
 impl Program for ComponentFilter {
+    type Phase = FilterPhase;
     type State = FilterState;
 
     fn fields(&self) -> Vec<FieldSpec> {
@@ -359,25 +408,28 @@ impl Program for ComponentFilter {
         }
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let phase = |name, reads, writes| Phase { name, tiling: Tiling::Blocks, reads, writes };
-        let rows = |name| Phase { name, tiling: Tiling::Reduce, reads: vec![], writes: vec![] };
+    fn phases(&self) -> Vec<FilterPhase> {
+        if self.labels { LABEL_PHASES.to_vec() } else { MASK_PHASES.to_vec() }
+    }
+
+    fn declare(&self, phase: FilterPhase) -> Phase {
         let input = Source::Input(0, [0; 3]);
-        if self.labels {
-            let rows = ["sizes of slabs", "choice", "labels to remove"].map(rows);
-            let mut phases = vec![phase("sizes", vec![input], vec![])];
-            phases.extend(rows);
-            phases.push(phase("removing", vec![input], vec![0]));
-            return phases;
+        match phase {
+            FilterPhase::LabelSizes => Phase::blocks("sizes", vec![input], vec![]),
+            FilterPhase::SlabLabels => Phase::reduce("sizes of slabs"),
+            FilterPhase::ChosenLabels | FilterPhase::Choice => Phase::reduce("choice"),
+            FilterPhase::RemovedLabels => Phase::reduce("labels to remove"),
+            FilterPhase::RemoveLabels => Phase::blocks("removing", vec![input], vec![0]),
+            FilterPhase::Equivalences(EquivalencePhase::Components) => {
+                Phase::blocks("components of blocks", vec![input], vec![0])
+            }
+            FilterPhase::Equivalences(phase) => phase.declare().unwrap_or_else(|| {
+                Phase::blocks("components across blocks", vec![Source::Field(0, [1; 3])], vec![])
+            }),
+            FilterPhase::Totals => Phase::reduce("sizes"),
+            FilterPhase::Marks => Phase::reduce("marks"),
+            FilterPhase::Paint => Phase::blocks("painting", vec![Source::Field(0, [0; 3]), input], vec![1]),
         }
-        let mut phases = vec![
-            phase("components of blocks", vec![input], vec![0]),
-            phase("components across blocks", vec![Source::Field(0, [1; 3])], vec![]),
-        ];
-        phases.extend(equivalences::phases());
-        phases.extend([rows("sizes"), rows("choice"), rows("marks")]);
-        phases.push(phase("painting", vec![Source::Field(0, [0; 3]), input], vec![1]));
-        phases
     }
 
     fn result(&self) -> Option<usize> {
@@ -386,7 +438,7 @@ impl Program for ComponentFilter {
 
     fn run(
         &self,
-        phase: usize,
+        phase: FilterPhase,
         state: &FilterState,
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -394,24 +446,35 @@ impl Program for ComponentFilter {
         job: &Job,
     ) -> Result<(Vec<Volume>, Vec<u8>)> {
         let part = block.out.start[0];
-        if self.labels && (SLABS..=REMOVED).contains(&phase) {
-            return Ok((vec![], self.of_labels(phase, part, state, context)?));
-        }
-        if !self.labels && (2..=MARKS).contains(&phase) {
-            let found = match phase {
-                TOTALS => encode(&self.totals(&state.equivalences, part, context)?),
-                CHOICE => encode(&self.choice(state, part, context)?),
-                MARKS => self.marks(state, part, context)?,
-                _ => state.equivalences.run(phase, part, context)?,
-            };
+        let found = match phase {
+            FilterPhase::SlabLabels | FilterPhase::ChosenLabels | FilterPhase::RemovedLabels => {
+                Some(self.of_labels(phase, part, state, context)?)
+            }
+            FilterPhase::Totals => Some(encode(&self.totals(&state.equivalences, part, context)?)),
+            FilterPhase::Choice => Some(encode(&self.choice(state, part, context)?)),
+            FilterPhase::Marks => Some(self.marks(state, part, context)?),
+            FilterPhase::Equivalences(EquivalencePhase::Components | EquivalencePhase::Touching)
+            | FilterPhase::LabelSizes
+            | FilterPhase::RemoveLabels
+            | FilterPhase::Paint => None,
+            FilterPhase::Equivalences(phase) => Some(state.equivalences.run(phase, part, context)?),
+        };
+        if let Some(found) = found {
             return Ok((vec![], found));
         }
         let input = inputs[0].as_deref().expect("every phase reads something that is there");
         match (phase, input) {
-            (0, Volume::U32(a)) => Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape)))),
+            (FilterPhase::LabelSizes, Volume::U32(a)) => {
+                Ok((vec![], encode(&label_summaries(a, block.out.start, self.shape))))
+            }
             (_, Volume::U32(a)) => {
                 let (number, of_slab) = (state.slabs.block(block.out), state.slabs.blocks(0).len());
-                let removed = indexed_blob::read(context, REMOVED, number / of_slab, number % of_slab)?;
+                let removed = indexed_blob::read(
+                    context,
+                    number_of(FilterPhase::RemovedLabels),
+                    number / of_slab,
+                    number % of_slab,
+                )?;
                 let mut a = a.clone();
                 remove_labels(
                     a.as_slice_mut().expect("volumes are in C order"),
@@ -419,13 +482,14 @@ impl Program for ComponentFilter {
                 );
                 Ok((vec![Volume::U32(a)], vec![]))
             }
-            (1, Volume::U64(names)) => {
+            (FilterPhase::Equivalences(_), Volume::U64(names)) => {
                 let (source, out) = (block.sources[0], block.out);
                 let pairs = blocked::touching(names, source, out, self.connectivity, |_, _| true);
                 Ok((vec![], encode(&pairs)))
             }
             (_, Volume::U64(names)) => {
-                let chosen = state.equivalences.relabel(MARKS, block.out, names, context)?;
+                let chosen =
+                    state.equivalences.relabel(number_of(FilterPhase::Marks), block.out, names, context)?;
                 let mut volume = own(inputs.into_iter().nth(1).flatten());
                 for (v, chosen) in volume.as_bytes_mut().iter_mut().zip(&chosen) {
                     if *chosen != 0 {
@@ -443,18 +507,19 @@ impl Program for ComponentFilter {
         }
     }
 
-    fn parts(&self, phase: usize, state: &FilterState) -> usize {
+    fn parts(&self, phase: FilterPhase, state: &FilterState) -> usize {
         match phase {
-            _ if !self.labels => state.equivalences.parts(phase),
-            CHOSEN => label_shuffle::buckets(&state.slabs),
-            _ => state.slabs.count(),
+            FilterPhase::ChosenLabels => label_shuffle::buckets(&state.slabs),
+            FilterPhase::Equivalences(phase) => state.equivalences.parts(phase),
+            _ if self.labels => state.slabs.count(),
+            _ => state.equivalences.slabs.count(),
         }
     }
 
-    fn merge(&self, phase: usize, state: &mut FilterState, partials: Partials) -> Result<Next> {
-        match (self.labels, phase) {
-            (true, 0) => state.slabs = Slabs::new(self.shape, partials.cut()),
-            (true, CHOSEN) => {
+    fn merge(&self, phase: FilterPhase, state: &mut FilterState, partials: Partials) -> Result<Next> {
+        match phase {
+            FilterPhase::LabelSizes => state.slabs = Slabs::new(self.shape, partials.cut()),
+            FilterPhase::ChosenLabels => {
                 if let Rule::AllButLargest(keep) = self.rule {
                     let mut largest: Vec<Large> = Vec::new();
                     for partial in partials {
@@ -466,7 +531,7 @@ impl Program for ComponentFilter {
                     state.largest.sort_unstable();
                 }
             }
-            (false, TOTALS) => {
+            FilterPhase::Totals => {
                 state.later = vec![Vec::new(); state.equivalences.slabs.count()];
                 for (slab, partial) in partials.enumerate() {
                     let found = partial?.1;
@@ -481,7 +546,7 @@ impl Program for ComponentFilter {
                     of.into_iter().for_each(|of| state.later[of].push(slab));
                 }
             }
-            (false, CHOICE) => {
+            FilterPhase::Choice => {
                 if let Rule::AllButLargest(keep) = self.rule {
                     let mut largest: Vec<(u64, u64)> = Vec::new();
                     for partial in partials {
@@ -493,8 +558,8 @@ impl Program for ComponentFilter {
                     state.largest.sort_unstable();
                 }
             }
-            (false, phase) => {
-                if phase == 0 {
+            FilterPhase::Equivalences(phase) => {
+                if phase == EquivalencePhase::Components {
                     state.equivalences = LabelEquivalences::new(self.shape, partials.cut());
                 }
                 return state.equivalences.merge(phase, partials);

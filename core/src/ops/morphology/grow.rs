@@ -6,7 +6,7 @@ use crate::algorithms::components::Connectivity;
 use crate::ops::Operator;
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext,
 };
 use crate::{Job, Result, Volume, VoxelType, with_volume};
 use ndarray::Array3;
@@ -137,24 +137,42 @@ impl Kernel for Grow {
     }
 }
 
+/// Phases of a reconstruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GrowPhase {
+    /// The marker under the limit.
+    Marker,
+    /// It grows in each block, until nothing changes.
+    Growth,
+}
+
 /// Field 0: the marker as it grows.
 impl Program for Grow {
+    type Phase = GrowPhase;
     type State = ();
 
     fn fields(&self) -> Vec<FieldSpec> {
         vec![FieldSpec { voxel: self.voxel }]
     }
 
-    fn phases(&self) -> Vec<Phase> {
-        let mut begin = vec![Source::Input(self.mask(), [0; 3])];
-        if self.height.is_none() {
-            begin.push(Source::Input(0, [0; 3]));
+    fn phases(&self) -> Vec<GrowPhase> {
+        vec![GrowPhase::Marker, GrowPhase::Growth]
+    }
+
+    fn declare(&self, phase: GrowPhase) -> Phase {
+        match phase {
+            GrowPhase::Marker => {
+                let mut reads = vec![Source::Input(self.mask(), [0; 3])];
+                if self.height.is_none() {
+                    reads.push(Source::Input(0, [0; 3]));
+                }
+                Phase::blocks("marker", reads, vec![0])
+            }
+            GrowPhase::Growth => {
+                let reads = vec![Source::Field(0, [1; 3]), Source::Input(self.mask(), [1; 3])];
+                Phase::blocks("growth", reads, vec![0])
+            }
         }
-        let grow = vec![Source::Field(0, [1; 3]), Source::Input(self.mask(), [1; 3])];
-        vec![
-            Phase { name: "marker", tiling: Tiling::Blocks, reads: begin, writes: vec![0] },
-            Phase { name: "growth", tiling: Tiling::Blocks, reads: grow, writes: vec![0] },
-        ]
     }
 
     fn result(&self) -> Option<usize> {
@@ -163,7 +181,7 @@ impl Program for Grow {
 
     fn run(
         &self,
-        phase: usize,
+        phase: GrowPhase,
         (): &(),
         block: &Block,
         inputs: Vec<Option<Arc<Volume>>>,
@@ -175,9 +193,9 @@ impl Program for Grow {
         with_volume!(first, |a| run_typed(self, phase, block, a, second, job))
     }
 
-    fn merge(&self, phase: usize, (): &mut (), partials: Partials) -> Result<Next> {
+    fn merge(&self, phase: GrowPhase, (): &mut (), partials: Partials) -> Result<Next> {
         for partial in partials {
-            if phase == 1 && partial?.1 == [1] {
+            if phase == GrowPhase::Growth && partial?.1 == [1] {
                 return Ok(Next::Repeat);
             }
         }
@@ -187,14 +205,14 @@ impl Program for Grow {
 
 fn run_typed<T: Ordered>(
     grow: &Grow,
-    phase: usize,
+    phase: GrowPhase,
     block: &Block,
     first: &Array3<T>,
     second: Option<&Volume>,
     job: &Job,
 ) -> Result<(Vec<Volume>, Vec<u8>)> {
     let second = second.and_then(|v| T::of(v));
-    if phase == 0 {
+    if phase == GrowPhase::Marker {
         return Ok((vec![T::into_volume(grow.start(second, first))], vec![]));
     }
     let mask = second.expect("the growth reads the mask, which is of the prepared type");

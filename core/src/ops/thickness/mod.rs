@@ -8,7 +8,7 @@ use crate::algorithms::distance::{Metric, lines};
 use crate::algorithms::thickness::{Centre, LocalThickness, Ridge};
 use crate::program::{
     Block, Call, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Partials, Phase, Prepared,
-    Produces, Program, Source, Spec, TileContext, Tiling, encode, rows,
+    Produces, Program, Source, Spec, TileContext, encode, rows,
 };
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
@@ -179,7 +179,9 @@ impl Program for ThicknessKernel {
                 let centres = ridge.centres(squared, block.sources[0], block.out, self.shape);
                 Ok((vec![], encode(&centres)))
             }
-            ThicknessPhase::Balls => Ok((vec![self.thickness(state, squared.to_vec(), block.out, &part)?], vec![])),
+            ThicknessPhase::Balls => {
+                Ok((vec![self.thickness(state, squared.to_vec(), block.out, &part)?], vec![]))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::Operator;
 use crate::algorithms::components::Connectivity;
 use crate::program::{
     Block, Call, Default, FieldSpec, Group, Input, Kernel, Kind, Mode, Next, Output, Param, ParamType,
-    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext, Tiling,
+    Partials, Phase, Prepared, Produces, Program, Source, Spec, TileContext,
 };
 use crate::{Error, Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;

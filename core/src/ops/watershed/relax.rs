@@ -8,7 +8,7 @@
 
 use super::Levels;
 use crate::algorithms::components::Connectivity;
-use crate::program::{Block, FieldSpec, Next, Partials, Phase, Source, Tiling};
+use crate::program::{Block, FieldSpec, Next, Partials, Phase, Source};
 use crate::{Job, Region, Result, Volume, VoxelType};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
