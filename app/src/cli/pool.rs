@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use voxelry_core::Job;
 use voxelry_core::io::remote;
-use voxelry_core::results::Order;
+use voxelry_core::results::JobSpec;
 use voxelry_stores::pool::{Address, JobInfo, Pool, State, Submission};
 
 /// Interval between requests for the state of a job.

@@ -1,7 +1,7 @@
 //! Two label images on one grid: the voxels that their labels share, and the distances between their surfaces.
 
-use super::index::Index;
-use crate::ops::distance::{Metric, lines};
+use super::sums::index::Index;
+use crate::algorithms::distance::{Metric, lines};
 use crate::{Error, Geometry, Job, Result};
 use ndarray::Array3;
 use rayon::prelude::*;
