@@ -37,7 +37,7 @@ impl Dialog {
             Self::Settings => Command::Settings,
             Self::Jobs => Command::PoolJobs,
             Self::Help => Command::Shortcuts,
-            Self::Palette => Command::CommandPalette,
+            Self::Palette => Command::Palette,
             Self::Recovery | Self::Closing | Self::Datasets | Self::Address | Self::Export => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! PoolPanel of a pool of workers: what they do, giving one a recipe, calling it off, and opening what it made.
+//! Jobs of a pool of workers: what they do, giving one a recipe, calling it off, and opening what it made.
 
 use super::app::Viewer;
 use super::events::AppEvent;
@@ -45,7 +45,7 @@ struct PoolState {
     drawn: Option<Instant>,
 }
 
-/// The window of jobs.
+/// The window of the jobs of a pool.
 pub struct PoolPanel {
     /// True if it is shown.
     pub shown: bool,

@@ -131,7 +131,7 @@ commands! {
     NextFrame: Go, "Next time frame", "Moves one time frame forward", [key(Key::CloseBracket)];
     PlayTime: Go, "Play or pause time", "Plays the time frames of all images", [key(Key::Space)];
 
-    CommandPalette: Help, "Command palette…", "Finds every command and operator by its name", [cmd(Key::P)];
+    Palette: Help, "Command palette…", "Finds every command and operator by its name", [cmd(Key::P)];
     #[cfg(debug_assertions)]
     LoseDevice: Help, "Simulate loss of the graphics device", "Destroys the graphics device, for testing", [];
     Shortcuts: Help, "Mouse and keyboard shortcuts", "Lists what the mouse and the keys do", [key(Key::F1)];

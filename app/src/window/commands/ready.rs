@@ -20,7 +20,7 @@ impl Command {
             | Self::Settings
             | Self::SwitchTheme
             | Self::PoolJobs
-            | Self::CommandPalette
+            | Self::Palette
             | Self::Shortcuts => true,
             #[cfg(debug_assertions)]
             Self::LoseDevice => true,

@@ -83,7 +83,7 @@ impl Command {
             Self::PreviousFrame => viewer.step_time(-1),
             Self::NextFrame => viewer.step_time(1),
             Self::PlayTime => viewer.view.playback.playing = !viewer.view.playback.playing,
-            Self::CommandPalette => viewer.dialogs.palette.open(),
+            Self::Palette => viewer.dialogs.palette.open(),
             #[cfg(debug_assertions)]
             Self::LoseDevice => viewer.gpu().device.destroy(),
             Self::Shortcuts => viewer.dialogs.help = !viewer.dialogs.help,

@@ -140,7 +140,7 @@ impl Panes<'_> {
                     }
                 }
                 (egui::Event::PointerMoved(pos), Some(surface)) => {
-                    surface.push(part(pos), PointerPhase::Drag)
+                    surface.push(part(pos), PointerPhase::Drag);
                 }
                 _ => {}
             }

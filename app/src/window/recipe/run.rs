@@ -20,7 +20,7 @@ pub fn start(viewer: &mut Viewer) {
     });
     match result {
         Ok(running) => {
-            (viewer.recipe_editor.running, viewer.recipe_editor.results.measured) = (Some(running), None)
+            (viewer.recipe_editor.running, viewer.recipe_editor.results.measured) = (Some(running), None);
         }
         Err(error) => viewer.tell(error.to_string()),
     }

@@ -90,7 +90,7 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
         Some(LabelAction::Show(label)) => viewer.set_info(label, "Show or hide", |i| i.shown = !i.shown),
         Some(LabelAction::Lock(label)) => viewer.set_info(label, "Lock or unlock", |i| i.locked = !i.locked),
         Some(LabelAction::Opacity(label, opacity)) => {
-            viewer.set_info(label, "Opacity", |i| i.opacity = opacity)
+            viewer.set_info(label, "Opacity", |i| i.opacity = opacity);
         }
         Some(LabelAction::Colour(label, colour)) => viewer.set_info(label, "Colour", |i| i.color = colour),
     }

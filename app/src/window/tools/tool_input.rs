@@ -220,7 +220,7 @@ impl Viewer {
             PointerPhase::Press => tools.gesture.path = vec![own, own],
             PointerPhase::Drag if tools.gesture.path.is_empty() => return,
             PointerPhase::Drag => {
-                tools.gesture.path = vec![tools.gesture.path[tools.gesture.path.len() - 1], own]
+                tools.gesture.path = vec![tools.gesture.path[tools.gesture.path.len() - 1], own];
             }
             PointerPhase::Release => {
                 if !std::mem::take(&mut tools.gesture.path).is_empty() {
