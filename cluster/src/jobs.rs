@@ -1,5 +1,5 @@
 //! The jobs of a coordinator: a folder each, in which everything about a job is, so that a coordinator that was stopped
-//! goes on with them when it starts again.
+//! resumes them when it starts again.
 
 use crate::kernel::CANCELLED;
 use crate::roots::Roots;

@@ -275,7 +275,7 @@ pub(crate) fn group(
     })
 }
 
-/// A sampler that interpolates and goes on with the outermost texel.
+/// A sampler that interpolates and repeats the outermost texel.
 pub(crate) fn sampler(gpu: &Gpu) -> wgpu::Sampler {
     gpu.device.create_sampler(&wgpu::SamplerDescriptor {
         label: Some("linear"),

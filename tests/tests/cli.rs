@@ -524,7 +524,7 @@ fn an_interrupt_stops_at_once_and_leaves_nothing_half_done() {
         assert!(text(&said).ends_with("voxelry: cancelled\n"), "{}", text(&said));
         assert!(took.as_millis() < 1000, "{arguments} took {took:?}");
         if arguments.contains("--block") {
-            // What is done of it stays, hidden, for the same command to go on with.
+            // What is done of it stays, hidden, for the same command to resume.
             let hidden: Vec<_> = names(path).into_iter().filter(|n| n.starts_with(".out.")).collect();
             let [lock, folder] = &hidden[..] else { panic!("{arguments}: {hidden:?}") };
             std::fs::remove_file(path.join(lock)).unwrap();
@@ -616,7 +616,7 @@ fn a_full_disk_leaves_nothing_half_written() {
         assert!(message.starts_with(&format!("voxelry: {target}")), "{arguments}: {message}");
         assert!(!message.contains("partial"), "{arguments}: {message}");
         if target == "out.ome.zarr" || arguments.contains("--block") {
-            // What is written of it stays, hidden, and is gone on with when there is room.
+            // What is written of it stays, hidden, and is resumed when there is room.
             assert!(said.contains("the same command goes on") && !path.join(target).exists());
             succeeds(path, &arguments);
             std::fs::remove_dir_all(path.join(target)).unwrap();
@@ -625,7 +625,7 @@ fn a_full_disk_leaves_nothing_half_written() {
     }
 }
 
-/// Killed at any moment, a conversion is gone on with by the same command, and ends with the same bytes.
+/// Killed at any moment, a conversion is resumed by the same command, and ends with the same bytes.
 #[cfg(unix)]
 #[test]
 fn a_conversion_survives_being_killed() {

@@ -226,3 +226,106 @@ fn documentation_begins_with_a_noun_or_a_verb() {
         }
     }
 }
+
+/// Words of an earlier private language of the engine, of which none is the field's.
+const ENGINE_PRIVATE_WORDS: [&str; 8] =
+    ["Shelf", "Census", "SPOILT", "gone on with", "goes on with", "hangs on", "find_twin", "TWINS"];
+
+#[test]
+fn the_engine_speaks_the_words_of_its_field() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for folder in ["core/src", "stores/src", "shaders/src", "cluster/src"] {
+        for (path, text) in sources(&root.join(folder)) {
+            checked += 1;
+            for word in ENGINE_PRIVATE_WORDS {
+                if text.contains(word) {
+                    wrong.push(format!("{}: {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(checked > 200, "only {checked} files were found");
+    assert!(wrong.is_empty(), "see the glossary in ARCHITECTURE.md:\n{}", wrong.join("\n"));
+}
+
+/// Licences under which a dependency may be used, as SPDX names them.
+const LICENCES: [&str; 17] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "bzip2-1.0.6",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "MPL-2.0",
+    "OFL-1.1",
+    "Ubuntu-font-1.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Tells whether an SPDX expression can be met with [`LICENCES`]. `AND` binds tighter than `OR`; a slash is an old `OR`.
+fn is_allowed(expression: &str) -> bool {
+    fn split<'a>(expression: &'a str, by: &str) -> Vec<&'a str> {
+        let (mut parts, mut depth, mut from) = (Vec::new(), 0, 0);
+        for (at, c) in expression.char_indices() {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            if depth == 0 && at >= from && expression[at..].starts_with(by) {
+                parts.push(&expression[from..at]);
+                from = at + by.len();
+            }
+        }
+        parts.push(&expression[from..]);
+        parts
+    }
+    let expression = expression.trim();
+    for (by, all) in [(" OR ", false), ("/", false), (" AND ", true)] {
+        let parts = split(expression, by);
+        if parts.len() > 1 {
+            return if all { parts.into_iter().all(is_allowed) } else { parts.into_iter().any(is_allowed) };
+        }
+    }
+    match expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        Some(inner) => is_allowed(inner),
+        None => LICENCES.contains(&expression),
+    }
+}
+
+#[test]
+fn dependencies_come_from_the_registry_under_licences_that_are_allowed() {
+    for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR GPL-2.0) AND Unicode-3.0"] {
+        assert!(is_allowed(good), "{good}");
+    }
+    for bad in ["GPL-3.0", "MIT AND GPL-3.0", "", "(GPL-3.0 OR LGPL-2.1) AND MIT"] {
+        assert!(!is_allowed(bad), "{bad}");
+    }
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let packages = metadata["packages"].as_array().expect("there are packages");
+    assert!(packages.len() > 300, "only {} packages", packages.len());
+    let mut wrong = Vec::new();
+    for package in packages {
+        let (name, version) = (&package["name"], &package["version"]);
+        match package["source"].as_str() {
+            None => {}
+            Some(source) if source.starts_with("registry+https://github.com/rust-lang/crates.io-index") => {}
+            Some(source) => wrong.push(format!("{name} {version} comes from {source}")),
+        }
+        let licence = package["license"].as_str().unwrap_or_default();
+        if !is_allowed(licence) {
+            wrong.push(format!("{name} {version} has the licence \"{licence}\""));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

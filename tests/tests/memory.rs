@@ -126,7 +126,7 @@ fn operators_need_what_they_say() {
     let mut wrong = Vec::new();
     for number in 0..OPERATORS.len() {
         let id = OPERATORS[number].spec().id;
-        // Theirs hangs on the objects; runs of recipes hold them to what they say.
+        // Theirs depends on the objects; runs of recipes hold them to what they say.
         if ["measure", "split", "thickness"].contains(&id) {
             continue;
         }

@@ -109,7 +109,7 @@ pub trait Runner: Send + Sync {
     fn run(&self, folder: &Path, todo: &[(usize, Region)], job: &Job) -> Result<()>;
 }
 
-/// The folder of a run that can be gone on with.
+/// The folder of a run that can be resumed.
 #[derive(Clone)]
 pub struct Checkpoint {
     /// Where it is.
@@ -141,7 +141,7 @@ impl std::fmt::Debug for Checkpoint {
 }
 
 impl Checkpoint {
-    /// A run in a folder, new or gone on with. `about` says what it is a run of: what another left there is removed.
+    /// A run in a folder, new or resumed. `about` says what it is a run of: what another left there is removed.
     ///
     /// # Errors
     /// If the folder can't be made, or what was there can't be removed.
@@ -319,7 +319,7 @@ impl Checkpoint {
 /// # Errors
 /// If something can't be removed.
 pub fn clear(folder: &Path) -> Result<()> {
-    // First, so that a run of which only a part is left, should this be cut short, is not gone on with.
+    // First, so that a run of which only a part is left, should this be cut short, is not resumed.
     let path = folder.join(ABOUT);
     if path.exists() {
         std::fs::remove_file(&path).at(&path)?;

@@ -65,7 +65,7 @@ impl OpenedJob {
         self.plan.costs()
     }
 
-    /// Refuses to go on with images that aren't what they were when they were opened.
+    /// Refuses images that aren't what they were when they were opened.
     ///
     /// # Errors
     /// If one isn't.
@@ -238,7 +238,7 @@ impl JobSpec {
         Ok(identities)
     }
 
-    /// All that the blocks of a run hang on: two runs of which this is the same make the same blocks.
+    /// All that the blocks of a run depend on: two runs of which this is the same make the same blocks.
     pub fn about(&self, identities: &[Identity], block: [usize; 3], program: &str) -> String {
         let [z, y, x] = block;
         let record = self.provenance(program, BTreeMap::new(), identities.to_vec(), self.recipe.clone());

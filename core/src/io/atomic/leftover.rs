@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 pub const PARTIAL_SUFFIX: &str = ".voxelry-partial";
 /// Ending of the file that is locked by the program which writes a folder, and says what that will be.
 const LOCK_SUFFIX: &str = ".voxelry-begun";
-/// The contents of the lock of a folder that nobody goes on with.
+/// The contents of the lock of a folder that nobody resumes.
 pub(super) const TEMPORARY: &str = "temporary\n";
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -135,7 +135,7 @@ pub(super) fn left_beside(target: &Path) -> Vec<PathBuf> {
 }
 
 /// Removes what programs that were killed left in the folder of a target, once for each folder. Folders that can be
-/// gone on with stay.
+/// resumed stay.
 pub(super) fn sweep_beside(target: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let folder = parent(target);
@@ -243,7 +243,7 @@ mod tests {
     fn what_belongs_to_nobody_is_swept() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        // What programs that live are writing, and what can be gone on with.
+        // What programs that live are writing, and what can be resumed.
         let file = AtomicFile::create(at("file")).unwrap();
         let living = AtomicDir::create(at("living")).unwrap();
         drop(AtomicDir::resume(at("resumed"), "about").unwrap());

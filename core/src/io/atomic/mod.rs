@@ -149,7 +149,7 @@ pub struct AtomicDir {
     committed: bool,
     /// Says what the folder is of, and is locked as long as its program runs.
     lock: File,
-    /// What it is to be, if it outlives its program to be gone on with.
+    /// What it is to be, if it outlives its program to be resumed.
     stays: Option<String>,
 }
 
@@ -169,7 +169,7 @@ impl AtomicDir {
         Ok(Self { partial, target, committed: false, lock, stays: None })
     }
 
-    /// Begins a folder that stays when it is given up or the program is killed, or goes on with such a one that no
+    /// Begins a folder that stays when it is given up or the program is killed, or resumes such a one that no
     /// program works on any more. `about` says what it will hold: one that is about something else is removed.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl AtomicDir {
         Ok((noted, file))
     }
 
-    /// Removes everything that it holds but one entry, of a folder that is gone on with.
+    /// Removes everything that it holds but one entry, of a folder that is resumed.
     ///
     /// # Errors
     /// If something can't be removed.
@@ -257,7 +257,7 @@ impl AtomicDir {
         let notes = self.put_notes_aside()?;
         let lock = lock_of(&self.partial);
         let mut partials = partials();
-        // From here on what has the hidden name is what nobody goes on with: at last, what the folder has replaced.
+        // From here on what has the hidden name is what nobody resumes: at last, what the folder has replaced.
         partials.extend([self.partial.clone(), lock.clone()]);
         write_about(&self.lock, TEMPORARY).at(&self.target)?;
         let old = match swap::put(&self.partial, &self.target) {
@@ -305,7 +305,7 @@ fn started() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// Whether something was begun that will have this name, and can be gone on with ([`AtomicDir::resume`]).
+/// Whether something was begun that will have this name, and can be resumed ([`AtomicDir::resume`]).
 pub fn is_begun(target: &Path) -> bool {
     let stays = |folder: &PathBuf| fs::read_to_string(lock_of(folder)).is_ok_and(|about| about != TEMPORARY);
     left_beside(&resolve(target)).iter().any(stays)

@@ -140,7 +140,7 @@ fn noted(bytes: &[u8]) -> Option<(BlockId, Option<(f64, f64)>)> {
 }
 
 impl ZarrSink {
-    /// Creates the folder beside the target, or goes on with one that was begun in the same way, if `resume` tells what
+    /// Creates the folder beside the target, or resumes one that was begun in the same way, if `resume` tells what
     /// the voxels are made of.
     pub(super) fn create(target: &Path, layout: Layout, resume: Option<&str>) -> Result<Self> {
         if target.exists() && !replaceable(target) {

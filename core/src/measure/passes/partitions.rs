@@ -4,7 +4,7 @@
 //! on a pool nothing of it is merged by the coordinator. The rows of each share go into temporary files.
 //!
 //! The figures of an object follow from its voxels, those beside them and what is in its box, so that they are the same
-//! whatever else is seen; what hangs on all objects (the nearest one) is found at the end.
+//! whatever else is seen; what depends on all objects (the nearest one) is found at the end.
 
 use crate::algorithms::kdtree::KdTree;
 use crate::algorithms::relabel::runs;
@@ -374,7 +374,7 @@ impl Measure {
 }
 
 /// A table of objects, in the order of their labels, with its columns about nearest objects found anew from the world
-/// coordinates of their centroids: those hang on all objects.
+/// coordinates of their centroids: those depend on all objects.
 pub fn with_nearest(table: Table, points: &[[f64; 3]]) -> Table {
     let schema = table.batch.schema();
     let labels = table.batch.column_by_name("label");

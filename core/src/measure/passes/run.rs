@@ -97,7 +97,7 @@ impl Measure {
         }
     }
 
-    /// Whether objects can be measured share by share: not if a figure hangs on what is far away, or the image's on all
+    /// Whether objects can be measured share by share: not if a figure depends on what is far away, or the image's on all
     /// of them.
     fn is_divisible(&self) -> bool {
         self.partition < usize::MAX

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 use voxelry_tests::program::{names, program, succeeds, text};
 
-/// A command that writes, with `IN` for its image; what it makes; and whether it leaves what the same command goes on with.
+/// A command that writes, with `IN` for its image; what it makes; and whether it leaves what the same command resumes.
 const COMMANDS: [(&str, &str, bool); 9] = [
     ("convert IN out.ome.zarr --overwrite", "out.ome.zarr", true),
     ("convert IN out.nii.gz --overwrite", "out.nii.gz", false),
@@ -71,7 +71,7 @@ fn a_command_that_is_killed_leaves_the_old_or_the_new() {
     }
 }
 
-/// A signal at any moment leaves the old or the new, and nothing beside it but what can be gone on with.
+/// A signal at any moment leaves the old or the new, and nothing beside it but what can be resumed.
 #[test]
 #[cfg(unix)]
 fn a_command_that_is_interrupted_tidies_up() {
