@@ -6,6 +6,8 @@ mod files;
 mod hard;
 #[path = "cli/studies.rs"]
 mod studies;
+#[path = "cli/time.rs"]
+mod time;
 
 use std::io::Read;
 use std::path::Path;

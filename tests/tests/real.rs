@@ -68,3 +68,61 @@ fn every_label_of_a_mask_is_a_row() {
     );
     assert_eq!(Csv::read(&folder.path().join("m.csv")).rows.len(), 51);
 }
+
+/// Dividing cells with shuffled labels, by the challenge's own measure.
+#[test]
+fn made_cells_are_followed_through_their_divisions() {
+    let Some(truth) = data("synthetic/cells_seed1/man_track.tif") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("track {} --out tracks --split-distance 9", truth.display()));
+    let output = succeeds(folder.path(), &format!("score tracks {} --json", truth.display()));
+    let scores: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(scores["tra"].as_f64().unwrap() >= 0.999, "{scores}");
+}
+
+/// Contacts lost and gained in a foam whose films are known exactly; a film counts from 5 % of the mean on, in both.
+#[test]
+fn contacts_of_a_made_foam_change_when_they_do() {
+    let Some(labels) = data("synthetic/t1_seed1/labels.tif") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), &format!("contacts {} --out contacts", labels.display()));
+    let found = Csv::read(&folder.path().join("contacts/changes.csv"));
+    let (time, a, b) = (found.numbers("time"), found.numbers("a"), found.numbers("b"));
+    let gained = found.texts("kind").into_iter().map(|k| k == "gained");
+    let found: Vec<Change> =
+        gained.enumerate().map(|(k, gained)| (time[k] as i64, a[k] as u32, b[k] as u32, gained)).collect();
+    let truth = changes(&Csv::read(&labels.with_file_name("contacts.csv")));
+    let share = |of: &[Change], among: &[Change]| {
+        let near =
+            |c: &&Change| among.iter().any(|o| (o.1, o.2, o.3) == (c.1, c.2, c.3) && o.0.abs_diff(c.0) <= 1);
+        of.iter().filter(near).count() as f64 / of.len() as f64
+    };
+    let (precision, recall) = (share(&found, &truth), share(&truth, &found));
+    println!("precision {precision}, recall {recall}");
+    assert!(precision >= 0.9 && recall >= 0.95, "precision {precision}, recall {recall}");
+}
+
+/// Time, two bubbles, and whether their contact is gained.
+type Change = (i64, u32, u32, bool);
+
+/// Changes of films whose areas are known, with the hysteresis of the command.
+fn changes(films: &Csv) -> Vec<Change> {
+    let [time, a, b, area] = ["frame", "a", "b", "area"].map(|name| films.numbers(name));
+    let least = 0.05 * area.iter().sum::<f64>() / area.len() as f64;
+    let mut there: std::collections::BTreeSet<(u32, u32)> = std::collections::BTreeSet::new();
+    let mut changes = Vec::new();
+    for frame in 0..=time.iter().fold(0.0, |m: f64, t| m.max(*t)) as i64 {
+        let rows = (0..time.len()).filter(|&k| time[k] as i64 == frame);
+        let pair = |k: usize| (a[k] as u32, b[k] as u32);
+        let now = rows
+            .filter(|&k| area[k] > least || there.contains(&pair(k)) && area[k] >= least / 1.5)
+            .map(pair)
+            .collect();
+        if frame > 0 {
+            changes.extend(there.difference(&now).map(|p| (frame, p.0, p.1, false)));
+            changes.extend(now.difference(&there).map(|p| (frame, p.0, p.1, true)));
+        }
+        there = now;
+    }
+    changes
+}

@@ -100,7 +100,7 @@ pub struct Settings {
     /// Greatest distance of an object to the one that it merges with; `None` makes no merges.
     pub merge_distance: Option<f64>,
     /// Which percentile of the candidates' costs, from 0 to 1, times [`Self::cost_factor`] is what it costs to leave a gap
-    /// open, and so on. Between two costs, the higher one is taken.
+    /// open, and so on. Between two costs, the lower one is taken, or the higher where both splits and merges are made.
     pub cost_percentile: f64,
     /// Factor of the costs of staying alone, in both steps.
     pub cost_factor: f64,

@@ -2,7 +2,7 @@
 
 use super::assign::{Pair, assign};
 use super::grid::Grid;
-use super::link::{Costs, Kind, LEAST, Link, Motion, ahead};
+use super::link::{Costs, Kind, LEAST, Link, Motion, Settings, ahead};
 
 /// Adds the links between the ends, the beginnings and the other detections of tracks.
 pub(super) fn close(costs: &Costs, links: &mut Vec<Link>) {
@@ -24,7 +24,7 @@ pub(super) fn close(costs: &Costs, links: &mut Vec<Link>) {
     if candidates.is_empty() {
         return;
     }
-    let alone = alone(&candidates, settings.cost_percentile, settings.cost_factor);
+    let alone = alone(&candidates, settings);
     // Rows are ends of tracks, and detections that may split; columns beginnings, and detections that may be merged with.
     let pairs: Vec<Pair> = candidates
         .iter()
@@ -37,13 +37,16 @@ pub(super) fn close(costs: &Costs, links: &mut Vec<Link>) {
     links.extend(assign(2 * n, 2 * n, &pairs).into_iter().map(|e| candidates[e]));
 }
 
-/// What it costs to leave a beginning or an end as it is: a percentile of all costs, the higher of the two that it lies
-/// between, times a factor.
-fn alone(candidates: &[Link], percentile: f64, factor: f64) -> f64 {
+/// What it costs to leave a beginning or an end as it is: a percentile of all costs times a factor. Of the two costs that
+/// it lies between it is the lower, or the higher where tracks may both split and merge: that gives the links of
+/// `TrackMate`, as laptrack's authors found.
+fn alone(candidates: &[Link], settings: &Settings) -> f64 {
     let mut costs: Vec<f64> = candidates.iter().map(|c| c.cost).collect();
     costs.sort_unstable_by(f64::total_cmp);
-    let at = (percentile * (costs.len() - 1) as f64).ceil() as usize;
-    (costs[at.min(costs.len() - 1)] * factor).max(LEAST)
+    let at = settings.cost_percentile * (costs.len() - 1) as f64;
+    let both = settings.split_distance.is_some() && settings.merge_distance.is_some();
+    let at = if both { at.ceil() } else { at.floor() } as usize;
+    (costs[at.min(costs.len() - 1)] * settings.cost_factor).max(LEAST)
 }
 
 struct Ends<'a> {

@@ -1,7 +1,7 @@
 //! `voxelry contacts`: which objects touch which, and how that changes with time.
 
 use super::common::{self, open_args, open_options};
-use super::movie::Movie;
+use super::movie::{Movie, check_out};
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::collections::BTreeMap;
@@ -74,8 +74,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let path = matches.get_one::<PathBuf>("labels").expect("required");
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    common::can_hold(out)?;
-    io::target::check_free(out, matches.get_flag("overwrite"))?;
+    check_out(out, "changes.csv", matches.get_flag("overwrite"))?;
     let hysteresis = *matches.get_one::<f64>("hysteresis").expect("default");
     if !(hysteresis >= 1.0 && hysteresis.is_finite()) {
         return Err(Error::Usage(format!("--hysteresis {hysteresis}: it is at least 1")).into());

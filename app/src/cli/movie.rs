@@ -8,7 +8,7 @@ use std::sync::Arc;
 use voxelry_analysis::tracks::ctc::{self, Line};
 use voxelry_core::blocks::{Field, FileField};
 use voxelry_core::error::PathContext;
-use voxelry_core::io::{Frame, ImageSource, OpenOptions, Seal};
+use voxelry_core::io::{self, Frame, ImageSource, OpenOptions, Seal};
 use voxelry_core::measure::{Table, csv};
 use voxelry_core::ops::{self, Kind, ParamType, Value};
 use voxelry_core::recipe::{self, ExecutionMode, IMAGE, Plan, Recipe, Step};
@@ -207,4 +207,20 @@ pub fn length(name: &str, text: &str, geometry: &Geometry) -> Result<f64> {
     };
     let [.., x] = length.physical(geometry).map_err(wrong)?;
     if x > 0.0 && x.is_finite() { Ok(x) } else { Err(wrong(format!("{text} is not above 0")).into()) }
+}
+
+/// Refuses a folder of results that is there already, unless it may be written over and holds such results.
+///
+/// # Errors
+/// If so.
+pub fn check_out(out: &Path, table: &str, overwrite: bool) -> Result<()> {
+    common::can_hold(out)?;
+    io::target::check_free(out, overwrite)?;
+    let taken = out.exists() && !std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    if taken && !out.join(table).is_file() {
+        return Err(
+            Error::file(out, "holds something else than an earlier result; it won't be overwritten").into()
+        );
+    }
+    Ok(())
 }

@@ -111,8 +111,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let (progress, job) = common::job(matches);
     let path = matches.get_one::<PathBuf>("input").expect("required");
     let out = matches.get_one::<PathBuf>("out").expect("required");
-    common::can_hold(out)?;
-    io::target::check_free(out, matches.get_flag("overwrite"))?;
+    movie::check_out(out, "tracks.csv", matches.get_flag("overwrite"))?;
     let penalties = penalties(matches)?;
     let input = read(matches, path, &penalties, &job)?;
     let links = match &input.links {
