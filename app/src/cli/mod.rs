@@ -27,7 +27,7 @@ mod score;
 mod sql;
 mod study;
 mod tables;
-mod tables_in;
+pub mod tables_in;
 mod track;
 
 use anyhow::Result;

@@ -23,6 +23,7 @@ pub mod region_stats;
 pub mod remeasure;
 pub mod ruler;
 pub mod stats;
+pub mod study;
 #[cfg(test)]
 mod tests;
 

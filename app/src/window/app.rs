@@ -14,6 +14,7 @@ use super::pool::{self, PoolPanel};
 use super::recipe::{self, RecipeEditor};
 use super::rulers::Rulers;
 use super::settings::{Autosave, Settings};
+use super::study::StudyPanel;
 use super::table::{self, ResultsPanel};
 use super::theme;
 use super::tools::ToolState;
@@ -41,6 +42,8 @@ pub struct Viewer {
     pub recipe_editor: RecipeEditor,
     /// Tables of measurements.
     pub results: ResultsPanel,
+    /// The open study, if any.
+    pub study: StudyPanel,
     /// Rulers, and the active kind.
     pub rulers: Rulers,
     /// Export of pictures and movies.
@@ -83,6 +86,7 @@ impl Viewer {
             tools: ToolState::default(),
             recipe_editor: RecipeEditor::default(),
             results: ResultsPanel::default(),
+            study: StudyPanel::default(),
             rulers: Rulers::default(),
             export: Export::default(),
             pool: PoolPanel::default(),
@@ -174,20 +178,27 @@ impl eframe::App for Viewer {
         self.blink(&ctx);
         self.time_bar(ui);
         let open = !self.document.scenes.is_empty();
-        if open {
+        if self.study.shown {
+            self.follow_study();
+        }
+        if open || self.study.shown {
             table::show(self, ui);
+        }
+        if open {
             self.mark_objects();
             self.read_rulers();
         }
-        if open {
+        if open || self.study.shown {
             self.sides(ui);
         }
         let [r, g, b] = theme::GROUND;
-        let empty = self.document.scenes.is_empty();
+        let empty = self.document.scenes.is_empty() || self.study.shown;
         let ground = if empty { ctx.global_style().visuals.panel_fill } else { Color32::from_rgb(r, g, b) };
         egui::CentralPanel::default().frame(egui::Frame::NONE.fill(ground)).show(ui, |ui| {
             let rect = ui.available_rect_before_wrap();
-            if self.document.scenes.is_empty() {
+            if self.study.shown {
+                self.wall_ui(ui);
+            } else if self.document.scenes.is_empty() {
                 self.empty(ui);
             } else {
                 self.panes_ui(ui);

@@ -93,7 +93,7 @@ impl Viewer {
     /// Asks where the plot that is shown goes, and writes it.
     pub fn ask_where_to_save_plot(&mut self, ctx: &Context) {
         let Some(export) = self.table_to_save(RowSelection::Shown) else { return };
-        let figure = self.results.sheet().and_then(|sheet| sheet.plots.figure(&sheet.objects));
+        let figure = self.shown_results().sheet().and_then(|sheet| sheet.plots.figure(&sheet.objects));
         let Some(figure) = figure else { return };
         self.ask(ctx, move |d| {
             let dialog = d.add_filter("Drawing", &["svg"]);

@@ -6,6 +6,7 @@ use super::tools::{PointerPhase, SavedFile, Tool, ToolInput};
 use crate::view::Layer;
 use crate::view::label_names::Names;
 use crate::view::open::OpenEvent;
+use crate::view::study::Study;
 use egui::Context;
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -31,6 +32,8 @@ pub enum AppEvent {
     SavedLabels(u64, Option<(u64, Option<SavedFile>)>),
     Recipe(Box<anyhow::Result<Recipe>>),
     Restored(Box<voxelry_core::Result<Restored>>),
+    /// A study that was opened.
+    Study(Box<anyhow::Result<Study>>),
     /// Parts of the image of a layer have come.
     Grown(u64, Vec<Region>),
     /// A layer is finished: this takes its place.
@@ -172,6 +175,7 @@ impl Viewer {
             },
             AppEvent::Tell(message) => self.tell(message),
             AppEvent::Say(message) => self.say(message),
+            AppEvent::Study(study) => self.show_study(*study),
             AppEvent::Restored(result) => {
                 self.jobs.opening = self.jobs.opening.saturating_sub(1);
                 match *result {

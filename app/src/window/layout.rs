@@ -28,6 +28,7 @@ impl Viewer {
     pub fn lay_out(&mut self, layout: Layout) {
         self.view.layout = layout;
         self.view.maximised = None;
+        self.study.shown = false;
         let scene = self.view.chosen.0.min(self.document.scenes.len().saturating_sub(1));
         let mut tiles = Tiles::default();
         let mut pane = |scene: usize, pane: Pane| tiles.insert_pane(Tile { scene, pane });

@@ -6,6 +6,7 @@ use super::events::AppEvent;
 use super::layout::Layout;
 use super::messages::Offer;
 use super::session::{self, Restored};
+use crate::view::study::Study;
 use crate::view::{Content, Layer, Pane, Scene, open};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ use voxelry_core::io::{ImageSource, OpenOptions};
 impl Viewer {
     /// Opens an image or a session; it appears when it is there.
     pub fn open(&mut self, path: PathBuf, options: OpenOptions) {
+        if Study::is_one(&path) {
+            return self.open_study(path);
+        }
         self.jobs.opening += 1;
         if path.extension().is_some_and(|e| e == session::ENDING) {
             self.settings.opened(&path);

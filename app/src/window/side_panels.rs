@@ -29,6 +29,9 @@ impl Viewer {
 
     fn side(&mut self, ui: &mut Ui) {
         ui.add_space(4.0);
+        if self.study.shown {
+            return self.questions_ui(ui);
+        }
         ui.horizontal(|ui| {
             ui.selectable_value(&mut self.view.side, Side::Display, "Display");
             ui.selectable_value(&mut self.view.side, Side::Segment, "Segment");

@@ -121,6 +121,7 @@ commands! {
     CompareVolumes: Layout, "Compare all images in 3D", "Shows the volume of every image side by side", [key(Key::Num5)];
     CompareMontages: Layout, "Compare all images as montages",
         "Shows the slices of every image side by side", [key(Key::Num6)];
+    StudyWall: Layout, "Study", "Shows the samples of the study, its tables and questions", [key(Key::Num7)];
     MaximisePane: Layout, "Maximise or restore pane", "Fills the window with the active pane, or restores it", [key(Key::Enter)];
 
     PreviousSlice: Go, "Previous slice", "Moves one slice back", [key(Key::Comma), key(Key::PageUp)];

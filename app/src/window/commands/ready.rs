@@ -36,6 +36,7 @@ impl Command {
             | Self::ExportLabelNames => viewer.tools.editing.is_some(),
             Self::SmallerBrush | Self::LargerBrush => viewer.tools.has_brush(),
             Self::ResetRotation => scenes.iter().any(Scene::is_turned),
+            Self::StudyWall => viewer.study.study.is_some(),
             Self::LinkViews => scenes.len() > 1,
             Self::RemoveCuts => {
                 scenes.iter().any(|scene| scene.is_cropped() || scene.view.cuts.iter().any(|cut| cut.on))

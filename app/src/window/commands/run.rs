@@ -75,6 +75,7 @@ impl Command {
             Self::ComparePlanes => viewer.lay_out(Layout::Compare(Pane::Plane(0))),
             Self::CompareVolumes => viewer.lay_out(Layout::Compare(Pane::Volume)),
             Self::CompareMontages => viewer.lay_out(Layout::Compare(Pane::Montage)),
+            Self::StudyWall => viewer.study.shown = true,
             Self::MaximisePane => viewer.toggle_maximised(),
             Self::PreviousSlice => viewer.step(-1),
             Self::NextSlice => viewer.step(1),

@@ -55,7 +55,7 @@ impl TableExport {
 impl Viewer {
     /// Rows of the table that is shown, to be written.
     pub fn table_to_save(&self, which: RowSelection) -> Option<TableExport> {
-        let objects = &self.results.sheet()?.objects;
+        let objects = &self.shown_results().sheet()?.objects;
         let layers = || self.document.scenes.iter().flat_map(|s| &s.layers);
         let layer = layers().find(|l| Some(l.id) == objects.layer);
         let mut about = Vec::new();
@@ -71,13 +71,15 @@ impl Viewer {
         if which == RowSelection::Selected {
             about.push("selected rows only".to_owned());
         }
-        let image = layers().find(|l| l.path.is_some()).and_then(|l| l.path.as_ref());
+        let image = layers().find(|l| l.path.is_some() && !self.study.shown).and_then(|l| l.path.as_ref());
         about.extend(image.map(|path| format!("image: {}", path.display())));
         Some(TableExport {
             table: objects.table().clone(),
             rows: Arc::new(which.rows(objects)),
             about,
-            recipe: layer.and_then(|l| l.provenance.clone()).or_else(|| self.recipe_editor.measured_by()),
+            recipe: layer
+                .and_then(|l| l.provenance.clone())
+                .or_else(|| self.recipe_editor.measured_by().filter(|_| !self.study.shown)),
         })
     }
 }

@@ -102,6 +102,17 @@ impl ResultsPanel {
         self.sheets.get(self.chosen)
     }
 
+    /// Shows the table of an index.
+    pub fn choose_table(&mut self, index: usize) {
+        self.chosen = index.min(self.sheets.len().saturating_sub(1));
+    }
+
+    /// Rows of a study's samples.
+    pub fn samples(&mut self) -> Option<&mut Objects> {
+        let sheets = self.sheets.iter_mut().map(|s| &mut s.objects);
+        sheets.into_iter().find(|o| o.table().name == crate::view::study::SAMPLES)
+    }
+
     /// The table of a layer's objects.
     pub fn of_layer(&mut self, layer: u64) -> Option<(usize, &mut Sheet)> {
         let sheets = self.sheets.iter_mut().enumerate();
@@ -110,7 +121,7 @@ impl ResultsPanel {
 
     /// Keeps up with the tables that there are, and the layer of labels that they are about; verdicts go back
     /// into them.
-    fn follow(&mut self, tables: &mut [(String, Table)], layer: Option<u64>) {
+    pub fn follow(&mut self, tables: &mut [(String, Table)], layer: Option<u64>) {
         let known = tables.len() == self.sheets.len()
             && self.sheets.iter().zip(&*tables).all(|(s, (_, table))| same(s.objects.table(), table));
         if !known {
@@ -146,7 +157,8 @@ impl ResultsPanel {
 /// Shows the tables where they are asked for.
 pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
     viewer.follow_tables();
-    if !viewer.view.show_results || viewer.results.sheets.is_empty() {
+    let of_study = viewer.study.shown;
+    if !of_study && (!viewer.view.show_results || viewer.results.sheets.is_empty()) {
         return;
     }
     let mut actions = toolbar::TableActions::default();
@@ -171,7 +183,18 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
         viewer.apply_to_objects(layer, action, labels);
     }
     if let Some(row) = actions.jump {
-        viewer.jump_to(row);
+        if of_study {
+            viewer.jump_to_sample(row);
+        } else {
+            viewer.jump_to(row);
+        }
+    }
+}
+
+impl Viewer {
+    /// The tables below the panes: those of the study while it is shown, else those of the images.
+    pub fn shown_results(&self) -> &ResultsPanel {
+        if self.study.shown { &self.study.results } else { &self.results }
     }
 }
 
@@ -179,7 +202,8 @@ pub fn show(viewer: &mut Viewer, ui: &mut Ui) {
 fn contents(viewer: &mut Viewer, ui: &mut Ui, actions: &mut toolbar::TableActions) {
     let wake = viewer.waker();
     ui.add_space(2.0);
-    let panel = &mut viewer.results;
+    let of_study = viewer.study.shown;
+    let panel = if of_study { &mut viewer.study.results } else { &mut viewer.results };
     ui.horizontal(|ui| {
         ui.label(RichText::new("Results").strong());
         for (i, sheet) in panel.sheets.iter().enumerate() {
@@ -196,14 +220,19 @@ fn contents(viewer: &mut Viewer, ui: &mut Ui, actions: &mut toolbar::TableAction
             actions.measure = ui.button("Measure again").clicked();
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            actions.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
+            if !of_study {
+                actions.close = ui.button("×").on_hover_text("Close (Ctrl+T shows it again)").clicked();
+            }
             if let Some(sheet) = panel.sheets.get(panel.chosen) {
                 toolbar::export(ui, &sheet.objects, actions);
             }
             if let Some(sheet) = panel.sheets.get_mut(panel.chosen) {
                 // From right to left.
                 for (tab, name) in [(Tab::Pictures, "Pictures"), (Tab::Plot, "Plots"), (Tab::Rows, "Rows")] {
-                    ui.selectable_value(&mut sheet.tab, tab, name);
+                    // The wall shows the pictures of samples.
+                    if !(of_study && tab == Tab::Pictures) {
+                        ui.selectable_value(&mut sheet.tab, tab, name);
+                    }
                 }
             }
         });

@@ -113,3 +113,13 @@ fn images_beside_each_other() {
     until(&mut harness, "the difference", |v| is_shown(v, 4));
     looks(&mut harness, "compare");
 }
+
+#[test]
+fn the_study_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = software(vec![super::study::study(folder.path())]) else { return };
+    until(&mut harness, "the wall", |v| v.study.drawn() > 6);
+    harness.get_by_label("Compare").click();
+    until(&mut harness, "the answer", |v| v.study.results.sheets.len() == 2);
+    looks(&mut harness, "study");
+}

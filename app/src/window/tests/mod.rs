@@ -6,6 +6,7 @@ mod objects;
 mod opening;
 mod remeasuring;
 mod segmenting;
+mod study;
 mod truth;
 mod viewing;
 
