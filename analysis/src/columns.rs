@@ -1,6 +1,6 @@
 //! Columns of tables as numbers or as groups, and their names by globs.
 
-use crate::stats::Error;
+use crate::{Error, suggestion};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
@@ -18,31 +18,18 @@ pub struct Labels {
     pub names: Vec<String>,
 }
 
+/// Refusal of Arrow, in words.
+pub fn arrow(error: arrow::error::ArrowError) -> Error {
+    Error::Data(error.to_string())
+}
+
 /// Column of a name.
 pub fn column<'a>(table: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {
     table.column_by_name(name).ok_or_else(|| {
         let schema = table.schema();
-        let near = schema.fields().iter().map(|f| (distance(f.name(), name), f.name().clone())).min();
-        let near = near.filter(|(d, _)| *d <= 1 + name.len() / 3).map(|(_, n)| n);
-        Error::NoColumn { name: name.to_owned(), near }
+        let near = suggestion(name, schema.fields().iter().map(|f| f.name().as_str()));
+        Error::Usage(format!("the table has no column \"{name}\"{near}"))
     })
-}
-
-/// Number of edits between two names, capitals aside (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let edit = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = edit.min(row[j] + 1).min(before + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// True for columns of numbers and booleans.
@@ -56,11 +43,14 @@ pub fn is_number(array: &dyn Array) -> bool {
 /// Numbers of a column, NaN where missing or infinite.
 pub fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Error> {
     if !is_number(array) {
-        return Err(Error::Unfit(format!("the column \"{name}\" holds no numbers")));
+        return Err(Error::Data(format!("the column \"{name}\" holds no numbers")));
     }
-    let array =
-        if let DataType::Dictionary(_, v) = array.data_type() { cast(array, v)? } else { array.clone() };
-    let array = cast(&array, &DataType::Float64)?;
+    let array = if let DataType::Dictionary(_, v) = array.data_type() {
+        cast(array, v).map_err(arrow)?
+    } else {
+        array.clone()
+    };
+    let array = cast(&array, &DataType::Float64).map_err(arrow)?;
     let values = array.as_primitive::<Float64Type>();
     let finite = |v: f64| if v.is_finite() { v } else { f64::NAN };
     Ok((0..values.len())
@@ -70,7 +60,7 @@ pub fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Error> {
 
 /// Groups of a column. Texts of only blanks, `NA`, `NaN` and `-` are missing.
 pub fn labels(array: &ArrayRef) -> Result<Labels, Error> {
-    let text = cast(array, &DataType::Utf8)?;
+    let text = cast(array, &DataType::Utf8).map_err(arrow)?;
     let text = text.as_string::<i32>();
     let number = is_number(array);
     let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -122,7 +112,7 @@ pub fn matching(table: &RecordBatch, patterns: &[String]) -> Result<Vec<String>,
         let found: Vec<String> =
             schema.fields().iter().map(|f| f.name().clone()).filter(|n| glob(pattern, n)).collect();
         if found.is_empty() {
-            return Err(Error::Unfit(format!("no column matches \"{pattern}\"")));
+            return Err(Error::Usage(format!("no column matches \"{pattern}\"")));
         }
         out.extend(found);
     }

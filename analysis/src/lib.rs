@@ -14,7 +14,6 @@ pub mod table;
 
 mod columns;
 mod error;
-mod output;
 
 pub use error::{Error, Result, suggestion};
 pub mod foam;

@@ -1,8 +1,8 @@
 //! Answer of a comparison, as rows and as tables.
 
 use super::Options;
-use crate::output::{csv, write_text};
-use crate::stats::Error;
+use crate::Error;
+use crate::table::write;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use std::path::Path;
 use std::sync::Arc;
@@ -204,7 +204,7 @@ impl Comparison {
     /// When Arrow refuses the table.
     pub fn tests_table(&self) -> Result<RecordBatch, Error> {
         let t = &self.tests;
-        Ok(RecordBatch::try_from_iter([
+        RecordBatch::try_from_iter([
             text("value", t, |r| &r.value),
             text("by", t, |r| &r.by),
             text("test", t, |r| &r.test),
@@ -227,7 +227,8 @@ impl Comparison {
             real("units_needed", t, |r| r.units_needed),
             real("smallest_effect", t, |r| r.smallest_effect),
             text("sentence", t, |r| &r.sentence),
-        ])?)
+        ])
+        .map_err(crate::columns::arrow)
     }
 
     /// Table of pairs of groups, as in `pairs.csv`.
@@ -236,7 +237,7 @@ impl Comparison {
     /// When Arrow refuses the table.
     pub fn pairs_table(&self) -> Result<RecordBatch, Error> {
         let t = &self.pairs;
-        Ok(RecordBatch::try_from_iter([
+        RecordBatch::try_from_iter([
             text("value", t, |r| &r.value),
             text("by", t, |r| &r.by),
             text("test", t, |r| &r.test),
@@ -255,7 +256,8 @@ impl Comparison {
             real("effect", t, |r| r.effect),
             text("effect_name", t, |r| &r.effect_name),
             text("note", t, |r| &r.note),
-        ])?)
+        ])
+        .map_err(crate::columns::arrow)
     }
 
     /// Table of groups, as in `groups.csv`.
@@ -264,7 +266,7 @@ impl Comparison {
     /// When Arrow refuses the table.
     pub fn groups_table(&self) -> Result<RecordBatch, Error> {
         let t = &self.groups;
-        Ok(RecordBatch::try_from_iter([
+        RecordBatch::try_from_iter([
             text("value", t, |r| &r.value),
             text("by", t, |r| &r.by),
             text("group", t, |r| &r.group),
@@ -281,7 +283,8 @@ impl Comparison {
             real("median", t, |r| r.median),
             real("q3", t, |r| r.q3),
             real("max", t, |r| r.max),
-        ])?)
+        ])
+        .map_err(crate::columns::arrow)
     }
 
     /// Table of checks, as in `checks.csv`.
@@ -290,7 +293,7 @@ impl Comparison {
     /// When Arrow refuses the table.
     pub fn checks_table(&self) -> Result<RecordBatch, Error> {
         let t = &self.checks;
-        Ok(RecordBatch::try_from_iter([
+        RecordBatch::try_from_iter([
             text("value", t, |r| &r.value),
             text("check", t, |r| &r.check),
             text("about", t, |r| &r.about),
@@ -299,7 +302,8 @@ impl Comparison {
             real("p", t, |r| r.p),
             flag("passed", t, |r| r.passed),
             text("note", t, |r| &r.note),
-        ])?)
+        ])
+        .map_err(crate::columns::arrow)
     }
 
     /// Writes `tests.csv`, `pairs.csv`, `groups.csv`, `checks.csv`, `report.md` and the plots into `dir`, each whole or
@@ -308,13 +312,14 @@ impl Comparison {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         for (name, svg) in &self.plots {
-            write_text(dir, name, svg)?;
+            write::text(&dir.join(name), svg)?;
         }
-        write_text(dir, "pairs.csv", &csv(&self.pairs_table()?))?;
-        write_text(dir, "groups.csv", &csv(&self.groups_table()?))?;
-        write_text(dir, "checks.csv", &csv(&self.checks_table()?))?;
-        write_text(dir, "report.md", &self.report())?;
-        write_text(dir, "tests.csv", &csv(&self.tests_table()?))
+        write::write(&dir.join("pairs.csv"), &self.pairs_table()?)?;
+        write::write(&dir.join("groups.csv"), &self.groups_table()?)?;
+        write::write(&dir.join("checks.csv"), &self.checks_table()?)?;
+        write::text(&dir.join("report.md"), &self.report())?;
+        write::write(&dir.join("tests.csv"), &self.tests_table()?)
     }
 }

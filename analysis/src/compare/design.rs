@@ -1,11 +1,15 @@
 //! Rows of a table as units in groups: what was sampled.
 
 use super::Options;
+use crate::Error;
 use crate::columns::{self, Labels, NONE};
-use crate::stats::Error;
 use crate::stats::linear::Term;
 use arrow::array::RecordBatch;
 use std::collections::HashMap;
+
+/// Reason for giving no p-value on rows that might be objects of one sample.
+pub const UNIT_UNKNOWN: &str = "objects of one sample are not independent, and the table has no column \"sample\": name the \
+                                column of the independent units with --unit, or say --assume-independent if every row is one";
 
 /// Numbers beyond which a column is regressed on instead of making groups.
 const MOST_NUMBERS: usize = 10;
@@ -156,7 +160,7 @@ impl Design {
                     for u in units {
                         let level = l.of_row[u.rows[0] as usize];
                         if u.rows.iter().any(|&r| l.of_row[r as usize] != level) {
-                            return Err(Error::Unfit(format!(
+                            return Err(Error::Data(format!(
                                 "the covariate \"{name}\" is not the same in all rows of {} \"{}\"",
                                 self.unit_name, u.name
                             )));
@@ -176,7 +180,7 @@ fn labels(table: &RecordBatch, name: &str) -> Result<Labels, Error> {
 
 fn by(table: &RecordBatch, options: &Options) -> Result<By, Error> {
     match &options.by[..] {
-        [] => Err(Error::Unfit("nothing to compare by: name a column with --by".into())),
+        [] => Err(Error::Usage("nothing to compare by: name a column with --by".into())),
         [name] => {
             let array = columns::column(table, name)?;
             let labels = columns::labels(array)?;
@@ -192,21 +196,19 @@ fn by(table: &RecordBatch, options: &Options) -> Result<By, Error> {
             enough(b, &lb, table.num_rows())?;
             Ok(By::TwoWay(la, lb))
         }
-        more => Err(Error::Unfit(format!("at most two columns after --by, not {}", more.len()))),
+        more => Err(Error::Usage(format!("at most two columns after --by, not {}", more.len()))),
     }
 }
 
 fn enough(name: &str, labels: &Labels, rows: usize) -> Result<(), Error> {
     match labels.names.len() {
-        0 => Err(Error::Unfit(format!("the column \"{name}\" is empty"))),
-        1 => {
-            Err(Error::Unfit(format!("the column \"{name}\" holds one group only: \"{}\"", labels.names[0])))
-        }
-        n if n > 2 && n == rows => Err(Error::Unfit(format!(
+        0 => Err(Error::Data(format!("the column \"{name}\" is empty"))),
+        1 => Err(Error::Data(format!("the column \"{name}\" holds one group only: \"{}\"", labels.names[0]))),
+        n if n > 2 && n == rows => Err(Error::Data(format!(
             "the column \"{name}\" has another value in each row, so that it makes no groups"
         ))),
         n if n > 200 => {
-            Err(Error::Unfit(format!("the column \"{name}\" has {n} groups; at most 200 are compared")))
+            Err(Error::Data(format!("the column \"{name}\" has {n} groups; at most 200 are compared")))
         }
         _ => Ok(()),
     }
@@ -230,7 +232,7 @@ fn unit(table: &RecordBatch, options: &Options) -> Result<Option<Labels>, Error>
     if table.column_by_name("sample").is_some() {
         return labels(table, "sample").map(Some);
     }
-    if options.pair_by.is_some() { Ok(None) } else { Err(Error::UnitUnknown) }
+    if options.pair_by.is_some() { Ok(None) } else { Err(Error::Usage(UNIT_UNKNOWN.into())) }
 }
 
 fn covariate(table: &RecordBatch, name: &str) -> Result<Covariate, Error> {

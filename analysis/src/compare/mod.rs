@@ -1,7 +1,7 @@
 //! Groups of samples compared by tests that know what was sampled.
 //!
 //! ```no_run
-//! # fn f(table: &arrow::array::RecordBatch) -> Result<(), voxelry_analysis::stats::Error> {
+//! # fn f(table: &arrow::array::RecordBatch) -> Result<(), voxelry_analysis::Error> {
 //! use voxelry_analysis::compare::{Options, compare};
 //! let options = Options { values: vec!["volume".into()], by: vec!["genotype".into()], ..Options::default() };
 //! let answer = compare(table, &options)?;
@@ -29,8 +29,8 @@ mod words;
 
 pub use answer::{Check, Comparison, GroupRow, PairRow, TestRow};
 
+use crate::Error;
 use crate::columns;
-use crate::stats::Error;
 pub use crate::stats::adjust::Adjust;
 use arrow::array::RecordBatch;
 use design::{By, Design};
@@ -86,7 +86,7 @@ pub fn compare(table: &RecordBatch, options: &Options) -> Result<Comparison, Err
     let names = values(table, options)?;
     let design = Design::new(table, options)?;
     if design.units.is_empty() {
-        return Err(Error::Unfit("no row has a group and a unit".into()));
+        return Err(Error::Data("no row has a group and a unit".into()));
     }
     let parts: Vec<Comparison> = names
         .par_iter()
@@ -120,7 +120,7 @@ const MOST_CLASSES: usize = 50;
 /// Columns of values: by name or glob, or all numbers that have no other part in the question.
 fn values(table: &RecordBatch, options: &Options) -> Result<Vec<String>, Error> {
     if options.values.is_empty() {
-        return Err(Error::Unfit("nothing to compare: name columns with --value".into()));
+        return Err(Error::Usage("nothing to compare: name columns with --value".into()));
     }
     let has_part = |name: &String| {
         options.by.contains(name)
@@ -135,13 +135,13 @@ fn values(table: &RecordBatch, options: &Options) -> Result<Vec<String>, Error> 
         let identity = |n: &String| matches!(n.as_str(), "sample" | "label" | "id");
         let names: Vec<String> = names.filter(|n| number(n) && !has_part(n) && !identity(n)).collect();
         if names.is_empty() {
-            return Err(Error::Unfit("the table has no column of numbers to compare".into()));
+            return Err(Error::Data("the table has no column of numbers to compare".into()));
         }
         return Ok(names);
     }
     let names = columns::matching(table, &options.values)?;
     match names.iter().find(|n| has_part(n)) {
-        Some(n) => Err(Error::Unfit(format!("the column \"{n}\" cannot be a value and a factor at once"))),
+        Some(n) => Err(Error::Data(format!("the column \"{n}\" cannot be a value and a factor at once"))),
         None => Ok(names),
     }
 }
@@ -153,13 +153,13 @@ fn of_classes(
     options: &Options,
 ) -> Result<Comparison, Error> {
     if matches!(design.by, By::Number(_) | By::TwoWay(..)) || !options.covariates.is_empty() {
-        return Err(Error::Unfit(format!(
+        return Err(Error::Data(format!(
             "the column \"{name}\" holds classes, which are compared by one factor without covariates only"
         )));
     }
     if classes.names.is_empty() || classes.names.len() > MOST_CLASSES {
         let n = classes.names.len();
-        return Err(Error::Unfit(format!(
+        return Err(Error::Data(format!(
             "the column \"{name}\" has {n} classes; 1 to {MOST_CLASSES} can be compared"
         )));
     }

@@ -6,9 +6,10 @@ use super::several::effects;
 use super::two::{add_note, describe, fit, fixed, icc_row};
 use super::value::Value;
 use super::words;
+use crate::Error;
 use crate::columns::Labels;
 use crate::stats::linear::{Term, coefficient, term_test};
-use crate::stats::{Error, Interval, correlation, means, power};
+use crate::stats::{Interval, correlation, means, power};
 
 /// Rows of an analysis of covariance; the first is chosen. Pairs enter as a factor of their own.
 ///

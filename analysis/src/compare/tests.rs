@@ -43,7 +43,8 @@ fn superplots() -> Option<RecordBatch> {
 fn superplots_tell_the_three_answers() {
     let Some(t) = superplots() else { return };
     let mut o = options("Speed", "Condition");
-    assert!(matches!(compare(&t, &o), Err(Error::UnitUnknown)));
+    assert_eq!(compare(&t, &o).unwrap_err().to_string(), design::UNIT_UNKNOWN);
+    assert_eq!(compare(&t, &o).unwrap_err().exit_code(), 2);
     o.pair_by = Some("Replicate".into());
     let c = compare(&t, &o).unwrap();
     let chosen: Vec<&TestRow> = c.tests.iter().filter(|t| t.chosen).collect();
@@ -111,7 +112,7 @@ fn what_cannot_be_estimated_says_so() {
 /// varying more than objects. The default test is wrong as often as it says; pooled objects are wrong most of the time.
 #[test]
 fn nested_nulls_are_found_as_often_as_alpha_says() {
-    use crate::stats::random::Random;
+    use crate::matrix::Random;
     let draws = 2000;
     let found: Vec<[bool; 2]> = (0..draws)
         .into_par_iter()

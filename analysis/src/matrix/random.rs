@@ -61,4 +61,11 @@ impl Random {
         }
         drawn
     }
+
+    /// Shuffles in place (Fisher & Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::Coding;
 use super::engine::Marker;
+use crate::Error;
 use crate::columns::{self, NONE};
-use crate::stats::Error;
 use arrow::array::ArrayRef;
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub fn marker(array: &ArrayRef, name: &str, exclude: &[String], coding: Coding) 
             .collect(),
         Coding::Additive => {
             let dose = doses(&names).ok_or_else(|| {
-                Error::Unfit(format!(
+                Error::Data(format!(
                     "additive coding needs numbers, A/H/B or pairs of alleles, not the codes {} of \"{name}\"",
                     names.join(", ")
                 ))

@@ -1,9 +1,9 @@
 //! Tests of many values at many markers, and their permutations: all values that have the same rows are tested at once,
 //! as columns beside each other, against orthonormal bases that are made once.
 
+use crate::matrix::Random;
 use crate::stats::distributions::ln_f_sf;
 use crate::stats::linear::Basis;
-use crate::stats::random::Random;
 use rayon::prelude::*;
 
 /// Values with the same rows, as residuals of the covariates.

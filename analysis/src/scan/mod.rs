@@ -1,7 +1,7 @@
 //! Every value against every marker: which locus goes with which phenotype, with the family of tests stated.
 //!
 //! ```no_run
-//! # fn f(table: &arrow::array::RecordBatch) -> Result<(), voxelry_analysis::stats::Error> {
+//! # fn f(table: &arrow::array::RecordBatch) -> Result<(), voxelry_analysis::Error> {
 //! use voxelry_analysis::scan::{Options, scan};
 //! let options = Options { values: vec!["T264".into()], by: vec!["D*M*".into()], ..Options::default() };
 //! let found = scan(table, &options)?;
@@ -16,12 +16,12 @@ mod engine;
 #[cfg(test)]
 mod tests;
 
+use crate::Error;
 use crate::columns::{self, NONE};
-use crate::output::{csv, write_text};
 use crate::plot::genome::{Point, heat_map, manhattan};
-use crate::stats::Error;
 use crate::stats::adjust::Adjust;
 use crate::stats::describe::{quantile, sorted};
+use crate::table::write;
 use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use engine::{Block, Hit};
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl Scan {
         let real = |of: fn(&ScanRow) -> Option<f64>| -> arrow::array::ArrayRef {
             Arc::new(r.iter().map(of).collect::<Float64Array>())
         };
-        Ok(RecordBatch::try_from_iter([
+        RecordBatch::try_from_iter([
             ("value", text(|r| &r.value)),
             ("by", text(|r| &r.by)),
             ("n", count(|r| r.n)),
@@ -162,7 +162,8 @@ impl Scan {
             ("p_holm", real(|r| r.p_holm)),
             ("p_bh", real(|r| r.p_bh)),
             ("p_permutation", real(|r| r.p_permutation)),
-        ])?)
+        ])
+        .map_err(crate::columns::arrow)
     }
 
     /// Writes `scan.csv`, `summary.json` and the plots into `dir`, each whole or not at all.
@@ -170,12 +171,13 @@ impl Scan {
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         for (name, svg) in &self.plots {
-            write_text(dir, name, svg)?;
+            write::text(&dir.join(name), svg)?;
         }
-        let summary = serde_json::to_string_pretty(&self.summary).map_err(|e| Error::Unfit(e.to_string()))?;
-        write_text(dir, "summary.json", &(summary + "\n"))?;
-        write_text(dir, "scan.csv", &csv(&self.table()?))
+        let summary = serde_json::to_string_pretty(&self.summary).map_err(|e| Error::Data(e.to_string()))?;
+        write::text(&dir.join("summary.json"), &(summary + "\n"))?;
+        write::write(&dir.join("scan.csv"), &self.table()?)
     }
 }
 
@@ -209,7 +211,7 @@ pub fn scan(table: &RecordBatch, options: &Options) -> Result<Scan, Error> {
     }
     hits.retain(|h| !h.f.is_nan());
     if hits.is_empty() {
-        return Err(Error::Unfit(
+        return Err(Error::Data(
             "no value can be tested at any marker: too few individuals or genotypes".into(),
         ));
     }
@@ -230,7 +232,7 @@ pub fn scan(table: &RecordBatch, options: &Options) -> Result<Scan, Error> {
 fn names(table: &RecordBatch, options: &Options) -> Result<(Vec<String>, Vec<String>), Error> {
     for (list, flag) in [(&options.values, "--values"), (&options.by, "--by")] {
         if list.is_empty() {
-            return Err(Error::Unfit(format!("nothing to scan: name columns with {flag}")));
+            return Err(Error::Usage(format!("nothing to scan: name columns with {flag}")));
         }
     }
     let mut markers = columns::matching(table, &options.by)?;
@@ -244,7 +246,7 @@ fn names(table: &RecordBatch, options: &Options) -> Result<(Vec<String>, Vec<Str
     values.retain(free);
     markers.retain(free);
     if values.is_empty() || markers.is_empty() {
-        return Err(Error::Unfit("no values, or no markers, are left to scan".into()));
+        return Err(Error::Data("no values, or no markers, are left to scan".into()));
     }
     Ok((values, markers))
 }

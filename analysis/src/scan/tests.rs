@@ -1,8 +1,8 @@
 //! Scans of whole tables.
 
 use super::*;
+use crate::matrix::Random;
 use crate::stats::means::{anova, tests::near};
-use crate::stats::random::Random;
 use arrow::array::ArrayRef;
 
 fn listeria() -> Option<RecordBatch> {

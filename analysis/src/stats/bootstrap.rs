@@ -2,8 +2,8 @@
 
 use super::describe::{mean, quantile};
 use super::distributions::{normal_isf, normal_sf};
-use super::random::Random;
 use super::{Estimable, Interval, refuse};
+use crate::matrix::Random;
 use rayon::prelude::*;
 
 /// Units a group beyond which the jackknife, which is quadratic, is not made.

@@ -1,10 +1,10 @@
 //! Tests of tables of counts: χ² and Fisher's exact test.
 
 use super::distributions::chi2_sf;
-use super::random::Random;
 use super::solve::root;
 use super::special::ln_gamma;
 use super::{Estimable, Interval, Test, refuse};
+use crate::matrix::Random;
 use rayon::prelude::*;
 
 fn margins(table: &[Vec<u64>]) -> Estimable<(Vec<u64>, Vec<u64>)> {

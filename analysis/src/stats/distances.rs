@@ -2,8 +2,8 @@
 
 use super::distributions::kolmogorov_sf;
 use super::permutation::{choose, for_each_choice};
-use super::random::Random;
 use super::{Estimable, Test, refuse};
+use crate::matrix::Random;
 use rayon::prelude::*;
 
 /// Steps of lattice paths that an exact p-value may cost.

@@ -16,48 +16,12 @@ pub mod mixed;
 pub mod permutation;
 pub mod posthoc;
 pub mod power;
-pub mod random;
 pub mod ranks;
 pub mod solve;
 pub mod special;
 
 #[cfg(test)]
 pub(crate) mod tests;
-
-use std::path::PathBuf;
-
-/// Reason that a question has no answer; its text is one sentence for the user.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The table has no such column.
-    #[error("the table has no column \"{name}\"{}", near.as_ref().map_or(String::new(), |n| format!(": did you mean \"{n}\"?")))]
-    NoColumn {
-        /// Name that was asked for.
-        name: String,
-        /// Nearest name that exists.
-        near: Option<String>,
-    },
-    /// Rows might be objects of one sample, and nothing says which.
-    #[error(
-        "objects of one sample are not independent, and the table has no column \"sample\": name the column of the \
-         independent units with --unit, or say --assume-independent if every row is one"
-    )]
-    UnitUnknown,
-    /// What was asked for does not fit the table.
-    #[error("{0}")]
-    Unfit(String),
-    /// A file could not be written.
-    #[error("{}: {source}", path.display())]
-    Write {
-        /// Path of the file.
-        path: PathBuf,
-        /// Reason of the system.
-        source: std::io::Error,
-    },
-    /// Arrow refused a table.
-    #[error("{0}")]
-    Arrow(#[from] arrow::error::ArrowError),
-}
 
 /// Estimate with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,8 +1,8 @@
 //! Permutation tests of differences of means: exact where all permutations can be counted, else seeded.
 
 use super::describe::mean;
-use super::random::Random;
 use super::{Estimable, Test, refuse};
+use crate::matrix::Random;
 use rayon::prelude::*;
 
 /// Permutations that are enumerated rather than drawn.

@@ -192,6 +192,16 @@ pub fn write(path: &Path, batch: &RecordBatch) -> Result<()> {
     writer.finish()
 }
 
+/// Writes a text, whole or not at all.
+///
+/// # Errors
+/// If the file can't be written.
+pub fn text(path: &Path, text: &str) -> Result<()> {
+    let pending = Pending::new(path)?;
+    pending.file().write_all(text.as_bytes()).map_err(|e| Error::io(path, e))?;
+    pending.commit()
+}
+
 /// The names of the columns as a line of CSV.
 ///
 /// # Errors
