@@ -96,7 +96,7 @@ fn partial_eta(row: &mut TestRow) {
 fn adjusted_sentence(v: &Value, present: &[usize], row: &TestRow, with: &str) -> String {
     let method = format!("analysis of covariance on {}", v.counted(v.units.len()));
     if let (Some(p), Some(d), Some(low), Some(high)) = (row.p, row.estimate, row.low, row.high) {
-        let (a, b) = (v.group_name(present[0]), v.group_name(present[1]));
+        let (a, b) = (v.group_text(present[0]), v.group_text(present[1]));
         let (up, down) = if d > 0.0 { (a, b) } else { (b, a) };
         let (from, to) = if d > 0.0 { (low, high) } else { (-high, -low) };
         let numbers = format!(

@@ -72,7 +72,8 @@ pub fn effects(row: &mut TestRow, k: usize) {
     let n = row.n_units;
     let Some(e) = eta_squared(&test, n) else { return };
     row.effect_name = "eta_squared".to_owned();
-    (row.effect, row.effect_low, row.effect_high) = (Some(e.value), Some(e.low), Some(e.high));
+    let finite = |v: f64| v.is_finite().then_some(v);
+    (row.effect, row.effect_low, row.effect_high) = (Some(e.value), finite(e.low), finite(e.high));
     if e.value > 0.0 && e.value < 1.0 {
         row.units_needed = power::units_for_groups((e.value / (1.0 - e.value)).sqrt(), k).map(f64::ceil);
     }
@@ -82,12 +83,16 @@ pub fn effects(row: &mut TestRow, k: usize) {
 
 /// Sentence about several groups.
 pub fn sentence(v: &Value, present: &[usize], row: &TestRow, method: &str) -> String {
-    let names: Vec<&str> = present.iter().map(|&g| v.group_name(g)).collect();
+    let texts: Vec<String> = present.iter().map(|&g| v.group_text(g)).collect();
+    let names: Vec<&str> = texts.iter().map(String::as_str).collect();
     let Some(p) = row.p else {
         return format!("{} of {}: {}.", v.name, words::list(&names), row.note);
     };
-    let spread: Vec<(f64, &str)> =
-        present.iter().map(|&g| (crate::stats::describe::mean(&v.group(g)), v.group_name(g))).collect();
+    let spread: Vec<(f64, &str)> = present
+        .iter()
+        .zip(&names)
+        .map(|(&g, name)| (crate::stats::describe::mean(&v.group(g)), *name))
+        .collect();
     let highest = spread.iter().max_by(|a, b| a.0.total_cmp(&b.0));
     let lowest = spread.iter().min_by(|a, b| a.0.total_cmp(&b.0));
     let (Some(highest), Some(lowest)) = (highest, lowest) else { return String::new() };

@@ -138,11 +138,11 @@ fn named(v: &Value, a: usize, b: usize, result: Estimable<Test>) -> Estimable<Te
 
 /// Plain sentence about a difference of two groups.
 fn sentence(v: &Value, a: usize, b: usize, row: &TestRow, method: &str) -> String {
-    let (name, x, y) = (v.name, v.group_name(a), v.group_name(b));
+    let (name, x, y) = (v.name, v.group_text(a), v.group_text(b));
     let (Some(p), Some(d), Some(low), Some(high)) = (row.p, row.estimate, row.low, row.high) else {
         return format!("{name} of {x} and {y}: {}.", row.note);
     };
-    let (high_group, low_group) = if d > 0.0 { (x, y) } else { (y, x) };
+    let (high_group, low_group) = if d > 0.0 { (&x, &y) } else { (&y, &x) };
     let (from, to) = if d > 0.0 { (low, high) } else { (-high, -low) };
     let range = format!("{} to {}", words::short(from), v.with_unit(to));
     let p_text = words::p_value(p);

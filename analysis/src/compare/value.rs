@@ -192,9 +192,15 @@ impl<'a> Value<'a> {
             .collect()
     }
 
-    /// Name of a group, quoted for a sentence.
+    /// Name of a group.
     pub fn group_name(&self, g: usize) -> &str {
         &self.design.groups[g]
+    }
+
+    /// Name of a group in a sentence: a bare number is named after its factor.
+    pub fn group_text(&self, g: usize) -> String {
+        let name = self.group_name(g);
+        if name.parse::<f64>().is_ok() { format!("{} {name}", self.design.by_name) } else { name.to_owned() }
     }
 
     /// Number with the physical unit.

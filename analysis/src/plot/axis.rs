@@ -47,11 +47,13 @@ impl Axis {
 
     fn ticks(&self) -> Vec<(f64, String)> {
         let count = ((self.high - self.low) / self.step).round() as i64;
-        let digits = (-self.step.log10().floor()).max(0.0) as usize
-            + usize::from(
-                (self.step.log10().fract() - 2.5f64.log10()).abs() < 1e-9
-                    || self.step.to_string().starts_with("0.25"),
-            );
+        // Fewest digits by which steps can be told apart.
+        let digits = (0..12)
+            .find(|&d| {
+                let scaled = self.step * 10f64.powi(d);
+                (scaled - scaled.round()).abs() < 1e-6 * scaled
+            })
+            .unwrap_or(0) as usize;
         let large = self.high.abs().max(self.low.abs()) >= 1e6 || self.step < 1e-4;
         (0..=count)
             .map(|i| {
@@ -84,11 +86,6 @@ impl Axis {
             svg.text(x, y + 18.0, &text, 12.0, Anchor::Middle, "#333333");
         }
         svg.text(0.5 * (self.from + self.to), y + 38.0, title, 13.0, Anchor::Middle, "#333333");
-    }
-
-    /// Largest value.
-    pub fn high(&self) -> f64 {
-        self.high
     }
 }
 

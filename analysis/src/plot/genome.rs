@@ -54,12 +54,13 @@ pub fn manhattan(points: &[Point], markers: &[String], values: &[String], lines:
     );
     for p in points {
         let colour = COLOURS[band_of[p.marker] % 2];
-        svg.disc(x(p.marker), axis.at(p.height), 3.0, colour, "none", 0.75);
+        svg.disc(x(p.marker), axis.at(p.height), 3.0, colour, colour, 0.75);
     }
-    for (height, name) in lines {
+    for (i, (height, name)) in lines.iter().enumerate() {
         let y = axis.at(*height);
         svg.dashed([left, y, right, y], "#111111");
-        svg.text(right - 4.0, y - 5.0, name, 11.0, Anchor::End, "#111111");
+        let (x, anchor) = if i == 0 { (right - 4.0, Anchor::End) } else { (left + 4.0, Anchor::Start) };
+        svg.text(x, y - 5.0, name, 11.0, anchor, "#111111");
     }
     if let Some(top_point) = points.iter().max_by(|a, b| a.height.total_cmp(&b.height)) {
         let name = if values.len() > 1 {

@@ -38,15 +38,15 @@ const TALL: f64 = 330.0;
 struct Frame {
     svg: Svg,
     axis: Axis,
-    width: f64,
 }
 
 fn frame(columns: &[Column], values: impl IntoIterator<Item = f64>, title: &str, heading: &str) -> Frame {
     let plot = WIDE * columns.len() as f64;
-    let width = (LEFT + plot + 24.0).max(360.0);
+    let width = (LEFT + plot + 24.0).max(LEFT + 7.2 * heading.chars().count() as f64);
     let long = columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0) > 16;
     let mut svg = Svg::new(width, TOP + TALL + if long { 130.0 } else { 58.0 });
-    let axis = Axis::around(values, TOP + TALL, TOP);
+    let means = columns.iter().filter_map(|c| c.mean).flatten();
+    let axis = Axis::around(values.into_iter().chain(means), TOP + TALL, TOP);
     axis.draw_upright(&mut svg, LEFT, LEFT + plot, title);
     svg.text(LEFT, 26.0, heading, 13.0, Anchor::Start, "#333333");
     for (i, c) in columns.iter().enumerate() {
@@ -59,7 +59,7 @@ fn frame(columns: &[Column], values: impl IntoIterator<Item = f64>, title: &str,
             svg.text(x, y + 37.0, &count, 12.0, Anchor::Middle, "#666666");
         }
     }
-    Frame { svg, axis, width }
+    Frame { svg, axis }
 }
 
 fn centre(i: usize) -> f64 {
@@ -86,7 +86,14 @@ pub fn superplot(columns: &[Column], title: &str, heading: &str, joined: bool) -
                 let v = s[(2 * k + 1) * s.len() / (2 * shown)];
                 let wide = 46.0 * local_width(&s, v);
                 let x = centre(i) + wide * jitter(k * 7 + u.colour);
-                f.svg.disc(x, f.axis.at(v), 2.2, COLOURS[u.colour % COLOURS.len()], "none", 0.3);
+                f.svg.disc(
+                    x,
+                    f.axis.at(v),
+                    2.2,
+                    COLOURS[u.colour % COLOURS.len()],
+                    COLOURS[u.colour % COLOURS.len()],
+                    0.3,
+                );
             }
         }
     }
@@ -100,7 +107,6 @@ pub fn superplot(columns: &[Column], title: &str, heading: &str, joined: bool) -
             f.svg.disc(x, f.axis.at(u.mean), 6.5, COLOURS[u.colour % COLOURS.len()], "#ffffff", 1.0);
         }
     }
-    let _ = f.width;
     f.svg.finish()
 }
 
@@ -134,8 +140,7 @@ fn join(f: &mut Frame, columns: &[Column]) {
 fn mean_bar(f: &mut Frame, x: f64, c: &Column) {
     let Some([mean, low, high]) = c.mean else { return };
     let x = x + 50.0;
-    let inside = |v: f64| f.axis.at(v).clamp(TOP - 8.0, TOP + TALL + 8.0);
-    let (m, l, h) = (inside(mean), inside(low), inside(high));
+    let (m, l, h) = (f.axis.at(mean), f.axis.at(low), f.axis.at(high));
     f.svg.line([x, l, x, h], "#111111", 1.6);
     for y in [l, h] {
         f.svg.line([x - 4.0, y, x + 4.0, y], "#111111", 1.6);
@@ -193,7 +198,7 @@ pub fn scatter(points: &[[f64; 2]], line: Option<[f64; 2]>, titles: [&str; 2], h
     svg.text(LEFT, 26.0, heading, 13.0, Anchor::Start, "#333333");
     let step = points.len().div_ceil(4000).max(1);
     for p in points.iter().step_by(step) {
-        svg.disc(x.at(p[0]), y.at(p[1]), 3.2, COLOURS[0], "none", 0.5);
+        svg.disc(x.at(p[0]), y.at(p[1]), 3.2, COLOURS[0], COLOURS[0], 0.5);
     }
     if let Some([intercept, slope]) = line {
         let ends = points.iter().map(|p| p[0]);

@@ -120,8 +120,8 @@ impl Svg {
         };
         let _ = writeln!(
             self.body,
-            "<text x=\"{0}\" y=\"{1}\" font-size=\"{2}\" text-anchor=\"{anchor}\" fill=\"#333333\" \
-             transform=\"rotate({3} {0} {1})\">{4}</text>",
+            "<text font-size=\"{2}\" text-anchor=\"{anchor}\" fill=\"#333333\" \
+             transform=\"translate({0} {1}) rotate({3})\">{4}</text>",
             n(x),
             n(y),
             n(size),

@@ -5,7 +5,7 @@
 //! use voxelry_analysis::scan::{Options, scan};
 //! let options = Options { values: vec!["T264".into()], by: vec!["D*M*".into()], ..Options::default() };
 //! let found = scan(table, &options)?;
-//! found.write("found".as_ref())?; // scan.csv, summary.json, manhattan.svg, heatmap.svg
+//! found.write("found".as_ref())?; // scan.csv, summary.json, manhattan.svg, heatmap.svg, hit_*.svg
 //! # Ok(()) }
 //! ```
 //!
@@ -18,7 +18,9 @@ mod tests;
 
 use crate::Error;
 use crate::columns::{self, NONE};
+use crate::plot::axis;
 use crate::plot::genome::{Point, heat_map, manhattan};
+use crate::plot::groups::{Column, Dot, boxes};
 use crate::stats::adjust::Adjust;
 use crate::stats::describe::{quantile, sorted};
 use crate::table::write;
@@ -225,6 +227,7 @@ pub fn scan(table: &RecordBatch, options: &Options) -> Result<Scan, Error> {
     }
     summarise(&mut out, &values, &markers, options);
     out.plots = plots(&hits, &out.summary, &values, &markers);
+    out.plots.extend(boxes_of_hits(table, &out.rows, options)?);
     Ok(out)
 }
 
@@ -364,4 +367,49 @@ fn plots(hits: &[Hit], summary: &Summary, values: &[String], markers: &[String])
         out.push(("heatmap.svg".to_owned(), heat_map(&points, markers, values)));
     }
     out
+}
+
+/// Boxes of the value by genotype for the best hits of the scan, at most one a value.
+fn boxes_of_hits(
+    table: &RecordBatch,
+    rows: &[ScanRow],
+    options: &Options,
+) -> Result<Vec<(String, String)>, Error> {
+    const MOST: usize = 6;
+    let mut best: Vec<&ScanRow> = rows.iter().filter(|r| r.p_bonferroni.is_some_and(|p| p < 0.05)).collect();
+    best.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));
+    let mut seen = std::collections::HashSet::new();
+    best.retain(|r| seen.insert(r.value.clone()));
+    best.truncate(MOST);
+    let mut out = vec![];
+    for hit in best {
+        let y = columns::numbers(columns::column(table, &hit.value)?, &hit.value)?;
+        let labels = columns::labels(columns::column(table, &hit.by)?)?;
+        let groups: Vec<(usize, Vec<f64>)> = (0..labels.names.len())
+            .filter(|&g| !options.exclude.contains(&labels.names[g]))
+            .map(|g| {
+                (g, (0..y.len()).filter(|&i| labels.of_row[i] == g && !y[i].is_nan()).map(|i| y[i]).collect())
+            })
+            .filter(|(_, v): &(usize, Vec<f64>)| !v.is_empty())
+            .collect();
+        let drawn: Vec<Column> = groups
+            .iter()
+            .map(|(g, v)| Column {
+                name: &labels.names[*g],
+                units: v
+                    .iter()
+                    .map(|m| Dot { objects: std::slice::from_ref(m), mean: *m, colour: 0 })
+                    .collect(),
+                mean: crate::stats::describe::mean_interval(v).ok().map(|i| [i.value, i.low, i.high]),
+            })
+            .collect();
+        let title = axis::title(&hit.value, &columns::unit(table, &hit.value));
+        let stem: String = format!("{}_{}", hit.value, hit.by)
+            .chars()
+            .map(|c| if c.is_alphanumeric() { c } else { '_' })
+            .collect();
+        let heading = format!("{} by genotype at {}", hit.value, hit.by);
+        out.push((format!("hit_{stem}.svg"), boxes(&drawn, &title, &heading, false)));
+    }
+    Ok(out)
 }

@@ -42,6 +42,7 @@ fn listeria_hits() {
     near(top.statistic.unwrap(), 16.267704534452854, 1e-10);
     near(top.p.unwrap(), 6.183041324518865e-07, 1e-10);
     assert!(found.plots[0].1.contains("D5M357"));
+    assert!(found.plots.iter().any(|(name, _)| name == "hit_T264_D5M357.svg"));
 }
 
 #[test]

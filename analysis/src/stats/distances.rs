@@ -1,7 +1,7 @@
 //! Tests of whole distributions: Kolmogorov–Smirnov and energy distance.
 
 use super::distributions::kolmogorov_sf;
-use super::permutation::{choose, for_each_choice};
+use super::permutation::{MOST, choose, for_each_choice};
 use super::{Estimable, Test, refuse};
 use crate::matrix::Random;
 use rayon::prelude::*;
@@ -96,6 +96,9 @@ pub fn energy(
 ) -> Estimable<Test> {
     if a.is_empty() || b.is_empty() {
         return refuse("a group has no units");
+    }
+    if a.len() + b.len() > MOST {
+        return refuse("permutations of so many units take long");
     }
     let thinned = a.iter().chain(b).any(|u| u.len() > QUANTILES);
     let units: Vec<Vec<f64>> = a.iter().chain(b).map(|u| quantiles(u)).collect();

@@ -101,6 +101,12 @@ pub fn noncentral_f_sf(f: f64, df1: f64, df2: f64, lambda: f64) -> f64 {
         let ln_poisson = if j > 0.0 { ln_gamma_prefactor(j, mean) } else { -mean };
         (ln_poisson + ln_beta_inc(0.5 * df2, 0.5 * df1 + j, x, y)).exp()
     };
+    if lambda > 1e9 {
+        // The distribution is a point beside its mean.
+        return if df1 * f < lambda { 1.0 } else { 0.0 };
+    }
+    // Far out the weights are smooth: every `stride`th stands for its neighbours.
+    let stride = (mean.sqrt() / 20.0).floor().max(1.0);
     let mode = mean.floor();
     let mut sum = 0.0;
     let mut add = |j: f64| {
@@ -110,12 +116,13 @@ pub fn noncentral_f_sf(f: f64, df1: f64, df2: f64, lambda: f64) -> f64 {
     };
     let mut j = mode;
     while add(j) {
-        j += 1.0;
+        j += stride;
     }
-    j = mode - 1.0;
+    j = mode - stride;
     while j >= 0.0 && add(j) {
-        j -= 1.0;
+        j -= stride;
     }
+    sum *= stride;
     sum.min(1.0)
 }
 

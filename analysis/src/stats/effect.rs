@@ -39,7 +39,7 @@ fn standardised(d: f64, root_n: f64, df: f64) -> Interval {
 /// doi:10.1037/1082-989X.9.2.164); `n` is the number of units.
 pub fn eta_squared(test: &Test, n: usize) -> Option<Interval> {
     let (f, df1, df2) = (test.statistic, test.df1?, test.df2?);
-    let (low, high) = noncentral_f_interval(f, df1, df2);
+    let (low, high) = if f * df1 < 1e7 { noncentral_f_interval(f, df1, df2) } else { (f64::NAN, f64::NAN) };
     let share = |lambda: f64| lambda / (lambda + n as f64);
     Some(Interval { value: f * df1 / (f * df1 + df2), low: share(low), high: share(high) })
 }

@@ -14,6 +14,9 @@ pub fn choose(n: usize, k: usize) -> f64 {
     (0..k).fold(1.0, |c, i| c * (n - i) as f64 / (i + 1) as f64).round()
 }
 
+/// Units beyond which nothing is permuted.
+pub const MOST: usize = 50_000;
+
 /// Statistics at least as far out as the observed one on each side, among how many.
 #[derive(Default, Clone, Copy)]
 struct Tails {
@@ -62,6 +65,9 @@ pub fn means(a: &[f64], b: &[f64], resamples: usize, seed: u64) -> Estimable<Tes
     if a.is_empty() || b.is_empty() {
         return refuse("a group has no units");
     }
+    if all.len() > MOST {
+        return refuse("permutations of so many units take long and say what the t-test says");
+    }
     if !super::describe::varies(&all) {
         return refuse("all units have the same value");
     }
@@ -101,6 +107,9 @@ pub fn means(a: &[f64], b: &[f64], resamples: usize, seed: u64) -> Estimable<Tes
 pub fn signs(differences: &[f64], resamples: usize, seed: u64) -> Estimable<Test> {
     if differences.iter().all(|&d| d == 0.0) {
         return refuse("no pair differs");
+    }
+    if differences.len() > MOST {
+        return refuse("permutations of so many pairs take long and say what the t-test says");
     }
     let observed: f64 = differences.iter().sum();
     let slack = 1e-12 * differences.iter().map(|v| v.abs()).sum::<f64>();
