@@ -8,7 +8,6 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use voxelry_analysis::compare::{Adjust, Options, compare};
-use voxelry_analysis::{Error, stats};
 
 pub fn command() -> Command {
     Command::new("compare")
@@ -56,15 +55,6 @@ pub fn command() -> Command {
         .arg(common::overwrite_arg())
 }
 
-/// An error of statistics: one about the question is bad usage.
-pub fn said(error: stats::Error) -> Error {
-    match error {
-        stats::Error::NoColumn { .. } | stats::Error::UnitUnknown => Error::Usage(error.to_string()),
-        stats::Error::Write { path, source } => Error::io(path, source),
-        other => Error::Data(other.to_string()),
-    }
-}
-
 /// Runs `voxelry compare`.
 ///
 /// # Errors
@@ -98,8 +88,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         .collect();
     let tables = Tables::of(matches.get_one::<PathBuf>("table").expect("required"))?;
     let table = tables_in::joined(tables.rows(&options.values, &beside)?, matches)?;
-    let answer = compare(&table, &options).map_err(said)?;
-    answer.write(out).map_err(said)?;
+    let answer = compare(&table, &options)?;
+    answer.write(out)?;
     answer.remarks.iter().for_each(|remark| tell(remark));
     answer.sentences().iter().try_for_each(|sentence| print_line!("{sentence}"))
 }

@@ -1,7 +1,6 @@
 //! `voxelry scan`: every value against every marker.
 
 use super::common::{self, print_line};
-use super::compare::said;
 use super::groups::seed_arg;
 use super::tables_in::{self, Tables, list, list_arg};
 use anyhow::Result;
@@ -67,8 +66,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     let tables = Tables::of(matches.get_one::<PathBuf>("table").expect("required"))?;
     let first = if tables.are_several() { tables.named("samples")? } else { tables.only()? };
     let table = tables_in::joined(tables_in::read(first, &[])?, matches)?;
-    let found = scan(&table, &options).map_err(said)?;
-    found.write(out).map_err(said)?;
+    let found = scan(&table, &options)?;
+    found.write(out)?;
     let summary = &found.summary;
     print_line!(
         "{} tests of {} values and {} markers: {} significant after Bonferroni, {} left out",
