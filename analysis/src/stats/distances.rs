@@ -151,7 +151,7 @@ pub fn energy(
                         random.shuffle(&mut first);
                         first
                     }
-                    Exchange::WithinPairs => swapped(n, k, |_| random.next() >> 63 == 1),
+                    Exchange::WithinPairs => swapped(n, k, |_| random.bits() >> 63 == 1),
                 };
                 squared(&first) >= bar
             })

@@ -123,7 +123,7 @@ pub fn signs(differences: &[f64], resamples: usize, seed: u64) -> Estimable<Test
             let mut sum = 0.0;
             for (i, d) in differences.iter().enumerate() {
                 if !exact && i % 64 == 0 {
-                    bits = random.next();
+                    bits = random.bits();
                 }
                 sum += if bits & 1 == 1 { -d } else { *d };
                 bits >>= 1;
