@@ -24,6 +24,9 @@ pub fn arrow(error: arrow::error::ArrowError) -> Error {
 }
 
 /// Column of a name.
+///
+/// # Errors
+/// When there is none.
 pub fn column<'a>(table: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {
     table.column_by_name(name).ok_or_else(|| {
         let schema = table.schema();
@@ -41,6 +44,9 @@ pub fn is_number(array: &dyn Array) -> bool {
 }
 
 /// Numbers of a column, NaN where missing or infinite.
+///
+/// # Errors
+/// When it holds none.
 pub fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Error> {
     if !is_number(array) {
         return Err(Error::Data(format!("the column \"{name}\" holds no numbers")));
@@ -59,6 +65,9 @@ pub fn numbers(array: &ArrayRef, name: &str) -> Result<Vec<f64>, Error> {
 }
 
 /// Groups of a column. Texts of only blanks, `NA`, `NaN` and `-` are missing.
+///
+/// # Errors
+/// When the column cannot be read as text.
 pub fn labels(array: &ArrayRef) -> Result<Labels, Error> {
     let text = cast(array, &DataType::Utf8).map_err(arrow)?;
     let text = text.as_string::<i32>();
@@ -100,6 +109,9 @@ pub fn unit(table: &RecordBatch, name: &str) -> String {
 }
 
 /// Names of columns that `patterns` ask for, in the order of patterns and of the table.
+///
+/// # Errors
+/// When a name or a pattern fits no column.
 pub fn matching(table: &RecordBatch, patterns: &[String]) -> Result<Vec<String>, Error> {
     let schema = table.schema();
     let mut out: Vec<String> = vec![];

@@ -71,7 +71,7 @@ pub fn effects(row: &mut TestRow, k: usize) {
     let test = Test::new(f, Some(df1), Some(df2), p);
     let n = row.n_units;
     let Some(e) = eta_squared(&test, n) else { return };
-    row.effect_name = "eta_squared".to_owned();
+    row.effect_name = "eta_squared".into();
     let finite = |v: f64| v.is_finite().then_some(v);
     (row.effect, row.effect_low, row.effect_high) = (Some(e.value), finite(e.low), finite(e.high));
     if e.value > 0.0 && e.value < 1.0 {

@@ -118,11 +118,10 @@ fn paired(v: &Value, a: usize, b: usize) -> Vec<TestRow> {
         sentence(v, a, b, &t, &format!("paired t-test within {} of {pair}", words::counted(d.len(), "pair")));
     let mut wilcoxon = v.row("wilcoxon", ranks::wilcoxon(&x, &y));
     let mut signs = v.row("permutation-paired", permutation::signs(&d, v.options.resamples, v.options.seed));
-    if d.len() > 1 && varies(&d) {
-        if let Ok(i) = bootstrap::bca(&[&d], |s| mean(&s[0]), v.options.resamples, v.options.seed) {
-            (signs.estimate, signs.low, signs.high) = (Some(i.value), Some(i.low), Some(i.high));
-            add_note(&mut signs, "interval by BCa bootstrap");
-        }
+    let interval = bootstrap::bca(&[&d], |s| mean(&s[0]), v.options.resamples, v.options.seed);
+    if let (true, Ok(i)) = (varies(&d), interval) {
+        (signs.estimate, signs.low, signs.high) = (Some(i.value), Some(i.low), Some(i.high));
+        add_note(&mut signs, "interval by BCa bootstrap");
     }
     (wilcoxon.n_units, signs.n_units) = (t.n_units, t.n_units);
     vec![t, wilcoxon, signs]

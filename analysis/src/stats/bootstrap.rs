@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// Units a group beyond which the jackknife, which is quadratic, is not made.
 const MOST: usize = 5000;
 
-/// 95 % BCa interval of `statistic` of several groups that are resampled apart; seeded, the same for any number of
+/// 95 % interval, corrected for bias and acceleration, of `statistic` of several groups that are resampled apart; seeded, the same for any number of
 /// threads.
 ///
 /// # Errors

@@ -142,7 +142,7 @@ fn exact_inversions(n: usize, observed: usize) -> f64 {
     for i in 2..=n {
         let mut next = vec![0.0f64; most + 1];
         let mut window = 0.0;
-        for s in 0..=reach + i - 1 {
+        for s in 0..reach + i {
             window += share[s];
             if s >= i {
                 window -= share[s - i];

@@ -111,7 +111,7 @@ fn fisher_two_by_two(x: u64, row: u64, other: u64, column: u64) -> Test {
     let high = if last { f64::INFINITY } else { solve(&|w| w[..=at].iter().sum::<f64>() - 0.025) };
     let mut test = Test::new(value, None, None, p);
     test.estimate = Some(Interval { value, low, high });
-    test.note = "exact".to_owned();
+    test.note = "exact".into();
     test
 }
 

@@ -28,9 +28,9 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Estimable<Test> {
     let mut ends = vec![false; all.len() + 1];
     for (k, &(v, first)) in all.iter().enumerate() {
         if first {
-            i += 1
+            i += 1;
         } else {
-            j += 1
+            j += 1;
         }
         if k + 1 == all.len() || all[k + 1].0 != v {
             ends[k + 1] = true;
@@ -45,7 +45,7 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Estimable<Test> {
         kolmogorov_sf(d * (n as f64 * m as f64 / (n + m) as f64).sqrt())
     };
     let mut test = Test::new(d, None, None, p.min(1.0));
-    test.note = if exact { "exact" } else { "limiting distribution" }.to_owned();
+    test.note = if exact { "exact" } else { "limiting distribution" }.into();
     Ok(test)
 }
 
@@ -136,7 +136,7 @@ pub fn energy(
                 all.push(first);
             }),
             Exchange::WithinPairs => {
-                all.extend((0..1usize << k).map(|bits| swapped(n, k, |i| bits >> i & 1 == 1)))
+                all.extend((0..1usize << k).map(|bits| swapped(n, k, |i| bits >> i & 1 == 1)));
             }
         }
         all.par_iter().filter(|first| squared(first) >= bar).count() as f64 / orders

@@ -34,7 +34,7 @@ pub fn mann_whitney(a: &[f64], b: &[f64]) -> Estimable<Test> {
         (normal_two_sided(z), "normal approximation with continuity and tie correction")
     };
     let mut test = Test::new(u, None, None, p);
-    test.note = note.to_owned();
+    test.note = note.into();
     test.estimate = shift(a, b);
     Ok(test)
 }
@@ -110,7 +110,7 @@ pub fn wilcoxon(a: &[f64], b: &[f64]) -> Estimable<Test> {
         (normal_two_sided(z), "normal approximation with continuity and tie correction")
     };
     let mut test = Test::new(plus, None, None, p);
-    test.note = method.to_owned();
+    test.note = method.into();
     if differing.len() < d.len() {
         test.note += &format!("; {} pairs without a difference left out", d.len() - differing.len());
     }
@@ -158,7 +158,7 @@ pub fn kruskal_wallis(groups: &[&[f64]]) -> Estimable<Test> {
     let mut sum = 0.0;
     for g in groups {
         let mean = ranks[at..at + g.len()].iter().sum::<f64>() / g.len() as f64;
-        sum += g.len() as f64 * (mean - (n + 1.0) / 2.0).powi(2);
+        sum += g.len() as f64 * (mean - 0.5 * (n + 1.0)).powi(2);
         at += g.len();
     }
     let h = 12.0 / (n * (n + 1.0)) * sum / correction;

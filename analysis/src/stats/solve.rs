@@ -108,16 +108,16 @@ pub fn minimum(f: impl Fn(f64) -> f64, a: f64, b: f64) -> f64 {
         let fu = f(u);
         if fu <= fx {
             if u >= x {
-                a = x
+                a = x;
             } else {
-                b = x
+                b = x;
             }
             (v, fv, w, fw, x, fx) = (w, fw, x, fx, u, fu);
         } else {
             if u < x {
-                a = u
+                a = u;
             } else {
-                b = u
+                b = u;
             }
             if fu <= fw || w == x {
                 (v, fv, w, fw) = (w, fw, u, fu);
