@@ -72,7 +72,7 @@ pub fn bca(
 mod tests {
     use super::*;
 
-    /// A skewed sample whose BCa interval is known: SciPy 1.17.1, `bootstrap(method="BCa", n_resamples=400_000)`.
+    /// A skewed sample whose interval is known: SciPy 1.17.1, `bootstrap(method="BCa", n_resamples=400_000)`.
     #[test]
     fn near_scipy_on_any_number_of_threads() {
         let x = [0.1, 0.3, 0.4, 0.7, 0.9, 1.2, 1.6, 2.4, 3.9, 8.8];
