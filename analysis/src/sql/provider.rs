@@ -4,23 +4,24 @@
 use super::place;
 use crate::table::{common_schema, conform, csv::Csv, parquet};
 use crate::{Error, Result};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result as DataFusionResult, ScalarValue};
-use datafusion::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result as DataFusionResult};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::functions::core::nullif;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::logical_expr::{ColumnarValue, Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,13 +75,13 @@ impl TableProvider for Parquet {
         if !schema.fields().iter().any(|f| f.data_type().is_floating()) {
             return Ok(plan);
         }
-        let options = Arc::new(state.config_options().clone());
         let expressions = schema.fields().iter().enumerate().map(|(at, field)| {
             let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
-            let expr = missing_for_nan(column, field.data_type(), &schema, &options)?;
-            Ok(ProjectionExpr { expr, alias: field.name().clone() })
+            let expr =
+                if field.data_type().is_floating() { Arc::new(MissingForNan { column }) } else { column };
+            ProjectionExpr { expr, alias: field.name().clone() }
         });
-        let expressions = expressions.collect::<DataFusionResult<Vec<_>>>()?;
+        let expressions: Vec<ProjectionExpr> = expressions.collect();
         Ok(Arc::new(ProjectionExec::try_new(expressions, plan)?))
     }
 
@@ -93,20 +94,63 @@ impl TableProvider for Parquet {
     }
 }
 
-/// `nullif(column, NaN)`; NaN is equal to NaN there.
-fn missing_for_nan(
+/// A column of numbers in which NaN is missing. Its field is that of the column, with its unit.
+#[derive(Debug, Clone, Eq)]
+struct MissingForNan {
     column: Arc<dyn PhysicalExpr>,
-    ty: &DataType,
-    schema: &Schema,
-    options: &Arc<ConfigOptions>,
-) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
-    let nan = match ty {
-        DataType::Float64 => ScalarValue::Float64(Some(f64::NAN)),
-        DataType::Float32 => ScalarValue::Float32(Some(f32::NAN)),
-        _ => return Ok(column),
-    };
-    let arguments = vec![column, Arc::new(Literal::new(nan)) as Arc<dyn PhysicalExpr>];
-    Ok(Arc::new(ScalarFunctionExpr::try_new(nullif(), arguments, schema, options.clone())?))
+}
+
+impl PartialEq for MissingForNan {
+    fn eq(&self, other: &Self) -> bool {
+        self.column.eq(&other.column)
+    }
+}
+
+impl Hash for MissingForNan {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.column.hash(state);
+    }
+}
+
+impl fmt::Display for MissingForNan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} but NaN", self.column)
+    }
+}
+
+impl PhysicalExpr for MissingForNan {
+    fn data_type(&self, schema: &Schema) -> DataFusionResult<DataType> {
+        self.column.data_type(schema)
+    }
+
+    fn nullable(&self, _: &Schema) -> DataFusionResult<bool> {
+        Ok(true)
+    }
+
+    fn return_field(&self, schema: &Schema) -> DataFusionResult<FieldRef> {
+        let field = self.column.return_field(schema)?;
+        Ok(Arc::new(field.as_ref().clone().with_nullable(true)))
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> DataFusionResult<ColumnarValue> {
+        let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(ColumnarValue::Array(parquet::missing_for_nan(&array)))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.column]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
+        Ok(Arc::new(Self { column: children.swap_remove(0) }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Text files as one table.

@@ -3,6 +3,7 @@ use crate::matrix::Random;
 use crate::table::write::write;
 use crate::table::{numbers, tables, texts};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 
 /// Eight files of objects with values over 30 binades, and a table of samples.
 fn study(folder: &Path, rows: usize) {
@@ -17,12 +18,16 @@ fn study(folder: &Path, rows: usize) {
         let value =
             |n: usize| if n % 97 == 5 { f64::NAN } else { random.normal() * (random.unit() * 20.0).exp2() };
         let volume: ArrayRef = Arc::new(Float64Array::from_iter_values((0..rows).map(value)));
-        let columns = [("sample", name), ("label", label), ("kind", kind), ("volume", volume)];
-        write(
-            &folder.join(format!("objects/{sample}.parquet")),
-            &RecordBatch::try_from_iter(columns).unwrap(),
-        )
-        .unwrap();
+        let unit = [("unit".to_owned(), "µm³".to_owned())].into();
+        let fields = vec![
+            Field::new("sample", DataType::Utf8, true),
+            Field::new("label", DataType::Int64, false),
+            Field::new("kind", DataType::Int64, true),
+            Field::new("volume", DataType::Float64, false).with_metadata(unit),
+        ];
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![name, label, kind, volume]).unwrap();
+        write(&folder.join(format!("objects/{sample}.parquet")), &batch).unwrap();
     }
     let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..8).map(|n| format!("s{n}"))));
     let group: ArrayRef =
@@ -69,6 +74,7 @@ fn sums_are_right_and_nan_is_missing() {
     let all = session.answer("select volume from objects where volume is not null").unwrap();
     let values = numbers(all.column(0).as_ref()).unwrap();
     assert_eq!(values.len(), 8 * (1000 - 11));
+    assert_eq!(all.schema().field(0).metadata()["unit"], "µm³", "units go with their columns");
     let mut exact = ExactSum::default();
     values.iter().for_each(|v| exact.add(*v));
     let n = values.len() as f64;
