@@ -39,7 +39,7 @@ impl Overlap {
     }
 }
 
-/// Least overlaps (IoU) at which objects are matched.
+/// Least overlaps (intersection over union) at which objects are matched.
 const THRESHOLDS: [f64; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
 
 /// Sums over frames from which the measures follow.
@@ -183,7 +183,7 @@ mod tests {
         for (name, expected) in [
             ("dice", 28.0 / 32.0),
             ("jaccard", 14.0 / 18.0),
-            ("seg", (0.8 + 0.5) / 2.0),
+            ("seg", 0.65),
             ("f1@0.5", 4.0 / 5.0),
             ("f1@0.55", 2.0 / 5.0),
             ("f1@0.8", 2.0 / 5.0),

@@ -128,8 +128,7 @@ impl<'a> Solver<'a> {
             let mut steps = BIDS * waiting.len();
             for &row in &waiting {
                 let mut bidder = row;
-                loop {
-                    let Some(loser) = self.bid_of(bidder) else { break };
+                while let Some(loser) = self.bid_of(bidder) {
                     // Of equal choices none becomes more expensive, and rows could take them from each other forever.
                     if steps == 0 || !loser.1 {
                         left.push(loser.0);

@@ -177,7 +177,7 @@ fn each(
             task.spec.inputs[0].1.display()
         ));
         match run::run_one(task, matches, device, progress, job) {
-            Ok(_) => running.done(number, task, None)?,
+            Ok(()) => running.done(number, task, None)?,
             Err(error) if matches!(error.downcast_ref(), Some(Error::Cancelled)) => return Err(error),
             Err(error) => running.failed(number, error.to_string())?,
         }

@@ -43,6 +43,9 @@ pub fn first_voxels(labels: &[u32], block: Region, shape: [usize; 3]) -> HashMap
 }
 
 /// [`map`] on several threads.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
 pub fn map_all(labels: &mut [u32], numbers: &Numbers, job: &Job) -> Result<()> {
     labels.par_chunks_mut(CHUNK).try_for_each(|chunk| {
         job.check()?;

@@ -143,8 +143,8 @@ fn outlines(labels: &Plane, [width, height]: [usize; 2]) -> Vec<bool> {
     let at = |x: usize, y: usize| labels.values[(y * h / height).min(h - 1) * w + (x * w / width).min(w - 1)];
     let differs = |x: usize, y: usize| {
         let own = at(x, y);
-        let beside = (x + 1 < width).then(|| at(x + 1, y)).unwrap_or(own);
-        let below = (y + 1 < height).then(|| at(x, y + 1)).unwrap_or(own);
+        let beside = if x + 1 < width { at(x + 1, y) } else { own };
+        let below = if y + 1 < height { at(x, y + 1) } else { own };
         own != beside || own != below
     };
     (0..width * height).map(|i| differs(i % width, i / width)).collect()

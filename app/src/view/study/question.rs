@@ -157,7 +157,8 @@ impl Question {
         }
         std::fs::create_dir_all(&folder)?;
         let text = toml::to_string(self)?;
-        let free = (1..).map(|n| folder.join(format!("{}-{n}.toml", self.kind()))).find(|p| !p.exists());
+        let free =
+            (1..=99_999).map(|n| folder.join(format!("{}-{n}.toml", self.kind()))).find(|p| !p.exists());
         let path = free.context("all names of questions are taken")?;
         Ok(voxelry_core::io::atomic::write(&path, text.as_bytes())?)
     }

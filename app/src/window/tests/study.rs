@@ -60,7 +60,7 @@ pub(super) fn study(folder: &Path) -> PathBuf {
         ]);
         write(&study.join(format!("objects/{name}.parquet")), &objects).unwrap();
     }
-    let group = |i: usize| if i % 2 == 0 { "wild" } else { "mutant" };
+    let group = |i: usize| if i.is_multiple_of(2) { "wild" } else { "mutant" };
     let mut status = vec!["done"; SAMPLES];
     status[SAMPLES - 1] = "failed";
     let count = (0..SAMPLES).map(|i| (i + 1 < SAMPLES).then_some(6.0 + i as f64));

@@ -142,7 +142,8 @@ fn solve(blocks: &[Block], diagonal: &[glam::DMat4], right: Vec<DVec4>, job: &Jo
     let mut size = dot(&residual, &z);
     let end = size * TOLERANCE * TOLERANCE;
     for _ in 0..ITERATIONS {
-        if !(size > end) {
+        // A size that is no number ends it, too.
+        if size.partial_cmp(&end) != Some(std::cmp::Ordering::Greater) {
             break;
         }
         job.check()?;

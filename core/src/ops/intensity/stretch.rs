@@ -351,7 +351,7 @@ impl Program for Stretch {
     }
 
     fn phases(&self) -> Vec<Pass> {
-        self.passes().to_vec()
+        self.passes().clone()
     }
 
     fn declare(&self, phase: Pass) -> Phase {
