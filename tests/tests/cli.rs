@@ -619,7 +619,7 @@ fn a_full_disk_leaves_nothing_half_written() {
         assert!(!message.contains("partial"), "{arguments}: {message}");
         if target == "out.ome.zarr" || arguments.contains("--block") {
             // What is written of it stays, hidden, and is resumed when there is room.
-            assert!(said.contains("the same command goes on") && !path.join(target).exists());
+            assert!(said.contains("the same command resumes") && !path.join(target).exists());
             succeeds(path, &arguments);
             std::fs::remove_dir_all(path.join(target)).unwrap();
         }

@@ -303,7 +303,8 @@ impl Finding {
         }
         self.seen += 1;
         // A column that is plainly text needs no closer look.
-        if self.odd.is_some() && self.seen > 1000 && self.numbers * 2 < self.seen {
+        let is_text = !self.flags && !self.dates && self.odd.is_some();
+        if is_text && self.seen > 1000 && self.numbers * 2 < self.seen {
             (self.flags, self.integers, self.reals, self.commas, self.dates) =
                 (false, false, false, false, false);
             return;

@@ -33,6 +33,15 @@ fn columns_get_the_type_of_their_values() {
 }
 
 #[test]
+fn flags_and_dates_are_known_in_long_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..3000).map(|i| format!("{},2024-02-29,word\n", i % 3 == 0)).collect();
+    let read = read_all(&file(folder.path(), "a.csv", format!("ok,day,text\n{rows}"))).unwrap();
+    let types: Vec<DataType> = read.batch.schema().fields().iter().map(|f| f.data_type().clone()).collect();
+    assert_eq!(types, [DataType::Boolean, DataType::Date32, DataType::Utf8]);
+}
+
+#[test]
 fn semicolons_tabs_and_decimal_commas_are_read() {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [

@@ -33,7 +33,9 @@ impl Grid {
         let [z, y, x] = self.cell(position);
         for dz in -1..=1 {
             for dy in -1..=1 {
-                let (row, last) = ([z + dz, y + dy, x - 1], [z + dz, y + dy, x + 1]);
+                // Without points, or far from them, cells are the last that there are.
+                let (z, y) = (i64::saturating_add(z, dz), i64::saturating_add(y, dy));
+                let (row, last) = ([z, y, x.saturating_sub(1)], [z, y, x.saturating_add(1)]);
                 let from = self.points.partition_point(|(cell, _)| *cell < row);
                 let run = self.points[from..].iter().take_while(|(cell, _)| *cell <= last);
                 run.for_each(|(_, point)| found(*point as usize));

@@ -18,7 +18,7 @@ pub fn command() -> Command {
         .about("Convert an image to another format, in bounded memory")
         .after_help(
             "What is being written to an OME-Zarr stays in a hidden folder beside it when the program is interrupted \
-             or killed, or the disk is full: the same command goes on from there.",
+             or killed, or the disk is full: the same command resumes from there.",
         )
         .arg(Arg::new("in").value_name("IN").required(true).value_parser(path.clone()))
         .arg(Arg::new("out").value_name("OUT").required(true).value_parser(path))

@@ -180,7 +180,7 @@ mod tests {
     fn positions_far_from_the_origin_tell_voxels_apart() {
         // A stage 123 mm away with voxels of 0.325 µm.
         let shown = |i: f64| position(123_456.75 + i * 0.325, 0.325, Unit::Micrometre);
-        assert_eq!([shown(0.0), shown(1.0)], ["123.45675 mm".to_owned(), "123.45708 mm".to_owned()]);
+        assert_eq!([shown(0.0), shown(1.0)], ["123.45675 mm".to_owned(), "123.45707 mm".to_owned()]);
         assert_eq!(coordinate(-1_234_567.25, 0.5), "-1234567.25");
         assert_eq!(coordinate(1_234_567.0, 4000.0), "1234567");
         // Where four digits do, they stay.

@@ -10,10 +10,14 @@ use egui::{Panel, Rect, Ui, pos2};
 impl Viewer {
     /// The list of images on the left, and the panel on the right.
     pub(super) fn sides(&mut self, ui: &mut Ui) {
-        let mut open = self.settings.left;
+        // A study without open images has no list of them.
+        let listed = !self.document.scenes.is_empty();
+        let mut open = self.settings.left && listed;
         let panel = Panel::left("layers").default_size(self.settings.left_width).size_range(150.0..=480.0);
         let shown = panel.show_collapsible(ui, &mut open, |ui| fixed(ui, |ui| layers::layers(self, ui)));
-        self.settings.left = open;
+        if listed {
+            self.settings.left = open;
+        }
         if let Some(shown) = shown.filter(|_| open) {
             self.keep_width(|s| &mut s.left_width, shown.response.rect.width(), ui);
         }

@@ -25,6 +25,8 @@ const SIDES: std::ops::RangeInclusive<f32> = 64.0..=768.0;
 /// Points around a picture, and below it for its text.
 const GAP: f32 = 8.0;
 const CAPTION: f32 = 34.0;
+/// Width of the scroll bar.
+const SCROLL_BAR: f32 = 10.0;
 /// Height of the title of a group.
 const TITLE: f32 = 26.0;
 /// Bytes of pictures that are kept.
@@ -139,8 +141,9 @@ impl Wall {
         wake: &Arc<dyn Fn() + Send + Sync>,
     ) -> Option<u32> {
         samples.hovered = None;
+        let width = ui.available_width();
         egui::Frame::new().inner_margin(egui::Margin::symmetric(8, 4)).show(ui, |ui| {
-            ui.horizontal(|ui| self.toolbar(ui, samples.table()));
+            ui.horizontal_wrapped(|ui| self.toolbar(ui, samples.table()));
         });
         self.zoom_by_wheel(ui);
         let groups = groups(samples, self.group.as_deref());
@@ -153,7 +156,7 @@ impl Wall {
         let mut lacking = Vec::new();
         let cell = vec2(self.side + GAP, self.side + CAPTION + GAP);
         ScrollArea::vertical().auto_shrink(false).show_viewport(ui, |ui, viewport| {
-            let columns = (((ui.available_width() - GAP) / cell.x) as usize).max(1);
+            let columns = (((width - GAP - SCROLL_BAR) / cell.x) as usize).max(1);
             let origin = ui.max_rect().min;
             let mut top = 0.0;
             for (title, rows) in &groups {
@@ -223,18 +226,22 @@ impl Wall {
         ui.label("Size");
         ui.add(size).on_hover_text("Size of the pictures (Ctrl+wheel)");
         ui.separator();
-        let column = |ui: &mut Ui, name: &str, none: &str, chosen: &mut Option<String>| {
+        let column = |ui: &mut Ui, name: &str, all: bool, chosen: &mut Option<String>| {
+            let none = "nothing";
             ui.label(name);
             let shown = chosen.as_deref().map_or(none.to_owned(), spoken);
             choice(ui, name, &shown, 130.0, |ui| {
                 ui.selectable_value(chosen, None, none);
-                for name in table.columns().into_iter().filter(|n| n != "sample" && n != "error") {
+                // Figures part samples into as many groups as there are samples.
+                let fits =
+                    |n: &String| n != "sample" && n != "error" && (all || table.description(n).is_empty());
+                for name in table.columns().into_iter().filter(fits) {
                     ui.selectable_value(chosen, Some(name.clone()), spoken(&name));
                 }
             });
         };
-        column(ui, "Group by", "nothing", &mut self.group);
-        column(ui, "Colour by", "nothing", &mut self.colour);
+        column(ui, "Group by", false, &mut self.group);
+        column(ui, "Colour by", true, &mut self.colour);
     }
 
     fn zoom_by_wheel(&mut self, ui: &Ui) {
@@ -388,7 +395,7 @@ impl Wall {
     }
 }
 
-/// What all samples of a frame share.
+/// Properties that all samples of a frame share.
 struct Frame<'a> {
     study: &'a Arc<Study>,
     colours: &'a Colours,
