@@ -181,7 +181,7 @@ pub fn run_one(
 /// why each has failed, if it has.
 ///
 /// # Errors
-/// What the pool says of its jobs as a whole.
+/// Summary of the pool's jobs.
 pub fn run_all(
     name: &str,
     tasks: &[&Task],

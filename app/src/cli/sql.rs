@@ -186,7 +186,7 @@ impl Shown {
     /// Adds rows.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Those of the writer.
     pub fn add(&mut self, batch: &RecordBatch, to: &mut impl Write) -> std::io::Result<()> {
         let columns =
             batch.columns().iter().map(|c| Cells::new(c.as_ref())).collect::<std::io::Result<Vec<_>>>()?;
@@ -209,7 +209,7 @@ impl Shown {
     /// Ends the table, with the number of its rows.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Those of the writer.
     pub fn finish(mut self, to: &mut impl Write) -> std::io::Result<()> {
         if self.widths.is_none() {
             self.head(to)?;

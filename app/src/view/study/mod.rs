@@ -28,7 +28,7 @@ pub struct Study {
     pub samples: Vec<SampleFiles>,
 }
 
-/// Where a sample's images are.
+/// Places of a sample's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleFiles {
     /// Name of the sample.

@@ -43,7 +43,7 @@ pub struct Answer {
     pub question: Question,
     /// Its rows.
     pub table: Table,
-    /// What they say, in plain words.
+    /// Its sentences, in plain words.
     pub sentences: Vec<String>,
 }
 

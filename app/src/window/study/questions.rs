@@ -24,7 +24,7 @@ pub struct Questions {
     of: String,
     query: String,
     asking: Option<Receiver<Result<Answer>>>,
-    /// What the last answer says.
+    /// Sentences of the last answer.
     pub sentences: Vec<String>,
 }
 

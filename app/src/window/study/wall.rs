@@ -422,7 +422,7 @@ impl Shown {
     }
 }
 
-/// Where a picture of an area is drawn, so that samples are as large to each other as in the world.
+/// Place of a picture of an area, so that samples are as large to each other as in the world.
 fn placed(frame: Rect, extent: [f64; 2], largest: f64, size: [usize; 2]) -> Rect {
     let scale = if largest > 0.0 { f64::from(frame.width()) / largest } else { 1.0 };
     let mut drawn = vec2((extent[0] * scale) as f32, (extent[1] * scale) as f32);
