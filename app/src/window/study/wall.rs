@@ -486,7 +486,9 @@ impl Colours {
         classes.sort_unstable();
         classes.dedup();
         let rgb = |[r, g, b]: [u8; 3]| Color32::from_rgb(r, g, b);
-        if classes.len() <= CLASSES {
+        // Figures, which have a description, are on a scale however few values they have.
+        let is_figure = !table.description(column).is_empty() && table.numbers(column).is_some();
+        if !is_figure && classes.len() <= CLASSES {
             let of = |t: &String| {
                 classes
                     .binary_search(&t)
