@@ -208,6 +208,8 @@ fn context(options: &Options, spill: &Path) -> datafusion::common::Result<Sessio
     settings.sql_parser.collect_spans = true;
     settings.sql_parser.enable_ident_normalization = false;
     settings.execution.parquet.pushdown_filters = false;
+    // A partition that has nothing left to read would take rows of another, and which ones depends on the moment.
+    settings.execution.enable_file_stream_work_stealing = false;
     settings.execution.sort_spill_reservation_bytes = (counted / PARTITIONS / 8).min(10 << 20);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(budget::Budget::new(counted)))
