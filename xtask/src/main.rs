@@ -68,8 +68,3 @@ fn sh_with(variables: &[(&str, &str)], program: &str, arguments: &[&str]) -> Res
     }
     Ok(())
 }
-
-/// Whether a program is there.
-fn have(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
-}

@@ -98,7 +98,7 @@ impl Viewer {
         false
     }
 
-    /// Ends the program if the system requestes it: what is open is kept for the next start where something of it is in no
+    /// Ends the program if the system requests it: what is open is kept for the next start where something of it is in no
     /// file.
     pub(super) fn quit_if_requested(&mut self, ctx: &Context) {
         if !self.lifecycle.quit_request.is_requested() || self.lifecycle.may_lose {

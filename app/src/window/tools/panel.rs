@@ -180,7 +180,7 @@ fn mask(viewer: &mut Viewer, ui: &mut Ui) {
     let label = tools.label;
     rows(ui, "mask", |ui| {
         ui.label("Where");
-        let wheres = [
+        let extents = [
             (Editable::Everywhere, "Everywhere".to_owned()),
             (Editable::Inside(0), "In the background".to_owned()),
             (Editable::Inside(label), format!("Inside label {label}")),
@@ -193,7 +193,7 @@ fn mask(viewer: &mut Viewer, ui: &mut Ui) {
             Editable::Outside(l) => format!("Outside label {l}"),
         };
         choice(ui, "Where", &now, WIDE, |ui| {
-            for (value, name) in wheres {
+            for (value, name) in extents {
                 ui.selectable_value(&mut tools.mask.editable, value, name);
             }
         });
