@@ -174,28 +174,16 @@ const PRIVATE_WORDS: [&str; 23] = [
 const PRIVATE_PHRASES: [&str; 6] =
     ["gone on with", "goes on with", "hangs on", "on the desk", "label in hand", "tool in hand"];
 
-/// The sources of the program, with their texts.
-fn sources_of_the_program() -> Vec<(std::path::PathBuf, String)> {
-    fn walk(folder: &std::path::Path, found: &mut Vec<(std::path::PathBuf, String)>) {
-        for entry in std::fs::read_dir(folder).expect("the sources are there").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                let text = std::fs::read_to_string(&path).expect("sources are text");
-                found.push((path, text));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(concat!(env!("CARGO_MANIFEST_DIR"), "/../app/src").as_ref(), &mut found);
-    assert!(found.len() > 100, "the folder is the wrong one");
+/// Sources in a folder of the workspace, which are there.
+fn sources_in(folder: &str) -> Vec<(PathBuf, String)> {
+    let found = sources(&Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(folder));
+    assert!(found.len() > 50, "{folder} is the wrong one");
     found
 }
 
 #[test]
 fn the_window_has_the_words_of_the_field() {
-    for (path, text) in sources_of_the_program() {
+    for (path, text) in sources_in("app/src") {
         for (number, line) in text.lines().enumerate() {
             let place = format!("{}:{}: {line}", path.display(), number + 1);
             let words: Vec<&str> = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
@@ -211,7 +199,7 @@ fn the_window_has_the_words_of_the_field() {
 
 #[test]
 fn documentation_begins_with_a_noun_or_a_verb() {
-    for (path, text) in sources_of_the_program() {
+    for (path, text) in ["app/src", "analysis/src"].into_iter().flat_map(sources_in) {
         let mut before = "";
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_start();

@@ -6,7 +6,7 @@ use crate::matrix::{Cholesky, Matrix};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// What is added to variances, so that a component can't shrink to a point.
+/// Addition to variances, so that a component can't shrink to a point.
 const LOOSE: f64 = 1e-6;
 /// Change of the mean log-likelihood below which it has converged.
 const CONVERGED: f64 = 1e-8;

@@ -81,7 +81,7 @@ struct Tree {
 enum Node {
     /// Depth of what ends here.
     Leaf(f64),
-    /// What is below the cut lies in the next node, the rest in `right`.
+    /// Cut of a column: values below it lie in the next node, the rest in `right`.
     Cut { axis: u32, at: f64, right: u32 },
 }
 

@@ -30,7 +30,7 @@ pub struct Mcd {
 }
 
 impl Mcd {
-    /// How far each column of a row is from what its other columns suggest, in standard deviations.
+    /// Distance of each column of a row from what its other columns suggest, in standard deviations.
     pub fn given_the_others(&self, row: &[f64]) -> Vec<f64> {
         let n = self.centre.len();
         let pull = |j: usize| -> f64 {

@@ -128,7 +128,7 @@ impl AggregateUDFImpl for Exact {
     }
 }
 
-/// What is known of the values of a group.
+/// Running figures of the values of a group.
 #[derive(Debug, Clone, Default)]
 struct Group {
     count: u64,

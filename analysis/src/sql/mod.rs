@@ -142,8 +142,7 @@ impl Session {
     /// Asks a question, and hands the answer out batch by batch: first its schema, then its rows.
     ///
     /// # Errors
-    /// What is wrong with the question, at its place; a file that can't be read; too little memory; or what the receivers
-    /// say.
+    /// A fault of the question, at its place; a file that can't be read; too little memory; or those of the receivers.
     pub fn ask(
         &self,
         question: &str,

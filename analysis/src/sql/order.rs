@@ -31,7 +31,7 @@ pub fn settled(plan: LogicalPlan) -> Result<(LogicalPlan, Option<usize>)> {
     Ok((sorted(plan)?, None))
 }
 
-/// Whether a plan only reads one table, filters and projects.
+/// Returns whether a plan only reads one table, filters and projects.
 fn is_in_file_order(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(p) => is_in_file_order(&p.input) && !p.expr.iter().any(has_subquery),

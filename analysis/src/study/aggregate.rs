@@ -1,6 +1,7 @@
 //! One row out of a table of objects: how many there are, and mean, deviation, median and sum of each column.
 
 use crate::Result;
+use crate::matrix::median;
 use crate::table::numbers;
 use crate::table::parquet::{self, read};
 use arrow::datatypes::DataType;
@@ -85,19 +86,4 @@ fn moments(values: &[f64]) -> Moments {
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let sd = if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { f64::NAN };
     Moments { mean, sd, sum: if values.is_empty() { f64::NAN } else { sum } }
-}
-
-/// The median of values without NaN, which are put in another order; NaN of none.
-pub fn median(values: &mut [f64]) -> f64 {
-    let n = values.len();
-    if n == 0 {
-        return f64::NAN;
-    }
-    let (below, upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
-    let upper = *upper;
-    if n % 2 == 1 {
-        return upper;
-    }
-    let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
-    lower + (upper - lower) / 2.0
 }

@@ -39,7 +39,7 @@ pub const RESERVED: [&str; 12] = [
     "frames",
 ];
 
-/// Whether a sample can have this name: it is that of a folder, on any system.
+/// Checks that a sample can have this name: it is that of a folder, on any system.
 ///
 /// # Errors
 /// A sentence that says why not.
@@ -97,7 +97,7 @@ pub fn add(study: &Path, sample: &str, results: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the study has the tables of a sample's results.
+/// Returns whether the study has the tables of a sample's results.
 ///
 /// # Errors
 /// If the folder of the results can't be listed.

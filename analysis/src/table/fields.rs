@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 /// Spellings of a missing value, besides nothing at all.
 const MISSING: [&str; 9] = ["-", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL"];
 
-/// Whether a field stands for a missing value.
+/// Returns whether a field stands for a missing value.
 pub fn is_missing(field: &str) -> bool {
     let field = field.trim();
     field.is_empty() || (field.len() <= 4 && MISSING.contains(&field))
@@ -55,7 +55,7 @@ pub fn comma(field: &str) -> Option<f64> {
     real(&field.replace(',', "."))
 }
 
-/// Whether a number with one comma may as well be a whole number with separated thousands: `1,234`.
+/// Returns whether a number with one comma may as well be a whole number with separated thousands: `1,234`.
 pub fn ambiguous(field: &str) -> bool {
     let bare = field.strip_prefix(['-', '+']).unwrap_or(field);
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());

@@ -205,7 +205,7 @@ pub fn text(path: &Path, text: &str) -> Result<()> {
 /// The names of the columns as a line of CSV.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn csv_header(schema: &SchemaRef, to: &mut impl Write) -> std::io::Result<()> {
     let names: Vec<String> = schema.fields().iter().map(|f| quoted(f.name())).collect();
     write!(to, "{}\r\n", names.join(","))
@@ -214,7 +214,7 @@ pub fn csv_header(schema: &SchemaRef, to: &mut impl Write) -> std::io::Result<()
 /// Rows as lines of CSV: numbers with the fewest digits that read back the same, missing values as empty fields.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn csv_rows(batch: &RecordBatch, to: &mut impl Write) -> std::io::Result<()> {
     let columns =
         batch.columns().iter().map(|c| Cells::new(c.as_ref())).collect::<std::io::Result<Vec<_>>>()?;
@@ -236,7 +236,7 @@ pub fn csv_rows(batch: &RecordBatch, to: &mut impl Write) -> std::io::Result<()>
 /// Rows as JSON objects, below `before` others; returns how many they are.
 ///
 /// # Errors
-/// What the writer says.
+/// Those of the writer.
 pub fn json_rows(batch: &RecordBatch, to: &mut impl Write, before: u64) -> std::io::Result<u64> {
     let schema = batch.schema();
     let names: Vec<String> = schema.fields().iter().map(|f| json_text(f.name())).collect();
@@ -347,7 +347,7 @@ impl Cells {
         }
     }
 
-    /// Whether the values stand at the right of their columns.
+    /// Returns whether the values stand at the right of their columns.
     pub fn is_number(&self) -> bool {
         !matches!(self.values, CellValues::Text(_))
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 pub struct Detections {
     /// Number of each: unique, or unique within its frame.
     pub ids: Vec<i64>,
-    /// Whether the numbers are labels, unique within a frame only.
+    /// True if the numbers are labels, unique within a frame only.
     pub labelled: bool,
     /// Position `[z, y, x]` of each, in one unit.
     pub positions: Vec<[f64; 3]>,
@@ -20,7 +20,7 @@ pub struct Detections {
     pub features: Vec<(String, Vec<f64>)>,
     /// The number that comes before all frames: frame 0 is `first`.
     pub first: i64,
-    /// Where the detections of each frame begin, and where the last ones end.
+    /// Index of the first detection of each frame, and the number of all.
     pub starts: Vec<usize>,
 }
 
@@ -54,7 +54,7 @@ impl Detections {
         self.positions.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }

@@ -7,7 +7,7 @@ use super::grid::{Grid, squared};
 use super::segments;
 use rayon::prelude::*;
 
-/// How positions are expected to move between frames.
+/// Expected motion of positions between frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Motion {
     /// They stay where they are.
@@ -37,7 +37,7 @@ impl std::str::FromStr for Motion {
     }
 }
 
-/// What a link stands for.
+/// Meaning of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// From a frame to the next.
@@ -69,7 +69,7 @@ pub struct Link {
     pub source: u32,
     /// The later detection.
     pub target: u32,
-    /// What it stands for.
+    /// Its meaning.
     pub kind: Kind,
     /// Its cost: squared distance times the square of the penalty, or 1 − overlap.
     pub cost: f64,
@@ -107,7 +107,7 @@ pub struct Settings {
     /// Weight of each feature that the detections have: squared distances are multiplied by
     /// `(1 + Σ 3·weight·|a − b| / (|a| + |b|))²`.
     pub penalties: Vec<f64>,
-    /// How positions are expected to move.
+    /// Expected motion of positions.
     pub motion: Motion,
 }
 
@@ -144,7 +144,7 @@ pub fn typical_distance(detections: &Detections) -> Option<f64> {
 /// Least cost of staying alone, so that candidates of no cost are linked.
 pub(super) const LEAST: f64 = 1e-6;
 
-/// What both steps need of detections: where they are, and what distances cost.
+/// Positions of detections and costs of distances, for both steps.
 pub(super) struct Costs<'a> {
     pub detections: &'a Detections,
     /// Positions less the drift of their frames.

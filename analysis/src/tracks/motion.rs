@@ -7,7 +7,7 @@ use super::table::Builder;
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::*;
 
-/// What is known of frames and lengths.
+/// Durations of frames and units of lengths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     /// Unit of positions; empty if unknown.

@@ -57,7 +57,7 @@ impl Graph {
 pub struct Mistake {
     /// Frame, that of the target of an edge.
     pub frame: u32,
-    /// What it is.
+    /// Kind of mistake.
     pub kind: &'static str,
     /// Labels in the result, of source and target of an edge, or of a vertex; 0 for none.
     pub result: [u32; 2],

@@ -37,7 +37,7 @@ pub(super) fn close(costs: &Costs, links: &mut Vec<Link>) {
     links.extend(assign(2 * n, 2 * n, &pairs).into_iter().map(|e| candidates[e]));
 }
 
-/// What it costs to leave a beginning or an end as it is: a percentile of all costs times a factor. Of the two costs that
+/// Cost to leave a beginning or an end as it is: a percentile of all costs times a factor. Of the two costs that
 /// it lies between it is the lower, or the higher where tracks may both split and merge: that gives the links of
 /// `TrackMate`, as laptrack's authors found.
 fn alone(candidates: &[Link], settings: &Settings) -> f64 {

@@ -167,7 +167,7 @@ fn families(lineage: &Lineage) -> Vec<u32> {
     first
 }
 
-/// What the file says of its columns.
+/// Declarations of the file's columns.
 const FEATURES: &str = r#"    <FeatureDeclarations>
       <SpotFeatures>
         <Feature feature="QUALITY" name="Quality" shortname="Quality" dimension="QUALITY" isint="false" />

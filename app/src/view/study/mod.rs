@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
+use question::{Columns, Question};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxelry_analysis::table::{named, numbers, parquet, texts};
@@ -26,6 +27,10 @@ pub struct Study {
     pub table: Table,
     /// Files of each sample, in the order of the rows.
     pub samples: Vec<SampleFiles>,
+    /// Columns that questions are about.
+    pub columns: Columns,
+    /// Questions that were asked before.
+    pub questions: Vec<Question>,
 }
 
 /// Places of a sample's images.
@@ -70,7 +75,9 @@ impl Study {
         let samples = (0..table.rows()).map(|row| SampleFiles::of(folder, table.text(at, row))).collect();
         let folder = std::path::absolute(folder)?;
         let name = named::name(&folder);
-        Ok(Self { folder, name, table, samples })
+        let columns = Columns::of(&folder, &table);
+        let questions = Question::kept(&folder).into_iter().map(|(_, question)| question).collect();
+        Ok(Self { folder, name, table, samples, columns, questions })
     }
 
     /// Row of a sample.

@@ -1,6 +1,6 @@
 //! Questions to a study, as the command line asks them: each is kept in the study and gives the same answer again.
 
-use super::{Study, shown_table};
+use super::shown_table;
 use crate::cli::tables_in::{self, Tables};
 use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
@@ -199,7 +199,7 @@ fn first_rows(session: &Session, query: &str) -> voxelry_analysis::Result<(Recor
 }
 
 /// Columns of the study's tables that can be compared, and those that can be groups.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Columns {
     /// Columns of numbers of objects and of samples.
     pub values: Vec<String>,
@@ -211,9 +211,9 @@ pub struct Columns {
 
 impl Columns {
     /// Columns of a study.
-    pub fn of(study: &Study) -> Self {
+    pub fn of(folder: &Path, table: &Table) -> Self {
         let mut tables = Vec::new();
-        for named in table::tables(&study.folder).unwrap_or_default() {
+        for named in table::tables(folder).unwrap_or_default() {
             let schema: Option<(SchemaRef, u64)> =
                 named.files.first().and_then(|f| table::parquet::schema(f).ok());
             let names: Vec<String> = schema
@@ -221,9 +221,9 @@ impl Columns {
                 .unwrap_or_default();
             tables.push((named.name, names));
         }
-        let is_number = |name: &String| study.table.numbers(name).is_some();
-        let samples = study.table.columns();
-        let schema = study.table.batch.schema();
+        let is_number = |name: &String| table.numbers(name).is_some();
+        let samples = table.columns();
+        let schema = table.batch.schema();
         let is_figure = |name: &str| {
             let field = schema.field_with_name(name).ok();
             field.is_some_and(|f| f.metadata().contains_key("description"))

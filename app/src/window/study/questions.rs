@@ -8,7 +8,6 @@ use crate::window::widgets::choice;
 use anyhow::Result;
 use crossbeam_channel::{Receiver, bounded};
 use egui::{CollapsingHeader, FontId, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
-use std::path::PathBuf;
 use std::sync::Arc;
 use voxelry_analysis::compare;
 use voxelry_analysis::outliers;
@@ -17,7 +16,7 @@ use voxelry_analysis::outliers;
 #[derive(Default)]
 pub struct Questions {
     columns: Columns,
-    kept: Vec<(PathBuf, Question)>,
+    kept: Vec<Question>,
     value: String,
     by: String,
     pair_by: Option<String>,
@@ -31,7 +30,7 @@ pub struct Questions {
 impl Questions {
     /// Forms for a study.
     pub fn of(study: &Study) -> Self {
-        let columns = Columns::of(study);
+        let columns = study.columns.clone();
         let usual = |names: &[String], wanted: &str| {
             let found = names.iter().find(|n| *n == wanted).or(names.first());
             found.cloned().unwrap_or_default()
@@ -41,7 +40,7 @@ impl Questions {
             by: usual(&columns.groups, "group"),
             of: "samples".into(),
             query: "select * from samples".into(),
-            kept: Question::kept(&study.folder),
+            kept: study.questions.clone(),
             columns,
             ..Self::default()
         }
@@ -71,8 +70,8 @@ impl Questions {
             let _ = send.send(answer);
             wake();
         });
-        if !self.kept.iter().any(|(_, q)| *q == question) {
-            self.kept.push((PathBuf::new(), question));
+        if !self.kept.contains(&question) {
+            self.kept.push(question);
         }
     }
 
@@ -107,7 +106,7 @@ impl Questions {
             if !self.kept.is_empty() {
                 ui.separator();
                 ui.strong("Asked before");
-                for (_, question) in &self.kept {
+                for question in &self.kept {
                     let title = format!("{}: {}", question.kind(), question.title());
                     let button = egui::Button::new(title).truncate();
                     if ui.add_enabled(self.asking.is_none(), button).on_hover_text("Ask again").clicked() {

@@ -67,6 +67,10 @@ pub struct Wall {
     threads: Option<PictureThreads<Request>>,
     clock: u64,
     wanted: Option<u32>,
+    /// Window of intensities of all pictures, and the number of pictures that it was found from.
+    window: ([f32; 2], usize),
+    /// True if every picture in view is there.
+    complete: bool,
 }
 
 /// A picture on the wall; none if it can't be read.
@@ -115,6 +119,8 @@ impl Default for Wall {
             threads: None,
             clock: 0,
             wanted: None,
+            window: ([0.0, 1.0], 0),
+            complete: false,
         }
     }
 }
@@ -151,7 +157,7 @@ impl Wall {
         self.take_in(ui, wake);
         let extent = self.pictures.values().filter_map(|p| p.picture.as_ref()).flat_map(|p| p.extent);
         let largest = extent.fold(0.0, f64::max);
-        let window = self.window();
+        let window = self.one_window();
         let mut opened = None;
         let mut lacking = Vec::new();
         let cell = vec2(self.side + GAP, self.side + CAPTION + GAP);
@@ -251,8 +257,9 @@ impl Wall {
         }
     }
 
-    /// The window of intensities of all pictures: the median of their own, so that an odd sample changes nothing.
-    fn window(&self) -> Option<[f32; 2]> {
+    /// The window of intensities of all pictures: the median of their own, so that an odd sample changes nothing. While
+    /// pictures come it changes only when they have doubled, as each change draws all of them again.
+    fn one_window(&mut self) -> Option<[f32; 2]> {
         if !self.one_window {
             return None;
         }
@@ -263,7 +270,11 @@ impl Wall {
             values.sort_unstable_by(f32::total_cmp);
             values.get(values.len() / 2).copied()
         };
-        Some([middle(0)?, middle(1)?])
+        let known = self.window.1;
+        if ranges.len() >= 2 * known || self.complete && ranges.len() != known {
+            self.window = ([middle(0)?, middle(1)?], ranges.len());
+        }
+        Some(self.window.0)
     }
 
     /// Takes in the pictures that have been read.
@@ -311,6 +322,7 @@ impl Wall {
             cache: cache.clone(),
         };
         let requests: VecDeque<Request> = lacking.iter().filter(there).map(request).collect();
+        self.complete = requests.is_empty();
         if ui.is_enabled() {
             self.threads.get_or_insert_with(|| PictureThreads::new(wake)).request(requests);
         }
